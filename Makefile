@@ -1,0 +1,47 @@
+# Everything needs only Python 3.11 or newer, make and git; the environment is built in $(VENV).
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# Nothing may fall back to the user's own Airflow home.
+export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint demo demo-ui clean
+
+help:  ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP)  ## build the environment, if anything it is made from has changed
+
+test: lint  ## lint, then run all tests
+	$(RUN) -m pytest -n $(JOBS)
+
+lint: $(STAMP)  ## ruff, mypy and the layering of the packages
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+demo: $(STAMP)  ## promote configs between environments of a local server, in real Airflow
+	$(RUN) demo/run.py
+
+demo-ui: $(STAMP)  ## the same with Airflow's web interface left up; Ctrl-C ends it
+	$(RUN) demo/run.py --ui
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) pip hatchling editables
+	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers]' --group dev
+	@touch $@

@@ -1,0 +1,84 @@
+"""The only module that knows what differs between Airflow versions.
+
+Everything that came with Airflow 3.3 is reached through here, so that the floor can be lowered by
+changing this module alone. What an Airflow does not offer is ``None`` here, never an error.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from airflow.sdk import BaseHook, RetryDecision, RetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection, Context
+
+__all__ = [
+    "RetryDecision",
+    "RetryPolicy",
+    "TaskStateStore",
+    "connection_async",
+    "connection_extra_async",
+    "is_backfill",
+    "run_type",
+    "task_state_store",
+]
+
+
+class TaskStateStore(Protocol):
+    """What a task instance remembers across its tries; XComs of a task are deleted before each try."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the stored JSON value, or ``default``."""
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        """Store a JSON value other than ``None``.
+
+        :param retention: how long it is kept; ``None`` takes Airflow's configuration.
+        """
+
+    def delete(self, key: str) -> None:
+        """Forget the key; one that is not there is no error."""
+
+
+def task_state_store(context: Context) -> TaskStateStore | None:
+    """Return the state store of the running task instance, or ``None`` where Airflow has none (before 3.3).
+
+    :param context: the task's context. Rows outlive a cleared task: delete a key once its work is done.
+    """
+    return cast("TaskStateStore | None", context.get("task_state_store"))
+
+
+def run_type(context: Context) -> str:
+    """Return how the run came about: ``manual``, ``scheduled``, ``backfill``, ``asset_triggered`` and so on.
+
+    :param context: the task's context; ``""`` where it names no run.
+    """
+    dag_run = context.get("dag_run")
+    kind: Any = getattr(dag_run, "run_type", "")
+    return str(getattr(kind, "value", kind))
+
+
+def is_backfill(context: Context) -> bool:
+    """Tell whether the run is part of a backfill.
+
+    :param context: the task's context.
+    """
+    return run_type(context) == "backfill"
+
+
+async def connection_async(conn_id: str) -> Connection:
+    """Return a connection without blocking the event loop; the way for triggers.
+
+    :param conn_id: id of the Airflow connection.
+    """
+    return await BaseHook.aget_connection(conn_id)
+
+
+async def connection_extra_async(connection: Connection) -> dict[str, Any]:
+    """Return a connection's extra without blocking the event loop: reading it also masks its secrets.
+
+    :param connection: as :func:`connection_async` returned it.
+    """
+    return dict(await connection.aextra_dejson())

@@ -1,0 +1,52 @@
+"""Keeps every test process away from the user's Airflow: its own home, and no setting from outside."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def _isolate_airflow() -> None:
+    """Airflow reads its environment when it is first imported, so this runs while pytest loads this file."""
+    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+        del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="voice-agents-tests-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
+
+
+_isolate_airflow()
+
+
+@pytest.fixture(scope="session")
+def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated Airflow database, made once for all test processes of the session."""
+    from support.airflow_home import migrated_template
+
+    return migrated_template(_session_folder(tmp_path_factory))
+
+
+@pytest.fixture
+def airflow_home(airflow_template: Path, tmp_path: Path) -> Iterator[object]:
+    """An Airflow home of the test's own, with a migrated database."""
+    from support.airflow_home import AirflowHome
+
+    home = AirflowHome.create(tmp_path / "airflow-home", airflow_template)
+    yield home
+    home.end_processes()
+
+
+def _session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -1,0 +1,311 @@
+"""Rules of this code base that no linter knows, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import io
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import airflow_voice_agents
+
+PACKAGE = Path(airflow_voice_agents.__file__).parent
+ROOT = PACKAGE.parents[1]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LINES_OF_A_FUNCTION = 40
+CODE_LINES_OF_A_MODULE = 400
+
+NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+RENAMED = {"dry_run": "plan_only"}
+"""Parameters whose own name is a method of Airflow's operators already."""
+
+AIRFLOW_FREE = {
+    *("emulator", "fleet", "http", "promotion"),
+    *("calls", "checks", "connection", "jobs", "models", "readers", "resources"),
+}
+VERSIONED_NAMES = {
+    "BaseAsyncOperator",
+    "ExceptionRetryPolicy",
+    "ResumableJobMixin",
+    "RetryAction",
+    "RetryDecision",
+    "RetryPolicy",
+    "RetryRule",
+    "aget_connection",
+    "aextra_dejson",
+    "task_state_store",
+}
+
+FORBIDDEN_TEXT = {
+    "the address of a package registry": re.compile(
+        r"//[^\s/\"']*(?:py" + "pi|python" + "hosted|npm" + "js|artifact" + "ory)"
+        r"|(?:index-url|find-links)\s*[=\s]\s*\S",
+        re.IGNORECASE,
+    ),
+    "a path of one machine": re.compile(
+        r"(?<![\w.}])/(?:" + "|".join(["work" + "/", "ro" + "ot/", "Us" + "ers/", "tmp/" + "build"]) + ")"
+    ),
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> set[str]:
+    plain = (alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names)
+    named = (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    return {*plain, *named}
+
+
+def roots(tree: ast.Module) -> set[str]:
+    return {name.split(".")[0] for name in imports(tree)}
+
+
+def is_task_module(path: Path) -> bool:
+    """Tell whether Airflow calls this module's constructors with values that are not rendered yet."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0] != "emulator" and bool({"operators", "operator", "sensors", "triggers"} & set(parts))
+
+
+def constructors(path: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef):
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    yield node.name, item
+
+
+def parameters(function: ast.FunctionDef) -> set[str]:
+    arguments = function.args
+    return {one.arg for one in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+
+
+def is_verbatim(statement: ast.stmt, allowed: set[str]) -> bool:
+    """Tell whether a statement is ``self.x = x``, a call of ``super().__init__``, or a docstring."""
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super"))))):
+            return True
+        case ast.Assign(
+            targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=ast.Name(id=value)
+        ):
+            return value in allowed and attribute == RENAMED.get(value, value)
+    return False
+
+
+def public_definitions(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    tree = tree_of(path)
+    yield "module", tree
+    for node in tree.body:
+        if is_public(node):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from ((f"{node.name}.{item.name}", item) for item in node.body if is_public(item))
+
+
+def is_public(node: ast.AST) -> Any:
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return isinstance(node, kinds) and not node.name.startswith("_")
+
+
+def code_lines(path: Path) -> set[int]:
+    """Return the numbers of the lines that hold code: neither blank, nor comment, nor docstring."""
+    text = path.read_text(encoding="utf-8")
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    code = {
+        line for token in tokens if token.type not in NO_CODE for line in lines_of(token.start, token.end)
+    }
+    documentation = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    return code - documentation
+
+
+def lines_of(start: tuple[int, int], end: tuple[int, int]) -> range:
+    return range(start[0], end[0] + 1)
+
+
+def tracked_files() -> list[Path]:
+    """Return what is under version control, or would be; without git, everything but hidden folders."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode == 0 and listed.stdout:
+        return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+    return [path for path in ROOT.rglob("*") if path.is_file() and not is_hidden(path)]
+
+
+def is_hidden(path: Path) -> bool:
+    parts = path.relative_to(ROOT).parts
+    return any(part.startswith(".") or part == "__pycache__" for part in parts[:-1])
+
+
+TASK_MODULES = [path for path in MODULES if is_task_module(path)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_httpx_is_imported_by_the_client_only(path: Path) -> None:
+    assert ("httpx" in roots(tree_of(path))) == (name_of(path) == "http/client.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_edge_knows_airflow(path: Path) -> None:
+    if AIRFLOW_FREE & set(path.relative_to(PACKAGE).with_suffix("").parts):
+        assert "airflow" not in roots(tree_of(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_uses_what_airflow_keeps_to_itself(path: Path) -> None:
+    private = ("airflow.models", "airflow.utils", "airflow.settings", "airflow.sdk.execution_time")
+
+    assert not [name for name in imports(tree_of(path)) if name.startswith(private)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_differs_between_airflow_versions_is_named_in_one_module(path: Path) -> None:
+    if name_of(path) == "airflow_compat.py":
+        return
+    tree = tree_of(path)
+    taken = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "airflow"
+        for alias in node.names
+    }
+    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+    assert not VERSIONED_NAMES & taken
+    assert not {"aget_connection", "aextra_dejson"} & read
+    assert "task_state_store" not in texts
+
+
+@pytest.mark.parametrize("path", TASK_MODULES, ids=name_of)
+def test_constructors_of_operators_sensors_and_triggers_assign_their_arguments_verbatim(path: Path) -> None:
+    """Before rendering an argument is a template, so nothing may be decided or changed here."""
+    for owner, function in constructors(path):
+        allowed = parameters(function) - {"self"}
+        strange = [ast.unparse(s) for s in function.body if not is_verbatim(s, allowed)]
+
+        assert not strange, owner
+
+
+@pytest.mark.parametrize("path", TASK_MODULES, ids=name_of)
+def test_arguments_of_operators_sensors_and_triggers_are_keyword_only(path: Path) -> None:
+    for owner, function in constructors(path):
+        assert [one.arg for one in function.args.args] == ["self"], owner
+
+
+@pytest.mark.parametrize("path", TASK_MODULES, ids=name_of)
+def test_template_fields_are_parameters_of_their_operator(path: Path) -> None:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    module = importlib.import_module(".".join(parts))
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and value.__module__ == module.__name__:
+            assert set(getattr(value, "template_fields", ())) <= all_parameters(value), name
+
+
+def all_parameters(owner: type) -> set[str]:
+    """Return the constructor's parameters, its bases' included as far as ``**kwargs`` hands them on."""
+    return {
+        name
+        for base in owner.__mro__
+        if "__init__" in vars(base)
+        for name in inspect.signature(base.__init__).parameters  # type: ignore[misc]
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_definitions_have_a_docstring(path: Path) -> None:
+    bare = [name for name, node in public_definitions(path) if not ast.get_docstring(node)]  # type: ignore[arg-type]
+
+    assert not bare
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_and_modules_stay_short(path: Path) -> None:
+    code = code_lines(path)
+    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    sizes = {one.name: len(code & set(range(one.lineno, (one.end_lineno or 0) + 1))) for one in functions}
+
+    assert not {name: size for name, size in sizes.items() if size > LINES_OF_A_FUNCTION}
+    assert len(code) <= CODE_LINES_OF_A_MODULE
+
+
+@pytest.mark.parametrize("what", FORBIDDEN_TEXT)
+def test_no_file_holds(what: str) -> None:
+    found = {}
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if match := FORBIDDEN_TEXT[what].search(text):
+            found[str(path.relative_to(ROOT))] = match.group()
+
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("the address of a package registry", "see https://files.python" + "hosted.org/x"),
+        ("the address of a package registry", "--index" + "-url https://mirror.example/simple"),
+        ("a path of one machine", "open('/wo" + "rk/data.json')"),
+        ("a path of one machine", "/ro" + "ot/.cache"),
+    ],
+)
+def test_the_search_for_forbidden_text_finds_it(what: str, text: str) -> None:
+    assert FORBIDDEN_TEXT[what].search(text)
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [
+        ("self.region = region", True),
+        ("super().__init__(**kwargs)", True),
+        ("self.region = region or 'us'", False),
+        ("self.region = other", False),
+        ("self.area = region", False),
+        ("self.hook = Hook(region)", False),
+        ("if region: raise ValueError", False),
+    ],
+)
+def test_the_rule_for_constructors_tells_right_from_wrong(statement: str, verdict: bool) -> None:
+    assert is_verbatim(ast.parse(statement).body[0], {"region"}) is verdict
+
+
+def test_constraints_are_plain_sorted_pins() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
+    assert lines == sorted(lines, key=str.lower)
