@@ -1,0 +1,1 @@
+"""Transport: endpoint values, sending, retry, deadline, limits, errors and redaction."""

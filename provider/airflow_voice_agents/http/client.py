@@ -1,0 +1,389 @@
+"""Send calls: the one module that speaks HTTP, for every system, sync and async alike."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import random as random_module
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.codec import encode_body
+from airflow_voice_agents.http.errors import CallError, InputError, TransportError
+from airflow_voice_agents.http.judge import Answer, Failure, Flight, Value, judge, to_unknown
+from airflow_voice_agents.http.limits import limiter_for
+from airflow_voice_agents.http.loops import OwnLoop
+from airflow_voice_agents.http.problem import one_line
+from airflow_voice_agents.http.redaction import Redactor
+from airflow_voice_agents.http.retry import GiveUp, Lost, NotSent, Resend, RetryBudget, Unknown, decide
+from airflow_voice_agents.http.settings import ClientSettings
+
+__all__ = ["Client", "ClientSettings"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_sending: ContextVar[bool] = ContextVar("voice_agents_sending", default=False)
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+# A read time-out that was cut to the deadline may fire a little before it.
+_TIMER_SLACK = 0.05
+_DECODED = frozenset({"identity", "gzip", "x-gzip", "deflate"})
+
+
+def _not_ours(_: logging.LogRecord) -> bool:
+    return not _sending.get()
+
+
+# httpx logs full URLs; queries may hold the numbers of people. Only records of our requests are dropped.
+logging.getLogger("httpx").addFilter(_not_ours)
+
+
+class Client:
+    """Sends calls to one base URL under one key: limits, deadline, resends, errors.
+
+    Connections are pooled per event loop; several clients, loops and threads of one process share the
+    limits of their key. Proxies are taken from the environment as httpx does, except for loopback
+    hosts, which are always reached directly. A client is closed in the loop that used it.
+
+    :param settings: where, under which key and within which limits.
+    :param transport: stands in for the network in tests.
+    :param clock: monotonic seconds.
+    :param wall_clock: seconds since the epoch, for dates in ``Retry-After``.
+    :param sleep: waits the given seconds.
+    :param random: numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self.settings = settings
+        self.requests_sent = 0
+        """Requests handed to the network so far, resends included."""
+        self._transport = transport
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._sleep = sleep
+        self._random = random
+        self._base = settings.base_url.rstrip("/")
+        self._redact = Redactor([*settings.secrets, *_credentials(settings)])
+        self._limiter = limiter_for(settings.system, settings.secrets)
+        self._budget = RetryBudget()
+        self._lock = threading.Lock()
+        self._pools: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self._own_loop = OwnLoop()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings.system} at {self.settings.base_url})"
+
+    async def asend(self, call: Call[T]) -> T:
+        """Send ``call`` and return what its ``read`` makes of the answer.
+
+        :param call: what to send.
+        :raises InputError: when the call cannot be sent as it is; nothing was sent.
+        :raises CallError: the subclass that says what went wrong.
+        """
+        seconds = call.deadline or self.settings.deadline
+        flight = Flight(
+            call,
+            url=self._base + call.path + _query(call),
+            content=encode_body(call),
+            seconds=seconds,
+            expires=self._clock() + seconds,
+        )
+        try:
+            async with asyncio.timeout(seconds) as scope:
+                return await self._settle(flight)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        raise flight.too_late()
+
+    def send(self, call: Call[T]) -> T:
+        """Send ``call`` from code that is not async; see :meth:`asend`.
+
+        :param call: what to send.
+        :raises RuntimeError: when an event loop runs in this thread.
+        """
+        return self.run(self.asend(call))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run ``coroutine`` on the client's own event loop, so that its sends share one pool.
+
+        :param coroutine: uses :meth:`asend`; threads take turns.
+        :raises RuntimeError: when an event loop runs in this thread.
+        """
+        return self._own_loop.run(coroutine)
+
+    async def aclose(self) -> None:
+        """Close the connections; the client cannot be used afterwards."""
+        self._closed = True
+        if self._own_loop.is_open and not self._own_loop.is_running_here():
+            await asyncio.to_thread(self.close)
+        else:
+            await self._close_pools()
+
+    def close(self) -> None:
+        """Close the connections and the client's own event loop, from code that is not async.
+
+        :raises RuntimeError: when an event loop runs in this thread.
+        """
+        if self._pools:
+            self._own_loop.run(self._close_pools())
+        self._own_loop.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _settle(self, flight: Flight[T]) -> T:
+        while True:
+            result = await self._attempt(flight)
+            if isinstance(result, Value):
+                self._budget.earn()
+                return result.value
+            wait = self._next_wait(flight, result)
+            await self._sleep(wait)
+
+    async def _attempt(self, flight: Flight[T]) -> Value[T] | Failure:
+        settings = self.settings
+        await self._limiter.acquire(settings.max_concurrency)
+        try:
+            wait = self._limiter.reserve_start(settings.requests_per_second, self._clock())
+            if self._clock() + wait >= flight.expires:
+                raise flight.too_late()
+            if wait > 0:
+                await self._sleep(wait)
+            return await self._exchange(flight)
+        finally:
+            self._limiter.release()
+
+    async def _exchange(self, flight: Flight[T]) -> Value[T] | Failure:
+        flight.attempt += 1
+        flight.correlation_id = str(uuid.uuid4())
+        started = self._clock()
+        try:
+            answer = await self._request(flight)
+        except httpx.HTTPError as error:
+            flight.in_flight = False
+            self._log_exchange(flight, type(error).__name__, started)
+            return self._lost(flight, error)
+        flight.in_flight = False
+        self._log_exchange(flight, answer.status, started)
+        return judge(flight, answer, self._redact, self._wall_clock())
+
+    async def _request(self, flight: Flight[Any]) -> Answer:
+        pool = self._pool()
+        headers = {self.settings.correlation_header: flight.correlation_id}
+        if flight.content is not None:
+            headers["Content-Type"] = "application/json"
+        request = pool.build_request(
+            flight.call.method,
+            flight.url,
+            content=flight.content,
+            headers=headers,
+            timeout=self._timeout(flight),
+        )
+        with self._lock:
+            self.requests_sent += 1
+        flight.in_flight = True
+        sending = _sending.set(True)
+        try:
+            response = await pool.send(request, stream=True)
+        finally:
+            _sending.reset(sending)
+        try:
+            return await self._receive(response)
+        finally:
+            await response.aclose()
+
+    async def _receive(self, response: httpx.Response) -> Answer:
+        status, headers = response.status_code, response.headers
+        if status < 200 or 300 <= status < 400:
+            return Answer(status, headers)
+        try:
+            return await self._read(response)
+        except httpx.HTTPError:
+            if status < 300:
+                raise
+            return Answer(status, headers)
+
+    async def _read(self, response: httpx.Response) -> Answer:
+        status, headers = response.status_code, response.headers
+        codings = headers.get_list("content-encoding", split_commas=True)
+        if len(codings) > 1 or not _DECODED.issuperset(coding.lower() for coding in codings):
+            return Answer(status, headers, flaw="the response has a content encoding that was not asked for")
+        most = self.settings.max_response_bytes
+        too_large = Answer(status, headers, flaw=f"the response is larger than {most} bytes")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and (len(length) > 15 or int(length) > most):
+            return too_large
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > most:
+                return too_large
+        return Answer(status, headers, bytes(body))
+
+    def _lost(self, flight: Flight[Any], error: httpx.HTTPError) -> Failure:
+        text = one_line(self._redact(str(error)), 160)
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        if isinstance(error, _NOT_SENT):
+            return Failure(NotSent(), flight.error(TransportError, f"no connection: {reason}"))
+        return Failure(Lost(), flight.error(TransportError, f"no complete answer: {reason}"))
+
+    def _next_wait(self, flight: Flight[Any], failure: Failure) -> float:
+        if failure.outcome is None:
+            raise failure.error
+        decision = decide(
+            flight.call.replay,
+            failure.outcome,
+            attempt=flight.attempt,
+            max_attempts=self.settings.max_attempts,
+            remaining=flight.expires - self._clock(),
+            random=self._random,
+        )
+        if isinstance(decision, Unknown):
+            raise to_unknown(failure.error)
+        if isinstance(decision, Resend):
+            if self._budget.spend():
+                self._log_resend(flight, failure, decision.wait)
+                return decision.wait
+            decision = GiveUp("the client's retry budget is spent")
+        raise self._final(flight, failure, decision.because)
+
+    def _final(self, flight: Flight[Any], failure: Failure, because: str) -> CallError:
+        out_of_time = flight.expires - self._clock() < _TIMER_SLACK
+        if isinstance(failure.outcome, (NotSent, Lost)) and out_of_time:
+            return flight.too_late()
+        error = failure.error
+        if because:
+            error.reason = f"{error.reason} ({because})"
+            error.args = (error.reason,)
+        return error
+
+    def _timeout(self, flight: Flight[Any]) -> httpx.Timeout:
+        remaining = max(flight.expires - self._clock(), 0.001)
+        silent = min(flight.call.deadline or self.settings.read_timeout, remaining)
+        return httpx.Timeout(silent, connect=min(self.settings.connect_timeout, remaining))
+
+    def _pool(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is not None:
+            return pool
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            for other in [other for other in self._pools if other.is_closed()]:
+                del self._pools[other]
+            self._pools[loop] = self._open()
+            return self._pools[loop]
+
+    def _open(self) -> httpx.AsyncClient:
+        settings = self.settings
+        return httpx.AsyncClient(
+            transport=self._transport,
+            verify=_tls(),
+            trust_env=not settings.is_loopback,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            # The limiter bounds connections; the pool must not add a second queue.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_concurrency),
+            headers={
+                **settings.headers,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": settings.user_agent,
+            },
+        )
+
+    async def _close_pools(self) -> None:
+        here = asyncio.get_running_loop()
+        with self._lock:
+            pools, self._pools = self._pools, {}
+        for loop, pool in pools.items():
+            if loop is here:
+                await pool.aclose()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.aclose(), loop))
+
+    def _log_exchange(self, flight: Flight[Any], result: int | str, started: float) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            milliseconds = (self._clock() - started) * 1000
+            call = flight.call
+            logger.debug(
+                "%s %s → %s in %.0f ms (correlation id %s)",
+                call.method,
+                call.route,
+                result,
+                milliseconds,
+                flight.correlation_id,
+            )
+
+    def _log_resend(self, flight: Flight[Any], failure: Failure, wait: float) -> None:
+        logger.warning(
+            "%s: attempt %d of %d failed (%s); sending again in %.1f s (%s %s, correlation id %s)",
+            flight.call.operation,
+            flight.attempt,
+            self.settings.max_attempts,
+            failure.error.status or failure.error.reason,
+            wait,
+            flight.call.method,
+            flight.call.route,
+            flight.correlation_id,
+        )
+
+
+def _query(call: Call[Any]) -> str:
+    if not call.query:
+        return ""
+    try:
+        return "?" + urlencode(call.query, quote_via=quote)
+    except UnicodeEncodeError:
+        pass
+    raise InputError(f"{call.operation}: a query value holds a lone surrogate; nothing was sent")
+
+
+def _credentials(settings: ClientSettings) -> list[str]:
+    values = [value for name, value in settings.headers.items() if name.lower() == "authorization"]
+    return values + [value.partition(" ")[2] for value in values]
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
