@@ -1,0 +1,1 @@
+"""Carries plans out: bounded concurrency, order of writes, unknown outcomes read back, progress."""

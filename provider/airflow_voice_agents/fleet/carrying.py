@@ -1,0 +1,237 @@
+"""Carries intents out: lanes of writes side by side, every answer judged, unknown outcomes read back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic
+
+from airflow_voice_agents.fleet.courses import Course, Phase
+from airflow_voice_agents.fleet.pool import Sender, each
+from airflow_voice_agents.fleet.progress import Progress
+from airflow_voice_agents.http.errors import CallError, RateLimited, Unauthorized
+from airflow_voice_agents.promotion.kind import (
+    Intent,
+    Lane,
+    Observation,
+    Resource,
+    ResourceKind,
+    Split,
+    State,
+    Step,
+)
+from airflow_voice_agents.promotion.report import ItemReport, Status
+
+ROUNDS = 2
+"""What the first round left uncertain, and a read shows undone, is written once more."""
+
+
+class Carrier(Generic[State]):
+    """Brings resources of one kind from what they are to what they shall be.
+
+    :param send: sends a call.
+    :param kind: the kind of the resources.
+    :param limit: most lanes in flight.
+    :param progress: told of each resource that ended.
+    :param verify: whether an independent read follows the writes; without it a write's own answer is
+        checked, and read back only where it shows no state.
+    :param max_snapshot_age: seconds after which a resource is read again right before it is written;
+        zero always reads, ``None`` never.
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        send: Sender,
+        kind: ResourceKind[State],
+        *,
+        limit: int,
+        progress: Progress,
+        verify: bool = True,
+        max_snapshot_age: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._kind = kind
+        self._limit = limit
+        self._progress = progress
+        self._verify = verify
+        self._max_age = max_snapshot_age
+        self._clock = clock
+        self._courses: dict[Resource, Course[State]] = {}
+        self._refused: Unauthorized | None = None
+
+    async def bring(
+        self, intents: Sequence[Intent[State]], *, observed_at: float | None = None
+    ) -> list[ItemReport]:
+        """Write what the intents ask for and report on each.
+
+        :param intents: one per resource; before and after differ.
+        :param observed_at: when the oldest of the states before was read, on this carrier's clock.
+        """
+        self._courses = {intent.resource: Course(intent) for intent in intents}
+        self._observed_at = self._clock() if observed_at is None else observed_at
+        for round_number in range(1, ROUNDS + 1):
+            pending = [course.intent for course in self._in(Phase.PENDING)]
+            await each(self._kind.lanes(pending), self._lane, limit=self._limit)
+            await self._read_back(last=round_number == ROUNDS)
+            if not self._in(Phase.PENDING):
+                break
+        return [course.report() for course in self._courses.values()]
+
+    def seen(self, resource: Resource) -> State | None:
+        """Return the last state that was seen of a resource that was brought."""
+        return self._courses[resource].seen
+
+    @property
+    def retry_after(self) -> float | None:
+        """The longest wait in seconds that the server named for anything that failed."""
+        return max(
+            (course.retry_after for course in self._courses.values() if course.retry_after), default=None
+        )
+
+    def _in(self, phase: Phase) -> list[Course[State]]:
+        return [course for course in self._courses.values() if course.phase is phase]
+
+    async def _lane(self, lane: Lane[State]) -> None:
+        lanes: Iterable[Lane[State]] = [lane]
+        if self._max_age is not None and self._clock() - self._observed_at >= self._max_age:
+            lanes = await self._planned_anew(lane)
+        for each_lane in lanes:
+            await self._steps(each_lane)
+        courses = [self._courses[r] for r in dict.fromkeys(r for step in lane for r in step.resources)]
+        await self._check([course for course in courses if course.phase is Phase.WRITTEN])
+        for course in courses:
+            self._progress.add(course.status.value)
+
+    async def _planned_anew(self, lane: Lane[State]) -> Iterable[Lane[State]]:
+        """Read a lane's resources again: what is done ends, what moved fails, the rest is written."""
+        courses = {resource: self._courses[resource] for step in lane for resource in step.resources}
+        await self._observe(list(courses.values()))
+        for course in courses.values():
+            if course.phase is Phase.PENDING:
+                self._hold_to_plan(course, {step.passes for step in lane})
+        todo = [course.intent for course in courses.values() if course.phase is Phase.PENDING]
+        return self._kind.lanes(todo)
+
+    def _hold_to_plan(self, course: Course[State], passes: set[str | None]) -> None:
+        now = self._kind.digest(course.seen)
+        if now == self._kind.digest(course.intent.after):
+            course.end(Status.UNCHANGED, "it became as planned before it was written")
+        elif now == self._kind.digest(course.intent.before) or now in passes:
+            course.renew()
+        else:
+            changes = self._kind.diff(course.intent.before, course.seen)
+            keys = sorted({str(change.path[0]) for change in changes if change.path})
+            course.fail(f"it moved after it was planned ({', '.join(keys[:10])}); run again to plan anew.")
+
+    async def _steps(self, lane: Lane[State]) -> None:
+        for place, step in enumerate(lane):
+            await self._step(step)
+            held_up = [r for r in step.resources if self._courses[r].phase is not Phase.PENDING]
+            if step.vital and held_up:
+                self._skip(lane[place + 1 :], self._courses[held_up[0]])
+                return
+            self._mark_written(step, lane[place + 1 :])
+
+    def _mark_written(self, step: Step[State], following: Lane[State]) -> None:
+        later = {resource for each_step in following for resource in each_step.resources}
+        for resource in step.resources:
+            if resource not in later and self._courses[resource].phase is Phase.PENDING:
+                self._courses[resource].phase = Phase.WRITTEN
+
+    def _skip(self, steps: Iterable[Step[State]], cause: Course[State]) -> None:
+        for step in steps:
+            for course in (self._courses[resource] for resource in step.resources):
+                if course.phase is Phase.PENDING:
+                    course.end(
+                        Status.SKIPPED,
+                        f"not attempted, because {cause.intent.resource} went wrong: {cause.reason}",
+                    )
+
+    async def _step(self, step: Step[State]) -> None:
+        if self._refused:
+            self._fail(step, self._refused)
+            return
+        try:
+            verdicts = step.judge(await self._send(step.call))
+        except CallError as failure:
+            await self._failure(step, failure)
+            return
+        for resource in step.resources:
+            course = self._courses[resource]
+            verdict = verdicts.get(resource)
+            if verdict is None:
+                course.doubt(f"the answer to {step.call.operation} does not mention it.")
+            elif verdict.error is not None:
+                course.fail(f"{step.call.operation}: {verdict.error}")
+            else:
+                course.applied.append(step.call.operation)
+                course.seen = verdict.state
+
+    async def _failure(self, step: Step[State], failure: CallError) -> None:
+        if isinstance(failure, Unauthorized):
+            self._refused = failure
+        elif not failure.permanent and not isinstance(failure, RateLimited):
+            for resource in step.resources:
+                self._courses[resource].doubt(str(failure))
+            return
+        elif step.split and failure.permanent:
+            await self._isolate(step, step.split)
+            return
+        self._fail(step, failure)
+
+    def _fail(self, step: Step[State], failure: CallError) -> None:
+        for resource in step.resources:
+            self._courses[resource].fail(str(failure), cause=failure)
+
+    async def _isolate(self, step: Step[State], split: Split[State]) -> None:
+        """Send a refused write again in smaller parts, leaving out what a read shows done."""
+        courses = [self._courses[resource] for resource in step.resources]
+        await self._observe(courses)
+        for course in courses:
+            if course.phase is Phase.PENDING and not self._kind.unsettled(course.intent, course.seen):
+                course.phase = Phase.WRITTEN
+        remaining = [course.intent.resource for course in courses if course.phase is Phase.PENDING]
+        for part in split(remaining) if remaining else ():
+            await self._step(part)
+
+    async def _read_back(self, *, last: bool) -> None:
+        """Decide what is uncertain by reading it: applied, to be written once more, or given up."""
+        uncertain = self._in(Phase.UNCERTAIN)
+        await self._observe(uncertain)
+        for course in uncertain:
+            if course.phase is not Phase.UNCERTAIN:
+                continue
+            if not self._kind.unsettled(course.intent, course.seen):
+                course.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
+            elif last:
+                course.fail(f"{course.reason} Reading it back showed it not applied.")
+            else:
+                course.renew()
+
+    async def _check(self, written: Sequence[Course[State]]) -> None:
+        await self._observe([course for course in written if self._verify or course.seen is None])
+        for course in written:
+            if course.phase is Phase.WRITTEN:
+                course.settle(self._kind)
+
+    async def _observe(self, courses: Sequence[Course[State]]) -> None:
+        """Read states again; what cannot be read ends as unknown."""
+
+        async def read(observation: Observation[State]) -> None:
+            mine = [self._courses[resource] for resource in observation.resources]
+            try:
+                states = observation.states(await self._send(observation.call))
+            except CallError as failure:
+                for course in mine:
+                    course.end(
+                        Status.UNKNOWN,
+                        f"{course.reason} It could not be read: {failure}".strip(),
+                        cause=failure,
+                    )
+            else:
+                for course in mine:
+                    course.seen = states.get(course.intent.resource)
+
+        await each(self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit)

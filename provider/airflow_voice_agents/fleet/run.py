@@ -1,0 +1,181 @@
+"""What every run is given, and how a plan becomes a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from airflow_voice_agents.fleet.carrying import Carrier
+from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.fleet.progress import Progress
+from airflow_voice_agents.http.errors import StateMoved
+from airflow_voice_agents.promotion.guards import Circumstances
+from airflow_voice_agents.promotion.kind import ResourceKind, State
+from airflow_voice_agents.promotion.plan import Plan, PlannedItem, moved, pins
+from airflow_voice_agents.promotion.report import ItemReport, Report, Status, in_order
+
+
+class Memory(Protocol):
+    """What outlives one try of a task."""
+
+    def get(self, key: str) -> Any:
+        """Return the stored JSON value, or ``None``."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a JSON value."""
+
+    def delete(self, key: str) -> None:
+        """Forget the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run works with.
+
+    :param send: sends a call.
+    :param say: receives lines for people (a logger's ``info``).
+    :param circumstances: what the guards judge by.
+    :param concurrency: most targets in flight.
+    :param memory: what outlives this try, or ``None`` where there is none.
+    :param clock: monotonic seconds.
+    """
+
+    send: Sender
+    say: Callable[[str], None]
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    concurrency: int = 4
+    memory: Memory | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def progress(self, what: str, total: int) -> Progress:
+        """Return a progress for one part of the run."""
+        return Progress(what, total, self.say, clock=self.clock)
+
+
+class Pins:
+    """Holds a run to the plan that was approved, across the tries of its task.
+
+    The first try must meet exactly that plan. It notes what the plan holds each target to; a later try,
+    which finds some targets done, must find every target as it was or as planned.
+
+    :param expected: digest of the approved plan, or ``None`` when any plan will do.
+    :param memory: what outlives a try.
+    """
+
+    def __init__(self, expected: str | None, memory: Memory | None) -> None:
+        self._expected = expected
+        self._memory = memory
+
+    @property
+    def _key(self) -> str:
+        return f"plan-{self._expected}"
+
+    def hold(self, plan: Plan) -> None:
+        """Let a plan pass, or refuse it.
+
+        :param plan: the plan made now.
+        :raises StateMoved: naming the targets that are not as approved.
+        """
+        if self._expected is None:
+            return
+        if plan.digest == self._expected:
+            self._remember(plan)
+            return
+        noted: Mapping[str, Sequence[str]] | None = self._memory.get(self._key) if self._memory else None
+        if noted is None:
+            raise StateMoved(
+                f"The plan made now ({plan.digest[:12]}) is not the one expected ({self._expected[:12]}): "
+                "source, target or parameters changed since. Nothing was written. Plan again and approve the "
+                "new plan."
+            )
+        if away := moved(noted, plan.items):
+            raise StateMoved(
+                f"{', '.join(map(str, away[:10]))} changed since the plan {self._expected[:12]} was approved. "
+                "Nothing more was written; what an earlier try applied stays. Plan again and approve the new "
+                "plan."
+            )
+
+    def release(self) -> None:
+        """Forget the plan; it was carried out."""
+        if self._expected is not None and self._memory:
+            self._memory.delete(self._key)
+
+    def _remember(self, plan: Plan) -> None:
+        if self._memory:
+            self._memory.set(self._key, pins(plan.items))
+
+
+async def carry_out(
+    run: Run,
+    kind: ResourceKind[State],
+    plan: Plan,
+    *,
+    planned_at: float,
+    verify: bool,
+    max_snapshot_age: float,
+    explain: Callable[[PlannedItem, ItemReport], ItemReport],
+) -> Report:
+    """Write what a plan asks for and report on every target.
+
+    :param run: what the run works with.
+    :param kind: the kind of all resources of the plan.
+    :param plan: a plan without errors.
+    :param planned_at: when its oldest state was read, on the run's clock.
+    :param verify: whether an independent read follows the writes.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written.
+    :param explain: adds the plan's facts to a target's report.
+    """
+    todo = [item for item in plan.items if item.intent is not None]
+    carrier = Carrier(
+        run.send,
+        kind,
+        limit=run.concurrency,
+        progress=run.progress(plan.operation, len(todo)),
+        verify=verify,
+        max_snapshot_age=max_snapshot_age,
+        clock=run.clock,
+    )
+    written = await carrier.bring([item.intent for item in todo if item.intent], observed_at=planned_at)
+    items = [*written, *(_as_is(item) for item in plan.items if item.intent is None)]
+    return Report(
+        operation=plan.operation,
+        items=tuple(map(explain, plan.items, in_order([item.resource for item in plan.items], items))),
+        plan_digest=plan.digest,
+        retry_after=carrier.retry_after,
+    )
+
+
+def unwritten(
+    plan: Plan, *, dry_run: bool, explain: Callable[[PlannedItem, ItemReport], ItemReport]
+) -> Report:
+    """Report on a plan of which nothing was written.
+
+    :param plan: the plan, possibly with errors.
+    :param dry_run: whether nothing was to be written.
+    :param explain: adds the plan's facts to a target's report.
+    """
+    reports = [_foreseen(item, dry_run=dry_run) for item in plan.items]
+    return Report(
+        operation=plan.operation,
+        items=tuple(map(explain, plan.items, reports)),
+        dry_run=dry_run,
+        plan_digest=plan.digest,
+        refused=bool(plan.errors()),
+    )
+
+
+def _as_is(item: PlannedItem) -> ItemReport:
+    return ItemReport(item.resource, Status.UNCHANGED)
+
+
+def _foreseen(item: PlannedItem, *, dry_run: bool) -> ItemReport:
+    if item.errors:
+        reason = "; ".join(finding.message for finding in item.errors)
+        return ItemReport(item.resource, Status.FAILED, reason, permanent=True)
+    if not item.changed:
+        return _as_is(item)
+    if dry_run:
+        return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} call(s)")
+    return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")

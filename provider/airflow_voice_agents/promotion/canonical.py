@@ -1,0 +1,32 @@
+"""One spelling per JSON value, so that equality and digests are strict about types.
+
+``1``, ``1.0`` and ``true`` are three values; the order of keys is none. Python's ``==`` gets both wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """Return the one spelling of a JSON value: keys sorted, no spaces, non-ASCII kept.
+
+    :param value: a JSON value.
+    :raises ValueError: for NaN, infinities and what is not JSON.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except TypeError as error:
+        raise ValueError(f"not a JSON value: {error}") from None
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of the canonical spelling, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same(left: Any, right: Any) -> bool:
+    """Tell whether two JSON values are the same, types included."""
+    return left is right or canonical(left) == canonical(right)
