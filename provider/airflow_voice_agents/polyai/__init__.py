@@ -1,0 +1,1 @@
+"""PolyAI: calls, models, resource kinds, hook, operators, sensors and triggers."""

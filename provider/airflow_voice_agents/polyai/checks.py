@@ -1,0 +1,154 @@
+"""Checks of arguments before anything is sent; each names the argument, and never shows a value."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from airflow_voice_agents.http.call import path_segment
+from airflow_voice_agents.http.errors import InputError
+
+T = TypeVar("T")
+
+
+def parse_identifier(value: object, *, name: str) -> str:
+    """Check an id, wherever it is sent, by the rules for one that is sent in a path.
+
+    :param value: the id.
+    :param name: what to call the argument in the error.
+    :raises InputError: if it could not be one segment of a path.
+    """
+    path_segment(name, value)
+    return str(value)
+
+
+def parse_text(value: object, *, name: str, max_length: int | None = None) -> str:
+    """Check one line of text: not empty, no white space around it, no control characters.
+
+    :param value: the text.
+    :param name: what to call the argument in the error.
+    :param max_length: characters allowed, where the vendor sets a limit.
+    :raises InputError: for anything else.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string, not {type(value).__name__}")
+    if not value or value != value.strip():
+        raise InputError(f"{name} must not be empty or have surrounding white space")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        raise InputError(f"{name} must not hold control characters or halves of surrogate pairs")
+    if max_length is not None and len(value) > max_length:
+        raise InputError(f"{name} must have at most {max_length} characters, not {len(value)}")
+    return value
+
+
+def parse_slug(value: object, *, name: str) -> str:
+    """Check an id that is to be given to something new.
+
+    :param value: the id.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything but ASCII letters, digits and hyphens.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[a-zA-Z0-9-]+", value):
+        raise InputError(f"{name} must hold nothing but ASCII letters, digits and hyphens")
+    return value
+
+
+def parse_lines(value: object, *, name: str) -> str:
+    """Check text of any number of lines; it may be empty.
+
+    :param value: the text.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type, a null byte, or text that UTF-8 cannot hold.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} must not hold halves of surrogate pairs") from None
+    if "\0" in value:
+        raise InputError(f"{name} must not hold a null byte")
+    return value
+
+
+def parse_batch(values: Iterable[Any], parse: Callable[[Any, str], T], *, name: str) -> list[T]:
+    """Check each member of a list that must have at least one.
+
+    :param values: the list; any sequence but a string.
+    :param parse: checks one member, given the member and what to call it in the error.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type or an empty list, and whatever ``parse`` raises.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise InputError(f"{name} must be a list, not {type(values).__name__}")
+    if not values:
+        raise InputError(f"{name} must not be empty")
+    return [parse(value, f"{name}[{index}]") for index, value in enumerate(values)]
+
+
+def require_distinct(keys: Iterable[str], *, name: str) -> None:
+    """Refuse a batch that names something twice.
+
+    :param keys: the ids or numbers of the batch.
+    :param name: what to call the argument in the error.
+    :raises InputError: naming what is there more than once.
+    """
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    if repeated:
+        raise InputError(f"{name} must name each only once, and repeats {', '.join(repeated)}")
+
+
+def parse_json_object(value: object, *, name: str) -> dict[str, Any]:
+    """Copy a JSON object, so that what is sent stays what was checked; ``1``, ``1.0``, ``true`` stay apart.
+
+    :param value: a mapping with string keys and JSON values.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type, a key that is not a string, NaN, infinity, a null byte,
+        text that UTF-8 cannot hold, or a value that contains itself; names the place.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} must be a JSON object, not {type(value).__name__}")
+    try:
+        return _object(value, name)
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply or contains itself") from None
+
+
+def parse_string_map(value: object, *, name: str) -> dict[str, str]:
+    """Copy a JSON object that has nothing but strings.
+
+    :param value: a mapping of strings to strings.
+    :param name: what to call the argument in the error.
+    :raises InputError: as ``parse_json_object`` does, and for a value of another type.
+    """
+    checked = parse_json_object(value, name=name)
+    for key, item in checked.items():
+        if not isinstance(item, str):
+            raise InputError(f"{name}.{key} must be a string, not {type(item).__name__}")
+    return checked
+
+
+def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    return {
+        parse_lines(key, name=f"a key of {where}"): _value(item, f"{where}.{key}")
+        for key, item in value.items()
+    }
+
+
+def _value(value: object, where: str) -> Any:
+    if isinstance(value, str):
+        return parse_lines(value, name=where)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, Mapping):
+        return _object(value, where)
+    if isinstance(value, list | tuple):
+        return [_value(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    kind = "NaN or infinity" if isinstance(value, float) else type(value).__name__
+    raise InputError(f"{where} must be a JSON value, which {kind} is not")

@@ -1,0 +1,394 @@
+"""What the PolyAI Agents API takes, checked strictly, and what it answers, read leniently.
+
+Answers may hold unknown fields (dropped), nulls where the vendor's contract says string or object,
+and values outside its enums; only the field that identifies a record is required. ``null``, ``""``
+and absent all read as ``None`` for ``variant_id``, ``connector_id``, ``version``, ``json_schema``,
+``variables`` and ``metadata``; an empty object stays an empty object. A body that cannot be read
+raises ``ValueError`` naming the field, never the value. Values that may be confidential are left
+out of every ``repr``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from reprlib import repr as shorten
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai.checks import parse_identifier, parse_text
+
+# ---------------------------------------------------------------------------------------- inputs
+
+
+class Environment(StrEnum):
+    """The three stages of an agent, in the order of promotion."""
+
+    SANDBOX = "sandbox"
+    PRE_RELEASE = "pre-release"
+    LIVE = "live"
+
+
+_ENVIRONMENTS = {str(environment): environment for environment in Environment} | {
+    "pre_release": Environment.PRE_RELEASE,
+    "prerelease": Environment.PRE_RELEASE,
+}
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def parse_environment(value: object, *, name: str = "environment") -> Environment:
+    """Read the name of an environment; ``pre_release`` and ``prerelease`` mean ``pre-release``.
+
+    :param value: the name, in lower case.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything else.
+    """
+    if isinstance(value, str) and value in _ENVIRONMENTS:
+        return _ENVIRONMENTS[value]
+    raise InputError(f"{name} must be 'sandbox', 'pre-release' or 'live', not {shorten(value)}")
+
+
+def parse_e164(text: object, *, name: str = "phone_number", private: bool = False) -> str:
+    """Check the shape of an E.164 number: ``+``, then 7 to 15 ASCII digits, the first not 0.
+
+    :param text: the number.
+    :param name: what to call the argument in the error.
+    :param private: the number is a called person's, and the error must not show it.
+    :raises InputError: for anything else, surrounding white space included.
+    """
+    if isinstance(text, str) and _E164.fullmatch(text):
+        return text
+    shown = "" if private else f", not {shorten(text)}"
+    raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
+
+
+def _line(name: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse_text(value, name=name))
+
+
+def _identifier(name: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse_identifier(value, name=name))
+
+
+def _variant_id(value: object) -> str | None:
+    if value == "":
+        raise InputError("variant_id must not be empty: give None (null) to unassign the variant")
+    return None if value is None else parse_identifier(value, name="variant_id")
+
+
+class ConnectorUpdate(BaseModel):
+    """The wanted settings of one connector: an absent field is left as it is.
+
+    Takes snake_case and the API's camelCase names. ``model_fields_set`` tells absent from ``None``.
+
+    :param connector_id: the connector.
+    :param variant_id: variant to assign; ``None`` unassigns it.
+    :param asr_lang_code: speech recognition language, such as ``en-GB``.
+    :param voice_name: Google text-to-speech voice; the platform tries it out, which takes seconds.
+    :param project_id: agent to move the connector to.
+    :raises InputError: for an unknown field, an empty or malformed value, and ``None`` where only
+        ``variant_id`` takes it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        loc_by_alias=False,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+    connector_id: Annotated[str, _identifier("connector_id")]
+    variant_id: Annotated[str | None, BeforeValidator(_variant_id)] = None
+    asr_lang_code: Annotated[str | None, _line("asr_lang_code")] = None
+    voice_name: Annotated[str | None, _line("voice_name")] = None
+    project_id: Annotated[str | None, _identifier("project_id")] = None
+
+    if not TYPE_CHECKING:  # type checkers keep the signature that the fields give
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise InputError(_explain(error, values)) from None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read an update from a mapping, as a DAG, an XCom or a file gives it.
+
+        :param value: a mapping of field names to values, or an update.
+        :raises InputError: as the class does.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise InputError(f"connector update must be a mapping of field names, not {type(value).__name__}")
+        return cls(**value)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the connector is to go to another agent."""
+        return "project_id" in self.model_fields_set
+
+    @property
+    def changes_voice(self) -> bool:
+        """Whether the platform will try out a voice."""
+        return "voice_name" in self.model_fields_set
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object to send: absent fields left out, nulls kept."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def changes(self) -> dict[str, str | None]:
+        """The fields that are present, by attribute name, without ``connector_id``."""
+        return self.model_dump(exclude_unset=True, exclude={"connector_id"})
+
+
+def _explain(error: ValidationError, values: Mapping[str, object]) -> str:
+    connector = values.get("connector_id", values.get("connectorId"))
+    complaints = [
+        _complaint(str(detail["loc"][0]), detail["type"], detail.get("ctx", {}).get("error"))
+        for detail in error.errors(include_url=False, include_input=False)
+    ]
+    return f"update of connector {shorten(connector)}: {'; '.join(complaints)}"
+
+
+def _complaint(field: str, kind: str, cause: object) -> str:
+    if kind == "extra_forbidden":
+        return f"unknown or repeated field {field!r}, allowed are {', '.join(ConnectorUpdate.model_fields)}"
+    return f"{field} is required" if kind == "missing" else str(cause)
+
+
+# --------------------------------------------------------------------------------------- answers
+
+
+class Answer(BaseModel):
+    """Base of what the API answers: immutable, lenient, camelCase in JSON."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+
+def _blank_to_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _empty_to_none(value: object) -> object:
+    return value or None
+
+
+def _null_to_empty(value: object) -> object:
+    return () if value is None else value
+
+
+def _null_to_object(value: object) -> object:
+    return {} if value is None else value
+
+
+_OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
+_OptionalObject = Annotated[dict[str, Any] | None, BeforeValidator(_blank_to_none)]
+_Texts = Annotated[tuple[str, ...], BeforeValidator(_null_to_empty)]
+
+
+class ConfigPage(Answer):
+    """Real-time configuration of one environment.
+
+    An environment without a page has ``None`` for both ``variables`` and ``json_schema``;
+    ``last_updated`` is an opaque stamp, good for equality only.
+    """
+
+    client_env: str
+    variables: _OptionalObject = Field(default=None, repr=False)
+    json_schema: _OptionalObject = Field(default=None, alias="schema", repr=False)
+    last_updated: str | None = Field(default=None, coerce_numbers_to_str=True)
+
+
+class Connector(Answer):
+    """Telephony connector: one environment's voice, languages and variant, shared by its numbers."""
+
+    connector_id: str
+    name: str | None = None
+    account_id: str | None = None
+    project_id: str | None = None
+    client_env: str | None = None
+    variant_id: _OptionalText = None
+    asr_lang_code: str | None = None
+    tts_lang_code: str | None = None
+    voice_name: str | None = None
+    disable_handoff: StrictBool | None = None
+
+
+class BatchConnectors(Answer):
+    """Answer to a batch read of connectors."""
+
+    found: tuple[Connector, ...]
+    not_found: _Texts = ()
+
+
+class ConnectorUpdateResult(Answer):
+    """What became of one update of a batch; ``error`` is a text without a code."""
+
+    connector_id: str
+    success: StrictBool
+    data: Annotated[Connector | None, BeforeValidator(_empty_to_none)] = None
+    error: str | None = None
+
+
+class DeletedConnector(Answer):
+    """Answer to the deletion of a connector, which releases its numbers as well."""
+
+    deleted_connector: str
+    deleted_phone_numbers: tuple[str, ...]
+
+
+class PhoneNumber(Answer):
+    """Phone number registered with an agent for one environment."""
+
+    number: str
+    project_id: str | None = None
+    account_id: str | None = None
+    client_env: str | None = None
+    connector_id: _OptionalText = None
+
+
+class BatchPhoneNumbers(Answer):
+    """Answer to a batch read of phone numbers."""
+
+    found: tuple[PhoneNumber, ...]
+    not_found: _Texts = ()
+
+
+class PhoneNumberError(Answer):
+    """Why one number of a batch was not deleted."""
+
+    phone_number: str
+    error: str | None = None
+
+
+class DeletedPhoneNumbers(Answer):
+    """Answer to a batch deletion of numbers."""
+
+    deleted: tuple[str, ...]
+    errors: Annotated[tuple[PhoneNumberError, ...], BeforeValidator(_null_to_empty)] = ()
+
+
+class Deployment(Answer):
+    """One record of an environment's history; ``version`` is shared across environments."""
+
+    id: str
+    account_id: str | None = None
+    agent_id: str | None = None
+    environment: str | None = None
+    artifact_version: str | None = None
+    version: _OptionalText = None
+    created_by: str | None = None
+    created_at: str | None = None
+    metadata: _OptionalObject = Field(default=None, repr=False)
+
+
+class DeploymentResult(Answer):
+    """Answer to publish, promote and rollback: the new record, and the test runs that it started."""
+
+    deployment: Deployment
+    test_run_ids: _Texts = ()
+
+
+class Branch(Answer):
+    """Branch of an agent's content; the vendor declares no fields, so all that come are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    branch_id: str | None = Field(default=None, validation_alias=AliasChoices("branchId", "id"))
+    name: str | None = Field(default=None, validation_alias=AliasChoices("branchName", "name"))
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("branch_id", self.branch_id), ("name", self.name)]
+
+
+class CreatedBranch(Answer):
+    """Answer to the creation of a branch."""
+
+    branch_id: str
+    sequence_id: str | None = None
+
+
+class DeletedBranch(Answer):
+    """Answer to the deletion of a branch."""
+
+    sequence: str | None = None
+    message: str | None = None
+
+
+class MergeResult(Answer):
+    """Answer to a merge, which deploys as well, and the test runs that it started."""
+
+    sequence: str | None = None
+    message: str | None = None
+    test_run_ids: _Texts = ()
+
+
+class Attribute(Answer):
+    """Attribute that the variants of a branch give values to."""
+
+    id: str
+    name: str | None = None
+
+
+class Variant(Answer):
+    """Variant of an agent; ``attribute_values`` maps attribute ids to texts."""
+
+    id: str
+    name: str | None = None
+    is_default: StrictBool | None = None
+    attribute_values: Annotated[dict[str, str | None], BeforeValidator(_null_to_object)] = Field(
+        default_factory=dict, validation_alias=AliasPath("attributeValues", "values"), repr=False
+    )
+
+
+class Agent(Answer):
+    """Agent, which other answers call project."""
+
+    agent_id: str
+    account_id: str | None = None
+    agent_name: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    branch_count: int | float | None = None
+
+
+class OutboundCall(Answer):
+    """Answer to an outbound call that was accepted."""
+
+    call_sid: str | None = None
+    status: str | None = None
+
+
+class OutboundCallStatus(Answer):
+    """State of an outbound call; ``SUCCESS`` and ``FAILURE`` are final."""
+
+    call_sid: str | None = None
+    status: str | None = None
+    reason: str | None = Field(default=None, repr=False)

@@ -1,0 +1,275 @@
+"""Operators for real-time config pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_voice_agents.edge.operator import as_list
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.polyai.jobs.configs import ConfigJob
+    from airflow_voice_agents.polyai.resources.config_plan import Rules
+    from airflow_voice_agents.promotion.guards import Consent
+    from airflow_voice_agents.promotion.report import Report
+
+NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
+"""Test switches: by default each environment keeps its own."""
+
+
+class _ConfigOperator(PolyAIOperator):
+    """What both front doors share.
+
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
+        with the same plan. ``None`` takes any plan.
+    :param verify: whether an independent read follows the writes of each target.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written; zero
+        always does.
+    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param sensitive_keys: selectors of further values that are masked.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "expected_digest")
+    open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
+
+    def __init__(
+        self,
+        *,
+        dry_run: bool = False,
+        expected_digest: str | None = None,
+        verify: bool = True,
+        max_snapshot_age: float = 10.0,
+        show_values: bool = False,
+        sensitive_keys: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.plan_only = dry_run  # BaseOperator has a method of the other name
+        self.expected_digest = expected_digest
+        self.verify = verify
+        self.max_snapshot_age = max_snapshot_age
+        self.show_values = show_values
+        self.sensitive_keys = sensitive_keys
+
+    def carry_out(self, context: Context, job: ConfigJob) -> dict[str, Any]:
+        """Run a job and leave its report.
+
+        :param context: the task's context.
+        :param job: a promotion or an update.
+        """
+        report = self.work(context, job.carry_out)
+        return self.conclude(context, report, changes={} if report.dry_run else _changes(report))
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of a job."""
+        from airflow_voice_agents.promotion.render import Display
+
+        return {
+            "dry_run": self.plan_only,
+            "expected_digest": self.expected_digest or None,
+            "verify": self.verify,
+            "max_snapshot_age": self.max_snapshot_age,
+            "display": Display(self.show_values, tuple(self.sensitive_keys)),
+        }
+
+
+class PolyAIPromoteConfigOperator(_ConfigOperator):
+    """Bring the config page of one environment to others, inside a project or across projects.
+
+    Every target is read, planned and checked before the first write. Values are compared with their
+    types; only top-level keys that differ are sent, each whole; schema and values are written in an order
+    that keeps each page valid in between. A second run writes nothing. What no call can remove is told.
+
+    Vendor operations: list real-time configs, update schema, update variables.
+
+    :param source: mapping of ``agent_id`` and ``environment`` to take from. (templated)
+    :param targets: one such mapping, or a list of them; each may have ``overrides`` of its own. (templated)
+    :param include_keys: selectors of what is taken; ``None`` takes everything not excluded. A selector is
+        a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
+    :param exclude_keys: selectors of what each target keeps as it is. (templated)
+    :param never_promote: selectors of test switches that each target keeps as they are.
+    :param overrides: values laid over what is taken, for all targets; objects are merged. (templated)
+    :param stale_keys: what to do with keys that only a target has and that no call can remove: ``fail``
+        before any write, ``keep`` them, or set them to ``null``. By default ``fail`` if any target is live,
+        else ``keep``.
+    :param promote_schema: whether targets take the source's schema.
+    :param allow_empty_source: whether an unset or empty source page is meant.
+    :param bridge_schema: whether a permissive schema may stand in between when no order of writes keeps
+        a page valid.
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
+        with the same plan. ``None`` takes any plan. (templated)
+    :param confirm_live: must be true for a run that writes into live.
+    :param allow_skip_pre_release: sandbox may go to live directly.
+    :param allow_backfill: a backfill run may write into live.
+    :param verify: whether an independent read follows the writes of each target.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written.
+    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param concurrency: most targets in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard or a plan refuses, before any write.
+    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (
+        *_ConfigOperator.template_fields,
+        "source",
+        "targets",
+        "include_keys",
+        "exclude_keys",
+        "overrides",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "targets": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("targets", "overrides")
+
+    def __init__(
+        self,
+        *,
+        source: Mapping[str, Any] | str,
+        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str,
+        include_keys: Sequence[str] | None = None,
+        exclude_keys: Sequence[str] = (),
+        never_promote: Sequence[str] = NEVER_PROMOTE,
+        overrides: Mapping[str, Any] | str | None = None,
+        stale_keys: Literal["fail", "keep", "null"] | None = None,
+        promote_schema: bool = True,
+        allow_empty_source: bool = False,
+        allow_skip_pre_release: bool = False,
+        bridge_schema: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.targets = targets
+        self.include_keys = include_keys
+        self.exclude_keys = exclude_keys
+        self.never_promote = never_promote
+        self.overrides = overrides
+        self.stale_keys = stale_keys
+        self.promote_schema = promote_schema
+        self.allow_empty_source = allow_empty_source
+        self.allow_skip_pre_release = allow_skip_pre_release
+        self.bridge_schema = bridge_schema
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Plan, guard, write, verify and report."""
+        from airflow_voice_agents.polyai.jobs import configs
+
+        targets = as_list(self.argument("targets"))
+        job = configs.promotion(
+            self.argument("source"),
+            targets,
+            self._rules(targets),
+            self.circumstances(context),
+            bridge_schema=self.bridge_schema,
+            **self.options(),
+        )
+        return self.carry_out(context, job)
+
+    def consent(self) -> Consent:
+        """Return what the DAG's author agreed to."""
+        from dataclasses import replace
+
+        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+
+    def _rules(self, targets: Sequence[Any]) -> Rules:
+        from airflow_voice_agents.polyai.jobs.configs import rules
+
+        return rules(
+            include_keys=self.include_keys,
+            exclude_keys=[*self.exclude_keys, *self.never_promote],
+            overrides=self.argument("overrides"),
+            stale_keys=self.stale_keys,
+            promote_schema=self.promote_schema,
+            allow_empty_source=self.allow_empty_source,
+            targets=targets,
+        )
+
+
+class PolyAIUpdateConfigOperator(_ConfigOperator):
+    """Push values from elsewhere (a warehouse, a calendar, a file) into config pages.
+
+    The same plan, guards, checks and report as a promotion. Everything that is not given stays.
+
+    Vendor operations: list real-time configs, update variables.
+
+    :param values: with ``targets``, one mapping for all of them; without, a mapping of
+        ``"agent_id/environment"`` to values, for instance an upstream task's output. (templated)
+    :param values_file: JSON file that holds the same: a local path, or a URL that Airflow's object
+        storage knows. (templated)
+    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``values``
+        of its own, laid over those for all. (templated)
+    :param merge: how a given object meets one that is there: ``deep`` merges member by member,
+        ``replace`` replaces the whole top-level value.
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
+        with the same plan. ``None`` takes any plan. (templated)
+    :param confirm_live: must be true for a run that writes into live.
+    :param allow_backfill: a backfill run may write into live.
+    :param verify: whether an independent read follows the writes of each target.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written.
+    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param concurrency: most targets in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard refuses, before any request.
+    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (*_ConfigOperator.template_fields, "values", "values_file", "targets")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
+
+    def __init__(
+        self,
+        *,
+        values: Mapping[str, Any] | str | None = None,
+        values_file: str | None = None,
+        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
+        merge: Literal["deep", "replace"] = "deep",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.values = values
+        self.values_file = values_file
+        self.targets = targets
+        self.merge = merge
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Plan, guard, write, verify and report."""
+        from airflow_voice_agents.edge.inputs import read_json
+        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.polyai.jobs import configs
+
+        values = self.argument("values")
+        if self.values_file:
+            if values is not None:
+                raise InputError("give either values or values_file")
+            values = read_json(self.values_file, name="values_file")
+        places = configs.places_with(values, as_list(self.argument("targets")))
+        job = configs.update(places, self.merge, self.circumstances(context), **self.options())
+        return self.carry_out(context, job)
+
+
+def _changes(report: Report) -> dict[str, dict[str, Any]]:
+    """Asset URI -> facts, of every page that changed."""
+    from airflow_voice_agents.polyai.assets import config_uri
+    from airflow_voice_agents.promotion.report import Status
+
+    return {
+        config_uri(item.resource.owner, item.resource.name): {
+            "digest": item.details["after"],
+            "changed_keys": item.details.get("changed_keys", []),
+            "plan_digest": report.plan_digest,
+        }
+        for item in report.having(Status.CHANGED)
+    }

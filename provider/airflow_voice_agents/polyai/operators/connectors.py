@@ -1,0 +1,91 @@
+"""Operators for telephony connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
+    """Set voice, language or variant of many connectors of an agent.
+
+    The connectors are read first and only differences are sent, in batches. The platform answers 200
+    even when items failed, so every item of every answer is checked. A new voice, which the platform
+    tries out, goes to one connector before the others. A retry sends only what still differs.
+
+    Vendor operations: list connectors or batch get connectors, list variants, update connector, batch
+    update connectors.
+
+    :param agent_id: the agent. (templated)
+    :param updates: list of mappings: ``connector_id`` and any of ``variant_id``, ``asr_lang_code``,
+        ``voice_name``. An absent field stays as it is; ``variant_id`` of ``None`` unassigns. (templated)
+    :param selector: instead of ``updates``, which connectors: mapping of any of ``client_env``, ``name`` (shell
+        pattern), ``variant_id``, ``asr_lang_code``, ``voice_name``; an empty one selects all. (templated)
+    :param changes: the settings of each selected connector. (templated)
+    :param batch_size: most connectors per call.
+    :param check_variants: whether variants to assign must exist on the agent's main branch; one more call,
+        and only when a variant is assigned.
+    :param on_partial: ``fail`` the task when a connector was not updated, or ``tolerate`` it.
+    :param verify: whether an independent read follows the writes; their answers are checked in any case.
+    :param confirm_live: must be true when a live connector would change.
+    :param allow_backfill: a backfill run may change live connectors.
+    :param concurrency: most batches in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request; also for ``project_id``, which would move a
+        connector to another project.
+    :raises GuardRefused: when a guard refuses, before any write.
+    :raises ItemsFailed: when a connector was not updated; XCom ``report`` tells which.
+    :returns: ``operation``, ``changed`` and ``counts``.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "updates", "selector", "changes")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"updates": "json", "selector": "json"}
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        updates: Sequence[Mapping[str, Any]] | str | None = None,
+        selector: Mapping[str, Any] | str | None = None,
+        changes: Mapping[str, Any] | str | None = None,
+        batch_size: int = 50,
+        check_variants: bool = True,
+        on_partial: Literal["fail", "tolerate"] = "fail",
+        verify: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.updates = updates
+        self.selector = selector
+        self.changes = changes
+        self.batch_size = batch_size
+        self.check_variants = check_variants
+        self.on_partial = on_partial
+        self.verify = verify
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, compare, write what differs, check every item and report."""
+        from airflow_voice_agents.edge.inputs import choice
+        from airflow_voice_agents.polyai.assets import connectors_uri
+        from airflow_voice_agents.polyai.jobs import connectors
+
+        tolerate = choice(self.on_partial, ("fail", "tolerate"), name="on_partial") == "tolerate"
+        job = connectors.job(
+            self.agent_id,
+            self.argument("updates"),
+            self.argument("selector"),
+            self.argument("changes"),
+            batch_size=self.batch_size,
+            check_variants=self.check_variants,
+            verify=self.verify,
+        )
+        report = self.work(context, job.carry_out)
+        changed = report.counts()["changed"]
+        changes = {connectors_uri(job.agent_id): {"changed": changed}} if changed else {}
+        return self.conclude(context, report, changes=changes, tolerate=tolerate)

@@ -1,0 +1,107 @@
+"""Operators for phone numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
+    """Register phone numbers with an agent for one environment, and route them to a connector.
+
+    The numbers are read first and only absent ones are imported. A number that is in another environment
+    is a failed item, never a silent move. When the platform refuses a batch, the batch is cut down to the
+    numbers that it refuses. Afterwards every number is read back. A second run writes nothing.
+
+    Vendor operations: batch get numbers, import numbers, get connector, assign number.
+
+    :param agent_id: the agent. (templated)
+    :param client_env: ``sandbox``, ``pre-release`` or ``live``. There is no default, because the platform's is
+        live. (templated)
+    :param phone_numbers: list of E.164 numbers, an upstream task's output, or a text with one per line or
+        separated by commas; repeats are left out. (templated)
+    :param source_file: instead, a file: CSV with a header, a JSON list, or one number per line; a local path, or
+        a URL that Airflow's object storage knows. (templated)
+    :param column: name of the column in a CSV file.
+    :param connector_id: connector that shall answer the numbers; it must belong to the same environment.
+        ``None`` leaves the routing to the platform. (templated)
+    :param default_region: two-letter region (``GB``) for numbers in national form; needs the extra
+        ``phonenumbers``.
+    :param batch_size: most numbers per call.
+    :param confirm_live: must be true for ``client_env="live"``.
+    :param allow_backfill: a backfill run may import into live.
+    :param concurrency: most batches in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, naming every malformed number, before any request.
+    :raises GuardRefused: when a guard refuses, before any write.
+    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :returns: ``operation``, ``changed`` and ``counts``.
+    """
+
+    template_fields: Sequence[str] = (
+        "polyai_conn_id",
+        "agent_id",
+        "client_env",
+        "phone_numbers",
+        "source_file",
+        "connector_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        client_env: str,
+        phone_numbers: Sequence[str] | str | None = None,
+        source_file: str | None = None,
+        column: str = "phone_number",
+        connector_id: str | None = None,
+        default_region: str | None = None,
+        batch_size: int = 50,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.client_env = client_env
+        self.phone_numbers = phone_numbers
+        self.source_file = source_file
+        self.column = column
+        self.connector_id = connector_id
+        self.default_region = default_region
+        self.batch_size = batch_size
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, import what is absent, route, read back and report."""
+        from airflow_voice_agents.polyai.assets import phone_numbers_uri
+        from airflow_voice_agents.polyai.jobs import phone_numbers
+
+        job = phone_numbers.job(
+            self.agent_id,
+            self.client_env,
+            self._numbers(),
+            self.connector_id or None,
+            default_region=self.default_region,
+            batch_size=self.batch_size,
+        )
+        report = self.work(context, job.carry_out)
+        changed = report.counts()["changed"]
+        changes = {phone_numbers_uri(job.agent_id, job.client_env): {"changed": changed}} if changed else {}
+        return self.conclude(context, report, changes=changes)
+
+    def _numbers(self) -> Any:
+        from airflow_voice_agents.edge.inputs import read_column
+        from airflow_voice_agents.http.errors import InputError
+
+        if (self.phone_numbers is None) == (self.source_file is None):
+            raise InputError("give either phone_numbers or source_file")
+        if self.source_file is not None:
+            return read_column(self.source_file, self.column, name="source_file")
+        if isinstance(self.phone_numbers, str) and self.phone_numbers.lstrip().startswith("["):
+            return self.argument("phone_numbers")
+        return self.phone_numbers

@@ -1,0 +1,1 @@
+"""PolyAI's resource kinds: config pages, connectors, phone numbers."""

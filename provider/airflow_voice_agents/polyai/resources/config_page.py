@@ -1,0 +1,200 @@
+"""The real-time config page of one environment as a resource kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.models import ConfigPage
+from airflow_voice_agents.polyai.resources.page_schema import value_problems
+from airflow_voice_agents.promotion.canonical import digest, same
+from airflow_voice_agents.promotion.diff import Change, diff
+from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict, by_owner
+
+KIND = "config page"
+SCHEMA = "$schema"
+"""First part of a path inside the page's schema; all other paths are variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What a config page holds.
+
+    :param schema: JSON Schema Draft 7, or ``None`` when unset.
+    :param variables: top-level keys and values, or ``None`` when unset.
+    :param last_updated: the platform's stamp, opaque and no part of equality.
+    """
+
+    schema: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any] | None = None
+    last_updated: str | None = field(default=None, compare=False)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The variables, with an unset page read as one without keys."""
+        return self.variables or {}
+
+
+UNSET = PageState()
+
+
+class Order(Enum):
+    """Orders of the two writes in which every state between is valid."""
+
+    SCHEMA_FIRST = auto()
+    VALUES_FIRST = auto()
+    BRIDGED = auto()
+    """A permissive schema, then the values, then the schema."""
+
+
+BRIDGE: dict[str, Any] = {"type": "object"}
+
+
+class ConfigPageKind:
+    """How config pages are observed, compared and written.
+
+    :param bridge_schema: whether a permissive schema may stand between when no plain order is valid.
+    """
+
+    name = KIND
+
+    def __init__(self, *, bridge_schema: bool = False) -> None:
+        self._bridge_schema = bridge_schema
+
+    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
+        """One GET per agent returns the pages of all its environments."""
+        for agent_id, mine in by_owner(resources).items():
+            yield Observation(calls.list_config_pages(agent_id), tuple(mine), _reader(mine))
+
+    def digest(self, state: PageState | None) -> str:
+        """Digest of schema and variables; an unset page and a missing one are the same."""
+        state = state or UNSET
+        return digest([state.schema, state.variables])
+
+    def diff(self, before: PageState | None, after: PageState | None) -> Iterator[Change]:
+        """Changes of the schema under ``$schema``, then those of the variables."""
+        old, new = before or UNSET, after or UNSET
+        yield from diff(old.schema or {}, new.schema or {}, (SCHEMA,))
+        yield from diff(dict(old.values), dict(new.values))
+
+    def order(self, before: PageState | None, after: PageState) -> Order | None:
+        """Choose the order of writes, or ``None`` when no order keeps the page valid in between.
+
+        :param before: the page now.
+        :param after: the page to come.
+        """
+        old = before or UNSET
+        if same(old.schema, after.schema) or not changed_values(old, after):
+            return Order.SCHEMA_FIRST
+        if not value_problems(after.schema, old.values):
+            return Order.SCHEMA_FIRST
+        if not value_problems(old.schema, after.values):
+            return Order.VALUES_FIRST
+        return Order.BRIDGED if self._bridge_schema else None
+
+    def lanes(self, intents: Sequence[Intent[PageState]]) -> Iterator[Lane[PageState]]:
+        """One lane per page: its one to three writes in a valid order."""
+        return (self._lane(intent) for intent in intents)
+
+    def unsettled(self, intent: Intent[PageState], observed: PageState | None) -> list[str]:
+        """List the keys of the intent that a page does not hold; keys of others do not count."""
+        page, old = observed or UNSET, intent.before or UNSET
+        missing = [
+            key for key, value in changed_values(old, intent.after).items() if not _holds(page, key, value)
+        ]
+        schema_differs = not same(old.schema, intent.after.schema) and not same(
+            page.schema, intent.after.schema
+        )
+        return [SCHEMA, *missing] if schema_differs else missing
+
+    def _lane(self, intent: Intent[PageState]) -> Lane[PageState]:
+        before, after = intent.before or UNSET, intent.after
+        patch = changed_values(before, after)
+        schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
+        values = [_values_write(patch)] if patch else []
+        match self.order(before, after):
+            case Order.SCHEMA_FIRST:
+                writes = [*schema, *values]
+            case Order.VALUES_FIRST:
+                writes = [*values, *schema]
+            case _:
+                writes = [_schema_write(BRIDGE), *values, *schema]
+        return tuple(self._steps(intent.resource, before, writes))
+
+    def _steps(
+        self, resource: Resource, state: PageState, writes: Sequence[_Write]
+    ) -> Iterator[Step[PageState]]:
+        for write in writes:
+            state = write.then(state)
+            yield Step(
+                call=write.call(resource.owner, resource.name),
+                resources=(resource,),
+                judge=_judge(resource),
+                passes=self.digest(state),
+                vital=True,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    call: Callable[[str, str], Call[ConfigPage]]
+    then: Callable[[PageState], PageState]
+
+
+def page(agent_id: str, client_env: str) -> Resource:
+    """Return the address of an environment's config page."""
+    return Resource(KIND, agent_id, client_env)
+
+
+def state_of(answer: ConfigPage) -> PageState:
+    """Return the state that an answer shows."""
+    return PageState(answer.json_schema, answer.variables, answer.last_updated)
+
+
+def changed_values(before: PageState, after: PageState) -> dict[str, Any]:
+    """Return the top-level keys to send: those that are new or differ, each with its whole value."""
+    old = before.values
+    return {key: value for key, value in after.values.items() if key not in old or not same(old[key], value)}
+
+
+def _holds(page_state: PageState, key: str, value: Any) -> bool:
+    """Whether a page shows a value; writing ``null`` may store it or delete the key."""
+    if value is None:
+        return page_state.values.get(key) is None
+    return key in page_state.values and same(page_state.values[key], value)
+
+
+def _schema_write(schema: Mapping[str, Any]) -> _Write:
+    return _Write(
+        lambda agent_id, env: calls.put_config_schema(agent_id, client_env=env, schema=dict(schema)),
+        lambda state: PageState(schema, state.variables),
+    )
+
+
+def _values_write(patch: dict[str, Any]) -> _Write:
+    return _Write(
+        lambda agent_id, env: calls.patch_config_variables(agent_id, client_env=env, variables=patch),
+        lambda state: PageState(state.schema, {**state.values, **patch}),
+    )
+
+
+def _judge(resource: Resource) -> Callable[[ConfigPage], Mapping[Resource, Verdict[PageState]]]:
+    def judge(answer: ConfigPage) -> Mapping[Resource, Verdict[PageState]]:
+        if answer.client_env != resource.name:
+            return {}
+        return {resource: Verdict(state_of(answer))}
+
+    return judge
+
+
+def _reader(resources: Iterable[Resource]) -> Callable[[Sequence[ConfigPage]], Mapping[Resource, PageState]]:
+    wanted = {resource.name: resource for resource in resources}
+
+    def read(pages: Sequence[ConfigPage]) -> Mapping[Resource, PageState]:
+        return {wanted[each.client_env]: state_of(each) for each in pages if each.client_env in wanted}
+
+    return read

@@ -1,0 +1,206 @@
+"""What a config page shall become: from another page, from given values, or from both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageKind, PageState
+from airflow_voice_agents.polyai.resources.page_schema import (
+    schema_problems,
+    sensitive_patterns,
+    value_problems,
+)
+from airflow_voice_agents.promotion.canonical import same
+from airflow_voice_agents.promotion.diff import ABSENT
+from airflow_voice_agents.promotion.kind import Intent, Resource
+from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.promotion.selection import Selection, deep_merge
+
+NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
+"""Test switches: each environment keeps its own."""
+
+
+class StaleKeys(StrEnum):
+    """What to do with keys that only the target has; no call can remove them."""
+
+    FAIL = "fail"
+    KEEP = "keep"
+    NULL = "null"
+
+
+class Merge(StrEnum):
+    """How given values meet an object that is there already."""
+
+    DEEP = "deep"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a page is made from a source and given values.
+
+    :param selection: which keys come from the source.
+    :param overrides: values laid over the result; objects are merged with what is there.
+    :param stale_keys: what to do with keys that only the target has.
+    :param promote_schema: whether the target takes the source's schema.
+    :param allow_empty_source: whether an unset or empty source is meant.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    stale_keys: StaleKeys = StaleKeys.FAIL
+    promote_schema: bool = True
+    allow_empty_source: bool = False
+
+
+def plan_promotion(
+    kind: ConfigPageKind,
+    target: Resource,
+    source: PageState | None,
+    now: PageState | None,
+    rules: Rules,
+) -> PlannedItem:
+    """Plan a page that takes its schema and values from another page.
+
+    :param kind: the kind of the pages.
+    :param target: the page that is written.
+    :param source: the page that is taken from; ``None`` where it does not exist.
+    :param now: the page as it is; ``None`` where it does not exist.
+    :param rules: what is taken, overridden, kept.
+    """
+    source, before = source or UNSET, now or UNSET
+    stale = _stale(source, before, rules)
+    after = PageState(_schema(source, before, rules), _values(source.values, before, rules, stale))
+    item = _item(kind, target, before, after)
+    findings = (*_source_findings(source, before, rules), *_stale_findings(stale, rules), *item.findings)
+    return replace(
+        item,
+        source=kind.digest(source),
+        stale_keys=tuple(stale),
+        kept_keys=tuple(rules.selection.kept(source.values, before.values)),
+        findings=findings,
+    )
+
+
+def plan_values(
+    kind: ConfigPageKind,
+    target: Resource,
+    values: Mapping[str, Any],
+    now: PageState | None,
+    merge: Merge,
+) -> PlannedItem:
+    """Plan a page that takes given values and keeps everything else.
+
+    :param kind: the kind of the page.
+    :param target: the page that is written.
+    :param values: top-level keys and values.
+    :param now: the page as it is; ``None`` where it does not exist.
+    :param merge: how a given object meets one that is there.
+    """
+    before = now or UNSET
+    taken = dict(values) if merge is Merge.REPLACE else _overlaid({}, values, before)
+    return _item(kind, target, before, PageState(before.schema, {**before.values, **taken}))
+
+
+def _schema(source: PageState, before: PageState, rules: Rules) -> Mapping[str, Any] | None:
+    return source.schema if rules.promote_schema and source.schema else before.schema
+
+
+def _values(
+    source: Mapping[str, Any], before: PageState, rules: Rules, stale: list[str]
+) -> Mapping[str, Any]:
+    taken = _overlaid(rules.selection.merge(source, before.values), rules.overrides, before)
+    nulled = dict.fromkeys(stale) if rules.stale_keys is StaleKeys.NULL else {}
+    return {**before.values, **nulled, **taken}
+
+
+def _overlaid(taken: dict[str, Any], overlay: Mapping[str, Any], before: PageState) -> dict[str, Any]:
+    """Lay nested values over what is taken, or over what is there where nothing is taken."""
+    for key, value in overlay.items():
+        base = taken[key] if key in taken else before.values.get(key, ABSENT)
+        taken[key] = deep_merge(base, value)
+    return taken
+
+
+def _stale(source: PageState, before: PageState, rules: Rules) -> list[str]:
+    """Keys that only the target has, unless given to the target by the author; ``null`` counts as gone."""
+    return [
+        key
+        for key, value in before.values.items()
+        if value is not None
+        and key not in source.values
+        and key not in rules.overrides
+        and rules.selection.takes(key)
+    ]
+
+
+def _item(kind: ConfigPageKind, target: Resource, before: PageState, after: PageState) -> PlannedItem:
+    digests = kind.digest(before), kind.digest(after)
+    if digests[0] == digests[1]:
+        return PlannedItem(target, *digests)
+    intent = Intent(target, before, after)
+    findings = tuple(_validity_findings(kind, before, after))
+    patterns = {*sensitive_patterns(before.schema), *sensitive_patterns(after.schema)}
+    return PlannedItem(
+        target,
+        *digests,
+        changes=tuple(kind.diff(before, after)),
+        findings=findings,
+        sensitive=tuple(sorted(patterns)),
+        writes=0 if findings else sum(len(lane) for lane in kind.lanes([intent])),
+        intent=intent,
+    )
+
+
+def _validity_findings(kind: ConfigPageKind, before: PageState, after: PageState) -> Iterator[Finding]:
+    if not same(before.schema, after.schema) and (problems := schema_problems(after.schema)):
+        yield error("invalid_schema", f"The schema to come is not valid: {'; '.join(problems)}")
+    elif problems := value_problems(after.schema, after.values):
+        yield error(
+            "invalid_values",
+            "The values to come would break the schema, and an invalid page blocks publishing the agent: "
+            + "; ".join(problems),
+        )
+    elif kind.order(before, after) is None:
+        yield error(
+            "no_valid_order",
+            "Neither order of writes keeps the page valid: the present values break the new schema, and the "
+            "new values break the present one. Change one side first, or pass bridge_schema=True to put a "
+            "permissive schema in between.",
+        )
+
+
+def _source_findings(source: PageState, before: PageState, rules: Rules) -> Iterator[Finding]:
+    if not source.values and not rules.allow_empty_source:
+        yield error(
+            "empty_source",
+            "The source page is unset or has no values, as the sandbox of a project with simplified "
+            "deployments does. Check the source, or pass allow_empty_source=True if meant.",
+        )
+    if rules.promote_schema and before.schema and not source.schema:
+        yield warning("source_without_schema", "The source page has no schema; the target keeps its own.")
+    unused = [
+        each for each in rules.selection.include or () if not Selection((each,)).merge(source.values, {})
+    ]
+    if unused and source.values:
+        yield error("include_keys", f"include_keys names what the source does not have: {', '.join(unused)}.")
+
+
+def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
+    if not stale:
+        return
+    names = ", ".join(stale)
+    if rules.stale_keys is StaleKeys.FAIL:
+        yield error(
+            "stale_keys",
+            f"Only the target has {names}, and no call can remove a key. Pass stale_keys='keep' to leave it, "
+            "stale_keys='null' to set it to null, or name it in exclude_keys if it is the target's own.",
+        )
+    else:
+        done = "stays" if rules.stale_keys is StaleKeys.KEEP else "is set to null"
+        yield warning(
+            "stale_keys", f"Only the target has {names}; it {done}, so the pages will not be equal."
+        )

@@ -1,0 +1,207 @@
+"""A connector's settings as a resource kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.models import (
+    BatchConnectors,
+    Connector,
+    ConnectorUpdate,
+    ConnectorUpdateResult,
+)
+from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import Change, diff
+from airflow_voice_agents.promotion.kind import (
+    Intent,
+    Lane,
+    Observation,
+    Resource,
+    Step,
+    Verdict,
+    batches,
+    by_owner,
+)
+
+KIND = "connector"
+SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
+"""The fields that can be set without moving a connector."""
+
+_ERROR_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """A connector's settings, and what else an author selects connectors by.
+
+    :param variant_id: assigned variant, or ``None``.
+    :param asr_lang_code: speech recognition language.
+    :param voice_name: text-to-speech voice.
+    :param tts_lang_code: derived by the platform from the voice.
+    :param client_env: environment; cannot be changed.
+    :param name: name; cannot be changed.
+    """
+
+    variant_id: str | None
+    asr_lang_code: str | None
+    voice_name: str | None
+    tts_lang_code: str | None = field(default=None, compare=False)
+    client_env: str | None = field(default=None, compare=False)
+    name: str | None = field(default=None, compare=False)
+
+    def settings(self) -> dict[str, str | None]:
+        """Return what can be set."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def with_changes(self, update: ConnectorUpdate) -> ConnectorState:
+        """Return the state that an update asks for; its absent fields stay."""
+        return replace(self, **update.changes())
+
+
+class ConnectorKind:
+    """How connectors are observed, compared and written.
+
+    :param batch_size: most connectors per call.
+    """
+
+    name = KIND
+
+    def __init__(self, *, batch_size: int) -> None:
+        self._batch_size = batch_size
+
+    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[ConnectorState]]:
+        """One call per agent: by id while they fit into a batch, the whole list otherwise."""
+        for agent_id, mine in by_owner(resources).items():
+            if len(mine) > self._batch_size:
+                yield observe_all(agent_id, mine)
+            else:
+                call = calls.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
+                yield Observation(call, tuple(mine), _found(agent_id))
+
+    def digest(self, state: ConnectorState | None) -> str:
+        """Digest of what can be set."""
+        return digest(state and state.settings())
+
+    def diff(self, before: ConnectorState | None, after: ConnectorState | None) -> Iterator[Change]:
+        """Changes by setting."""
+        return diff(before.settings() if before else {}, after.settings() if after else {})
+
+    def lanes(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Lane[ConnectorState]]:
+        """Batches; a new voice, which the platform tries out, goes to one connector first."""
+        for mine in _by_agent_and_voice(intents):
+            voice = _changes(mine[0]).get("voice_name")
+            if voice is None or len(mine) == 1:
+                yield from ((step,) for step in self._batches(mine))
+            else:
+                yield (_single(mine[0]), *self._batches(mine[1:]))
+
+    def unsettled(self, intent: Intent[ConnectorState], observed: ConnectorState | None) -> list[str]:
+        """List the settings of the intent that a connector does not show."""
+        shown = observed.settings() if observed else {}
+        return [name for name, value in _changes(intent).items() if name not in shown or shown[name] != value]
+
+    def _batches(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Step[ConnectorState]]:
+        return (_batch(chunk) for chunk in batches(intents, self._batch_size))
+
+
+def connector(agent_id: str, connector_id: str) -> Resource:
+    """Return the address of a connector."""
+    return Resource(KIND, agent_id, connector_id)
+
+
+def observe_all(agent_id: str, resources: Sequence[Resource] = ()) -> Observation[ConnectorState]:
+    """Return the read of all connectors of an agent.
+
+    :param agent_id: the agent.
+    :param resources: what the answer is expected to speak about.
+    """
+    return Observation(
+        calls.list_connectors(agent_id), tuple(resources), lambda answer: states(agent_id, answer)
+    )
+
+
+def _found(agent_id: str) -> Callable[[BatchConnectors], Mapping[Resource, ConnectorState]]:
+    return lambda answer: states(agent_id, answer.found)
+
+
+def states(agent_id: str, found: Iterable[Connector]) -> dict[Resource, ConnectorState]:
+    """Return the states that an answer shows."""
+    return {connector(agent_id, each.connector_id): _state(each) for each in found}
+
+
+def _state(answer: Connector) -> ConnectorState:
+    return ConnectorState(
+        variant_id=answer.variant_id,
+        asr_lang_code=answer.asr_lang_code,
+        voice_name=answer.voice_name,
+        tts_lang_code=answer.tts_lang_code,
+        client_env=answer.client_env,
+        name=answer.name,
+    )
+
+
+def _changes(intent: Intent[ConnectorState]) -> dict[str, str | None]:
+    """The settings that are to be sent: those that differ."""
+    old = intent.before.settings() if intent.before else {}
+    return {name: value for name, value in intent.after.settings().items() if old.get(name) != value}
+
+
+def _by_agent_and_voice(intents: Iterable[Intent[ConnectorState]]) -> Iterable[list[Intent[ConnectorState]]]:
+    groups: dict[tuple[str, Any], list[Intent[ConnectorState]]] = {}
+    for intent in intents:
+        key = (intent.resource.owner, _changes(intent).get("voice_name"))
+        groups.setdefault(key, []).append(intent)
+    return groups.values()
+
+
+def _update(intent: Intent[ConnectorState]) -> ConnectorUpdate:
+    return ConnectorUpdate(connector_id=intent.resource.name, **_changes(intent))
+
+
+def _single(intent: Intent[ConnectorState]) -> Step[ConnectorState]:
+    """The canary: alone, because only a single update's refusal carries the platform's code."""
+    resource = intent.resource
+    return Step(
+        call=calls.update_connector(resource.owner, update=_update(intent)),
+        resources=(resource,),
+        judge=lambda answer: {
+            each: Verdict(state)
+            for each, state in states(resource.owner, [answer]).items()
+            if each == resource
+        },
+        vital=True,
+    )
+
+
+def _batch(intents: Sequence[Intent[ConnectorState]]) -> Step[ConnectorState]:
+    agent_id = intents[0].resource.owner
+    mine = {intent.resource: intent for intent in intents}
+    return Step(
+        call=calls.update_connectors(agent_id, updates=[_update(intent) for intent in intents]),
+        resources=tuple(mine),
+        judge=_judge(agent_id),
+        split=None if len(intents) == 1 else lambda open_ones: _halves([mine[each] for each in open_ones]),
+    )
+
+
+def _halves(intents: Sequence[Intent[ConnectorState]]) -> tuple[Step[ConnectorState], ...]:
+    return tuple(_batch(half) for half in batches(intents, max(1, (len(intents) + 1) // 2)))
+
+
+def _judge(
+    agent_id: str,
+) -> Callable[[Sequence[ConnectorUpdateResult]], Mapping[Resource, Verdict[ConnectorState]]]:
+    def judge(results: Sequence[ConnectorUpdateResult]) -> Mapping[Resource, Verdict[ConnectorState]]:
+        return {connector(agent_id, each.connector_id): _verdict(each) for each in results}
+
+    return judge
+
+
+def _verdict(result: ConnectorUpdateResult) -> Verdict[ConnectorState]:
+    if not result.success:
+        return Verdict(error=(result.error or "the platform gave no reason")[:_ERROR_SHOWN])
+    shown = result.data if result.data and result.data.connector_id == result.connector_id else None
+    return Verdict(_state(shown) if shown else None)

@@ -1,0 +1,147 @@
+"""A phone number's presence in an environment, and its routing to a connector, as resource kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
+from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import Change, diff
+from airflow_voice_agents.promotion.kind import (
+    Intent,
+    Lane,
+    Observation,
+    Resource,
+    Step,
+    Verdict,
+    batches,
+    by_owner,
+)
+
+KIND = "phone number"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberState:
+    """Where a number is.
+
+    :param client_env: environment that it is registered for.
+    :param connector_id: connector that answers it, or ``None``.
+    """
+
+    client_env: str | None
+    connector_id: str | None = None
+
+
+class _PhoneNumberKind:
+    """What both kinds share: how numbers are read and compared.
+
+    :param batch_size: most numbers per call.
+    """
+
+    name = KIND
+
+    def __init__(self, *, batch_size: int) -> None:
+        self._batch_size = batch_size
+
+    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[NumberState]]:
+        """Batch reads; a number that the agent does not have is absent."""
+        for agent_id, mine in by_owner(resources).items():
+            for chunk in batches(mine, self._batch_size):
+                call = calls.get_phone_numbers(agent_id, phone_numbers=[resource.name for resource in chunk])
+                yield Observation(call, chunk, _found(agent_id))
+
+    def digest(self, state: NumberState | None) -> str:
+        """Digest of environment and connector."""
+        return digest(state and asdict(state))
+
+    def diff(self, before: NumberState | None, after: NumberState | None) -> Iterator[Change]:
+        """Changes of environment and connector."""
+        return diff(asdict(before) if before else {}, asdict(after) if after else {})
+
+
+class PresenceKind(_PhoneNumberKind):
+    """Numbers that an agent shall have in an environment; absent ones are imported, none is moved."""
+
+    def lanes(self, intents: Sequence[Intent[NumberState]]) -> Iterator[Lane[NumberState]]:
+        """Imports in batches that never mix agents or environments."""
+        groups: dict[tuple[str, str], list[Resource]] = {}
+        for intent in intents:
+            key = (intent.resource.owner, str(intent.after.client_env))
+            groups.setdefault(key, []).append(intent.resource)
+        for (agent_id, client_env), resources in groups.items():
+            for chunk in batches(resources, self._batch_size):
+                yield (_import(agent_id, client_env, chunk),)
+
+    def unsettled(self, intent: Intent[NumberState], observed: NumberState | None) -> list[str]:
+        """Whether the number is absent, or in another environment."""
+        if observed is None:
+            return ["presence"]
+        return [] if observed.client_env == intent.after.client_env else ["client_env"]
+
+
+class RoutingKind(_PhoneNumberKind):
+    """Numbers that shall be answered by a connector."""
+
+    def lanes(self, intents: Sequence[Intent[NumberState]]) -> Iterator[Lane[NumberState]]:
+        """One assignment per number; the platform has no call for several."""
+        return ((_assignment(intent),) for intent in intents)
+
+    def unsettled(self, intent: Intent[NumberState], observed: NumberState | None) -> list[str]:
+        """What of connector and environment is not as it shall be."""
+        wanted, shown = asdict(intent.after), asdict(observed) if observed else {}
+        return [name for name, value in wanted.items() if shown.get(name) != value]
+
+
+def phone_number(agent_id: str, number: str) -> Resource:
+    """Return the address of a number."""
+    return Resource(KIND, agent_id, number)
+
+
+def _found(agent_id: str) -> Callable[[BatchPhoneNumbers], Mapping[Resource, NumberState]]:
+    return lambda answer: _states(agent_id, answer.found)
+
+
+def _states(agent_id: str, found: Iterable[PhoneNumber]) -> dict[Resource, NumberState]:
+    return {phone_number(agent_id, each.number): _state(each) for each in found}
+
+
+def _state(answer: PhoneNumber) -> NumberState:
+    return NumberState(answer.client_env, answer.connector_id)
+
+
+def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Step[NumberState]:
+    def split(open_ones: Sequence[Resource]) -> tuple[Step[NumberState], ...]:
+        halves = batches(open_ones, max(1, (len(open_ones) + 1) // 2))
+        return tuple(_import(agent_id, client_env, half) for half in halves)
+
+    return Step(
+        call=calls.import_phone_numbers(
+            agent_id, phone_numbers=[resource.name for resource in resources], client_env=client_env
+        ),
+        resources=tuple(resources),
+        judge=_imported(agent_id),
+        split=split if len(resources) > 1 else None,
+    )
+
+
+def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, Verdict[NumberState]]]:
+    """The answer lists numbers only; their state has to be read, and a number left out is unknown."""
+    return lambda imported: {phone_number(agent_id, number): Verdict() for number in imported}
+
+
+def _assignment(intent: Intent[NumberState]) -> Step[NumberState]:
+    resource = intent.resource
+    return Step(
+        call=calls.assign_phone_number(
+            resource.owner, phone_number=resource.name, connector_id=str(intent.after.connector_id)
+        ),
+        resources=(resource,),
+        judge=lambda answer: {
+            each: Verdict(state)
+            for each, state in _states(resource.owner, [answer]).items()
+            if each == resource
+        },
+    )

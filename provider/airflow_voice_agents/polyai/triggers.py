@@ -1,0 +1,44 @@
+"""Triggers for PolyAI; they only poll."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
+from airflow_voice_agents.http.errors import VoiceAgentsError
+from airflow_voice_agents.polyai.conditions import ConfigCondition
+from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+
+class PolyAIConfigTrigger(PollingTrigger):
+    """Wait for a config page.
+
+    Vendor operation: list real-time configs.
+
+    :param polyai_conn_id: id of a connection of type ``polyai``.
+    :param condition: what :meth:`.ConfigCondition.serialize` returned; digests, never values.
+    :param poll_interval: seconds between two questions.
+    :param deadline: seconds since the epoch at which the wait is given up.
+    """
+
+    def __init__(
+        self, *, polyai_conn_id: str, condition: Mapping[str, Any], poll_interval: float, deadline: float
+    ) -> None:
+        super().__init__(poll_interval=poll_interval, deadline=deadline)
+        self.polyai_conn_id = polyai_conn_id
+        self.condition = dict(condition)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the connection's id and the condition."""
+        return {"polyai_conn_id": self.polyai_conn_id, "condition": self.condition}
+
+    async def answers(self) -> AsyncGenerator[Answer]:
+        """Yield one answer per question, over one pooled client."""
+        condition = ConfigCondition.deserialize(self.condition)
+        async with PolyAIHook(self.polyai_conn_id) as hook:
+            while True:
+                try:
+                    yield condition.holds([await hook.asend(call) for call in condition.reads()])
+                except VoiceAgentsError as error:
+                    yield error
