@@ -1,0 +1,1 @@
+"""The PolyAI Agents API: config pages, telephony, deployments, branches, variants, agents, calls."""

@@ -1,0 +1,36 @@
+"""Operations of the PolyAI room: which of the two services answers, and what body it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from airflow_voice_agents.emulator.exchange import Operation
+from airflow_voice_agents.emulator.polyai.bodies import Body
+
+
+class Service(StrEnum):
+    """The two services behind the vendor's gateway; they refuse in different words."""
+
+    PYTHON = "python"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class PolyAIOperation(Operation):
+    """An operation of the Agents API.
+
+    :param service: which service answers.
+    :param body: what the operation takes; ``None`` ignores a body.
+    :param declared: statuses whose body is declared as the error envelope although the service is
+        the Node one.
+    """
+
+    service: Service
+    body: Body | None = None
+    declared: tuple[int, ...] = ()
+
+
+python_operation = partial(PolyAIOperation, service=Service.PYTHON)
+node_operation = partial(PolyAIOperation, service=Service.NODE)
