@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_voice_agents.promotion.kind import Resource
 
-ITEMS_SHOWN = 500
+ITEMS_SHOWN = 200
 """Most items that a serialised report lists; counts are always complete."""
 
 

@@ -1,0 +1,47 @@
+"""Assets that a change emits, so that other DAGs can be scheduled on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check an asset URI of ours: a host and a path, and nothing that could hold a secret.
+
+    :param uri: the URI, split.
+    :raises ValueError: for a URI without host, or with user info, query or fragment.
+    """
+    if not uri.netloc or "@" in uri.netloc or uri.query or uri.fragment:
+        raise ValueError(f"an asset URI of this provider looks like {uri.scheme}://agents/<agent id>/…")
+    return uri
+
+
+def emit(context: Context, changes: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    """Emit one event per changed asset through the task's alias outlets.
+
+    Assets that the author listed among the outlets are emitted by Airflow whenever the task succeeds;
+    they get the summary, so that a consumer can tell whether anything changed.
+
+    :param context: the task's context.
+    :param changes: asset URI -> facts (digests, counts), never values.
+    :param summary: the report's summary.
+    """
+    from airflow.sdk import Asset, AssetAlias
+
+    run: dict[str, Any] = {
+        "dag_id": context["ti"].dag_id,
+        "run_id": context["ti"].run_id,
+        "task_id": context["ti"].task_id,
+    }
+    for outlet in context["task"].outlets:
+        events = context["outlet_events"][outlet]
+        if isinstance(outlet, AssetAlias):
+            for uri, facts in changes.items():
+                events.add(Asset(uri=uri), extra={**facts, "run": run})
+        elif isinstance(outlet, Asset):
+            events.extra.update({**summary, "run": run})

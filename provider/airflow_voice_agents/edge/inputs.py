@@ -1,0 +1,87 @@
+"""What templates and XComs turn arguments into, read back into what was meant."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_voice_agents.http.errors import InputError
+
+
+def from_json(value: Any, *, name: str) -> Any:
+    """Return what a templated argument means: a text that a template rendered is read as JSON.
+
+    :param value: anything; only a text is changed.
+    :param name: what to call the argument in the error.
+    :raises InputError: for a text that is not JSON.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise InputError(
+            f"{name} is a text that is not JSON. Pass the value itself, or add | tojson to the template."
+        ) from None
+
+
+def read_json(path: str, *, name: str) -> Any:
+    """Read a JSON file.
+
+    :param path: local path, or a URL that Airflow's object storage knows.
+    :param name: what to call the argument in the error.
+    :raises InputError: when the file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(_read(path, name=name))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name}: {path} is not a JSON file") from None
+
+
+def read_column(path: str, column: str, *, name: str) -> list[str]:
+    """Read one column of a file: a CSV file with a header, a JSON list, or a text with one value per line.
+
+    :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
+    :param column: name of the column in a CSV file.
+    :param name: what to call the argument in the error.
+    :raises InputError: when the file cannot be read or has no such column.
+    """
+    if path.endswith(".json"):
+        values = read_json(path, name=name)
+        if not isinstance(values, list):
+            raise InputError(f"{name}: {path} must hold a JSON list")
+        return values
+    text = _read(path, name=name)
+    if not path.endswith(".csv"):
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    rows = csv.DictReader(io.StringIO(text))
+    if column not in (rows.fieldnames or ()):
+        raise InputError(f"{name}: {path} has no column {column!r} in its first line")
+    return [row[column].strip() for row in rows if (row[column] or "").strip()]
+
+
+def _read(path: str, *, name: str) -> str:
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        return str(ObjectStoragePath(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: {path} cannot be read ({type(error).__name__})") from None
+
+
+def choice(value: object, allowed: Sequence[str], *, name: str) -> str:
+    """Check a word out of a few.
+
+    :param value: the word.
+    :param allowed: the words that mean something.
+    :param name: what to call the argument in the error.
+    :raises InputError: for any other.
+    """
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise InputError(f"{name} must be one of {', '.join(allowed)}")

@@ -1,0 +1,45 @@
+"""The error that a report ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_voice_agents.http.errors import (
+    GuardRefused,
+    ItemsFailed,
+    ItemsFailedPermanently,
+    VoiceAgentsError,
+)
+from airflow_voice_agents.promotion.report import TROUBLE, ItemReport, Report, Status
+
+EXAMPLES = 3
+
+
+def failure_of(report: Report) -> VoiceAgentsError:
+    """Return the error for a report with items that went wrong.
+
+    :param report: a report that is not complete.
+    """
+    counts = report.counts()
+    if report.refused:
+        failed = report.having(Status.FAILED)
+        return GuardRefused(
+            f"{report.operation}: the plan has errors for {len(failed)} of {counts['total']} target(s), and nothing "
+            f"was written. {_examples(failed)} The XCom 'report' lists every target."
+        )
+    trouble = report.having(*TROUBLE)
+    told = ", ".join(f"{counts[word]} {word}" for word in counts if word != "total" and counts[word])
+    text = (
+        f"{report.operation}: {len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "
+        f"{_examples(trouble)} What is listed as changed stays changed; a retry does only what is still open. "
+        "The XCom 'report' lists every item."
+    )
+    error = ItemsFailedPermanently(text) if report.hopeless else ItemsFailed(text)
+    error.retry_after = report.retry_after
+    return error
+
+
+def _examples(items: Sequence[ItemReport]) -> str:
+    told = "; ".join(f"{item.resource}: {item.reason.rstrip('.')}" for item in items[:EXAMPLES])
+    more = f"; and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else ""
+    return f"{told}{more}."
