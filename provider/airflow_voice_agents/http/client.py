@@ -21,7 +21,7 @@ import httpx
 
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.codec import encode_body
-from airflow_voice_agents.http.errors import CallError, InputError, TransportError
+from airflow_voice_agents.http.errors import ApiError, CallError, InputError, TransportError
 from airflow_voice_agents.http.judge import Answer, Failure, Flight, Value, judge, to_unknown
 from airflow_voice_agents.http.limits import limiter_for
 from airflow_voice_agents.http.loops import OwnLoop
@@ -62,7 +62,7 @@ class Client:
     :param settings: where, under which key and within which limits.
     :param transport: stands in for the network in tests.
     :param clock: monotonic seconds.
-    :param wall_clock: seconds since the epoch, for dates in ``Retry-After``.
+    :param wall_clock: seconds since the epoch, for moments that an answer names.
     :param sleep: waits the given seconds.
     :param random: numbers in [0, 1) for the jitter.
     """
@@ -204,7 +204,22 @@ class Client:
             return self._lost(flight, error)
         flight.in_flight = False
         self._log_exchange(flight, answer.status, started)
-        return judge(flight, answer, self._redact, self._wall_clock())
+        result = judge(
+            flight,
+            answer,
+            self._redact,
+            self._wall_clock(),
+            reset_header=self.settings.rate_limit_reset_header,
+        )
+        if isinstance(result, Failure):
+            self._advise(result.error)
+        return result
+
+    def _advise(self, error: CallError) -> None:
+        known = self.settings.advice
+        if isinstance(error, ApiError) and known:
+            code = (error.error_code or "").lower()
+            error.advice = known.get(code) or known.get(str(error.status)) or error.advice
 
     async def _request(self, flight: Flight[Any]) -> Answer:
         pool = self._pool()

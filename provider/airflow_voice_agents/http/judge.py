@@ -26,7 +26,13 @@ from airflow_voice_agents.http.problem import (
     to_error,
 )
 from airflow_voice_agents.http.redaction import Redactor
-from airflow_voice_agents.http.retry import Answered, Lost, Outcome, parse_retry_after
+from airflow_voice_agents.http.retry import (
+    Answered,
+    Lost,
+    Outcome,
+    parse_rate_limit_reset,
+    parse_retry_after,
+)
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CallError)
@@ -102,16 +108,19 @@ class Failure:
     error: CallError
 
 
-def judge(flight: Flight[T], answer: Answer, redact: Redactor, now: float) -> Value[T] | Failure:
+def judge(
+    flight: Flight[T], answer: Answer, redact: Redactor, now: float, *, reset_header: str | None = None
+) -> Value[T] | Failure:
     """Judge an answer by status, then by body.
 
     :param flight: the call and its latest request.
     :param answer: what came back.
     :param redact: masks the client's secrets.
-    :param now: seconds since the epoch, for dates in ``Retry-After``.
+    :param now: seconds since the epoch, for moments that the answer names.
+    :param reset_header: header that says when a rate limit starts anew, where the platform has one.
     """
     if answer.status >= 400:
-        return _refused(flight, answer, read_problem(answer.body, flight.call, redact), now)
+        return _refused(flight, answer, read_problem(answer.body, flight.call, redact), now, reset_header)
     if not 200 <= answer.status < 300:
         return Failure(None, flight.error(ResponseError, _redirect_reason(answer), answer.status))
     if answer.flaw:
@@ -124,7 +133,7 @@ def judge(flight: Flight[T], answer: Answer, redact: Redactor, now: float) -> Va
             Lost(), flight.error(ResponseError, "the answer is not the expected JSON", answer.status)
         )
     if is_envelope(payload):
-        return _refused(flight, answer, problem_of(payload, flight.call, redact), now)
+        return _refused(flight, answer, problem_of(payload, flight.call, redact), now, reset_header)
     return _read(flight, answer, payload, redact)
 
 
@@ -143,8 +152,13 @@ def to_unknown(error: CallError) -> OutcomeUnknown:
     )
 
 
-def _refused(flight: Flight[Any], answer: Answer, problem: Problem, now: float) -> Failure:
+def _refused(
+    flight: Flight[Any], answer: Answer, problem: Problem, now: float, reset_header: str | None
+) -> Failure:
+    status = effective_status(answer.status, problem)
     retry_after = parse_retry_after(answer.headers.get("retry-after"), now)
+    if retry_after is None and status == 429 and reset_header is not None:
+        retry_after = parse_rate_limit_reset(answer.headers.get(reset_header), now)
     error = to_error(
         flight.call,
         answer.status,
@@ -152,7 +166,7 @@ def _refused(flight: Flight[Any], answer: Answer, problem: Problem, now: float) 
         retry_after=retry_after,
         correlation_id=flight.correlation_id,
     )
-    return Failure(Answered(effective_status(answer.status, problem), retry_after), error)
+    return Failure(Answered(status, retry_after), error)
 
 
 def _read(flight: Flight[T], answer: Answer, payload: Any, redact: Redactor) -> Value[T] | Failure:

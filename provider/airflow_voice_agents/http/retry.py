@@ -120,6 +120,17 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     return _until(text, now) if 0 < len(text) <= 64 else None
 
 
+def parse_rate_limit_reset(value: str | None, now: float) -> float | None:
+    """Read a header that says when a rate limit starts anew, surviving any value.
+
+    :param value: the header, in unix seconds, or ``None``.
+    :param now: seconds since the epoch, to turn the moment into a wait.
+    :returns: seconds between 0 and one hour, 0 for a moment in the past; ``None`` for what is no moment.
+    """
+    text = (value or "").strip()
+    return _wait(float(text) - now) if _SECONDS.fullmatch(text) else None
+
+
 class RetryBudget:
     """Bounds the share of requests that are resends, so that an outage is not multiplied.
 
@@ -172,4 +183,8 @@ def _until(text: str, now: float) -> float | None:
         wait = aware.timestamp() - now
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return min(max(wait, 0.0), LONGEST_RETRY_AFTER)
+    return _wait(wait)
+
+
+def _wait(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

@@ -30,6 +30,10 @@ class ClientSettings:
     :param max_attempts: requests per call at most.
     :param max_response_bytes: decompressed bytes of one response at most.
     :param correlation_header: carries a fresh id per request.
+    :param rate_limit_reset_header: response header that says, in unix seconds, when a spent rate limit
+        starts anew; read where a 429 comes without ``Retry-After``. ``None`` where the platform has none.
+    :param advice: what to do next after a refusal, by the platform's code in lower case or by status, where
+        that is to be said in the platform's own terms.
     :raises ConnectionSettingsError: when a setting cannot work or is unsafe.
     """
 
@@ -46,6 +50,8 @@ class ClientSettings:
     max_attempts: int = 5
     max_response_bytes: int = 32 * 1024 * 1024
     correlation_header: str = "X-PolyAI-Correlation-Id"
+    rate_limit_reset_header: str | None = None
+    advice: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)

@@ -285,6 +285,63 @@ async def test_hostile_retry_after_is_as_if_it_were_absent(value):
     assert time.sleeps == [0.5]
 
 
+# A rate limit's reset, in unix seconds; the clients' wall clock stands at 1 800 000 000
+
+RESET = "X-RateLimit-Reset"
+
+
+async def test_rate_limit_reset_is_waited_for_where_retry_after_is_absent():
+    limited = answer(429, {"error": {"code": "RATE_LIMIT_EXCEEDED"}}, **{RESET: "1800000003"})
+    client, _, time = make_client(limited, OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call(Replay.RECONCILE))
+    assert time.sleeps == [3.5]
+
+
+@pytest.mark.parametrize(
+    ("reset", "kept"), [("1800000061", 61.0), ("1800003599", 3599.0), ("9" * 20, 3600.0)]
+)
+async def test_reset_far_away_is_left_to_the_task(reset, kept):
+    client, script, time = make_client(answer(429, **{RESET: reset}), rate_limit_reset_header=RESET)
+    async with client:
+        with pytest.raises(RateLimited) as caught:
+            await client.asend(make_call())
+    assert caught.value.retry_after == kept
+    assert (len(script.requests), time.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({RESET: "1800000003", "retry-after": "2"}, [2.5]),
+        ({RESET: "1800000003", "retry-after": "soon"}, [3.5]),
+        ({RESET: "1799999000"}, [0.5]),
+        ({RESET: "soon"}, [0.5]),
+        ({RESET: "9" * 5000 + "x"}, [0.5]),
+        ({"X-RateLimit-Remaining": "0"}, [0.5]),
+    ],
+)
+async def test_retry_after_goes_first_and_an_unreadable_reset_is_as_if_it_were_absent(headers, waits):
+    client, _, time = make_client(answer(429, **headers), OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == waits
+
+
+async def test_reset_says_nothing_about_other_failures():
+    client, _, time = make_client(answer(503, **{RESET: "1800000030"}), OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [0.5]
+
+
+async def test_reset_is_read_only_under_the_name_that_the_settings_give():
+    client, _, time = make_client(answer(429, **{RESET: "1800000030"}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [0.5]
+
+
 # Deadline, limits, budget
 
 
@@ -561,7 +618,7 @@ async def test_log_of_a_request_and_of_a_resend(caplog):
 
 
 async def test_httpx_logs_other_requests_but_not_ours(caplog):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
     client, _, _ = make_client(OK)
     async with client, httpx.AsyncClient(transport=Script(OK)) as other:
         await client.asend(make_call(query=(("to", "+447911123456"),)))

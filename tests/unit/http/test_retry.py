@@ -19,6 +19,7 @@ from airflow_voice_agents.http.retry import (
     Unknown,
     back_off,
     decide,
+    parse_rate_limit_reset,
     parse_retry_after,
 )
 
@@ -124,6 +125,43 @@ def test_retry_after_in_both_forms_and_hostile_ones(value, expected):
 )
 def test_retry_after_is_always_none_or_within_an_hour(value):
     seconds = parse_retry_after(value, NOW)
+    assert seconds is None or 0 <= seconds <= 3600
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (f"{NOW + 90:.0f}", 90.0),
+        (f" {NOW + 90:.0f} ", 90.0),
+        (f"{NOW:.0f}.5", 0.5),
+        (f"{NOW:.0f}", 0.0),
+        ("0", 0.0),
+        ("30", 0.0),
+        (f"{NOW + 3601:.0f}", 3600.0),
+        (f"{NOW * 1000:.0f}", 3600.0),
+        ("9" * 100, 3600.0),
+        ("9" * 100_000, 3600.0),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("1e99", None),
+        ("1_900_000_000", None),
+        ("nan", None),
+        ("inf", None),
+        ("٣", None),
+        ("1900000000, 1900000001", None),
+        (formatdate(NOW + 90, usegmt=True), None),
+        ("\x00", None),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_rate_limit_reset_is_a_moment_in_unix_seconds(value, expected):
+    assert parse_rate_limit_reset(value, NOW) == expected
+
+
+@given(st.text() | st.from_regex(r"\A\d{1,400}(\.\d{1,10})?\Z"))
+def test_rate_limit_reset_is_always_none_or_within_an_hour(value):
+    seconds = parse_rate_limit_reset(value, NOW)
     assert seconds is None or 0 <= seconds <= 3600
 
 
