@@ -73,17 +73,28 @@ class VoiceAgentsHook(BaseHook):
         :param call: what to send.
         :raises VoiceAgentsError: the subclass that says what went wrong.
         """
+        return await (await self.aclient()).asend(call)
+
+    async def aclient(self) -> Client:
+        """Return the client; the connection is resolved at first use, without blocking the event loop."""
         if self._client is None:
             connection = await connection_async(self.conn_id)
-            self._client = Client(self.settings(connection, await connection_extra_async(connection)))
-        return await self._client.asend(call)
+            extra = await connection_extra_async(connection)
+            # While this one waited, another send of the same task may have made the client.
+            self._client = self._client or Client(self.settings(connection, extra))
+        return self._client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run async work that sends through this hook, on the client's own event loop.
 
         :param work: coroutine that awaits :meth:`asend`.
         """
-        return self.client.run(work)
+        try:
+            client = self.client
+        except BaseException:
+            work.close()
+            raise
+        return client.run(work)
 
     def close(self) -> None:
         """Close the client's connections, if it was ever used."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from airflow_voice_agents.http.errors import InputError
@@ -72,16 +71,3 @@ def _read(path: str, *, name: str) -> str:
         return str(ObjectStoragePath(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: {path} cannot be read ({type(error).__name__})") from None
-
-
-def choice(value: object, allowed: Sequence[str], *, name: str) -> str:
-    """Check a word out of a few.
-
-    :param value: the word.
-    :param allowed: the words that mean something.
-    :param name: what to call the argument in the error.
-    :raises InputError: for any other.
-    """
-    if isinstance(value, str) and value in allowed:
-        return value
-    raise InputError(f"{name} must be one of {', '.join(allowed)}")

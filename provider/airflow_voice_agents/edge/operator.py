@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import AssetAlias, BaseOperator
 
+from airflow_voice_agents.airflow_compat import is_backfill, task_state_store
 from airflow_voice_agents.edge.confidential import ConfidentialArguments
 from airflow_voice_agents.edge.retry_policy import VoiceAgentsRetryPolicy
 
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
+    from airflow_voice_agents.edge.hook import VoiceAgentsHook
+    from airflow_voice_agents.fleet.run import Run
+    from airflow_voice_agents.promotion.guards import Circumstances, Consent
     from airflow_voice_agents.promotion.report import Report
+
+T = TypeVar("T")
 
 REPORT_KEY = "report"
 """XCom under which every operator leaves its report, before it fails as well."""
@@ -25,10 +32,77 @@ class VoiceAgentsOperator(ConfidentialArguments, BaseOperator):
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not,
         and what the server asked to wait for waits.
+    :param outlets: further outlets; the system's asset alias is always one.
+    :param confirm_live: must be true for a run that writes into live.
+    :param allow_backfill: a backfill run may write into live.
+    :param concurrency: most targets in flight; the connection's ``max_concurrency`` bounds requests.
     """
 
-    def __init__(self, *, retry_policy: RetryPolicy | None = None, **kwargs: Any) -> None:
-        super().__init__(retry_policy=retry_policy or VoiceAgentsRetryPolicy(), **kwargs)
+    asset_alias: ClassVar[str]
+    """Alias through which the operators of a system emit what they changed."""
+
+    def __init__(
+        self,
+        *,
+        retry_policy: RetryPolicy | None = None,
+        outlets: Any = None,
+        confirm_live: bool = False,
+        allow_backfill: bool = False,
+        concurrency: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            retry_policy=retry_policy or VoiceAgentsRetryPolicy(),
+            outlets=_with_alias(as_list(outlets), self.asset_alias),
+            **kwargs,
+        )
+        self.confirm_live = confirm_live
+        self.allow_backfill = allow_backfill
+        self.concurrency = concurrency
+
+    @abstractmethod
+    def hook(self) -> VoiceAgentsHook:
+        """Return a hook for the operator's connection."""
+
+    def work(self, context: Context, job: Callable[[Run], Coroutine[Any, Any, T]]) -> T:
+        """Carry out a job with one pooled client.
+
+        :param context: the task's context.
+        :param job: takes the run and returns the work to await.
+        """
+        from airflow_voice_agents.fleet.run import Run
+
+        with self.hook() as hook:
+            run = Run(
+                send=hook.asend,
+                say=self.say,
+                circumstances=self.circumstances(context),
+                concurrency=self.concurrency,
+                memory=task_state_store(context),
+            )
+            return hook.run(job(run))
+
+    def consent(self) -> Consent:
+        """Return what the DAG's author agreed to."""
+        from airflow_voice_agents.promotion.guards import Consent
+
+        return Consent(confirm_live=self.confirm_live, allow_backfill=self.allow_backfill)
+
+    def circumstances(self, context: Context) -> Circumstances:
+        """Return what the guards judge by.
+
+        :param context: the task's context.
+        """
+        from airflow_voice_agents.promotion.guards import Circumstances
+
+        return Circumstances(consent=self.consent(), backfill=is_backfill(context))
+
+    def say(self, text: str) -> None:
+        """Log lines for people.
+
+        :param text: one or more lines.
+        """
+        self.log.info("%s", text)
 
     def conclude(
         self,
@@ -57,6 +131,11 @@ class VoiceAgentsOperator(ConfidentialArguments, BaseOperator):
             raise failure_of(report)
         emit(context, changes, report.summary())
         return report.summary()
+
+
+def _with_alias(outlets: list[Any], name: str) -> list[Any]:
+    alias = AssetAlias(name)
+    return outlets if alias in outlets else [*outlets, alias]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_voice_agents.edge.confidential import ConfidentialArguments
 from airflow_voice_agents.edge.retry_policy import VoiceAgentsRetryPolicy
@@ -78,10 +78,19 @@ class VoiceAgentsSensor(ConfidentialArguments, BaseSensorOperator):
         """Poke until the condition holds, or ask once and defer."""
         if not self.deferrable:
             return super().execute(context)
-        answer = self.poke(context)
+        answer = self._ask_first(context)
         if not answer.is_done:
             self._wait_elsewhere(float(self.timeout))
         return answer.xcom_value
+
+    def _ask_first(self, context: Context) -> PokeReturnValue:
+        """Ask as the poking loop does, which turns errors into skips where the author wants that."""
+        try:
+            return self.poke(context)
+        except SensorError as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
+            raise
 
     def _wait_elsewhere(self, seconds: float) -> None:
         self.defer(

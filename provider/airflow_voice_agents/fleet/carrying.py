@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic
 
-from airflow_voice_agents.fleet.courses import Course, Phase
+from airflow_voice_agents.fleet.courses import Course, Phase, changed_keys
 from airflow_voice_agents.fleet.pool import Sender, each
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.errors import CallError, RateLimited, Unauthorized
+from airflow_voice_agents.http.errors import CallError, Forbidden, RateLimited, Unauthorized
+from airflow_voice_agents.http.retry import LONGEST_NAMED_WAIT
 from airflow_voice_agents.promotion.kind import (
     Intent,
     Lane,
@@ -59,7 +60,7 @@ class Carrier(Generic[State]):
         self._max_age = max_snapshot_age
         self._clock = clock
         self._courses: dict[Resource, Course[State]] = {}
-        self._refused: Unauthorized | None = None
+        self._refused: CallError | None = None
 
     async def bring(
         self, intents: Sequence[Intent[State]], *, observed_at: float | None = None
@@ -101,13 +102,17 @@ class Carrier(Generic[State]):
             await self._steps(each_lane)
         courses = [self._courses[r] for r in dict.fromkeys(r for step in lane for r in step.resources)]
         await self._check([course for course in courses if course.phase is Phase.WRITTEN])
+        self._tell(courses)
+
+    def _tell(self, courses: Iterable[Course[State]]) -> None:
         for course in courses:
-            self._progress.add(course.status.value)
+            if course.phase is Phase.ENDED:
+                self._progress.add(course.status.value)
 
     async def _planned_anew(self, lane: Lane[State]) -> Iterable[Lane[State]]:
         """Read a lane's resources again: what is done ends, what moved fails, the rest is written."""
         courses = {resource: self._courses[resource] for step in lane for resource in step.resources}
-        await self._observe(list(courses.values()))
+        await self._observe(list(courses.values()), untouched=True)
         for course in courses.values():
             if course.phase is Phase.PENDING:
                 self._hold_to_plan(course, {step.passes for step in lane})
@@ -116,13 +121,13 @@ class Carrier(Generic[State]):
 
     def _hold_to_plan(self, course: Course[State], passes: set[str | None]) -> None:
         now = self._kind.digest(course.seen)
-        if now == self._kind.digest(course.intent.after):
+        settled = not self._kind.unsettled(course.intent, course.seen)
+        if settled and not course.foreign_keys(self._kind):
             course.end(Status.UNCHANGED, "it became as planned before it was written")
         elif now == self._kind.digest(course.intent.before) or now in passes:
             course.renew()
         else:
-            changes = self._kind.diff(course.intent.before, course.seen)
-            keys = sorted({str(change.path[0]) for change in changes if change.path})
+            keys = sorted(changed_keys(self._kind, course.intent.before, course.seen))
             course.fail(f"it moved after it was planned ({', '.join(keys[:10])}); run again to plan anew.")
 
     async def _steps(self, lane: Lane[State]) -> None:
@@ -162,7 +167,8 @@ class Carrier(Generic[State]):
             course = self._courses[resource]
             verdict = verdicts.get(resource)
             if verdict is None:
-                course.doubt(f"the answer to {step.call.operation} does not mention it.")
+                reason = f"the answer to {step.call.operation} does not mention it."
+                course.doubt(step.call.operation, reason)
             elif verdict.error is not None:
                 course.fail(f"{step.call.operation}: {verdict.error}")
             else:
@@ -170,14 +176,14 @@ class Carrier(Generic[State]):
                 course.seen = verdict.state
 
     async def _failure(self, step: Step[State], failure: CallError) -> None:
-        if isinstance(failure, Unauthorized):
+        if _concerns_all(failure):
             self._refused = failure
         elif not failure.permanent and not isinstance(failure, RateLimited):
             for resource in step.resources:
-                self._courses[resource].doubt(str(failure))
+                self._courses[resource].doubt(step.call.operation, str(failure))
             return
-        elif step.split and failure.permanent:
-            await self._isolate(step, step.split)
+        elif step.split and failure.permanent and not isinstance(failure, Forbidden):
+            await self._isolate(step, step.split, failure)
             return
         self._fail(step, failure)
 
@@ -185,7 +191,7 @@ class Carrier(Generic[State]):
         for resource in step.resources:
             self._courses[resource].fail(str(failure), cause=failure)
 
-    async def _isolate(self, step: Step[State], split: Split[State]) -> None:
+    async def _isolate(self, step: Step[State], split: Split[State], failure: CallError) -> None:
         """Send a refused write again in smaller parts, leaving out what a read shows done."""
         courses = [self._courses[resource] for resource in step.resources]
         await self._observe(courses)
@@ -193,6 +199,9 @@ class Carrier(Generic[State]):
             if course.phase is Phase.PENDING and not self._kind.unsettled(course.intent, course.seen):
                 course.phase = Phase.WRITTEN
         remaining = [course.intent.resource for course in courses if course.phase is Phase.PENDING]
+        if len(remaining) == len(step.resources) == 1:
+            self._fail(step, failure)
+            return
         for part in split(remaining) if remaining else ():
             await self._step(part)
 
@@ -201,14 +210,24 @@ class Carrier(Generic[State]):
         uncertain = self._in(Phase.UNCERTAIN)
         await self._observe(uncertain)
         for course in uncertain:
-            if course.phase is not Phase.UNCERTAIN:
-                continue
-            if not self._kind.unsettled(course.intent, course.seen):
-                course.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
-            elif last:
-                course.fail(f"{course.reason} Reading it back showed it not applied.")
-            else:
-                course.renew()
+            if course.phase is Phase.UNCERTAIN:
+                self._decide(course, last=last)
+        self._tell(uncertain)
+
+    def _decide(self, course: Course[State], *, last: bool) -> None:
+        if not self._kind.unsettled(course.intent, course.seen):
+            course.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
+            return
+        course.resolve(self._kind)
+        if foreign := sorted(course.foreign_keys(self._kind)):
+            course.fail(
+                f"{course.reason} Reading it back showed it not as planned, and that something else changed it "
+                f"meanwhile ({', '.join(foreign[:10])}); run again to plan anew."
+            )
+        elif last:
+            course.fail(f"{course.reason} Reading it back showed it not applied.")
+        else:
+            course.renew()
 
     async def _check(self, written: Sequence[Course[State]]) -> None:
         await self._observe([course for course in written if self._verify or course.seen is None])
@@ -216,22 +235,37 @@ class Carrier(Generic[State]):
             if course.phase is Phase.WRITTEN:
                 course.settle(self._kind)
 
-    async def _observe(self, courses: Sequence[Course[State]]) -> None:
-        """Read states again; what cannot be read ends as unknown."""
+    async def _observe(self, courses: Sequence[Course[State]], *, untouched: bool = False) -> None:
+        """Read states again; what cannot be read ends as unknown, or as failed where nothing was written."""
+
+        def unreadable(mine: Iterable[Course[State]], failure: CallError) -> None:
+            for course in mine:
+                if untouched:
+                    course.fail(f"It could not be read right before writing: {failure}", cause=failure)
+                else:
+                    reason = f"{course.reason} It could not be read: {failure}".strip()
+                    course.end(Status.UNKNOWN, reason, cause=failure)
 
         async def read(observation: Observation[State]) -> None:
             mine = [self._courses[resource] for resource in observation.resources]
+            if self._refused is not None:
+                unreadable(mine, self._refused)
+                return
             try:
                 states = observation.states(await self._send(observation.call))
             except CallError as failure:
-                for course in mine:
-                    course.end(
-                        Status.UNKNOWN,
-                        f"{course.reason} It could not be read: {failure}".strip(),
-                        cause=failure,
-                    )
+                if _concerns_all(failure):
+                    self._refused = failure
+                unreadable(mine, failure)
             else:
                 for course in mine:
                     course.seen = states.get(course.intent.resource)
 
         await each(self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit)
+
+
+def _concerns_all(failure: CallError) -> bool:
+    """Whether all further calls would end the same: a refused key, or a limit that starts anew much later."""
+    if isinstance(failure, RateLimited):
+        return (failure.retry_after or 0.0) > LONGEST_NAMED_WAIT
+    return isinstance(failure, Unauthorized)

@@ -30,6 +30,9 @@ class Course(Generic[State]):
 
     :param intent: what it is and shall be; renewed whenever it is read again.
     :param seen: the last state that an answer or a read showed.
+    :param applied: operations that went through, for the report.
+    :param doubted: operation of which it is not known whether it went through.
+    :param known: the last state before that operation.
     """
 
     intent: Intent[State]
@@ -40,6 +43,8 @@ class Course(Generic[State]):
     permanent: bool = False
     retry_after: float | None = None
     applied: list[str] = field(default_factory=list)
+    doubted: str = ""
+    known: State | None = None
 
     def end(
         self, status: Status, reason: str = "", *, cause: CallError | None = None, permanent: bool = False
@@ -59,9 +64,23 @@ class Course(Generic[State]):
         """End as failed, saying what was and was not applied before."""
         self.end(Status.FAILED, f"{reason} {self._applied_text()}", cause=cause, permanent=permanent)
 
-    def doubt(self, reason: str) -> None:
+    def doubt(self, operation: str, reason: str) -> None:
         """Note that a write may or may not have happened."""
-        self.phase, self.reason = Phase.UNCERTAIN, reason
+        self.phase, self.reason, self.doubted = Phase.UNCERTAIN, reason, operation
+        self.known = self.intent.before if self.seen is None else self.seen
+
+    def resolve(self, kind: ResourceKind[State]) -> None:
+        """Note the write in doubt as applied, where the state seen shows a part of what it was for."""
+        if changed_keys(kind, self.known, self.seen) & self.own_keys(kind):
+            self.applied.append(self.doubted)
+
+    def own_keys(self, kind: ResourceKind[State]) -> set[str]:
+        """Return the keys that the intent changes."""
+        return changed_keys(kind, self.intent.before, self.intent.after)
+
+    def foreign_keys(self, kind: ResourceKind[State]) -> set[str]:
+        """Return the keys that changed although the intent leaves them alone."""
+        return changed_keys(kind, self.intent.before, self.seen) - self.own_keys(kind)
 
     def renew(self) -> None:
         """Start again from the state that was just read."""
@@ -87,3 +106,8 @@ class Course(Generic[State]):
 
     def _applied_text(self) -> str:
         return f"Applied before that: {', '.join(self.applied)}." if self.applied else "It was not changed."
+
+
+def changed_keys(kind: ResourceKind[State], before: State | None, after: State | None) -> set[str]:
+    """Return the top-level keys in which two states differ."""
+    return {str(change.path[0]) for change in kind.diff(before, after) if change.path}

@@ -47,7 +47,8 @@ async def plan_targets(
 ) -> Plan:
     """Observe sources and targets and plan every target; nothing is written.
 
-    A target that cannot be read becomes an item with an error, so that the run stops before a write.
+    A target that does not exist or may not be read becomes an item with an error, so that the run stops
+    before a write and names them all.
 
     :param send: sends a call.
     :param kind: the kind of all resources.
@@ -56,15 +57,16 @@ async def plan_targets(
     :param limit: most reads in flight.
     :param progress: told of each planned target.
     :raises Unauthorized: when the platform refuses the key.
+    :raises CallError: when a read failed for a reason that a retry of the task may mend.
     """
     desk = _Desk(kind, targets, progress)
 
     async def read(observation: Observation[State]) -> None:
         try:
             states = observation.states(await send(observation.call))
-        except Unauthorized:
-            raise
         except CallError as failure:
+            if isinstance(failure, Unauthorized) or not failure.permanent:
+                raise
             desk.unreadable(observation.resources, failure)
         else:
             desk.observed(observation.resources, states.get)

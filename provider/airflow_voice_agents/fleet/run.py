@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.pool import Sender
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.errors import StateMoved
+from airflow_voice_agents.http.errors import InputError, StateMoved
 from airflow_voice_agents.promotion.guards import Circumstances
 from airflow_voice_agents.promotion.kind import ResourceKind, State
 from airflow_voice_agents.promotion.plan import Plan, PlannedItem, moved, pins
+from airflow_voice_agents.promotion.render import Display, render_plan
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status, in_order
 
 
@@ -26,9 +27,6 @@ class Memory(Protocol):
     def set(self, key: str, value: Any) -> None:
         """Store a JSON value."""
 
-    def delete(self, key: str) -> None:
-        """Forget the key."""
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -40,6 +38,7 @@ class Run:
     :param concurrency: most targets in flight.
     :param memory: what outlives this try, or ``None`` where there is none.
     :param clock: monotonic seconds.
+    :raises InputError: when nothing could ever be in flight.
     """
 
     send: Sender
@@ -48,6 +47,14 @@ class Run:
     concurrency: int = 4
     memory: Memory | None = None
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        if (
+            isinstance(self.concurrency, bool)
+            or not isinstance(self.concurrency, int)
+            or self.concurrency < 1
+        ):
+            raise InputError("concurrency must be a whole number of at least 1")
 
     def progress(self, what: str, total: int) -> Progress:
         """Return a progress for one part of the run."""
@@ -58,7 +65,8 @@ class Pins:
     """Holds a run to the plan that was approved, across the tries of its task.
 
     The first try must meet exactly that plan. It notes what the plan holds each target to; a later try,
-    which finds some targets done, must find every target as it was or as planned.
+    which finds some targets done, must find every target as it was, as planned, or between two writes.
+    The note outlives success: the process may end after the last write and before Airflow knows of it.
 
     :param expected: digest of the approved plan, or ``None`` when any plan will do.
     :param memory: what outlives a try.
@@ -72,16 +80,18 @@ class Pins:
     def _key(self) -> str:
         return f"plan-{self._expected}"
 
-    def hold(self, plan: Plan) -> None:
+    def hold(self, plan: Plan, kind: ResourceKind[Any]) -> None:
         """Let a plan pass, or refuse it.
 
         :param plan: the plan made now.
+        :param kind: the kind of all resources of the plan.
         :raises StateMoved: naming the targets that are not as approved.
         """
         if self._expected is None:
             return
         if plan.digest == self._expected:
-            self._remember(plan)
+            if self._memory:
+                self._memory.set(self._key, pins(plan.items, kind))
             return
         noted: Mapping[str, Sequence[str]] | None = self._memory.get(self._key) if self._memory else None
         if noted is None:
@@ -97,35 +107,65 @@ class Pins:
                 "plan."
             )
 
-    def release(self) -> None:
-        """Forget the plan; it was carried out."""
-        if self._expected is not None and self._memory:
-            self._memory.delete(self._key)
 
-    def _remember(self, plan: Plan) -> None:
-        if self._memory:
-            self._memory.set(self._key, pins(plan.items))
+Explain = Callable[[PlannedItem, ItemReport], ItemReport]
+
+
+def _plainly(_: PlannedItem, item: ItemReport) -> ItemReport:
+    return item
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a plan is carried out.
+
+    :param display: what the plan shows of values.
+    :param verify: whether an independent read follows the writes; their answers are checked in any case.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written; zero
+        always does.
+    :param dry_run: plan only.
+    :param expected_digest: digest that the plan must have, or ``None``.
+    :param explain: adds the plan's facts to a target's report.
+    """
+
+    display: Display = field(default_factory=Display)
+    verify: bool = True
+    max_snapshot_age: float = 60.0
+    dry_run: bool = False
+    expected_digest: str | None = None
+    explain: Explain = _plainly
+
+
+async def execute(
+    run: Run, kind: ResourceKind[State], plan: Plan, manner: Manner, *, planned_at: float
+) -> Report:
+    """Show a plan and carry it out, unless it has errors or nothing is to be written.
+
+    :param run: what the run works with.
+    :param kind: the kind of all resources of the plan.
+    :param plan: the plan.
+    :param manner: how it is carried out.
+    :param planned_at: when its oldest state was read, on the run's clock.
+    :raises StateMoved: when the plan is not the one expected.
+    :returns: the report; with an error in the plan, one in which nothing was written.
+    """
+    run.say(render_plan(plan, manner.display))
+    if manner.dry_run or plan.errors():
+        return unwritten(plan, manner)
+    Pins(manner.expected_digest, run.memory).hold(plan, kind)
+    return await carry_out(run, kind, plan, manner, planned_at=planned_at)
 
 
 async def carry_out(
-    run: Run,
-    kind: ResourceKind[State],
-    plan: Plan,
-    *,
-    planned_at: float,
-    verify: bool,
-    max_snapshot_age: float,
-    explain: Callable[[PlannedItem, ItemReport], ItemReport],
+    run: Run, kind: ResourceKind[State], plan: Plan, manner: Manner, *, planned_at: float
 ) -> Report:
     """Write what a plan asks for and report on every target.
 
     :param run: what the run works with.
     :param kind: the kind of all resources of the plan.
     :param plan: a plan without errors.
+    :param manner: how it is carried out.
     :param planned_at: when its oldest state was read, on the run's clock.
-    :param verify: whether an independent read follows the writes.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param explain: adds the plan's facts to a target's report.
     """
     todo = [item for item in plan.items if item.intent is not None]
     carrier = Carrier(
@@ -133,34 +173,31 @@ async def carry_out(
         kind,
         limit=run.concurrency,
         progress=run.progress(plan.operation, len(todo)),
-        verify=verify,
-        max_snapshot_age=max_snapshot_age,
+        verify=manner.verify,
+        max_snapshot_age=manner.max_snapshot_age,
         clock=run.clock,
     )
     written = await carrier.bring([item.intent for item in todo if item.intent], observed_at=planned_at)
     items = [*written, *(_as_is(item) for item in plan.items if item.intent is None)]
     return Report(
         operation=plan.operation,
-        items=tuple(map(explain, plan.items, in_order([item.resource for item in plan.items], items))),
+        items=tuple(map(manner.explain, plan.items, in_order([item.resource for item in plan.items], items))),
         plan_digest=plan.digest,
         retry_after=carrier.retry_after,
     )
 
 
-def unwritten(
-    plan: Plan, *, dry_run: bool, explain: Callable[[PlannedItem, ItemReport], ItemReport]
-) -> Report:
+def unwritten(plan: Plan, manner: Manner) -> Report:
     """Report on a plan of which nothing was written.
 
     :param plan: the plan, possibly with errors.
-    :param dry_run: whether nothing was to be written.
-    :param explain: adds the plan's facts to a target's report.
+    :param manner: how it would have been carried out.
     """
-    reports = [_foreseen(item, dry_run=dry_run) for item in plan.items]
+    reports = [_foreseen(item, dry_run=manner.dry_run) for item in plan.items]
     return Report(
         operation=plan.operation,
-        items=tuple(map(explain, plan.items, reports)),
-        dry_run=dry_run,
+        items=tuple(map(manner.explain, plan.items, reports)),
+        dry_run=manner.dry_run,
         plan_digest=plan.digest,
         refused=bool(plan.errors()),
     )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.http.arguments import parse_identifier, parse_json_object
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.checks import parse_identifier
 from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.promotion.canonical import digest
@@ -46,14 +46,18 @@ class ConfigCondition:
         if values is not None:
             if not isinstance(values, Mapping) or not values:
                 raise InputError("values must be a mapping of at least one key")
-            return cls(*place, leaves=tuple(_leaves(values, ())))
+            checked = parse_json_object(values, name="values")
+            return cls(*place, leaves=tuple(_leaves(checked, ())))
         if page_digest is not None:
             if not isinstance(page_digest, str) or len(page_digest) < 12:
                 raise InputError("digest must be a text of at least 12 hexadecimal digits")
             return cls(*place, page_digest=page_digest)
         if not isinstance(equals, Mapping):
             raise InputError("equals must be a mapping of agent_id and environment")
-        return cls(*place, equals=_place(equals.get("agent_id"), equals.get("environment"), "equals."))
+        other = _place(equals.get("agent_id"), equals.get("environment"), "equals.")
+        if other == place:
+            raise InputError("equals names the page itself; name another one")
+        return cls(*place, equals=other)
 
     def serialize(self) -> dict[str, Any]:
         """Return plain JSON, for the trigger."""

@@ -10,7 +10,6 @@ out of every ``repr``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from reprlib import repr as shorten
@@ -28,8 +27,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from airflow_voice_agents.http.arguments import parse_identifier, parse_text
 from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai.checks import parse_identifier, parse_text
 
 # ---------------------------------------------------------------------------------------- inputs
 
@@ -46,7 +45,6 @@ _ENVIRONMENTS = {str(environment): environment for environment in Environment} |
     "pre_release": Environment.PRE_RELEASE,
     "prerelease": Environment.PRE_RELEASE,
 }
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def parse_environment(value: object, *, name: str = "environment") -> Environment:
@@ -59,20 +57,6 @@ def parse_environment(value: object, *, name: str = "environment") -> Environmen
     if isinstance(value, str) and value in _ENVIRONMENTS:
         return _ENVIRONMENTS[value]
     raise InputError(f"{name} must be 'sandbox', 'pre-release' or 'live', not {shorten(value)}")
-
-
-def parse_e164(text: object, *, name: str = "phone_number", private: bool = False) -> str:
-    """Check the shape of an E.164 number: ``+``, then 7 to 15 ASCII digits, the first not 0.
-
-    :param text: the number.
-    :param name: what to call the argument in the error.
-    :param private: the number is a called person's, and the error must not show it.
-    :raises InputError: for anything else, surrounding white space included.
-    """
-    if isinstance(text, str) and _E164.fullmatch(text):
-        return text
-    shown = "" if private else f", not {shorten(text)}"
-    raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
 
 
 def _line(name: str) -> BeforeValidator:

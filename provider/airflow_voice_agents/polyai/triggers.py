@@ -27,7 +27,7 @@ class PolyAIConfigTrigger(PollingTrigger):
     ) -> None:
         super().__init__(poll_interval=poll_interval, deadline=deadline)
         self.polyai_conn_id = polyai_conn_id
-        self.condition = dict(condition)
+        self.condition = condition
 
     def arguments(self) -> dict[str, Any]:
         """Return the connection's id and the condition."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, Op
-from airflow_voice_agents.promotion.kind import Intent, Resource
+from airflow_voice_agents.promotion.kind import Intent, Resource, ResourceKind
 
 PLAN_VERSION = 1
 
@@ -166,15 +166,28 @@ class Plan:
         }
 
 
-def pins(items: Iterable[PlannedItem]) -> dict[str, list[str]]:
-    """Return what an exact apply holds targets to: resource -> [before, after] digests."""
-    return {f"{item.resource.kind}:{item.resource}": [item.before, item.after] for item in items}
+def pins(items: Iterable[PlannedItem], kind: ResourceKind[Any]) -> dict[str, list[str]]:
+    """Return what an exact apply holds targets to: resource -> digests before, after and in between.
+
+    :param items: the targets of the plan.
+    :param kind: the kind of all of them.
+    """
+    return {
+        f"{item.resource.kind}:{item.resource}": [item.before, item.after, *_between(item, kind)]
+        for item in items
+    }
+
+
+def _between(item: PlannedItem, kind: ResourceKind[Any]) -> list[str]:
+    """Digests of what the writes of a target lead through: what an interrupted try may leave."""
+    lanes = kind.lanes([item.intent]) if item.intent else ()
+    return [step.passes for lane in lanes for step in lane if step.passes]
 
 
 def moved(pinned: Mapping[str, Sequence[str]], items: Sequence[PlannedItem]) -> list[Resource]:
-    """List the targets that are neither as they were when the plan was made nor as it wants them.
+    """List the targets that are neither as they were when the plan was made nor on its way.
 
-    A half-applied plan holds targets of both sorts and stays appliable.
+    A half-applied plan holds targets before, after and between their writes, and stays appliable.
 
     :param pinned: what :func:`pins` returned for the plan that was approved.
     :param items: the same targets, planned again now.

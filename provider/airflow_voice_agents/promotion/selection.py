@@ -62,9 +62,18 @@ class Selection:
         """List the dotted paths where ``exclude`` keeps the target's value although the source's differs."""
         return [".".join(path) for path in self._excluded_paths((), source, target)]
 
+    def remainder(self, key: str, target: Any) -> Any:
+        """Return what stays of a top-level value that only the target has, or ``ABSENT``.
+
+        :param key: the top-level key.
+        :param target: the value that is there now.
+        """
+        return self._take((key,), ABSENT, target)
+
     def _excluded_paths(self, path: tuple[str, ...], source: Any, target: Any) -> list[tuple[str, ...]]:
         if path and _any_match(self.exclude, path):
-            return [path] if target is ABSENT or not same(source, target) else []
+            wanted = Selection(self.include)._take(path, source, target)
+            return [] if _same(wanted, target) else [path]
         if not isinstance(source, Mapping):
             return []
         below = target if isinstance(target, Mapping) else {}
@@ -79,10 +88,13 @@ class Selection:
         if owner is _Owner.TARGET:
             return target
         if source is ABSENT and isinstance(target, Mapping):
-            return self._members(path, {}, target) or ABSENT
+            members = self._members(path, {}, target)
+            return members if members or owner is _Owner.SHARED else ABSENT
         if not isinstance(source, Mapping):
             return source if owner is _Owner.SOURCE else target
-        merged = self._members(path, source, target if isinstance(target, Mapping) else {})
+        if isinstance(target, Mapping):
+            return self._members(path, source, target)
+        merged = self._members(path, source, {})
         return target if owner is _Owner.SHARED and not merged else merged
 
     def _members(
@@ -124,6 +136,10 @@ def matches(selector: str, path: Sequence[str]) -> bool:
             return False
         path = path[len(path) - len(parts) :]
     return len(parts) == len(path) and all(map(fnmatchcase, path, parts))
+
+
+def _same(left: Any, right: Any) -> bool:
+    return left is right if ABSENT in (left, right) else same(left, right)
 
 
 def _any_match(selectors: Sequence[str], path: Sequence[str]) -> bool:

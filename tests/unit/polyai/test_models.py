@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from airflow_voice_agents.http.arguments import parse_e164
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai.models import (
     Answer,
@@ -23,7 +24,6 @@ from airflow_voice_agents.polyai.models import (
     OutboundCallStatus,
     PhoneNumber,
     Variant,
-    parse_e164,
     parse_environment,
 )
 from airflow_voice_agents.polyai.readers import active_deployments, texts

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.calls.requests import AGENT, deployment_message, get, optional, send
-from airflow_voice_agents.polyai.checks import (
+from airflow_voice_agents.http.arguments import (
     parse_batch,
     parse_json_object,
     parse_lines,
@@ -17,6 +13,10 @@ from airflow_voice_agents.polyai.checks import (
     parse_string_map,
     parse_text,
 )
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai import readers
+from airflow_voice_agents.polyai.calls.requests import AGENT, deployment_message, get, optional, send
 from airflow_voice_agents.polyai.models import (
     Agent,
     Attribute,

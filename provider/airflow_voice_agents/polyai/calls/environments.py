@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_voice_agents.http.arguments import parse_json_object
 from airflow_voice_agents.http.call import Call, Replay
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import readers
 from airflow_voice_agents.polyai.calls.requests import AGENT, IDENTIFIERS, deployment_message, get, send
-from airflow_voice_agents.polyai.checks import parse_json_object
 from airflow_voice_agents.polyai.models import (
     ConfigPage,
     Deployment,

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic.alias_generators import to_camel
 
+from airflow_voice_agents.http.arguments import parse_identifier, parse_lines, parse_text
 from airflow_voice_agents.http.call import Call, Replay, fill
-from airflow_voice_agents.polyai.checks import parse_identifier, parse_lines, parse_text
 
 T = TypeVar("T")
 

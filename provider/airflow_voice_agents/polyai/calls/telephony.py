@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from airflow_voice_agents.http.call import Call, Replay
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.calls.requests import AGENT, IDENTIFIERS, get, optional, send
-from airflow_voice_agents.polyai.checks import (
+from airflow_voice_agents.http.arguments import (
     parse_batch,
+    parse_e164,
     parse_identifier,
     parse_string_map,
     require_distinct,
 )
+from airflow_voice_agents.http.call import Call, Replay
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai import readers
+from airflow_voice_agents.polyai.calls.requests import AGENT, IDENTIFIERS, get, optional, send
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
     BatchPhoneNumbers,
@@ -27,7 +28,6 @@ from airflow_voice_agents.polyai.models import (
     OutboundCall,
     OutboundCallStatus,
     PhoneNumber,
-    parse_e164,
     parse_environment,
 )
 

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_voice_agents.fleet.planning import Target, plan_targets
-from airflow_voice_agents.fleet.run import Pins, Run, carry_out, unwritten
+from airflow_voice_agents.fleet.run import Manner, Run, execute
+from airflow_voice_agents.http.arguments import parse_identifier, parse_json_object
 from airflow_voice_agents.http.errors import GuardRefused, InputError
-from airflow_voice_agents.polyai.checks import parse_identifier
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, page
 from airflow_voice_agents.polyai.resources.config_plan import (
@@ -21,11 +21,9 @@ from airflow_voice_agents.polyai.resources.config_plan import (
     plan_promotion,
     plan_values,
 )
-from airflow_voice_agents.promotion.canonical import canonical
 from airflow_voice_agents.promotion.guards import LIVE, Circumstances, check_ladder, check_live
 from airflow_voice_agents.promotion.kind import Resource
 from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem
-from airflow_voice_agents.promotion.render import Display, render_plan
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status
 from airflow_voice_agents.promotion.selection import Selection, deep_merge
 
@@ -59,22 +57,14 @@ class ConfigJob:
     :param targets: what to plan.
     :param guards: what the guards say before anything is read.
     :param kind: how pages are written.
-    :param display: what plans show of values.
-    :param verify: whether an independent read follows the writes.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param dry_run: plan only.
-    :param expected_digest: digest that the plan must have, or ``None``.
+    :param manner: how the plan is carried out.
     """
 
     operation: str
     targets: tuple[Target, ...]
     guards: tuple[Finding, ...] = ()
     kind: ConfigPageKind = field(default_factory=ConfigPageKind)
-    display: Display = field(default_factory=Display)
-    verify: bool = True
-    max_snapshot_age: float = 10.0
-    dry_run: bool = False
-    expected_digest: str | None = None
+    manner: Manner = field(default_factory=Manner)
 
     async def carry_out(self, run: Run) -> Report:
         """Plan every target, then write what differs; nothing is written before every plan is valid.
@@ -87,29 +77,14 @@ class ConfigJob:
         self._check_guards(run)
         planned_at = run.clock()
         plan = await self._plan(run)
-        run.say(render_plan(plan, self.display))
-        if self.dry_run or plan.errors():
-            return unwritten(plan, dry_run=self.dry_run, explain=_explain)
-        pins = Pins(self.expected_digest, run.memory)
-        pins.hold(plan)
-        report = await carry_out(
-            run,
-            self.kind,
-            plan,
-            planned_at=planned_at,
-            verify=self.verify,
-            max_snapshot_age=self.max_snapshot_age,
-            explain=_explain,
-        )
-        if report.complete:
-            pins.release()
-        return report
+        manner = replace(self.manner, explain=_explain)
+        return await execute(run, self.kind, plan, manner, planned_at=planned_at)
 
     def _check_guards(self, run: Run) -> None:
         if not self.guards:
             return
         text = f"{self.operation}: " + " ".join(each.message for each in self.guards)
-        if not self.dry_run:
+        if not self.manner.dry_run:
             raise GuardRefused(f"{text} Nothing was read or written.")
         run.say(f"A run that writes would be refused. {text}")
 
@@ -162,6 +137,7 @@ def rules(
     *,
     include_keys: object,
     exclude_keys: object,
+    never_promote: object = (),
     overrides: object,
     stale_keys: object,
     promote_schema: bool,
@@ -171,7 +147,8 @@ def rules(
     """Check how pages are made from a source.
 
     :param include_keys: selectors, or ``None`` for everything not excluded.
-    :param exclude_keys: selectors.
+    :param exclude_keys: selectors of what each target keeps.
+    :param never_promote: selectors of test switches, which each target keeps as well.
     :param overrides: values laid over what is taken, or ``None``.
     :param stale_keys: ``fail``, ``keep`` or ``null``; ``None`` is ``fail`` if a target is live, else ``keep``.
     :param promote_schema: whether targets take the source's schema.
@@ -185,7 +162,7 @@ def rules(
     return Rules(
         selection=Selection(
             None if include_keys is None else _selectors(include_keys, "include_keys"),
-            _selectors(exclude_keys, "exclude_keys"),
+            (*_selectors(exclude_keys, "exclude_keys"), *_selectors(never_promote, "never_promote")),
         ),
         overrides=_values(overrides or {}, "overrides"),
         stale_keys=_choice(StaleKeys, stale_keys, "stale_keys"),
@@ -213,21 +190,22 @@ def update(places: Sequence[Place], merge: str, given: Circumstances, **options:
     return ConfigJob("update config", tuple(jobs), guards=tuple(_guards(places, given)), kind=kind, **options)
 
 
-def places_with(values: object, targets: Sequence[object]) -> list[Place]:
+def places_with(values: object, targets: Sequence[object] | None) -> list[Place]:
     """Return where an update goes and with which values.
 
     :param values: with targets, one mapping for all of them; without, a mapping of
         ``"agent_id/environment"`` to values.
-    :param targets: mappings of ``agent_id``, ``environment`` and optionally ``values`` of their own.
+    :param targets: mappings of ``agent_id``, ``environment`` and optionally ``values`` of their own; or
+        ``None``.
     :raises InputError: naming the argument that is wrong.
     """
     given = _values(values if values is not None else {}, "values")
-    if targets:
+    if targets is not None:
         return [
             replace(place, values=deep_merge(given, place.values)) for place in _places(targets, own="values")
         ]
     if not given:
-        raise InputError("values is empty, and targets too: there is nothing to update")
+        raise InputError("values is empty and targets is not given: there is nothing to update")
     return [_place_from_key(key, own) for key, own in given.items()]
 
 
@@ -277,15 +255,9 @@ def _place_from_key(key: str, values: object) -> Place:
 
 
 def _values(value: object, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, Mapping):
         raise InputError(f"{name} must be a mapping of keys to values, not {type(value).__name__}")
-    try:
-        canonical(value)
-    except (ValueError, RecursionError):
-        raise InputError(
-            f"{name} holds something that JSON cannot (NaN, an infinity, a date, a set …)"
-        ) from None
-    return value
+    return parse_json_object(value, name=name)
 
 
 def _selectors(value: object, name: str) -> tuple[str, ...]:

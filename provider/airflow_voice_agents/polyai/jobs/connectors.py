@@ -10,9 +10,9 @@ from typing import Any
 
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.run import Run
+from airflow_voice_agents.http.arguments import parse_count, parse_identifier
 from airflow_voice_agents.http.errors import GuardRefused, InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.checks import parse_identifier
 from airflow_voice_agents.polyai.models import ConnectorUpdate, parse_environment
 from airflow_voice_agents.polyai.resources.connector import (
     ConnectorKind,
@@ -181,7 +181,8 @@ def job(agent_id: object, updates: object, selector: object, changes: object, **
     :raises InputError: naming the argument that is wrong.
     """
     agent = parse_identifier(agent_id, name="agent_id")
-    if (updates is None) == (selector is None):
+    parse_count(options.get("batch_size", 1), name="batch_size")
+    if (updates is None) == (selector is None) or (selector is None and changes is not None):
         raise InputError("give either updates, or selector and changes")
     if selector is not None:
         _check_changes(changes)
@@ -198,6 +199,8 @@ def job(agent_id: object, updates: object, selector: object, changes: object, **
 def _check_changes(changes: object) -> None:
     if not isinstance(changes, Mapping) or not changes:
         raise InputError("changes must be a mapping of at least one setting when a selector is given")
+    if "connector_id" in changes:
+        raise InputError("changes are for every connector that the selector fits, and must not name one")
     _parse_update({"connector_id": "each", **changes})
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.pool import each
 from airflow_voice_agents.fleet.run import Run
+from airflow_voice_agents.http.arguments import parse_count, parse_e164, parse_identifier
 from airflow_voice_agents.http.errors import GuardRefused, InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.checks import parse_identifier
-from airflow_voice_agents.polyai.models import Environment, parse_e164, parse_environment
+from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.phone_number import (
     NumberState,
     PresenceKind,
@@ -172,8 +172,7 @@ def job(
     agent = parse_identifier(agent_id, name="agent_id")
     environment = parse_environment(client_env, name="client_env")
     connector = None if connector_id is None else parse_identifier(connector_id, name="connector_id")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError("batch_size must be a whole number of at least 1")
+    parse_count(batch_size, name="batch_size")
     given = _listed(phone_numbers)
     numbers = _parsed(given, default_region)
     unique = tuple(dict.fromkeys(numbers))
@@ -233,7 +232,14 @@ def _implausible(numbers: Sequence[str]) -> list[str]:
         import phonenumbers
     except ImportError:
         return []
-    odd = [number for number in numbers if not phonenumbers.is_valid_number(phonenumbers.parse(number))]
+
+    def plausible(number: str) -> bool:
+        try:
+            return bool(phonenumbers.is_valid_number(phonenumbers.parse(number)))
+        except phonenumbers.NumberParseException:  # no such country code
+            return False
+
+    odd = [number for number in numbers if not plausible(number)]
     if not odd:
         return []
     return [f"{len(odd)} number(s) do not look allocated, check them: {', '.join(odd[:MALFORMED_SHOWN])}"]

@@ -11,6 +11,7 @@ from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.fleet.run import Manner
     from airflow_voice_agents.polyai.jobs.configs import ConfigJob
     from airflow_voice_agents.polyai.resources.config_plan import Rules
     from airflow_voice_agents.promotion.guards import Consent
@@ -42,7 +43,7 @@ class _ConfigOperator(PolyAIOperator):
         dry_run: bool = False,
         expected_digest: str | None = None,
         verify: bool = True,
-        max_snapshot_age: float = 10.0,
+        max_snapshot_age: float = 60.0,
         show_values: bool = False,
         sensitive_keys: Sequence[str] = (),
         **kwargs: Any,
@@ -64,17 +65,18 @@ class _ConfigOperator(PolyAIOperator):
         report = self.work(context, job.carry_out)
         return self.conclude(context, report, changes={} if report.dry_run else _changes(report))
 
-    def options(self) -> dict[str, Any]:
-        """Return the options of a job."""
+    def manner(self) -> Manner:
+        """Return how the plan is carried out."""
+        from airflow_voice_agents.fleet.run import Manner
         from airflow_voice_agents.promotion.render import Display
 
-        return {
-            "dry_run": self.plan_only,
-            "expected_digest": self.expected_digest or None,
-            "verify": self.verify,
-            "max_snapshot_age": self.max_snapshot_age,
-            "display": Display(self.show_values, tuple(self.sensitive_keys)),
-        }
+        return Manner(
+            display=Display(self.show_values, tuple(self.sensitive_keys)),
+            verify=self.verify,
+            max_snapshot_age=self.max_snapshot_age,
+            dry_run=self.plan_only,
+            expected_digest=self.expected_digest or None,
+        )
 
 
 class PolyAIPromoteConfigOperator(_ConfigOperator):
@@ -169,7 +171,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
             self._rules(targets),
             self.circumstances(context),
             bridge_schema=self.bridge_schema,
-            **self.options(),
+            manner=self.manner(),
         )
         return self.carry_out(context, job)
 
@@ -183,8 +185,9 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         from airflow_voice_agents.polyai.jobs.configs import rules
 
         return rules(
-            include_keys=self.include_keys,
-            exclude_keys=[*self.exclude_keys, *self.never_promote],
+            include_keys=self.argument("include_keys"),
+            exclude_keys=self.argument("exclude_keys"),
+            never_promote=self.never_promote,
             overrides=self.argument("overrides"),
             stale_keys=self.stale_keys,
             promote_schema=self.promote_schema,
@@ -255,8 +258,9 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
             if values is not None:
                 raise InputError("give either values or values_file")
             values = read_json(self.values_file, name="values_file")
-        places = configs.places_with(values, as_list(self.argument("targets")))
-        job = configs.update(places, self.merge, self.circumstances(context), **self.options())
+        targets = self.argument("targets")
+        places = configs.places_with(values, None if targets is None else as_list(targets))
+        job = configs.update(places, self.merge, self.circumstances(context), manner=self.manner())
         return self.carry_out(context, job)
 
 

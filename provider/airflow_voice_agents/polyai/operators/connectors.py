@@ -71,11 +71,13 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, check every item and report."""
-        from airflow_voice_agents.edge.inputs import choice
+        from airflow_voice_agents.http.arguments import parse_choice
         from airflow_voice_agents.polyai.assets import connectors_uri
         from airflow_voice_agents.polyai.jobs import connectors
 
-        tolerate = choice(self.on_partial, ("fail", "tolerate"), name="on_partial") == "tolerate"
+        tolerate = (
+            parse_choice(self.on_partial, name="on_partial", choices=("fail", "tolerate")) == "tolerate"
+        )
         job = connectors.job(
             self.agent_id,
             self.argument("updates"),

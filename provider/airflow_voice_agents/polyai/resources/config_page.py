@@ -71,9 +71,9 @@ class ConfigPageKind:
             yield Observation(calls.list_config_pages(agent_id), tuple(mine), _reader(mine))
 
     def digest(self, state: PageState | None) -> str:
-        """Digest of schema and variables; an unset page and a missing one are the same."""
+        """Digest of schema and variables; a missing page, an unset one and one without keys are the same."""
         state = state or UNSET
-        return digest([state.schema, state.variables])
+        return digest([state.schema, state.values])
 
     def diff(self, before: PageState | None, after: PageState | None) -> Iterator[Change]:
         """Changes of the schema under ``$schema``, then those of the variables."""

@@ -113,8 +113,16 @@ def _values(
     source: Mapping[str, Any], before: PageState, rules: Rules, stale: list[str]
 ) -> Mapping[str, Any]:
     taken = _overlaid(rules.selection.merge(source, before.values), rules.overrides, before)
-    nulled = dict.fromkeys(stale) if rules.stale_keys is StaleKeys.NULL else {}
+    nulled = (
+        {key: _left_of(key, before, rules) for key in stale} if rules.stale_keys is StaleKeys.NULL else {}
+    )
     return {**before.values, **nulled, **taken}
+
+
+def _left_of(key: str, before: PageState, rules: Rules) -> Any:
+    """What a stale key is set to: ``null``, or an object of the members that are the target's own."""
+    left = rules.selection.remainder(key, before.values[key])
+    return None if left is ABSENT else left
 
 
 def _overlaid(taken: dict[str, Any], overlay: Mapping[str, Any], before: PageState) -> dict[str, Any]:
@@ -134,6 +142,7 @@ def _stale(source: PageState, before: PageState, rules: Rules) -> list[str]:
         and key not in source.values
         and key not in rules.overrides
         and rules.selection.takes(key)
+        and not same(value, _left_of(key, before, rules))
     ]
 
 

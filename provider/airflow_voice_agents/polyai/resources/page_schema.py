@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 Pattern = tuple[str, ...]
 
 PROBLEMS_SHOWN = 10
-_MAX_DEPTH = 32
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
@@ -45,10 +45,10 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
         return []
     try:
         errors = Draft7Validator(schema, registry=Registry()).iter_errors(dict(variables or {}))
-        return [_problem(error) for error, _ in zip(errors, range(PROBLEMS_SHOWN), strict=False)]
+        return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
     except Unresolvable as error:
         return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
-    except (re.error, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  a malformed schema, as a page may hold, breaks the library anyhow
         return [f"the schema cannot be evaluated here ({type(error).__name__})"]
 
 
@@ -57,19 +57,37 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
 
     :param schema: Draft 7 schema, or ``None``.
     """
-    return list(_sensitive(schema, schema, (), 0)) if isinstance(schema, Mapping) else []
+    return list(dict.fromkeys(_sensitive(schema, schema, (), frozenset()))) if _marks(schema) else []
 
 
-def _sensitive(root: Any, schema: Any, path: Pattern, depth: int) -> Iterator[Pattern]:
-    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+def _marks(schema: Any) -> bool:
+    """Whether anything in a document could mark a value as secret."""
+    if isinstance(schema, list):
+        return any(map(_marks, schema))
+    return isinstance(schema, Mapping) and (_is_secret(schema) or any(map(_marks, schema.values())))
+
+
+def _is_secret(schema: Mapping[str, Any]) -> bool:
+    return schema.get("writeOnly") is True or schema.get("format") == "password"
+
+
+def _sensitive(root: Any, schema: Any, path: Pattern, followed: frozenset[str]) -> Iterator[Pattern]:
+    if not isinstance(schema, Mapping):
         return
-    if path and (schema.get("writeOnly") is True or schema.get("format") == "password"):
+    if path and _is_secret(schema):
         yield path
-    for step, below in _subschemas(root, schema):
-        yield from _sensitive(root, below, (*path, *step), depth + 1)
+    for step, below in _subschemas(schema):
+        yield from _sensitive(root, below, (*path, *step), followed)
+    reference = schema.get("$ref")
+    if not isinstance(reference, str):
+        return
+    if reference not in followed:
+        yield from _sensitive(root, _local(root, reference), path, followed | {reference})
+    elif path:  # a schema that contains itself: secrets may stand at any depth from here on
+        yield path
 
 
-def _subschemas(root: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Pattern, Any]]:
+def _subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[Pattern, Any]]:
     for name, below in _members(schema.get("properties")):
         yield (name,), below
     for _, below in _members(schema.get("patternProperties")):
@@ -79,25 +97,43 @@ def _subschemas(root: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Pattern,
         for each in below if isinstance(below, list) else [below]:
             yield ("*",), each
     for word in ("allOf", "anyOf", "oneOf"):
-        for each in schema.get(word) or ():
+        below = schema.get(word)
+        for each in below if isinstance(below, list) else ():
             yield (), each
+    for _, below in _members(schema.get("dependencies")):
+        yield (), below
     for word in ("if", "then", "else"):
         yield (), schema.get(word)
-    yield (), _local(root, schema.get("$ref"))
 
 
 def _members(value: Any) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, Mapping) else []
 
 
-def _local(root: Any, reference: Any) -> Any:
-    if not isinstance(reference, str) or not reference.startswith("#/"):
+def _local(root: Any, reference: str) -> Any:
+    if reference == "#":
+        return root
+    if not reference.startswith("#/"):
         return None
     found = root
     for part in reference[2:].split("/"):
-        name = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, Mapping) else None
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        found = _member(found, name)
     return found
+
+
+def _member(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _distinct(texts: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _problem(error: Any) -> str:

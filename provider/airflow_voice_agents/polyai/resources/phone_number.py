@@ -123,7 +123,7 @@ def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> St
         ),
         resources=tuple(resources),
         judge=_imported(agent_id),
-        split=split if len(resources) > 1 else None,
+        split=split,  # also of one: the number may have come to be there meanwhile
     )
 
 

@@ -6,13 +6,17 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from reprlib import repr as shorten
 from typing import Any, TypeVar
 
 from airflow_voice_agents.http.call import path_segment
 from airflow_voice_agents.http.errors import InputError
 
 T = TypeVar("T")
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def parse_identifier(value: object, *, name: str) -> str:
@@ -38,8 +42,8 @@ def parse_text(value: object, *, name: str, max_length: int | None = None) -> st
         raise InputError(f"{name} must be a string, not {type(value).__name__}")
     if not value or value != value.strip():
         raise InputError(f"{name} must not be empty or have surrounding white space")
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
-        raise InputError(f"{name} must not hold control characters or halves of surrogate pairs")
+    if any(unicodedata.category(character) in _CONTROL for character in value):
+        raise InputError(f"{name} must not hold control characters, line ends or halves of surrogate pairs")
     if max_length is not None and len(value) > max_length:
         raise InputError(f"{name} must have at most {max_length} characters, not {len(value)}")
     return value
@@ -88,6 +92,47 @@ def parse_batch(values: Iterable[Any], parse: Callable[[Any, str], T], *, name: 
     if not values:
         raise InputError(f"{name} must not be empty")
     return [parse(value, f"{name}[{index}]") for index, value in enumerate(values)]
+
+
+def parse_count(value: object, *, name: str, most: int | None = None) -> int:
+    """Check a number of things: a whole number from 1.
+
+    :param value: the number.
+    :param name: what to call the argument in the error.
+    :param most: the largest allowed, where there is a limit.
+    :raises InputError: for anything else, ``True`` included.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= (most or value):
+        return value
+    bounds = f"from 1 to {most}" if most else "of at least 1"
+    raise InputError(f"{name} must be a whole number {bounds}, not {shorten(value)}")
+
+
+def parse_choice(value: object, *, name: str, choices: Collection[str]) -> str:
+    """Check one of a few words.
+
+    :param value: the word.
+    :param name: what to call the argument in the error.
+    :param choices: the words allowed.
+    :raises InputError: for anything else.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InputError(f"{name} must be one of {', '.join(choices)}, not {shorten(value)}")
+
+
+def parse_e164(text: object, *, name: str = "phone_number", private: bool = False) -> str:
+    """Check the shape of an E.164 number: ``+``, then 7 to 15 ASCII digits, the first not 0.
+
+    :param text: the number.
+    :param name: what to call the argument in the error.
+    :param private: the number is a called person's, and the error must not show it.
+    :raises InputError: for anything else, surrounding white space included.
+    """
+    if isinstance(text, str) and _E164.fullmatch(text):
+        return text
+    shown = "" if private else f", not {shorten(text)}"
+    raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
 
 
 def require_distinct(keys: Iterable[str], *, name: str) -> None:
