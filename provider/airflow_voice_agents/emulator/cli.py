@@ -67,6 +67,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
 
 def _banner(emulator: Any, port: int, state_file: str | None) -> str:
     summary = emulator.polyai.summary()
+    carrier, omnia = emulator.signalwire.summary(), emulator.omnia_voice.summary()
     lines = [
         "Voice agents emulator: a development tool. It serves loopback only; do not use it in production.",
         f"  address   http://127.0.0.1:{port}",
@@ -74,6 +75,8 @@ def _banner(emulator: Any, port: int, state_file: str | None) -> str:
         f"  projects  {_shortened(summary['agents'])}",
         f"  keys      {', '.join(summary['keys']) or 'none'} (names; the values are in the seed)",
         f"  content   {summary['connectors']} connectors, {summary['numbers']} phone numbers",
+        f"  carrier   {_shortened(carrier['projects'])} (SignalWire: {carrier['numbers']} phone numbers)",
+        f"  Omnia     {_shortened(omnia['workspaces'])} ({omnia['agents']} agents, {omnia['numbers']} numbers)",
         f"  state     {state_file or 'in memory only'}",
         f"  page      http://127.0.0.1:{port}/",
         f"  control   http://127.0.0.1:{port}/_emulator/ (state, journal, faults, switches, health)",

@@ -11,7 +11,9 @@ from airflow_voice_agents.emulator.exchange import Room
 from airflow_voice_agents.emulator.faults import Faults
 from airflow_voice_agents.emulator.gate import Gate
 from airflow_voice_agents.emulator.journal import Journal
+from airflow_voice_agents.emulator.omnia_voice.room import OmniaVoiceRoom
 from airflow_voice_agents.emulator.polyai.room import PolyAIRoom
+from airflow_voice_agents.emulator.signalwire.room import SignalWireRoom
 from airflow_voice_agents.emulator.state import State, read_seed_file
 
 Seed = Mapping[str, Any]
@@ -40,7 +42,9 @@ class Emulator:
         self.seed = _as_seed(seed)
         self.state = State(file)
         self.polyai = PolyAIRoom(self.state)
-        rooms: tuple[Room, ...] = (self.polyai,)
+        self.signalwire = SignalWireRoom(self.state)
+        self.omnia_voice = OmniaVoiceRoom(self.state)
+        rooms: tuple[Room, ...] = (self.polyai, self.signalwire, self.omnia_voice)
         for room in rooms:
             self.state.add_room(room)
         self.state.load(read_seed_file(file) if file is not None and file.exists() else self.seed)
@@ -52,7 +56,7 @@ class Emulator:
         self.gate = Gate(self.state, rooms, self.faults, self.journal, end_process or _never)
 
     def reset(self, seed: Seed | None = None) -> None:
-        """Start over: state from a seed, no faults, an empty journal.
+        """Start over: state from a seed, no faults, an empty journal, fresh rate limits.
 
         :param seed: the seed from now on; ``None`` takes the one given at the start.
         :raises SeedError: where the seed cannot be used; everything stays as it was.
@@ -69,10 +73,11 @@ class Emulator:
             self.state.persist()
         self.faults.clear()
         self.journal.clear()
+        self.gate.clear_limits()
 
 
 def default_seed() -> dict[str, Any]:
-    """The seed that is shipped: a hotel group, a restaurant chain and a bank."""
+    """The seed that is shipped: a hotel group, a restaurant chain and a bank, with their phone numbers."""
     with resources.as_file(resources.files(__package__) / "seeds" / "hotels.json") as path:
         return read_seed_file(path)
 

@@ -68,6 +68,7 @@ class Exchange:
     :param headers: headers by lower-case name.
     :param body: the raw body.
     :param operation: what the path and method address, if anything.
+    :param system: name of the room that the operation belongs to.
     :param params: decoded path parameters.
     :param content: the checked JSON body, filled in by the room.
     :param agent: the addressed project, as the room knows it; for the journal.
@@ -81,6 +82,7 @@ class Exchange:
     headers: dict[str, str]
     body: bytes
     operation: Operation | None = None
+    system: str | None = None
     params: dict[str, str] = field(default_factory=dict)
     content: Any = None
     agent: str | None = None
@@ -120,6 +122,16 @@ class Operation:
     writes: bool = field(kw_only=True)
 
 
+class Limiter(Protocol):
+    """Counts requests, and refuses those that exceed what a caller may send."""
+
+    def refuse(self, exchange: Exchange) -> Reply | None:
+        """Count the request; a reply where it exceeds the caller's limit."""
+
+    def clear(self) -> None:
+        """Forget all requests."""
+
+
 class Room(Protocol):
     """One vendor's API: its operations, its part of the state, its way to refuse."""
 
@@ -130,6 +142,10 @@ class Room(Protocol):
     @property
     def operations(self) -> tuple[Operation, ...]:
         """Every endpoint of the room."""
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The room's own rate limit; ``None`` where the gate's is the vendor's."""
 
     def load(self, section: Mapping[str, Any]) -> None:
         """Replace the room's state; the documents inside ``section`` are shared, never changed."""
@@ -167,7 +183,7 @@ class RouteTable:
             entries.sort(key=lambda entry: sum(segment.startswith("{") for segment in entry[0]))
 
     def find(self, exchange: Exchange) -> Room:
-        """Set operation and parameters on the exchange and return its room.
+        """Set operation, system and parameters on the exchange and return its room.
 
         :raises Problem: 404 for an unknown path, 405 for a known path with another method.
         """
@@ -178,7 +194,7 @@ class RouteTable:
             if params is None:
                 continue
             if operation.method == exchange.method:
-                exchange.operation, exchange.params = operation, params
+                exchange.operation, exchange.system, exchange.params = operation, room.name, params
                 return room
             known_path = True
         if known_path:

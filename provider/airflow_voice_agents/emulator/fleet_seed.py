@@ -9,9 +9,19 @@ from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 
 FLEET_ACCOUNT = "fleet"
 FLEET_KEY = "demo-key-fleet"
+FLEET_CARRIER_PROJECT = "7c1f0a52-3f0b-4c8e-9d53-6a1e0f2b4c10"
+FLEET_CARRIER_TOKEN = "demo-token-fleet"  # noqa: S105 - a made-up one
+FLEET_OMNIA_KEY = "demo-omnia-key-fleet"
+FLEET_WORKSPACE = "fleet"
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _FIRST_NUMBER = 441_632_000_000
+_FIRST_CARRIER_NUMBER = 441_633_000_000
+_FIRST_ROUTING = {
+    "call_handler": "laml_webhooks",
+    "call_request_url": "https://pbx.example/voice",
+    "call_request_method": "POST",
+}
 _VERSIONS = {"sandbox": "5" * 32, "pre-release": "4" * 32, "live": "3" * 32}
 _STAMPS = {
     "sandbox": "2026-08-20T08:00:00Z",
@@ -27,6 +37,9 @@ def fleet_seed(
     agents_prefix: str = "site-",
     account: str = FLEET_ACCOUNT,
     key: str = FLEET_KEY,
+    carrier_numbers: int = 0,
+    omnia_agents: int = 0,
+    omnia_numbers: int = 0,
 ) -> dict[str, Any]:
     """A seed with the projects ``site-0001``, ``site-0002`` and so on, all of one account.
 
@@ -39,6 +52,9 @@ def fleet_seed(
     :param agents_prefix: what the slugs begin with.
     :param account: slug of the account.
     :param key: API key with access to all of them.
+    :param carrier_numbers: numbers of one SignalWire project, unknown to PolyAI; they lead to a webhook.
+    :param omnia_agents: agents of one Omnia Voice workspace, ``agent-0001`` and so on.
+    :param omnia_numbers: how many of the carrier's numbers that workspace has already, unassigned.
     """
     width = max(4, len(str(projects)))
     schemas = {environment: _schema(environment) for environment in ENVIRONMENTS}
@@ -54,7 +70,44 @@ def fleet_seed(
             "deployments": _deployments(),
         }
     keys = {key: {"name": "Fleet", "account": account}}
-    return {"polyai": {"keys": keys, "accounts": {account: {}}, "agents": agents}}
+    seed: dict[str, Any] = {"polyai": {"keys": keys, "accounts": {account: {}}, "agents": agents}}
+    if carrier_numbers:
+        seed["signalwire"] = _carrier(carrier_numbers)
+    if omnia_agents:
+        seed["omnia_voice"] = _workspace(omnia_agents, omnia_numbers)
+    return seed
+
+
+def carrier_number(index: int) -> str:
+    """The E.164 number of the carrier that is called ``Line 1``, ``Line 2`` and so on.
+
+    :param index: from 1.
+    """
+    return f"+{_FIRST_CARRIER_NUMBER + index}"
+
+
+def _carrier(count: int) -> Record:
+    numbers = {
+        carrier_number(index): _FIRST_ROUTING | {"name": f"Line {index}"} for index in range(1, count + 1)
+    }
+    project = {
+        "name": "Fleet",
+        "tokens": {FLEET_CARRIER_TOKEN: {"name": "Fleet"}},
+        "max_numbers": max(1000, count),
+        "numbers": numbers,
+    }
+    return {"projects": {FLEET_CARRIER_PROJECT: project}}
+
+
+def _workspace(agents: int, numbers: int) -> Record:
+    workspace = {
+        "agents": {f"agent-{index:04}": {"name": f"Agent {index}"} for index in range(1, agents + 1)},
+        "numbers": {
+            f"num-{index:05}": {"phoneNumber": carrier_number(index)} for index in range(1, numbers + 1)
+        },
+    }
+    keys = {FLEET_OMNIA_KEY: {"name": "Fleet", "workspace": FLEET_WORKSPACE}}
+    return {"keys": keys, "workspaces": {FLEET_WORKSPACE: workspace}}
 
 
 def _page(index: int, environment: str, values: Record, schema: Record) -> Record:

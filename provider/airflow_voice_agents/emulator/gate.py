@@ -32,6 +32,7 @@ class Gate:
         end_process: Callable[[], None],
     ) -> None:
         self._state = state
+        self._rooms = rooms
         self._routes = RouteTable(rooms)
         self._faults = faults
         self._journal = journal
@@ -50,16 +51,23 @@ class Gate:
         entry = self._journal.open(exchange, keep_body=self._state.switches.record_bodies)
         fault = self._faults.take(exchange)
         entry.fault = fault.label if fault else None
-        refusal = self._limiter.refuse(exchange) or refusal
+        limiter = room.limiter if room is not None else None
+        refusal = (limiter or self._limiter).refuse(exchange) or refusal
         seconds = self._state.switches.latency + (fault.seconds if fault else 0)
         if seconds:
             await asyncio.sleep(seconds)
         reply = self._reply(exchange, entry, room, refusal, fault)
         if room is not None:
-            reply.headers |= room.headers(exchange)
+            reply.headers = room.headers(exchange) | reply.headers
         action = fault.action if fault else None
         entry.status = None if action in ("reset", "kill") else reply.status
         await self._send(scope, receive, send, reply, action)
+
+    def clear_limits(self) -> None:
+        """Let every caller begin anew."""
+        for limiter in (self._limiter, *(room.limiter for room in self._rooms)):
+            if limiter is not None:
+                limiter.clear()
 
     def _find(self, exchange: Exchange) -> tuple[Room | None, Reply | None]:
         try:

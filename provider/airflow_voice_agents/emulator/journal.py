@@ -23,6 +23,7 @@ class Entry:
     :param path: path as sent.
     :param route: path template, or ``None`` for an unknown path.
     :param operation: the operation's name, or ``None``.
+    :param system: the API that the operation belongs to: the name of its room, or ``None``.
     :param writes: whether the operation is there to change something.
     :param agent: the addressed project.
     :param digest: SHA-256 of the body, hex, or ``None`` without one.
@@ -37,6 +38,7 @@ class Entry:
     path: str
     route: str | None
     operation: str | None
+    system: str | None
     writes: bool
     agent: str | None
     digest: str | None
@@ -53,7 +55,7 @@ class Journal:
         self._lock = threading.Lock()
         self._number = 0
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._counts: Counter[tuple[str, str | None, str | None]] = Counter()
 
     def open(self, exchange: Exchange, *, keep_body: bool) -> Entry:
         """Record a request on arrival; the gate completes the entry before it answers."""
@@ -66,13 +68,14 @@ class Journal:
                 path=exchange.path,
                 route=operation.route if operation else None,
                 operation=operation.name if operation else None,
+                system=exchange.system,
                 writes=bool(operation and operation.writes),
                 agent=exchange.agent,
                 digest=hashlib.sha256(exchange.body).hexdigest() if exchange.body else None,
                 body=_readable(exchange.body) if keep_body else None,
             )
             self._entries.append(entry)
-            self._counts[entry.method, entry.operation] += 1
+            self._counts[entry.method, entry.operation, entry.system] += 1
         return entry
 
     def entries(self) -> list[Entry]:
@@ -88,17 +91,22 @@ class Journal:
         """Requests that changed state, whether or not they were answered."""
         return [entry for entry in self.entries() if entry.changed]
 
-    def count(self, method: str | None = None, operation: str | None = None) -> int:
-        """Number of requests, of all or of one method, one operation or both.
+    def count(
+        self, method: str | None = None, operation: str | None = None, system: str | None = None
+    ) -> int:
+        """Number of requests, of all or of those that fit what is given.
 
         :param method: HTTP verb.
-        :param operation: operation name, such as ``"update variables"``.
+        :param operation: operation name, such as ``"update variables"``; two APIs may share one.
+        :param system: name of an API's room, such as ``"signalwire"``.
         """
         with self._lock:
             return sum(
                 count
-                for (its_method, its_operation), count in self._counts.items()
-                if method in (None, its_method) and operation in (None, its_operation)
+                for (its_method, its_operation, its_system), count in self._counts.items()
+                if method in (None, its_method)
+                and operation in (None, its_operation)
+                and system in (None, its_system)
             )
 
     def clear(self) -> None:
@@ -111,9 +119,12 @@ class Journal:
     def as_dict(self) -> dict[str, Any]:
         """Entries and counters, JSON-able."""
         with self._lock:
-            counts = sorted(self._counts.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+            summed: Counter[tuple[str, str | None]] = Counter()
+            for (method, operation, _), count in self._counts.items():
+                summed[method, operation] += count
+            counts = sorted(summed.items(), key=lambda item: (item[0][0], item[0][1] or ""))
             return {
-                "total": sum(self._counts.values()),
+                "total": summed.total(),
                 "counts": [{"method": key[0], "operation": key[1], "count": count} for key, count in counts],
                 "entries": [asdict(entry) for entry in self._entries],
             }

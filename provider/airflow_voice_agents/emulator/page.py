@@ -10,6 +10,7 @@ from typing import Any
 from airflow_voice_agents.emulator.core import Emulator
 
 SHOWN_PROJECTS = 50
+SHOWN_NUMBERS = 20
 SHOWN_REQUESTS = 25
 SHOWN_CHARACTERS = 80
 
@@ -29,6 +30,8 @@ def render(emulator: Emulator) -> str:
     with emulator.state.lock:
         projects = emulator.polyai.overview(SHOWN_PROJECTS)
         total = len(emulator.polyai.summary()["agents"])
+        carrier = emulator.signalwire.overview(SHOWN_NUMBERS)
+        workspaces = emulator.omnia_voice.overview(SHOWN_NUMBERS)
     shown = f"the first {len(projects)} of {total}" if total > len(projects) else str(total)
     return "\n".join(
         [
@@ -38,6 +41,10 @@ def render(emulator: Emulator) -> str:
             *(f'<a href="/_emulator/{name}">{name}</a> ' for name in _CONTROL_ROUTES),
             f"</p><h2>Projects ({shown})</h2>",
             *map(_project, projects),
+            "<h2>SignalWire</h2>",
+            *map(_carrier_project, carrier),
+            "<h2>Omnia Voice</h2>",
+            *map(_workspace, workspaces),
             f"<h2>Last requests</h2>{_requests(emulator)}</body></html>",
         ]
     )
@@ -55,6 +62,24 @@ def _project(project: dict[str, Any]) -> str:
     values = [[key, *(_value(env["values"], key) for env in environments.values())] for key in keys]
     title = f"<h3>{escape(project['name'])} <code>{escape(project['agent'])}</code></h3>"
     return title + _table(["", *environments], facts + values)
+
+
+def _carrier_project(project: dict[str, Any]) -> str:
+    note = f"{_count(project)}, {project['billed']} bought here"
+    title = f"<h3>{escape(project['name'])} <code>{escape(project['space'])}</code></h3><p>{note}</p>"
+    head = ["number", "name", "call handler", "leads to", "E911"]
+    return title + _table(head, [list(record.values()) for record in project["numbers"]])
+
+
+def _workspace(workspace: dict[str, Any]) -> str:
+    title = f"<h3>{escape(workspace['name'])}</h3><p>{_count(workspace)}</p>"
+    head = ["id", "number", "name", "status", "agent"]
+    return title + _table(head, [list(record.values()) for record in workspace["numbers"]])
+
+
+def _count(owner: dict[str, Any]) -> str:
+    total, shown = owner["total"], len(owner["numbers"])
+    return f"{total} numbers" if shown == total else f"the first {shown} of {total} numbers"
 
 
 def _value(values: dict[str, Any], key: str) -> str:

@@ -16,8 +16,10 @@ from airflow_voice_agents.emulator.control import build_app
 from airflow_voice_agents.emulator.core import Emulator, Seed
 from airflow_voice_agents.emulator.faults import Action, Fault
 from airflow_voice_agents.emulator.journal import Journal
+from airflow_voice_agents.emulator.omnia_voice.store import OmniaVoiceStore
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
 from airflow_voice_agents.emulator.protocol import DroppableProtocol
+from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 from airflow_voice_agents.emulator.state import State
 from airflow_voice_agents.emulator.switches import Switches
 
@@ -63,6 +65,16 @@ class EmulatorServer:
     def polyai(self) -> PolyAIStore:
         """The PolyAI part of the live state: pages, connectors, numbers, deployments."""
         return self.emulator.polyai.store
+
+    @property
+    def signalwire(self) -> SignalWireStore:
+        """The SignalWire part of the live state: projects, their numbers, and what can be bought."""
+        return self.emulator.signalwire.store
+
+    @property
+    def omnia_voice(self) -> OmniaVoiceStore:
+        """The Omnia Voice part of the live state: workspaces, agents, numbers."""
+        return self.emulator.omnia_voice.store
 
     @property
     def journal(self) -> Journal:

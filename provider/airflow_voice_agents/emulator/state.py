@@ -6,7 +6,9 @@ The dump of the state, a state file and a seed have one format, so that each can
       "clock": "2026-09-01T08:00:00Z",   # optional; the time of the last change
       "sequence": 0,                     # optional; the number last used in a generated id
       "switches": {"latency": 0.1},      # optional; see the module switches
-      "polyai": {...}                    # a room's section; see the room's store
+      "polyai": {...},                   # a room's section, optional; see the room's module seed
+      "signalwire": {...},
+      "omnia_voice": {...}
     }
 """
 

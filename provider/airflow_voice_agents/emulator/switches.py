@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 
@@ -77,9 +77,101 @@ class Switches:
     duplicate_configs: bool = _switch(False, "duplicating an agent copies its config pages")
     call_outcome: Literal["SUCCESS", "FAILURE"] = _switch("SUCCESS", "how outbound calls end")
     latency: float = _switch(0.0, "seconds before each request is handled")
-    rate_limit: float = _switch(0.0, "requests per second and key before 429; 0 sets no limit")
-    retry_after: Literal["seconds", "date", "none"] = _switch("seconds", "form of Retry-After on 429")
+    rate_limit: float = _switch(
+        0.0, "requests per second and key that PolyAI's gateway takes before 429; 0 sets no limit"
+    )
+    retry_after: Literal["seconds", "date", "none"] = _switch(
+        "seconds", "form of Retry-After on that gateway's 429"
+    )
     record_bodies: bool = _switch(False, "the journal keeps request bodies")
+
+    signalwire_update: Literal["merge", "replace"] = _switch(
+        "merge", "PUT phone number leaves absent fields as they are, or clears them"
+    )
+    signalwire_companion: Literal["request", "merged", "off"] = _switch(
+        "request",
+        "a handler's companion field: in the same request, in request or record, or not asked for (else 422)",
+    )
+    signalwire_old_companion: Literal["keep", "clear"] = _switch(
+        "keep", "companion fields of the former handler when the handler changes"
+    )
+    signalwire_fabric_handlers: Literal["refuse", "sdk"] = _switch(
+        "refuse",
+        "call handlers ai_agent and call_flow in requests: 422, or taken as the vendor's SDK sends them",
+    )
+    signalwire_null: Literal["refuse", "clear"] = _switch(
+        "refuse", "null for a field in PUT phone number: 422, or the field is cleared"
+    )
+    signalwire_purchase: Literal[
+        "ok", "could_not_purchase", "insufficient_balance", "account_limit_exceeded"
+    ] = _switch("ok", "what becomes of purchases: done, or 422 with this code")
+    signalwire_e911: Literal["active", "failed", "pending"] = _switch(
+        "active", "how E911 registrations end; pending: never"
+    )
+    signalwire_e911_reads: float = _switch(
+        2.0, "reads that show an E911 registration or removal as under way before it ends"
+    )
+    signalwire_e911_status: Literal["shown", "absent"] = _switch(
+        "shown", "whether phone numbers have the field e911_status, which is young"
+    )
+    signalwire_missing_scope: Literal["403", "401"] = _switch(
+        "403", "status for a token without the scope Numbers"
+    )
+    signalwire_codes: Literal["symbolic", "status"] = _switch(
+        "symbolic", "code of the items in 422 bodies: a word, or the status"
+    )
+    signalwire_page_errors: Literal["422", "400"] = _switch(
+        "422", "a missing or wrong page_token: 422 with a code, or 400 without"
+    )
+    signalwire_links: Literal["relative", "absolute", "foreign"] = _switch(
+        "relative", "links between pages: path only, this server's address, or another host's"
+    )
+    signalwire_paging: Literal["exact", "gap", "repeat"] = _switch(
+        "exact", "pages one after the other, an empty one in second place, or a last one that links to itself"
+    )
+    signalwire_empty_search: Literal["empty", "absent"] = _switch(
+        "empty", "data of a search that finds nothing: an empty list, or no such key"
+    )
+    signalwire_rate_limit: float = _switch(
+        13_800.0, "writes per project and window before 429; 0 sets no limit"
+    )
+    signalwire_rate_window: float = _switch(10.0, "seconds of such a window")
+    signalwire_retry_after: Literal["none", "seconds", "date"] = _switch(
+        "none", "form of Retry-After on SignalWire's 429"
+    )
+
+    omnia_update_verb: Literal["PATCH", "PUT", "both"] = _switch(
+        "PATCH", "verb that updates a number; the other is answered 405"
+    )
+    omnia_assign: Literal["create", "imported"] = _switch(
+        "create", "POST of an unknown number: creates it, or 404 until it was imported in the dashboard"
+    )
+    omnia_duplicate: Literal["conflict", "bad_request", "upsert"] = _switch(
+        "conflict", "POST of a number that the workspace has: 409, 400, or it is assigned"
+    )
+    omnia_unassign: Literal["null", "refuse"] = _switch(
+        "null", "agentId null in an update: the number is unassigned, or 400"
+    )
+    omnia_statuses: Literal["activity", "assignment"] = _switch(
+        "activity", "statuses of numbers: ACTIVE and INACTIVE, or assigned and unassigned"
+    )
+    omnia_pagination: Literal["total_pages", "has_more", "absent", "bare"] = _switch(
+        "total_pages", "lists tell totalPages, hasMore, nothing, or are bare lists"
+    )
+    omnia_page_limit: float = _switch(100.0, "most records per page; a larger limit is lowered to it")
+    omnia_agent_filter: bool = _switch(False, "the list takes the filter agentId")
+    omnia_agent_object: Literal["full", "absent"] = _switch(
+        "full", "whether numbers hold their agent, prompt included"
+    )
+    omnia_write_body: Literal["number", "empty"] = _switch(
+        "number", "body of the answers to POST and updates"
+    )
+    omnia_delete_status: Literal["200", "204"] = _switch("200", "status of a deletion, which has no body")
+    omnia_errors: Literal["object", "text"] = _switch(
+        "object", "error is an object with message and code, or a text beside details"
+    )
+    omnia_rate_limit: float = _switch(1000.0, "requests per key and window before 429; 0 sets no limit")
+    omnia_rate_window: float = _switch(3600.0, "seconds of such a window")
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, _checked(name, value))
@@ -111,7 +203,11 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 def describe() -> list[str]:
     """One line per switch: name, values and meaning, the default first."""
-    return [f"{each.name}={_choices(each.name)}: {each.metadata['meaning']}" for each in fields(Switches)]
+    return [f"{each.name}={_values(each)}: {each.metadata['meaning']}" for each in fields(Switches)]
+
+
+def _values(switch: Field[Any]) -> str:
+    return f"{switch.default:g}" if _kind(switch.name) is float else _choices(switch.name)
 
 
 def _choices(name: str) -> str:

@@ -64,6 +64,7 @@ def test_every_switch_is_described_with_its_default_first() -> None:
 
     assert len(lines) == len(switches)
     assert "null_variable=store|delete: what PATCH makes of a null value" in lines
+    assert "omnia_rate_limit=1000: requests per key and window before 429; 0 sets no limit" in lines
     for line in lines:
         name, _, choices = line.partition(":")[0].partition("=")
         if "|" in choices and isinstance(switches[name], str):

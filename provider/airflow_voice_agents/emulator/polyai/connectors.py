@@ -7,8 +7,9 @@ import re
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
-from airflow_voice_agents.emulator.polyai.seed import E164, tts_language
+from airflow_voice_agents.emulator.polyai.seed import tts_language
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.reading import E164
 
 _CONNECTORS = "/v1/agents/{agentId}/telephony/connectors"
 _CONNECTOR = f"{_CONNECTORS}/{{connectorId}}"

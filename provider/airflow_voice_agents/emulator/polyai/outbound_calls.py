@@ -8,8 +8,9 @@ import json
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
-from airflow_voice_agents.emulator.polyai.seed import E164, ENVIRONMENTS
+from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.reading import E164
 
 _CALLS = "/v1/agents/{agentId}/telephony/outbound-calls"
 _METADATA_LIMIT = 26_000

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
-from airflow_voice_agents.emulator.polyai.seed import E164
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore, known_environment
+from airflow_voice_agents.emulator.reading import E164
 
 _NUMBERS = "/v1/agents/{agentId}/telephony/phone-numbers"
 _NUMBER = f"{_NUMBERS}/{{phoneNumber}}"

@@ -30,6 +30,7 @@ class PolyAIRoom:
     """The Agents API on top of a store."""
 
     name = "polyai"
+    limiter = None
     operations: tuple[PolyAIOperation, ...] = (
         *real_time_configs.OPERATIONS,
         *connectors.OPERATIONS,

@@ -51,16 +51,15 @@ changed in place; a fleet of projects may therefore share one schema.
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.emulator.exchange import Record
+from airflow_voice_agents.emulator.reading import E164, known_keys, object_at
 from airflow_voice_agents.emulator.state import CLOCK_START, SeedError
 
 ENVIRONMENTS = ("sandbox", "pre-release", "live")
-E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 Section = tuple[dict[str, Record], dict[str, Record], dict[str, Record]]
 
@@ -95,18 +94,20 @@ def read_section(section: Mapping[str, Any]) -> Section:
 
     :raises SeedError: naming the place and what is wrong there.
     """
-    _known("polyai", section, _SECTION_KEYS)
+    known_keys("polyai", section, _SECTION_KEYS)
     accounts = {
         slug: {"id": account.get("id") or f"ws-{_hash(slug)[:8]}"}
-        for slug, account in _object("polyai.accounts", section.get("accounts", {})).items()
+        for slug, account in object_at("polyai.accounts", section.get("accounts", {})).items()
     }
     agents = {
         slug: read_agent(slug, agent, accounts)
-        for slug, agent in _object("polyai.agents", section.get("agents", {})).items()
+        for slug, agent in object_at("polyai.agents", section.get("agents", {})).items()
     }
     keys = {
         key: _read_key(index, key_record, accounts, agents)
-        for index, (key, key_record) in enumerate(_object("polyai.keys", section.get("keys", {})).items(), 1)
+        for index, (key, key_record) in enumerate(
+            object_at("polyai.keys", section.get("keys", {})).items(), 1
+        )
     }
     return keys, accounts, agents
 
@@ -117,12 +118,12 @@ def read_agent(slug: str, raw: Any, accounts: Mapping[str, Any]) -> Record:
     :raises SeedError: naming the place and what is wrong there.
     """
     place = f"polyai.agents.{slug}"
-    agent = _known(place, _object(place, raw), _AGENT_KEYS)
+    agent = known_keys(place, object_at(place, raw), _AGENT_KEYS)
     if agent.get("account") not in accounts:
         raise SeedError(f"{place}.account: no account {agent.get('account')!r} in polyai.accounts")
     connectors = {
         connector_id: _read_connector(f"{place}.connectors.{connector_id}", connector_id, connector)
-        for connector_id, connector in _object(f"{place}.connectors", agent.get("connectors", {})).items()
+        for connector_id, connector in object_at(f"{place}.connectors", agent.get("connectors", {})).items()
     }
     deployments = [
         _read_deployment(f"{place}.deployments[{index}]", f"{slug}/{index}", record)
@@ -152,7 +153,7 @@ def tts_language(voice_name: str) -> str:
 
 def _read_key(index: int, raw: Any, accounts: Mapping[str, Any], agents: Mapping[str, Any]) -> Record:
     place = f"polyai.keys (number {index})"
-    key = _known(place, _object(place, raw), _KEY_KEYS)
+    key = known_keys(place, object_at(place, raw), _KEY_KEYS)
     if key.get("account") not in accounts:
         raise SeedError(f"{place}: no account {key.get('account')!r} in polyai.accounts")
     for slug in key.get("agents") or ():
@@ -163,9 +164,9 @@ def _read_key(index: int, raw: Any, accounts: Mapping[str, Any], agents: Mapping
 
 def _read_configs(place: str, raw: Any) -> Record:
     pages: Record = {}
-    for environment, page in _object(place, raw).items():
+    for environment, page in object_at(place, raw).items():
         _environment(place, environment)
-        _known(f"{place}.{environment}", page, {"variables", "schema", "lastUpdated"})
+        known_keys(f"{place}.{environment}", page, {"variables", "schema", "lastUpdated"})
         for part in ("variables", "schema"):
             if not isinstance(page.get(part), dict | None):
                 raise SeedError(f"{place}.{environment}.{part} must be an object or null")
@@ -178,15 +179,15 @@ def _read_configs(place: str, raw: Any) -> Record:
 
 
 def _read_connector(place: str, connector_id: str, raw: Any) -> Record:
-    connector = _known(place, _object(place, raw), {"name", "clientEnv", *_CONNECTOR_DEFAULTS})
+    connector = known_keys(place, object_at(place, raw), {"name", "clientEnv", *_CONNECTOR_DEFAULTS})
     _environment(f"{place}.clientEnv", connector.get("clientEnv"))
     return {"name": connector_id, **_CONNECTOR_DEFAULTS, **connector}
 
 
 def _read_numbers(place: str, raw: Any, connectors: Mapping[str, Any]) -> Record:
     numbers: Record = {}
-    for number, record in _object(place, raw).items():
-        _known(f"{place}.{number}", record, {"clientEnv", "connectorId"})
+    for number, record in object_at(place, raw).items():
+        known_keys(f"{place}.{number}", record, {"clientEnv", "connectorId"})
         _environment(f"{place}.{number}.clientEnv", record.get("clientEnv"))
         connector_id = record.get("connectorId")
         if not E164.fullmatch(number):
@@ -198,7 +199,7 @@ def _read_numbers(place: str, raw: Any, connectors: Mapping[str, Any]) -> Record
 
 
 def _read_deployment(place: str, origin: str, raw: Any) -> Record:
-    record = _object(place, raw)
+    record = object_at(place, raw)
     _environment(f"{place}.environment", record.get("environment"))
     missing = [key for key in ("version", "createdAt") if key not in record]
     if missing:
@@ -214,8 +215,8 @@ def _read_deployment(place: str, origin: str, raw: Any) -> Record:
 
 def _read_branches(place: str, raw: Any) -> Record:
     branches: Record = {}
-    for branch_id, branch in {"main": {}, **_object(place, raw)}.items():
-        _known(f"{place}.{branch_id}", branch, _BRANCH_KEYS)
+    for branch_id, branch in {"main": {}, **object_at(place, raw)}.items():
+        known_keys(f"{place}.{branch_id}", branch, _BRANCH_KEYS)
         branches[branch_id] = {
             "name": branch.get("name", branch_id),
             "sequenceId": branch.get("sequenceId", "1"),
@@ -232,19 +233,6 @@ def _first_draft(slug: str, deployments: list[Record]) -> Record:
     if records:
         return {"version": records[-1]["version"], "artifactVersion": records[-1]["artifactVersion"]}
     return {"version": _hash(slug)[:32], "artifactVersion": CLOCK_START}
-
-
-def _object(place: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise SeedError(f"{place} must be an object")
-    return value
-
-
-def _known(place: str, record: Any, known: set[str]) -> Mapping[str, Any]:
-    unknown = sorted(set(_object(place, record)) - known)
-    if unknown:
-        raise SeedError(f"{place}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    return _object(place, record)
 
 
 def _environment(place: str, value: Any) -> None:
