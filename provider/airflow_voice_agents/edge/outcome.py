@@ -10,6 +10,7 @@ from airflow_voice_agents.http.errors import (
     ItemsFailedPermanently,
     VoiceAgentsError,
 )
+from airflow_voice_agents.promotion.render import visible
 from airflow_voice_agents.promotion.report import TROUBLE, ItemReport, Report, Status
 
 EXAMPLES = 3
@@ -40,6 +41,6 @@ def failure_of(report: Report) -> VoiceAgentsError:
 
 
 def _examples(items: Sequence[ItemReport]) -> str:
-    told = "; ".join(f"{item.resource}: {item.reason.rstrip('.')}" for item in items[:EXAMPLES])
+    told = "; ".join(visible(f"{item.resource}: {item.reason.rstrip('.')}") for item in items[:EXAMPLES])
     more = f"; and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else ""
     return f"{told}{more}."

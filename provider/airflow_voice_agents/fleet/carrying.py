@@ -9,7 +9,7 @@ from typing import Generic
 from airflow_voice_agents.fleet.courses import Course, Phase, changed_keys
 from airflow_voice_agents.fleet.pool import Sender, each
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.errors import CallError, Forbidden, RateLimited, Unauthorized
+from airflow_voice_agents.http.errors import CallError, Conflict, Forbidden, RateLimited, Unauthorized
 from airflow_voice_agents.http.retry import LONGEST_NAMED_WAIT
 from airflow_voice_agents.promotion.kind import (
     Intent,
@@ -39,6 +39,7 @@ class Carrier(Generic[State]):
     :param max_snapshot_age: seconds after which a resource is read again right before it is written;
         zero always reads, ``None`` never.
     :param clock: monotonic seconds.
+    :param redact: masks secrets in what the platform says about an item.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Carrier(Generic[State]):
         verify: bool = True,
         max_snapshot_age: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._send = send
+        self._redact = redact
         self._kind = kind
         self._limit = limit
         self._progress = progress
@@ -75,6 +78,7 @@ class Carrier(Generic[State]):
         for round_number in range(1, ROUNDS + 1):
             pending = [course.intent for course in self._in(Phase.PENDING)]
             await each(self._kind.lanes(pending), self._lane, limit=self._limit)
+            await self._check(self._in(Phase.WRITTEN))
             await self._read_back(last=round_number == ROUNDS)
             if not self._in(Phase.PENDING):
                 break
@@ -101,7 +105,6 @@ class Carrier(Generic[State]):
         for each_lane in lanes:
             await self._steps(each_lane)
         courses = [self._courses[r] for r in dict.fromkeys(r for step in lane for r in step.resources)]
-        await self._check([course for course in courses if course.phase is Phase.WRITTEN])
         self._tell(courses)
 
     def _tell(self, courses: Iterable[Course[State]]) -> None:
@@ -170,7 +173,7 @@ class Carrier(Generic[State]):
                 reason = f"the answer to {step.call.operation} does not mention it."
                 course.doubt(step.call.operation, reason)
             elif verdict.error is not None:
-                course.fail(f"{step.call.operation}: {verdict.error}")
+                course.fail(f"{step.call.operation}: {self._redact(verdict.error)}")
             else:
                 course.applied.append(step.call.operation)
                 course.seen = verdict.state
@@ -178,14 +181,13 @@ class Carrier(Generic[State]):
     async def _failure(self, step: Step[State], failure: CallError) -> None:
         if _concerns_all(failure):
             self._refused = failure
-        elif not failure.permanent and not isinstance(failure, RateLimited):
+        if failure.in_doubt or not (failure.permanent or isinstance(failure, RateLimited)):
             for resource in step.resources:
                 self._courses[resource].doubt(step.call.operation, str(failure))
-            return
-        elif step.split and failure.permanent and not isinstance(failure, Forbidden):
+        elif step.split and _may_be_some_of_them(failure, step):
             await self._isolate(step, step.split, failure)
-            return
-        self._fail(step, failure)
+        else:
+            self._fail(step, failure)
 
     def _fail(self, step: Step[State], failure: CallError) -> None:
         for resource in step.resources:
@@ -230,10 +232,13 @@ class Carrier(Generic[State]):
             course.renew()
 
     async def _check(self, written: Sequence[Course[State]]) -> None:
-        await self._observe([course for course in written if self._verify or course.seen is None])
+        verify = self._verify and self._refused is None
+        await self._observe([course for course in written if verify or course.seen is None])
         for course in written:
             if course.phase is Phase.WRITTEN:
+                course.reason = "" if verify or not self._verify else "the answer shows it; it was not read back"
                 course.settle(self._kind)
+        self._tell(written)
 
     async def _observe(self, courses: Sequence[Course[State]], *, untouched: bool = False) -> None:
         """Read states again; what cannot be read ends as unknown, or as failed where nothing was written."""
@@ -262,6 +267,13 @@ class Carrier(Generic[State]):
                     course.seen = states.get(course.intent.resource)
 
         await each(self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit)
+
+
+def _may_be_some_of_them(failure: CallError, step: Step[State]) -> bool:
+    """Whether a refusal may be for some resources only, or for what is done already."""
+    if isinstance(failure, (Forbidden, Unauthorized)) or not failure.permanent:
+        return False
+    return len(step.resources) > 1 or isinstance(failure, Conflict)
 
 
 def _concerns_all(failure: CallError) -> bool:

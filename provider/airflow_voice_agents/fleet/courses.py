@@ -10,6 +10,8 @@ from airflow_voice_agents.http.errors import CallError
 from airflow_voice_agents.promotion.kind import Intent, ResourceKind, State
 from airflow_voice_agents.promotion.report import ItemReport, Status
 
+NOTHING_APPLIED = "It was not changed."
+
 
 class Phase(Enum):
     """Where a resource stands."""
@@ -70,8 +72,9 @@ class Course(Generic[State]):
         self.known = self.intent.before if self.seen is None else self.seen
 
     def resolve(self, kind: ResourceKind[State]) -> None:
-        """Note the write in doubt as applied, where the state seen shows a part of what it was for."""
-        if changed_keys(kind, self.known, self.seen) & self.own_keys(kind):
+        """Note the write in doubt as applied, where the state seen shows a part of what was asked for."""
+        come_true = self.own_keys(kind) - changed_keys(kind, self.seen, self.intent.after)
+        if come_true & changed_keys(kind, self.known, self.seen):
             self.applied.append(self.doubted)
 
     def own_keys(self, kind: ResourceKind[State]) -> set[str]:
@@ -105,7 +108,7 @@ class Course(Generic[State]):
         return ItemReport(self.intent.resource, self.status, self.reason, self.permanent, details)
 
     def _applied_text(self) -> str:
-        return f"Applied before that: {', '.join(self.applied)}." if self.applied else "It was not changed."
+        return f"Applied before that: {', '.join(self.applied)}." if self.applied else NOTHING_APPLIED
 
 
 def changed_keys(kind: ResourceKind[State], before: State | None, after: State | None) -> set[str]:

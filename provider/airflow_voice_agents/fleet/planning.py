@@ -100,7 +100,7 @@ class _Desk(Generic[State]):
     def observed(self, resources: Iterable[Resource], state_of: Callable[[Resource], State | None]) -> None:
         """Take in states and plan the targets for which all is known."""
         arrived = list(resources)
-        self._states.update((resource, state_of(resource)) for resource in arrived)
+        self._states.update((each, state_of(each)) for each in arrived if self._uses[each])
         for resource in arrived:
             for target in self._waiting.pop(resource, ()):
                 if target.resource not in self.planned and all(need in self._states for need in target.needs):

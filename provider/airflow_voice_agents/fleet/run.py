@@ -38,6 +38,7 @@ class Run:
     :param concurrency: most targets in flight.
     :param memory: what outlives this try, or ``None`` where there is none.
     :param clock: monotonic seconds.
+    :param redact: masks secrets in what the platform says about an item.
     :raises InputError: when nothing could ever be in flight.
     """
 
@@ -47,6 +48,7 @@ class Run:
     concurrency: int = 4
     memory: Memory | None = None
     clock: Callable[[], float] = time.monotonic
+    redact: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         if (
@@ -90,10 +92,12 @@ class Pins:
         if self._expected is None:
             return
         if plan.digest == self._expected:
-            if self._memory:
+            if self._memory is not None:
                 self._memory.set(self._key, pins(plan.items, kind))
             return
-        noted: Mapping[str, Sequence[str]] | None = self._memory.get(self._key) if self._memory else None
+        noted: Mapping[str, Sequence[str]] | None = (
+            None if self._memory is None else self._memory.get(self._key)
+        )
         if noted is None:
             raise StateMoved(
                 f"The plan made now ({plan.digest[:12]}) is not the one expected ({self._expected[:12]}): "
@@ -176,6 +180,7 @@ async def carry_out(
         verify=manner.verify,
         max_snapshot_age=manner.max_snapshot_age,
         clock=run.clock,
+        redact=run.redact,
     )
     written = await carrier.bring([item.intent for item in todo if item.intent], observed_at=planned_at)
     items = [*written, *(_as_is(item) for item in plan.items if item.intent is None)]

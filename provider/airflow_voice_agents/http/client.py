@@ -27,7 +27,16 @@ from airflow_voice_agents.http.limits import limiter_for
 from airflow_voice_agents.http.loops import OwnLoop
 from airflow_voice_agents.http.problem import one_line
 from airflow_voice_agents.http.redaction import Redactor
-from airflow_voice_agents.http.retry import GiveUp, Lost, NotSent, Resend, RetryBudget, Unknown, decide
+from airflow_voice_agents.http.retry import (
+    GiveUp,
+    Lost,
+    NotSent,
+    Resend,
+    RetryBudget,
+    Unknown,
+    decide,
+    leaves_doubt,
+)
 from airflow_voice_agents.http.settings import ClientSettings
 
 __all__ = ["Client", "ClientSettings"]
@@ -96,6 +105,13 @@ class Client:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.system} at {self.settings.base_url})"
+
+    def redact(self, text: str) -> str:
+        """Mask the client's secrets in a text that comes from the platform.
+
+        :param text: what an answer says.
+        """
+        return self._redact(text)
 
     async def asend(self, call: Call[T]) -> T:
         """Send ``call`` and return what its ``read`` makes of the answer.
@@ -282,8 +298,10 @@ class Client:
         return Failure(Lost(), flight.error(TransportError, f"no complete answer: {reason}"))
 
     def _next_wait(self, flight: Flight[Any], failure: Failure) -> float:
+        failure.error.in_doubt = flight.in_doubt
         if failure.outcome is None:
             raise failure.error
+        flight.in_doubt = flight.in_doubt or leaves_doubt(failure.outcome)
         decision = decide(
             flight.call.replay,
             failure.outcome,

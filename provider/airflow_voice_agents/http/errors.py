@@ -70,6 +70,8 @@ class CallError(VoiceAgentsError):
     """
 
     advice_default: ClassVar[str] = ""
+    in_doubt: bool = False
+    """Whether an earlier request of the same call, sent before this answer came, may have taken effect."""
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class Flight(Generic[T]):
     :param attempt: requests so far.
     :param correlation_id: id of the latest request.
     :param in_flight: whether a request is out whose outcome is not known yet.
+    :param in_doubt: whether a request may have taken effect although it brought no value.
     """
 
     call: Call[T]
@@ -60,6 +61,7 @@ class Flight(Generic[T]):
     attempt: int = 0
     correlation_id: str = ""
     in_flight: bool = False
+    in_doubt: bool = False
 
     def error(self, kind: type[E], reason: str, status: int | None = None) -> E:
         """Build an error about this call."""

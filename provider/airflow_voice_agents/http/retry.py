@@ -98,6 +98,16 @@ def decide(
     return Resend(wait)
 
 
+def leaves_doubt(outcome: Outcome) -> bool:
+    """Tell whether a request that ended like this may have taken effect.
+
+    :param outcome: how it ended.
+    """
+    if isinstance(outcome, NotSent):
+        return False
+    return isinstance(outcome, Lost) or outcome.status == 408 or outcome.status >= 500
+
+
 def back_off(attempt: int, random: Callable[[], float]) -> float:
     """Seconds to wait after attempt number ``attempt``: exponential with full jitter.
 
@@ -171,9 +181,7 @@ def _resendable(replay: Replay, outcome: Outcome) -> bool:
 
 
 def _may_have_acted(replay: Replay, outcome: Outcome) -> bool:
-    if replay is Replay.SAFE or isinstance(outcome, NotSent):
-        return False
-    return isinstance(outcome, Lost) or outcome.status == 408 or outcome.status >= 500
+    return replay is not Replay.SAFE and leaves_doubt(outcome)
 
 
 def _until(text: str, now: float) -> float | None:

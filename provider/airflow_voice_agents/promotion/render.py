@@ -24,6 +24,7 @@ SENSITIVE_NAMES = (
 MASKED = "(sensitive)"
 HIDDEN = "(hidden)"
 VALUE_WIDTH = 60
+PATH_WIDTH = 60
 ROWS_SHOWN = 200
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -44,7 +45,7 @@ class Display:
         if not self.show_values:
             return HIDDEN
         shown = json.dumps(self._masked(value, path, patterns), ensure_ascii=False)
-        return _visible(shown if len(shown) <= VALUE_WIDTH else shown[: VALUE_WIDTH - 1] + "…")
+        return visible(shown if len(shown) <= VALUE_WIDTH else shown[: VALUE_WIDTH - 1] + "…")
 
     def _masked(self, value: Any, path: Path, patterns: Sequence[tuple[str, ...]]) -> Any:
         if self._sensitive(path, patterns):
@@ -85,12 +86,11 @@ def render_report(report: Report) -> str:
     :param report: the report.
     """
     shown = [*report.having(*TROUBLE), *report.having(Status.CHANGED), *report.having(Status.UNCHANGED)]
-    rows = [(item.status.value, str(item.resource), item.reason) for item in shown[:ROWS_SHOWN]]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    lines = [
-        f"  {status:<{widths[0]}}  {name:<{widths[1]}}  {_visible(reason)}".rstrip()
-        for status, name, reason in rows
+    rows = [
+        (item.status.value, visible(str(item.resource)), visible(item.reason)) for item in shown[:ROWS_SHOWN]
     ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    lines = [f"  {status:<{widths[0]}}  {name:<{widths[1]}}  {reason}".rstrip() for status, name, reason in rows]
     if len(shown) > ROWS_SHOWN:
         lines.append(f"  … and {len(shown) - ROWS_SHOWN} more")
     return "\n".join([f"Report: {report.operation}", *lines, _report_counts(report)])
@@ -109,22 +109,38 @@ def show_path(path: Path) -> str:
 
 def show_key(key: str) -> str:
     """Return a key as it is, or quoted and escaped when it is not a plain word."""
-    return key if _PLAIN_KEY.fullmatch(key) else _visible(json.dumps(key, ensure_ascii=False))
+    return key if _PLAIN_KEY.fullmatch(key) else visible(json.dumps(key, ensure_ascii=False))
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal or a reader's eye could be fooled by: control and direction characters.
+
+    :param text: any text.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        f"\\u{ord(character):04x}"
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else character
+        for character in text
+    )
 
 
 def _item_lines(item: PlannedItem, display: Display) -> Iterator[str]:
     calls = f"{item.writes} call{'s' * (item.writes != 1)}" if item.changed else "unchanged"
-    yield f"  {'~' if item.changed else ' '} {item.resource.kind} {item.resource}  ({calls})"
-    width = max((len(show_path(change.path)) for change in item.changes), default=0)
-    for change in item.changes:
-        yield f"      {change.op.value} {show_path(change.path):<{width}}  {_values(change, item, display)}"
+    yield f"  {'~' if item.changed else ' '} {item.resource.kind} {visible(str(item.resource))}  ({calls})"
+    paths = [show_path(change.path) for change in item.changes]
+    width = min(max(map(len, paths), default=0), PATH_WIDTH)
+    for path, change in zip(paths, item.changes, strict=True):
+        yield f"      {change.op.value} {path:<{width}}  {_values(change, item, display)}"
     for path in item.kept_keys:
-        yield f"      = {_visible(path)}  the target keeps its own value"
+        yield f"      = {visible(path)}  the target keeps its own value"
     for key in item.stale_keys:
         yield f"      ! {show_key(key)}  only the target has it; no call can remove it"
     for finding in item.findings:
         sign = "✗" if finding.severity is Severity.ERROR else "i"
-        yield f"      {sign} {finding.code}: {_visible(finding.message)}"
+        yield f"      {sign} {finding.code}: {visible(finding.message)}"
 
 
 def _values(change: Change, item: PlannedItem, display: Display) -> str:
@@ -140,6 +156,8 @@ def _values(change: Change, item: PlannedItem, display: Display) -> str:
 
 def _counts_line(plan: Plan) -> str:
     counts = plan.counts()
+    if wrong := len({resource for resource, _ in plan.errors()}):
+        return f"{wrong} of {counts['targets']} target(s) have errors (✗): nothing is written."
     if plan.empty and not counts["stale_keys"]:
         return f"Nothing to change: {counts['targets']} target(s) are as asked for."
     stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
@@ -162,15 +180,3 @@ def _ends(names: Sequence[str]) -> range:
 
 def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:
     return len(pattern) == len(names) and all(map(fnmatchcase, names, pattern))
-
-
-def _visible(text: str) -> str:
-    """Escape what a terminal or a reader's eye could be fooled by: control and direction characters."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"\\u{ord(character):04x}"
-        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        else character
-        for character in text
-    )

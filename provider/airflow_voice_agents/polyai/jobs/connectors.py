@@ -109,6 +109,7 @@ class ConnectorJob:
             progress=run.progress(f"{OPERATION} of {self.agent_id}", len(intents)),
             verify=self.verify,
             clock=run.clock,
+            redact=run.redact,
         )
         written = await carrier.bring(intents)
         items = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_voice_agents.fleet.carrying import Carrier
+from airflow_voice_agents.fleet.courses import NOTHING_APPLIED
 from airflow_voice_agents.fleet.pool import each
 from airflow_voice_agents.fleet.run import Run
 from airflow_voice_agents.http.arguments import parse_count, parse_e164, parse_identifier
@@ -138,7 +139,13 @@ class ImportJob:
     ) -> Carrier[NumberState]:
         progress = run.progress(f"{what} for {self.agent_id}", total)
         return Carrier(
-            run.send, kind, limit=run.concurrency, progress=progress, verify=verify, clock=run.clock
+            run.send,
+            kind,
+            limit=run.concurrency,
+            progress=progress,
+            verify=verify,
+            clock=run.clock,
+            redact=run.redact,
         )
 
     def _misplaced(self, resource: Resource, state: NumberState) -> ItemReport:
@@ -248,6 +255,7 @@ def _implausible(numbers: Sequence[str]) -> list[str]:
 def _both(presence: ItemReport, routing: ItemReport) -> ItemReport:
     """Join the reports of a number that was imported and then routed."""
     if routing.status in TROUBLE and presence.status is Status.CHANGED:
-        reason = f"it was imported, but not assigned to the connector: {routing.reason}"
-        return ItemReport(routing.resource, routing.status, reason, routing.permanent, routing.details)
+        assigned = "not assigned" if routing.status is Status.FAILED else "it is not known whether assigned"
+        reason = routing.reason.removesuffix(NOTHING_APPLIED).rstrip()
+        return replace(routing, reason=f"it was imported, but {assigned} to the connector: {reason}")
     return routing

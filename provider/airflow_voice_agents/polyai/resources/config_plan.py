@@ -14,10 +14,10 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     value_problems,
 )
 from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.diff import ABSENT
+from airflow_voice_agents.promotion.diff import ABSENT, diff
 from airflow_voice_agents.promotion.kind import Intent, Resource
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.promotion.selection import Selection, deep_merge
+from airflow_voice_agents.promotion.selection import Selection, deep_merge, value_at
 
 NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
 """Test switches: each environment keeps its own."""
@@ -80,7 +80,7 @@ def plan_promotion(
         item,
         source=kind.digest(source),
         stale_keys=tuple(stale),
-        kept_keys=tuple(rules.selection.kept(source.values, before.values)),
+        kept_keys=tuple(_kept(source, before, after, rules)),
         findings=findings,
     )
 
@@ -131,6 +131,13 @@ def _overlaid(taken: dict[str, Any], overlay: Mapping[str, Any], before: PageSta
         base = taken[key] if key in taken else before.values.get(key, ABSENT)
         taken[key] = deep_merge(base, value)
     return taken
+
+
+def _kept(source: PageState, before: PageState, after: PageState, rules: Rules) -> Iterator[str]:
+    """Dotted paths that were held back, but for those that an override gives another value."""
+    for path in rules.selection.kept(source.values, before.values):
+        if not any(diff(value_at(before.values, path), value_at(after.values, path))):
+            yield ".".join(path)
 
 
 def _stale(source: PageState, before: PageState, rules: Rules) -> list[str]:

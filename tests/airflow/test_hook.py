@@ -1,0 +1,388 @@
+"""The hook: what a connection's fields become, what the connection test says, and how calls are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseOperator
+from airflow.sdk.execution_time.supervisor import set_supervisor_comms
+
+from airflow_voice_agents.http import client as http_client
+from airflow_voice_agents.http.errors import ConnectionSettingsError, NotFound, Unauthorized
+from airflow_voice_agents.http.settings import ClientSettings
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.hooks import PolyAIHook
+from support.airflow_runner import AirflowRunner
+from support.emulated import HOTELS, KEY, PAGES, ROSA, Emulated
+
+SECRET = "s3cret-key-marker"
+
+
+@contextmanager
+def inside_a_task(runner: AirflowRunner) -> Iterator[None]:
+    """Connections are resolved as they are in a task."""
+    with set_supervisor_comms(runner):
+        yield
+
+
+def with_connection(**fields: Any) -> AirflowRunner:
+    return AirflowRunner(
+        connections={"polyai_default": {"conn_type": "polyai", "password": SECRET, **fields}}
+    )
+
+
+def settings_of(**fields: Any) -> ClientSettings:
+    with inside_a_task(with_connection(**fields)), PolyAIHook() as hook:
+        return hook.client.settings
+
+
+# ------------------------------------------------------------------------------ fields of the form
+
+
+@pytest.mark.parametrize("region", ["us", "eu", "uk", "studio"])
+def test_a_region_names_the_host(region: str) -> None:
+    settings = settings_of(extra={"region": region})
+
+    assert settings.base_url == f"https://api.{region}.poly.ai"
+    assert settings.headers == {"X-API-KEY": SECRET}
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({"host": "gateway.example.com"}, "https://gateway.example.com"),
+        ({"host": "https://gateway.example.com/polyai"}, "https://gateway.example.com/polyai"),
+        ({"host": "gateway.example.com", "port": 8443}, "https://gateway.example.com:8443"),
+        ({"host": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+        ({"host": "http://localhost", "port": 8080}, "http://localhost:8080"),
+        ({"host": " gateway.example.com "}, "https://gateway.example.com"),
+        ({"host": "", "extra": {"region": "uk"}}, "https://api.uk.poly.ai"),
+        ({"host": "gateway.example.com", "extra": {"region": "uk"}}, "https://gateway.example.com"),
+    ],
+)
+def test_a_host_override_goes_before_the_region(fields: dict[str, Any], base_url: str) -> None:
+    assert settings_of(**fields).base_url == base_url
+
+
+def test_numbers_of_the_form_are_taken_as_numbers_or_texts() -> None:
+    extra = {"region": "uk", "requests_per_second": "2.5", "max_concurrency": "8", "timeout": 30}
+
+    settings = settings_of(extra=extra)
+
+    assert (settings.requests_per_second, settings.max_concurrency, settings.deadline) == (2.5, 8, 30)
+
+
+def test_empty_fields_of_the_form_are_unset() -> None:
+    extra = {
+        "region": "uk",
+        "requests_per_second": "",
+        "max_concurrency": None,
+        "timeout": "",
+        "account_id": "",
+    }
+
+    settings = settings_of(extra=extra)
+
+    assert settings.requests_per_second is None
+    assert settings.max_concurrency == ClientSettings.max_concurrency
+    assert settings.deadline == ClientSettings.deadline
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "region is missing: one of us, eu, uk, studio"),
+        ({"extra": {"region": ""}}, "region is missing"),
+        ({"extra": {"region": "de"}}, "region must be one of us, eu, uk, studio, not 'de'"),
+        ({"extra": {"region": 7}}, "region must be a text"),
+        ({"host": "api.poly.ai"}, "api.poly.ai without a region does not exist"),
+        ({"host": "https://API.poly.ai/"}, "api.poly.ai without a region does not exist"),
+        ({"host": "http://gateway.example.com"}, "must use https"),
+        ({"host": "http://10.0.0.1"}, "must use https"),
+        ({"host": "ftp://gateway.example.com"}, "must have the form https://host"),
+        ({"host": f"https://me:{SECRET}@gateway.example.com"}, "user name or password"),
+        ({"host": "https://gateway.example.com?x=1"}, "query or a fragment"),
+        ({"host": "gate way.example.com"}, "must have the form https://host"),
+        ({"password": None}, "the API key (password) is missing"),
+        ({"password": ""}, "the API key (password) is missing"),
+        ({"password": f"{SECRET}\n"}, "white space"),
+        ({"password": f" {SECRET}"}, "white space"),
+        ({"password": f"{SECRET} two"}, "white space"),
+        ({"password": f"{SECRET}é"}, "printable ASCII"),
+        ({"extra": {"region": "uk", "requests_per_second": "fast"}}, "requests_per_second must be a number"),
+        (
+            {"extra": {"region": "uk", "requests_per_second": 0}},
+            "requests_per_second must be a number above 0",
+        ),
+        ({"extra": {"region": "uk", "requests_per_second": True}}, "requests_per_second must be a number"),
+        ({"extra": {"region": "uk", "timeout": "inf"}}, "timeout must be a number above 0"),
+        ({"extra": {"region": "uk", "max_concurrency": 1.5}}, "whole number from 1 to 64"),
+        ({"extra": {"region": "uk", "max_concurrency": 65}}, "whole number from 1 to 64"),
+    ],
+)
+def test_a_field_that_cannot_work_is_named_and_the_key_is_not(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConnectionSettingsError) as caught:
+        settings_of(
+            **{"extra": {"region": "uk"} if "host" not in fields and "password" in fields else {}, **fields}
+        )
+
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("connection 'polyai_default': ")
+    assert SECRET not in str(caught.value)
+    assert caught.value.permanent
+
+
+# ------------------------------------------------------------------------------ the connection test
+
+
+def result_of(polyai: Emulated, conn_id: str = "polyai_default") -> tuple[bool, str]:
+    with inside_a_task(polyai.runner):
+        return PolyAIHook(conn_id).test_connection()
+
+
+def test_a_connection_that_works_says_what_it_sees(polyai: Emulated) -> None:
+    polyai.connect(account_id="demo-uk")
+
+    works, message = result_of(polyai)
+
+    assert works
+    assert message.startswith("The key works: 3 agent(s) visible in account demo-uk")
+    assert polyai.requests() == {"list agents": 1}
+    assert polyai.server.journal.count("GET") == 1
+
+
+def test_a_connection_without_an_account_is_not_asked_for(polyai: Emulated) -> None:
+    works, message = result_of(polyai)
+
+    assert not works
+    assert "fill in the account id" in message
+    assert polyai.requests() == {}
+
+
+@pytest.mark.parametrize("key", ["demo-key-expired", "wrong-key-marker"])
+def test_a_refused_key_is_explained_without_showing_it(polyai: Emulated, key: str) -> None:
+    polyai.connect(key=key, account_id="demo-uk")
+
+    works, message = result_of(polyai)
+
+    assert not works
+    assert message.startswith("PolyAI refused (401). Check the API key")
+    assert key not in message
+    assert polyai.requests() == {"list agents": 1}
+
+
+def test_an_unknown_account_is_explained(polyai: Emulated) -> None:
+    polyai.server.fault("answer", operation="list agents", status=404)
+    polyai.connect(account_id="no-such-account")
+
+    works, message = result_of(polyai)
+
+    assert not works
+    assert message.startswith("PolyAI refused (404). Check the API key, the account id")
+    assert polyai.requests() == {"list agents": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(Unauthorized, 401), (NotFound, 404)], ids=["refused key", "unknown account"]
+)
+def test_a_refusal_in_a_region_names_the_region_as_a_cause(
+    monkeypatch: pytest.MonkeyPatch, kind: Any, status: int
+) -> None:
+    class Refusing(http_client.Client):
+        def send(self, call: Any) -> Any:
+            raise kind("no", status=status)
+
+    monkeypatch.setattr("airflow_voice_agents.polyai.hooks.Client", Refusing)
+    runner = with_connection(extra={"region": "eu", "account_id": "demo-uk"})
+
+    with inside_a_task(runner):
+        works, message = PolyAIHook().test_connection()
+
+    assert not works
+    assert (
+        "A key works only in its own region, and this connection uses eu: check the region first" in message
+    )
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"action": "answer", "status": 503}, "503"),
+        ({"action": "reset"}, "did not answer as it should"),
+        ({"action": "truncate"}, "did not answer as it should"),
+        ({"action": "not_json"}, "the answer is not the expected JSON"),
+        ({"action": "answer", "status": 302, "headers": {"Location": "https://sso.example.com"}}, "redirect"),
+        ({"action": "answer", "status": 200, "body": {"agents": "none"}}, "could not be read"),
+    ],
+)
+def test_trouble_on_the_way_is_told_after_one_request(
+    polyai: Emulated, rule: dict[str, Any], said: str
+) -> None:
+    polyai.connect(account_id="demo-uk")
+    polyai.server.fault(operation="list agents", times=None, **rule)
+
+    works, message = result_of(polyai)
+
+    assert not works
+    assert said in message
+    assert KEY not in message
+    assert polyai.requests() == {"list agents": 1}
+
+
+def test_a_host_that_no_resolver_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    runner = with_connection(host="polyai.invalid", extra={"account_id": "demo-uk"})
+
+    with inside_a_task(runner):
+        works, message = PolyAIHook().test_connection()
+
+    assert not works
+    assert "PolyAI at https://polyai.invalid did not answer as it should" in message
+    assert "Name or service not known" in message
+    assert SECRET not in message
+
+
+def test_a_port_on_which_nobody_listens_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    runner = with_connection(host=f"http://127.0.0.1:{port}", extra={"account_id": "demo-uk"})
+
+    with inside_a_task(runner):
+        works, message = PolyAIHook().test_connection()
+
+    assert not works
+    assert "no connection" in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "region is missing"),
+        ({"password": f"{SECRET} x", "extra": {"region": "uk"}}, "white space"),
+        ({"extra": {"region": "uk", "account_id": "a/b"}}, "must not hold a slash"),
+        ({"extra": "{no json"}, "region is missing"),
+        ({"host": "http://[broken", "extra": {"account_id": "a"}}, ""),
+        ({"host": "host:notaport", "port": 80, "extra": {"account_id": "a"}}, ""),
+    ],
+)
+def test_a_malformed_connection_is_told_and_nothing_is_raised(fields: dict[str, Any], said: str) -> None:
+    with inside_a_task(with_connection(**fields)):
+        works, message = PolyAIHook().test_connection()
+
+    assert not works
+    assert said in message
+    assert SECRET not in message
+
+
+def test_a_connection_that_does_not_exist_is_told(polyai: Emulated) -> None:
+    works, message = result_of(polyai, "no_such_connection")
+
+    assert (works, polyai.requests()) == (False, {})
+    assert "cannot be read" in message
+
+
+# ------------------------------------------------------------------------------------------ sending
+
+
+def test_calls_are_sent_over_one_connection_that_is_closed_at_the_end(polyai: Emulated) -> None:
+    with inside_a_task(polyai.runner), PolyAIHook() as hook:
+        first = hook.send(calls.list_config_pages(HOTELS))
+        client = hook.client
+        second = hook.send(calls.list_config_pages(ROSA))
+
+        assert hook.get_conn() is client
+        assert (len(first), len(second)) == (3, 3)
+        assert polyai.requests() == {PAGES: 2}
+    with pytest.raises(RuntimeError, match="closed"):
+        client.send(calls.list_config_pages(HOTELS))
+    assert polyai.requests() == {PAGES: 2}
+
+
+async def test_calls_are_sent_from_async_code_with_one_client(polyai: Emulated) -> None:
+    with inside_a_task(polyai.runner):
+        async with PolyAIHook() as hook:
+            await hook.asend(calls.list_config_pages(HOTELS))
+            client = hook.client
+            answers = await asyncio.gather(*(hook.asend(calls.list_config_pages(ROSA)) for _ in range(5)))
+
+            assert hook.client is client
+    assert [len(answer) for answer in answers] == [3] * 5
+    assert polyai.requests() == {PAGES: 6}
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.asend(calls.list_config_pages(HOTELS))
+
+
+async def test_calls_at_once_from_async_code_share_one_client(
+    polyai: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[http_client.Client] = []
+
+    class Counted(http_client.Client):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr("airflow_voice_agents.edge.hook.Client", Counted)
+    with inside_a_task(polyai.runner):
+        async with PolyAIHook() as hook:
+            await asyncio.gather(*(hook.asend(calls.list_config_pages(HOTELS)) for _ in range(5)))
+
+    assert len(made) == 1
+    assert polyai.requests() == {PAGES: 5}
+
+
+def test_work_on_the_hooks_own_loop_sends_through_it(polyai: Emulated) -> None:
+    with inside_a_task(polyai.runner), PolyAIHook() as hook:
+
+        async def work() -> list[int]:
+            pages = [await hook.asend(calls.list_config_pages(agent)) for agent in (HOTELS, ROSA)]
+            return [len(each) for each in pages]
+
+        assert hook.run(work()) == [3, 3]
+    assert polyai.requests() == {PAGES: 2}
+
+
+def test_a_hook_that_was_never_used_resolves_and_opens_nothing(polyai: Emulated) -> None:
+    with inside_a_task(polyai.runner), PolyAIHook("no_such_connection"):
+        pass
+
+    assert polyai.runner.sent == []
+    assert polyai.requests() == {}
+
+
+def test_an_error_names_the_call_and_never_the_key(polyai: Emulated) -> None:
+    polyai.connect(key="wrong-key-marker")
+
+    with inside_a_task(polyai.runner), PolyAIHook() as hook, pytest.raises(Unauthorized) as caught:
+        hook.send(calls.list_config_pages(HOTELS))
+
+    text = str(caught.value)
+    assert "list real-time configs" in text
+    assert "GET /v1/agents/harbour-hotels/real-time-configs → 401" in text
+    assert "correlation id" in text
+    assert "wrong-key-marker" not in text + repr(caught.value) + repr(caught.value.__dict__)
+    assert polyai.requests() == {PAGES: 1}
+
+
+def test_the_key_is_handed_to_airflow_as_a_secret(polyai: Emulated) -> None:
+    class Ask(BaseOperator):
+        def execute(self, context: Any) -> int:
+            with PolyAIHook() as hook:
+                return len(hook.send(calls.list_config_pages(HOTELS)))
+
+    outcome = polyai.run(Ask(task_id="ask"))
+
+    assert outcome.result == 3
+    assert KEY in polyai.runner.masked
+    assert KEY not in outcome.log
+    assert polyai.requests() == {PAGES: 1}
