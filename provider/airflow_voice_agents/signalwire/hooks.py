@@ -1,0 +1,115 @@
+"""The hook: an Airflow connection of type ``signalwire``, and calls sent with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_voice_agents.edge.hook import VoiceAgentsHook
+from airflow_voice_agents.http.client import Client
+from airflow_voice_agents.http.errors import (
+    CallError,
+    Forbidden,
+    NotFound,
+    TransportError,
+    Unauthorized,
+    VoiceAgentsError,
+)
+from airflow_voice_agents.http.settings import ClientSettings
+from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.signalwire.connection import SCOPE, ConnectionFields, space_of
+from airflow_voice_agents.signalwire.models import Page
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+TEST_SECONDS = 10.0
+
+
+class SignalWireHook(VoiceAgentsHook):
+    """Send SignalWire calls under an Airflow connection.
+
+    .. code-block:: python
+
+        with SignalWireHook() as hook:
+            page = hook.send(calls.list_phone_numbers(filter_name="front desk"))
+
+    :param signalwire_conn_id: id of a connection of type ``signalwire``.
+    """
+
+    conn_name_attr = "signalwire_conn_id"
+    default_conn_name = "signalwire_default"
+    conn_type = "signalwire"
+    hook_name = "SignalWire"
+
+    def __init__(self, signalwire_conn_id: str = default_conn_name) -> None:
+        super().__init__(signalwire_conn_id)
+
+    def settings(self, connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
+        """Turn a connection into client settings.
+
+        :param connection: connection of type ``signalwire``.
+        :param extra: its extra, already decoded.
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        return _fields(connection, extra).client_settings()
+
+    @property
+    def space(self) -> str:
+        """Label of the space, which owns the numbers in plans and reports."""
+        return space_of(self.client.settings.base_url)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask for one number once and say in words what came of it; never raises.
+
+        Vendor operation: list phone numbers.
+        """
+        try:
+            connection = self.get_connection(self.conn_id)
+            fields = _fields(connection, connection.extra_dejson)
+            settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
+            with Client(settings) as client:
+                page = client.send(calls.list_phone_numbers(page_size=1))
+        except CallError as error:
+            return False, _explain(error, space_of(settings.base_url))
+        except VoiceAgentsError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001  Airflow's contract: never raise
+            return False, f"The connection cannot be read ({type(error).__name__})."
+        return True, (
+            f"The credentials work: project {fields.project_id} in space {space_of(settings.base_url)} "
+            f"has {_amount(page)}."
+        )
+
+
+def _explain(error: CallError, space: str) -> str:
+    if isinstance(error, Unauthorized):
+        return (
+            f"SignalWire refused the credentials (401): check the project id (login) and the API token "
+            f"(password), that both belong to space {space}, and that the token has the scope {SCOPE}."
+        )
+    if isinstance(error, Forbidden):
+        return f"SignalWire knows the credentials but refused the request (403): give the API token the scope {SCOPE}."
+    if isinstance(error, NotFound):
+        return f"There is no Phone Numbers API at {space} (404): check the name of the space (host)."
+    if isinstance(error, TransportError):
+        return f"Space {space} could not be reached: check the name of the space (host). {error}"
+    return f"SignalWire did not answer as it should. {error}"
+
+
+def _amount(page: Page) -> str:
+    if page.next_link is not None:
+        return "more than one number"
+    return "one number" if page.numbers else "no number yet"
+
+
+def _fields(connection: Connection, extra: Mapping[str, Any]) -> ConnectionFields:
+    return ConnectionFields(
+        conn_id=connection.conn_id,
+        space=connection.host,
+        project_id=connection.login,
+        api_token=connection.password,
+        port=connection.port,
+        extra=extra,
+    )

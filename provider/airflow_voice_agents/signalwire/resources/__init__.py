@@ -1,0 +1,1 @@
+"""SignalWire's resource kinds: the call routing of phone numbers."""
