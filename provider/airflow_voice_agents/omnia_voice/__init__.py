@@ -1,0 +1,1 @@
+"""Omnia Voice: calls, models, paging, resource kind and hook."""

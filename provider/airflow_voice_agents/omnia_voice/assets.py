@@ -1,0 +1,16 @@
+"""Assets of Omnia Voice: what operators emit and other DAGs can be scheduled on."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+ALIAS = "omniavoice"
+"""Name of the asset alias through which every Omnia Voice operator emits what it changed."""
+
+
+def agent_numbers_uri(agent_id: str) -> str:
+    """Return the asset URI of the numbers that an agent answers.
+
+    :param agent_id: the agent.
+    """
+    return f"omniavoice://agents/{quote(agent_id, safe='')}/numbers"

@@ -1,0 +1,118 @@
+"""Single settings of listed numbers, as a resource kind: what an update names, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice.calls import UpdateVerb
+from airflow_voice_agents.omnia_voice.models import Number
+from airflow_voice_agents.omnia_voice.resources.phone_number import (
+    LANE_SIZE,
+    AssignmentKind,
+    AssignmentState,
+    plan_assignment,
+)
+from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import Change, diff
+from airflow_voice_agents.promotion.kind import Intent, Resource
+from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error
+
+
+class SettingsKind(AssignmentKind):
+    """How the settings that an update names are compared and written; all others are left out of it.
+
+    A status is compared without regard to case.
+
+    :param names: ``agent_id``, ``friendly_name`` and ``status``, as far as the update names them.
+    :param ids: the platform's ids of the numbers that are known to it.
+    :param verb: verb that updates are sent with.
+    :param lane_size: numbers per lane.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        ids: Mapping[str, str] | None = None,
+        *,
+        verb: UpdateVerb = UpdateVerb.PATCH,
+        lane_size: int = LANE_SIZE,
+    ) -> None:
+        super().__init__(ids, verb=verb, lane_size=lane_size)
+        self._names = tuple(names)
+
+    def digest(self, state: AssignmentState | None) -> str:
+        """Digest of the settings that the update names."""
+        return digest(state and self._settings(state))
+
+    def diff(self, before: AssignmentState | None, after: AssignmentState | None) -> Iterator[Change]:
+        """Changes of the settings that the update names."""
+        return diff(self._settings(before) if before else {}, self._settings(after) if after else {})
+
+    def unsettled(self, intent: Intent[AssignmentState], observed: AssignmentState | None) -> list[str]:
+        """Which of the settings are not as they shall be."""
+        if observed is None:
+            return ["presence"]
+        return [str(change.path[0]) for change in self.diff(observed, intent.after)]
+
+    def _settings(self, state: AssignmentState) -> dict[str, str | None]:
+        values = {name: getattr(state, name) for name in self._names}
+        return {
+            name: value.casefold() if name == "status" and value else value for name, value in values.items()
+        }
+
+    def _write(self, intent: Intent[AssignmentState]) -> Call[Number | None]:
+        before = intent.before
+        if before is None or before.id is None:
+            raise InputError(f"{intent.resource.name} is not listed; there is nothing to update")
+        changes = {name: getattr(intent.after, name) for name in self.unsettled(intent, before)}
+        return calls.update_number(before.id, changes=changes, verb=self._verb)
+
+
+def plan_settings(
+    kind: SettingsKind,
+    target: Resource,
+    now: AssignmentState | None,
+    changes: Mapping[str, str | None],
+    *,
+    reassign: bool = False,
+) -> PlannedItem:
+    """Plan that a listed number has some settings.
+
+    :param kind: the kind of the number.
+    :param target: the number.
+    :param now: what the workspace says; ``None`` where it does not list the number.
+    :param changes: the settings; a name that is absent stays as it is, an agent of ``None`` unassigns.
+    :param reassign: whether the number may be taken from another agent.
+    """
+    if now is None:
+        blank = kind.digest(None)
+        return PlannedItem(target, blank, blank, findings=(_not_listed(target),))
+    after = replace(now, **changes)
+    before_digest, after_digest = kind.digest(now), kind.digest(after)
+    findings: tuple[Finding, ...] = ()
+    if "agent_id" in changes:
+        findings = plan_assignment(
+            kind, target, now, agent_id=changes["agent_id"], reassign=reassign
+        ).findings
+    if before_digest == after_digest:
+        return PlannedItem(target, before_digest, after_digest, findings=findings)
+    return PlannedItem(
+        target,
+        before_digest,
+        after_digest,
+        changes=tuple(kind.diff(now, after)),
+        findings=findings,
+        writes=1,
+        intent=Intent(target, now, after),
+    )
+
+
+def _not_listed(target: Resource) -> Finding:
+    return error(
+        "not_listed",
+        f"The workspace does not list {target.name}, so it has no settings yet. Assign it first.",
+    )

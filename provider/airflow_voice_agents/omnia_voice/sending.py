@@ -1,0 +1,71 @@
+"""What stands between those who build calls and the hook that sends them."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar, cast
+
+from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import ApiError
+from airflow_voice_agents.omnia_voice.calls import fallback_verb, is_list, is_update
+from airflow_voice_agents.omnia_voice.paging import MAX_PAGES, read_all
+
+T = TypeVar("T")
+
+METHOD_NOT_ALLOWED: Final = 405
+"""The one status that says for certain that nothing was applied and another verb may be."""
+
+
+class VerbFallback:
+    """Tries an update with its other verb, once, when it is answered 405, and remembers what worked.
+
+    :param send: sends a call.
+    """
+
+    def __init__(self, send: Sender) -> None:
+        self._send = send
+        self._refused: set[str] = set()
+
+    async def __call__(self, call: Call[T]) -> T:
+        """Send a call; one that is no update goes as it is.
+
+        :param call: what to send.
+        :raises CallError: as the sender does; the first 405 when both verbs are refused.
+        """
+        if not is_update(call):
+            return await self._send(call)
+        if call.method in self._refused:
+            return await self._send(fallback_verb(call))
+        try:
+            return await self._send(call)
+        except ApiError as error:
+            if error.status != METHOD_NOT_ALLOWED:
+                raise
+            refusal = error
+        return await self._with_other_verb(call, refusal)
+
+    async def _with_other_verb(self, call: Call[T], refusal: ApiError) -> T:
+        try:
+            answer = await self._send(fallback_verb(call))
+        except ApiError as error:
+            if error.status == METHOD_NOT_ALLOWED:
+                raise refusal from None
+            self._refused.add(call.method)
+            raise
+        self._refused.add(call.method)
+        return answer
+
+
+def whole_lists(send: Sender, *, max_pages: int = MAX_PAGES) -> Sender:
+    """Return a sender that answers the call of a list with all its pages as one.
+
+    :param send: sends a call.
+    :param max_pages: most pages to read of one list.
+    """
+
+    async def sender(call: Call[Any]) -> Any:
+        if not is_list(call):
+            return await send(call)
+        return await read_all(send, call, max_pages=max_pages)
+
+    return cast("Sender", sender)

@@ -1,0 +1,104 @@
+"""The other verb on 405, and lists that come whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import ApiError, BadRequest, NotFound, ServerError
+from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice.models import read_page
+from airflow_voice_agents.omnia_voice.sending import VerbFallback, whole_lists
+
+UPDATE = calls.update_number("n1", changes={"agent_id": "a1"}, verb="PATCH")
+
+
+class Platform:
+    """Answers by verb: an error is raised, anything else is returned."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.verbs: list[str] = []
+
+    async def __call__(self, call: Call[Any]) -> Any:
+        self.verbs.append(call.method)
+        answer = self.answers[call.method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def refusal(status: int) -> ApiError:
+    kind = {404: NotFound, 500: ServerError}.get(status, BadRequest)
+    return kind("no", status=status)
+
+
+async def test_the_other_verb_is_tried_once_on_405_and_remembered() -> None:
+    platform = Platform(PATCH=refusal(405), PUT="done")
+    send = VerbFallback(platform)
+    assert [await send(UPDATE) for _ in range(3)] == ["done"] * 3
+    assert platform.verbs == ["PATCH", "PUT", "PUT", "PUT"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429, 500, 501])
+async def test_no_other_status_brings_up_the_other_verb(status: int) -> None:
+    platform = Platform(PATCH=refusal(status), PUT="done")
+    with pytest.raises(ApiError) as caught:
+        await VerbFallback(platform)(UPDATE)
+    assert (caught.value.status, platform.verbs) == (status, ["PATCH"])
+
+
+async def test_both_verbs_refused_is_the_first_refusal() -> None:
+    first = refusal(405)
+    platform = Platform(PATCH=first, PUT=refusal(405))
+    send = VerbFallback(platform)
+    for _ in range(2):
+        with pytest.raises(ApiError) as caught:
+            await send(UPDATE)
+        assert caught.value is first
+    assert platform.verbs == ["PATCH", "PUT"] * 2
+
+
+async def test_what_the_other_verb_is_answered_counts_and_shows_that_it_is_taken() -> None:
+    platform = Platform(PATCH=refusal(405), PUT=refusal(404))
+    send = VerbFallback(platform)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            await send(UPDATE)
+    assert platform.verbs == ["PATCH", "PUT", "PUT"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        calls.get_number("n1"),
+        calls.delete_number("n1"),
+        calls.assign_number(phone_number="+12025550123", agent_id="a"),
+    ],
+    ids=lambda call: call.operation,
+)
+async def test_calls_that_are_no_update_are_refused_as_they_are(call: Call[Any]) -> None:
+    platform = Platform(**{call.method: refusal(405)})
+    with pytest.raises(ApiError):
+        await VerbFallback(platform)(call)
+    assert platform.verbs == [call.method]
+
+
+async def test_a_list_is_answered_with_all_its_pages_and_nothing_else_is_changed() -> None:
+    asked = []
+
+    async def send(call: Call[Any]) -> Any:
+        asked.append(call)
+        if not calls.is_list(call):
+            return "as it is"
+        page = int(dict(call.query)["page"])
+        return read_page({"data": [{"id": f"n{page}"}], "pagination": {"hasMore": page < 3}})
+
+    sender = whole_lists(send)
+    page = await sender(calls.list_numbers())
+    assert ([number.id for number in page.numbers], page.has_more) == (["n1", "n2", "n3"], False)
+    assert (await whole_lists(send, max_pages=2)(calls.list_numbers())).has_more is True
+    assert await sender(UPDATE) == "as it is"  # type: ignore[comparison-overlap]
+    assert asked[-1] == UPDATE
