@@ -28,11 +28,11 @@ lint: $(STAMP)  ## ruff, mypy and the layering of the packages
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-demo: $(STAMP)  ## promote configs between environments of a local server, in real Airflow
-	$(RUN) demo/run.py
+demo: $(STAMP)  ## promote three projects to live in a real Airflow, against a local server
+	@$(RUN) demo/run.py
 
 demo-ui: $(STAMP)  ## the same with Airflow's web interface left up; Ctrl-C ends it
-	$(RUN) demo/run.py --ui
+	@$(RUN) demo/run.py --ui
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -41,6 +41,7 @@ clean:  ## remove the environment and all caches
 $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Building the environment in $(VENV); this takes some minutes, once."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) pip hatchling editables
 	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers]' --group dev

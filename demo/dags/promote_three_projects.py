@@ -1,0 +1,74 @@
+"""The demo: three projects from sandbox to pre-release and, once accepted, to live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
+from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
+
+PROJECTS = ["harbour-hotels", "rosa-restaurants", "northgate-bank"]
+OWN_VALUES = [
+    "fallback_number",
+    "winter_notice",
+    "*_key",
+    "*_token",
+    "*_password",
+    "settings.routing_enabled",
+]
+BY_PROJECT = "{{ task.source['agent_id'] }}"
+
+
+def hop(source: str, target: str) -> list[dict[str, Any]]:
+    """Return the arguments of one promotion per project."""
+    return [
+        {
+            "source": {"agent_id": project, "environment": source},
+            "targets": {"agent_id": project, "environment": target},
+        }
+        for project in PROJECTS
+    ]
+
+
+with DAG(
+    dag_id="promote_three_projects",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    tags=["demo"],
+    doc_md="""
+    Each project's config page goes from sandbox to pre-release, waits until pre-release runs against the real
+    systems, and goes on to live. Phone numbers, secrets and notices stay each environment's own, and test
+    switches are never promoted.
+
+    The plan is in the log of each promotion, the report in its XCom `report`. A second run changes nothing.
+    """,
+):
+    to_pre_release = PolyAIPromoteConfigOperator.partial(
+        task_id="promote_to_pre_release",
+        exclude_keys=OWN_VALUES,
+        show_values=True,
+        map_index_template=BY_PROJECT,
+    ).expand_kwargs(hop("sandbox", "pre-release"))
+
+    accepted = PolyAIConfigSensor.partial(
+        task_id="wait_for_acceptance",
+        environment="pre-release",
+        values={"settings": {"use_mock_api": False}},
+        deferrable=True,
+        poke_interval=5,
+        map_index_template="{{ task.agent_id }}",
+    ).expand(agent_id=PROJECTS)
+
+    to_live = PolyAIPromoteConfigOperator.partial(
+        task_id="promote_to_live",
+        exclude_keys=OWN_VALUES,
+        confirm_live=True,
+        show_values=True,
+        map_index_template=BY_PROJECT,
+    ).expand_kwargs(hop("pre-release", "live"))
+
+    to_pre_release >> accepted >> to_live

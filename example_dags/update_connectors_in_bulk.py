@@ -1,0 +1,51 @@
+"""Give many connectors another voice, and some of them another variant."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
+
+AGENT = "harbour-hotels"
+NEW_VOICE = {"voice_name": "en-GB-Neural2-C"}
+
+with DAG(
+    dag_id="update_connectors_in_bulk",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["polyai", "connectors"],
+    doc_md="""
+    Brings a new voice to pre-release first, then to every English live connector, and then assigns variants
+    connector by connector. Connectors that are as wanted already are not touched.
+
+    A selector says which connectors are meant; `updates` names each one. In both, a setting that is not
+    given stays as it is, and a `variant_id` of `None` unassigns the variant.
+    """,
+):
+    pre_release = PolyAIBatchUpdateConnectorsOperator(
+        task_id="new_voice_in_pre_release",
+        agent_id=AGENT,
+        selector={"client_env": "pre-release"},
+        changes=NEW_VOICE,
+    )
+    live = PolyAIBatchUpdateConnectorsOperator(
+        task_id="new_voice_in_live",
+        agent_id=AGENT,
+        selector={"client_env": "live", "asr_lang_code": "en-GB"},
+        changes=NEW_VOICE,
+        confirm_live=True,
+    )
+    variants = PolyAIBatchUpdateConnectorsOperator(
+        task_id="assign_variants",
+        agent_id=AGENT,
+        updates=[
+            {"connector_id": "conn_hh_live_groups", "variant_id": "VARIANT-D1E2FCB9"},
+            {"connector_id": "conn_hh_sandbox", "variant_id": None, "voice_name": "en-GB-Neural2-C"},
+        ],
+        confirm_live=True,
+    )
+    pre_release >> live >> variants
