@@ -79,7 +79,7 @@ def parse_lines(value: object, *, name: str) -> str:
     return value
 
 
-def parse_batch(values: Iterable[Any], parse: Callable[[Any, str], T], *, name: str) -> list[T]:
+def parse_batch(values: object, parse: Callable[[Any, str], T], *, name: str) -> list[T]:
     """Check each member of a list that must have at least one.
 
     :param values: the list; any sequence but a string.

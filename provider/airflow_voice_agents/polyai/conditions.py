@@ -1,18 +1,37 @@
-"""What a config sensor waits for: one predicate for poking and for its trigger, free of values."""
+"""What sensors wait for: one predicate for poking and for the trigger, free of values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
-from airflow_voice_agents.http.arguments import parse_identifier, parse_json_object
+from airflow_voice_agents.http.arguments import parse_batch, parse_e164, parse_identifier, parse_json_object
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
+from airflow_voice_agents.polyai.models import ConfigPage, PhoneNumber, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.promotion.canonical import digest
+
+Found = tuple[bool, dict[str, Any]]
+"""Whether a condition holds, and what to leave as XCom."""
+
+
+class Condition(Protocol):
+    """What a sensor and its trigger ask for."""
+
+    def reads(self) -> Sequence[Call[Any]]:
+        """Return the read-only calls that tell."""
+
+    def holds(self, answers: Sequence[Any]) -> Found:
+        """Tell whether it holds.
+
+        :param answers: what the reads returned, in order.
+        """
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,7 @@ class ConfigCondition:
         agents = [self.agent_id, *([self.equals[0]] if self.equals else [])]
         return [calls.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
 
-    def holds(self, answers: Sequence[list[ConfigPage]]) -> tuple[bool, dict[str, Any]]:
+    def holds(self, answers: Sequence[list[ConfigPage]]) -> Found:
         """Tell whether the condition holds, and which page was found.
 
         :param answers: what :meth:`reads` returned, in order.
@@ -101,6 +120,71 @@ class ConfigCondition:
             return digest_found.startswith(self.page_digest), found
         values = mine.values if mine else {}
         return all(_digest_at(values, path) == wanted for path, wanted in self.leaves), found
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersCondition:
+    """Which numbers an agent shall have, where, and who shall answer them.
+
+    :param agent_id: the agent.
+    :param numbers: E.164 numbers.
+    :param client_env: environment that they shall be in, or ``None`` for any.
+    :param connector_id: connector that shall answer them, or ``None`` for any.
+    """
+
+    agent_id: str
+    numbers: tuple[str, ...]
+    client_env: str | None = None
+    connector_id: str | None = None
+
+    @classmethod
+    def parse(
+        cls, agent_id: object, phone_numbers: object, client_env: object, connector_id: object
+    ) -> NumbersCondition:
+        """Check a sensor's arguments.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        numbers = [phone_numbers] if isinstance(phone_numbers, str) else phone_numbers
+        checked = parse_batch(
+            numbers, lambda value, place: parse_e164(value, name=place), name="phone_numbers"
+        )
+        return cls(
+            agent_id=parse_identifier(agent_id, name="agent_id"),
+            numbers=tuple(dict.fromkeys(checked)),
+            client_env=None if client_env is None else str(parse_environment(client_env, name="client_env")),
+            connector_id=None
+            if connector_id is None
+            else parse_identifier(connector_id, name="connector_id"),
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return {**asdict(self), "numbers": list(self.numbers)}
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> NumbersCondition:
+        """Return the condition that :meth:`serialize` returned as plain JSON."""
+        return cls(**{**plain, "numbers": tuple(plain["numbers"])})
+
+    def reads(self) -> list[Call[list[PhoneNumber]]]:
+        """Return the read-only call that tells: one list, only of the connector where it is named."""
+        return [calls.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
+
+    def holds(self, answers: Sequence[list[PhoneNumber]]) -> Found:
+        """Tell whether every number is as it shall be.
+
+        :param answers: what :meth:`reads` returned, in order.
+        """
+        there = {each.number for each in answers[0] if self._fits(each)}
+        missing = [number for number in self.numbers if number not in there]
+        return not missing, {"agent_id": self.agent_id, "phone_numbers": len(self.numbers)}
+
+    def _fits(self, number: PhoneNumber) -> bool:
+        return self.client_env in (None, number.client_env) and self.connector_id in (
+            None,
+            number.connector_id,
+        )
 
 
 def _state(pages: list[ConfigPage], agent_id: str, environment: str) -> PageState | None:

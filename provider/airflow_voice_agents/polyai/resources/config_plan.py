@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     value_problems,
 )
 from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.diff import ABSENT, diff
+from airflow_voice_agents.promotion.diff import ABSENT
 from airflow_voice_agents.promotion.kind import Intent, Resource
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.promotion.selection import Selection, deep_merge, value_at
@@ -80,7 +80,11 @@ def plan_promotion(
         item,
         source=kind.digest(source),
         stale_keys=tuple(stale),
-        kept_keys=tuple(_kept(source, before, after, rules)),
+        kept_keys=tuple(
+            ".".join(path)
+            for path in rules.selection.kept(source.values, before.values)
+            if not _overrides(rules.overrides, path)
+        ),
         findings=findings,
     )
 
@@ -133,11 +137,10 @@ def _overlaid(taken: dict[str, Any], overlay: Mapping[str, Any], before: PageSta
     return taken
 
 
-def _kept(source: PageState, before: PageState, after: PageState, rules: Rules) -> Iterator[str]:
-    """Dotted paths that were held back, but for those that an override gives another value."""
-    for path in rules.selection.kept(source.values, before.values):
-        if not any(diff(value_at(before.values, path), value_at(after.values, path))):
-            yield ".".join(path)
+def _overrides(overrides: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether overrides give a value to a path, or a plain value to what it is in."""
+    ways = [value_at(overrides, path[:end]) for end in range(1, len(path) + 1)]
+    return ways[-1] is not ABSENT or any(way is not ABSENT and not isinstance(way, Mapping) for way in ways)
 
 
 def _stale(source: PageState, before: PageState, rules: Rules) -> list[str]:
