@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic
 
 from airflow_voice_agents.fleet.courses import Course, Phase, changed_keys
@@ -236,37 +236,34 @@ class Carrier(Generic[State]):
         await self._observe([course for course in written if verify or course.seen is None])
         for course in written:
             if course.phase is Phase.WRITTEN:
-                course.reason = "" if verify or not self._verify else "the answer shows it; it was not read back"
+                course.reason = (
+                    "" if verify or not self._verify else "the answer shows it; it was not read back"
+                )
                 course.settle(self._kind)
         self._tell(written)
 
     async def _observe(self, courses: Sequence[Course[State]], *, untouched: bool = False) -> None:
         """Read states again; what cannot be read ends as unknown, or as failed where nothing was written."""
 
-        def unreadable(mine: Iterable[Course[State]], failure: CallError) -> None:
-            for course in mine:
-                if untouched:
-                    course.fail(f"It could not be read right before writing: {failure}", cause=failure)
-                else:
-                    reason = f"{course.reason} It could not be read: {failure}".strip()
-                    course.end(Status.UNKNOWN, reason, cause=failure)
-
         async def read(observation: Observation[State]) -> None:
-            mine = [self._courses[resource] for resource in observation.resources]
-            if self._refused is not None:
-                unreadable(mine, self._refused)
-                return
-            try:
-                states = observation.states(await self._send(observation.call))
-            except CallError as failure:
-                if _concerns_all(failure):
-                    self._refused = failure
-                unreadable(mine, failure)
-            else:
-                for course in mine:
-                    course.seen = states.get(course.intent.resource)
+            answer = await self._states(observation)
+            for course in (self._courses[resource] for resource in observation.resources):
+                if isinstance(answer, CallError):
+                    course.unreadable(answer, untouched=untouched)
+                else:
+                    course.seen = answer.get(course.intent.resource)
 
         await each(self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit)
+
+    async def _states(self, observation: Observation[State]) -> Mapping[Resource, State] | CallError:
+        if self._refused is not None:
+            return self._refused
+        try:
+            return observation.states(await self._send(observation.call))
+        except CallError as failure:
+            if _concerns_all(failure):
+                self._refused = failure
+            return failure
 
 
 def _may_be_some_of_them(failure: CallError, step: Step[State]) -> bool:

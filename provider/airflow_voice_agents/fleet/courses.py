@@ -66,6 +66,18 @@ class Course(Generic[State]):
         """End as failed, saying what was and was not applied before."""
         self.end(Status.FAILED, f"{reason} {self._applied_text()}", cause=cause, permanent=permanent)
 
+    def unreadable(self, failure: CallError, *, untouched: bool) -> None:
+        """End because it could not be read.
+
+        :param failure: why.
+        :param untouched: whether nothing was written yet, so that what it is does not matter.
+        """
+        if untouched:
+            self.fail(f"It could not be read right before writing: {failure}", cause=failure)
+        else:
+            reason = f"{self.reason} It could not be read: {failure}".strip()
+            self.end(Status.UNKNOWN, reason, cause=failure)
+
     def doubt(self, operation: str, reason: str) -> None:
         """Note that a write may or may not have happened."""
         self.phase, self.reason, self.doubted = Phase.UNCERTAIN, reason, operation

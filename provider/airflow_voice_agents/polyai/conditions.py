@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -13,6 +14,10 @@ from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.models import ConfigPage, PhoneNumber, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import ABSENT
+from airflow_voice_agents.promotion.selection import value_at
+
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
 
 Found = tuple[bool, dict[str, Any]]
 """Whether a condition holds, and what to leave as XCom."""
@@ -68,8 +73,8 @@ class ConfigCondition:
             checked = parse_json_object(values, name="values")
             return cls(*place, leaves=tuple(_leaves(checked, ())))
         if page_digest is not None:
-            if not isinstance(page_digest, str) or len(page_digest) < 12:
-                raise InputError("digest must be a text of at least 12 hexadecimal digits")
+            if not isinstance(page_digest, str) or not _DIGEST.fullmatch(page_digest):
+                raise InputError("digest must be a text of at least 12 hexadecimal digits in lower case")
             return cls(*place, page_digest=page_digest)
         if not isinstance(equals, Mapping):
             raise InputError("equals must be a mapping of agent_id and environment")
@@ -119,7 +124,8 @@ class ConfigCondition:
         if self.page_digest:
             return digest_found.startswith(self.page_digest), found
         values = mine.values if mine else {}
-        return all(_digest_at(values, path) == wanted for path, wanted in self.leaves), found
+        shown = [(value_at(values, path), wanted) for path, wanted in self.leaves]
+        return all(value is not ABSENT and digest(value) == wanted for value, wanted in shown), found
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +213,3 @@ def _leaves(values: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tupl
         here = (*path, str(key))
         found += _leaves(value, here) if isinstance(value, Mapping) and value else [(here, digest(value))]
     return found
-
-
-def _digest_at(values: Any, path: tuple[str, ...]) -> str | None:
-    for key in path:
-        if not isinstance(values, Mapping) or key not in values:
-            return None
-        values = values[key]
-    return digest(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ class ConnectionFields(FieldReader):
     """
 
     conn_id: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     host: str | None
     port: int | None
     extra: Mapping[str, Any]
@@ -74,14 +74,17 @@ class ConnectionFields(FieldReader):
                     f"region is missing: one of {', '.join(REGIONS)}; a key works only in its own"
                 )
             return f"https://api.{self.region}.poly.ai"
-        url = host if "://" in host else f"https://{host}"
-        if self.port and urlsplit(url).port is None:
-            url = f"{url.rstrip('/')}:{self.port}"
-        if urlsplit(url).hostname == BARE_HOST:
+        try:
+            parts = urlsplit(host if "://" in host else f"https://{host}")
+            if self.port and parts.port is None:
+                parts = parts._replace(netloc=f"{parts.netloc}:{self.port}")
+        except ValueError:
+            raise self.error("host must be a host name, or a URL of the form https://host") from None
+        if parts.hostname == BARE_HOST:
             raise self.error(
                 f"{BARE_HOST} without a region does not exist; leave host empty and choose a region"
             )
-        return url
+        return parts.geturl().rstrip("/")
 
 
 def refused_advice(fields: ConnectionFields) -> str:

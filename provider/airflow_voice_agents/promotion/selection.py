@@ -58,9 +58,13 @@ class Selection:
                 taken[key] = merged
         return taken
 
-    def kept(self, source: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
-        """List the dotted paths where ``exclude`` keeps the target's value although the source's differs."""
-        return [".".join(path) for path in self._excluded_paths((), source, target)]
+    def kept(self, source: Mapping[str, Any], target: Mapping[str, Any]) -> list[tuple[str, ...]]:
+        """List the paths where ``exclude``, and nothing else, keeps the target from taking the source's value.
+
+        :param source: as :meth:`merge` takes it.
+        :param target: as :meth:`merge` takes it.
+        """
+        return self._excluded_paths((), source, target)
 
     def remainder(self, key: str, target: Any) -> Any:
         """Return what stays of a top-level value that only the target has, or ``ABSENT``.
@@ -125,6 +129,19 @@ def deep_merge(base: Any, overlay: Any) -> Any:
     if not (isinstance(base, Mapping) and isinstance(overlay, Mapping)):
         return overlay
     return {**base, **{key: deep_merge(base.get(key, ABSENT), value) for key, value in overlay.items()}}
+
+
+def value_at(value: Any, path: Sequence[str]) -> Any:
+    """Return what stands at a path of object keys, or ``ABSENT``.
+
+    :param value: a JSON value.
+    :param path: object keys from the top.
+    """
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return ABSENT
+        value = value[key]
+    return value
 
 
 def matches(selector: str, path: Sequence[str]) -> bool:

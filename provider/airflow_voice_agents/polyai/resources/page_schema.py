@@ -10,6 +10,11 @@ from urllib.parse import unquote
 Pattern = tuple[str, ...]
 
 PROBLEMS_SHOWN = 10
+_BELOW_A_NAME: dict[str, Pattern] = {"properties": (), "patternProperties": ("*",)}
+_BELOW: dict[str, Pattern] = {
+    **dict.fromkeys(("additionalProperties", "items", "additionalItems", "contains"), ("*",)),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "if", "then", "else"), ()),
+}
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
@@ -88,22 +93,15 @@ def _sensitive(root: Any, schema: Any, path: Pattern, followed: frozenset[str]) 
 
 
 def _subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[Pattern, Any]]:
-    for name, below in _members(schema.get("properties")):
-        yield (name,), below
-    for _, below in _members(schema.get("patternProperties")):
-        yield ("*",), below
-    for word in ("additionalProperties", "items", "additionalItems", "contains"):
+    for word, step in _BELOW_A_NAME.items():
+        for name, below in _members(schema.get(word)):
+            yield step or (name,), below
+    for word, step in _BELOW.items():
         below = schema.get(word)
         for each in below if isinstance(below, list) else [below]:
-            yield ("*",), each
-    for word in ("allOf", "anyOf", "oneOf"):
-        below = schema.get(word)
-        for each in below if isinstance(below, list) else ():
-            yield (), each
+            yield step, each
     for _, below in _members(schema.get("dependencies")):
         yield (), below
-    for word in ("if", "then", "else"):
-        yield (), schema.get(word)
 
 
 def _members(value: Any) -> list[tuple[str, Any]]:

@@ -1,0 +1,74 @@
+"""A local server per worker, an Airflow in memory, and processes that can be killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
+from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.http import retry
+from support.emulated import Emulated
+from support.faults import CONNECTOR_UPDATE, NUMBER_IMPORT, PROMOTION, SCENARIOS, Scenario, Start
+from support.nursery import Nursery
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[EmulatorServer]:
+    with EmulatorServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resends come without a pause, except where the server names one."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+
+
+@pytest.fixture(scope="session")
+def start(running_server: EmulatorServer) -> Start:
+    """Starts a scenario over, as often as wanted."""
+
+    def begin(scenario: Scenario) -> Emulated:
+        running_server.reset(scenario.seed())
+        return Emulated(running_server, key=FLEET_KEY)
+
+    return begin
+
+
+@pytest.fixture(params=SCENARIOS, ids=str)
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    """Each of the three runs."""
+    found: Scenario = request.param
+    return found
+
+
+@pytest.fixture
+def promotion(start: Start) -> Emulated:
+    """A server before the promotion."""
+    return start(PROMOTION)
+
+
+@pytest.fixture
+def connectors(start: Start) -> Emulated:
+    """A server before the update of connectors."""
+    return start(CONNECTOR_UPDATE)
+
+
+@pytest.fixture
+def numbers(start: Start) -> Emulated:
+    """A server before the import of numbers."""
+    return start(NUMBER_IMPORT)
+
+
+@pytest.fixture(scope="session")
+def nursery(running_server: EmulatorServer) -> Iterator[Nursery]:
+    nursery = Nursery()
+    try:
+        for scenario in SCENARIOS:
+            running_server.reset(scenario.seed())
+            nursery.warm(scenario.attempt(running_server.url))
+        yield nursery
+    finally:
+        nursery.close()
