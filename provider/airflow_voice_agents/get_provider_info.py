@@ -4,50 +4,56 @@ This module imports nothing: Airflow calls it while ``import airflow`` is still 
 fails here takes the whole deployment with it.
 """
 
+PACKAGE = "airflow_voice_agents"
+
 
 def get_provider_info() -> dict[str, object]:
     """Return the provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
+    systems = {
+        "PolyAI": ("polyai", "https://docs.poly.ai", ("configs", "connectors", "phone_numbers")),
+        "SignalWire": (
+            "signalwire",
+            "https://developer.signalwire.com",
+            ("e911", "phone_numbers", "routing", "snapshots"),
+        ),
+        "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
+    }
     return {
         "package-name": "airflow-provider-voice-agents",
         "name": "Voice Agents",
         "description": "Voice-agent telephony and configuration as pipelines: import phone numbers, "
-        "update connectors in bulk, promote environments inside one project and across many.",
+        "update connectors, promote environments inside one project and across many, and wire carriers.",
         "versions": ["0.1.0"],
         "integrations": [
-            {
-                "integration-name": "PolyAI",
-                "external-doc-url": "https://docs.poly.ai",
-                "tags": ["ai", "service"],
-            },
+            {"integration-name": name, "external-doc-url": url, "tags": ["ai", "service"]}
+            for name, (_, url, _) in systems.items()
         ],
-        "hooks": [{"integration-name": "PolyAI", "python-modules": ["airflow_voice_agents.polyai.hooks"]}],
         "operators": [
             {
-                "integration-name": "PolyAI",
-                "python-modules": [
-                    "airflow_voice_agents.polyai.operators.configs",
-                    "airflow_voice_agents.polyai.operators.connectors",
-                    "airflow_voice_agents.polyai.operators.phone_numbers",
-                ],
-            },
+                "integration-name": name,
+                "python-modules": [f"{PACKAGE}.{folder}.operators.{module}" for module in modules],
+            }
+            for name, (folder, _, modules) in systems.items()
         ],
-        "sensors": [
-            {"integration-name": "PolyAI", "python-modules": ["airflow_voice_agents.polyai.sensors"]},
-        ],
-        "triggers": [
-            {"integration-name": "PolyAI", "python-modules": ["airflow_voice_agents.polyai.triggers"]},
-        ],
+        **{
+            word: [
+                {"integration-name": name, "python-modules": [f"{PACKAGE}.{folder}.{word}"]}
+                for name, (folder, _, _) in systems.items()
+            ]
+            for word in ("hooks", "sensors", "triggers")
+        },
         "asset-uris": [
-            {"schemes": ["polyai"], "handler": "airflow_voice_agents.edge.assets.sanitize_uri"},
+            {"schemes": [scheme], "handler": f"{PACKAGE}.edge.assets.sanitize_uri"}
+            for scheme in ("polyai", "signalwire", "omniavoice")
         ],
-        "connection-types": [_polyai_connection()],
+        "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
     }
 
 
-def _polyai_connection() -> dict[str, object]:
+def _polyai() -> dict[str, object]:
     return {
         "connection-type": "polyai",
-        "hook-class-name": "airflow_voice_agents.polyai.hooks.PolyAIHook",
+        "hook-class-name": f"{PACKAGE}.polyai.hooks.PolyAIHook",
         "hook-name": "PolyAI",
         "ui-field-behaviour": {
             "hidden-fields": ["login", "port", "schema"],
@@ -57,28 +63,80 @@ def _polyai_connection() -> dict[str, object]:
                 "host": "empty, unless a proxy or a local server stands in for PolyAI",
             },
         },
-        "conn-fields": _polyai_fields(),
+        "conn-fields": {
+            "region": {
+                "label": "Region",
+                "description": "Where the account and its API key live; a key works in its own region only. "
+                "Required, unless a host override is given.",
+                "schema": {"type": ["string", "null"], "enum": ["us", "eu", "uk", "studio"]},
+            },
+            "account_id": {
+                "label": "Account id",
+                "description": "The Workspace ID of Agent Studio. Needed only by operations on a whole "
+                "account, such as listing its agents.",
+                "schema": {"type": ["string", "null"]},
+            },
+            **_limits("Empty means no limit of our own; the platform's limits are respected in any case."),
+        },
     }
 
 
-def _polyai_fields() -> dict[str, object]:
+def _signalwire() -> dict[str, object]:
     return {
-        "region": {
-            "label": "Region",
-            "description": "Where the account and its API key live; a key works in its own region only. "
-            "Required, unless a host override is given.",
-            "schema": {"type": ["string", "null"], "enum": ["us", "eu", "uk", "studio"]},
+        "connection-type": "signalwire",
+        "hook-class-name": f"{PACKAGE}.signalwire.hooks.SignalWireHook",
+        "hook-name": "SignalWire",
+        "ui-field-behaviour": {
+            "hidden-fields": ["port", "schema"],
+            "relabeling": {"host": "Space", "login": "Project id", "password": "API token"},
+            "placeholders": {
+                "host": "acme, or acme.signalwire.com",
+                "login": "the project's UUID",
+                "password": "a token with the scope Numbers",
+            },
         },
-        "account_id": {
-            "label": "Account id",
-            "description": "The Workspace ID of Agent Studio. Needed only by operations on a whole "
-            "account, such as listing its agents.",
-            "schema": {"type": ["string", "null"]},
+        "conn-fields": _limits("Empty means no limit of our own."),
+    }
+
+
+def _omnia_voice() -> dict[str, object]:
+    return {
+        "connection-type": "omniavoice",
+        "hook-class-name": f"{PACKAGE}.omnia_voice.hooks.OmniaVoiceHook",
+        "hook-name": "Omnia Voice",
+        "ui-field-behaviour": {
+            "hidden-fields": ["login", "port", "schema"],
+            "relabeling": {"password": "API key", "host": "Base URL"},
+            "placeholders": {
+                "password": "the key that the dashboard showed once",
+                "host": "https://api.omnia-voice.com/api/v1",
+            },
         },
+        "conn-fields": {
+            "update_method": {
+                "label": "Verb of updates",
+                "description": "PATCH or PUT. Empty means PATCH; where the platform answers 405, the other "
+                "is tried once.",
+                "schema": {"type": ["string", "null"], "enum": ["PATCH", "PUT"]},
+            },
+            "api_key_header": {
+                "label": "Header of the API key",
+                "description": "Empty means X-API-Key.",
+                "schema": {"type": ["string", "null"]},
+            },
+            **_limits(
+                "The platform allows 1000 requests per hour and key, about 0.27 per second. Empty means no "
+                "limit of our own; the platform's is respected in any case."
+            ),
+        },
+    }
+
+
+def _limits(pace: str) -> dict[str, object]:
+    return {
         "requests_per_second": {
             "label": "Requests per second",
-            "description": "Upper limit for all tasks of one worker process that use this key. "
-            "Empty means no limit of our own; the platform's limits are respected in any case.",
+            "description": f"Upper limit for all tasks of one worker process that use this key. {pace}",
             "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
         },
         "max_concurrency": {

@@ -37,7 +37,8 @@ RENAMED = {"dry_run": "plan_only"}
 
 AIRFLOW_FREE = {
     *("emulator", "fleet", "http", "promotion"),
-    *("calls", "checks", "connection", "jobs", "models", "readers", "resources"),
+    *("calls", "checks", "conditions", "connection", "jobs", "models", "paging", "readers"),
+    *("resources", "routes", "sending"),
 }
 VERSIONED_NAMES = {
     "BaseAsyncOperator",

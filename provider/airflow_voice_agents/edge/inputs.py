@@ -50,13 +50,14 @@ def read_column(path: str, column: str, *, name: str) -> list[str]:
     :param name: what to call the argument in the error.
     :raises InputError: when the file cannot be read or has no such column.
     """
-    if path.endswith(".json"):
+    ending = path.lower().rpartition(".")[2]
+    if ending == "json":
         values = read_json(path, name=name)
         if not isinstance(values, list):
             raise InputError(f"{name}: {path} must hold a JSON list")
         return values
     text = _read(path, name=name)
-    if not path.endswith(".csv"):
+    if ending != "csv":
         return [line.strip() for line in text.splitlines() if line.strip()]
     rows = csv.DictReader(io.StringIO(text))
     if column not in (rows.fieldnames or ()):
@@ -69,5 +70,5 @@ def _read(path: str, *, name: str) -> str:
 
     try:
         return str(ObjectStoragePath(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, ImportError) as error:  # not UTF-8 is a ValueError, too
         raise InputError(f"{name}: {path} cannot be read ({type(error).__name__})") from None

@@ -64,23 +64,30 @@ class VoiceAgentsOperator(ConfidentialArguments, BaseOperator):
     def hook(self) -> VoiceAgentsHook:
         """Return a hook for the operator's connection."""
 
-    def work(self, context: Context, job: Callable[[Run], Coroutine[Any, Any, T]]) -> T:
+    def work(
+        self,
+        context: Context,
+        job: Callable[[Run], Coroutine[Any, Any, T]],
+        hook: VoiceAgentsHook | None = None,
+    ) -> T:
         """Carry out a job with one pooled client.
 
         :param context: the task's context.
         :param job: takes the run and returns the work to await.
+        :param hook: the hook that the job was made with, where it had to ask for the connection's fields.
         """
         from airflow_voice_agents.fleet.run import Run
 
-        with self.hook() as hook:
+        with hook or self.hook() as opened:
             run = Run(
-                send=hook.asend,
+                send=opened.asend,
                 say=self.say,
                 circumstances=self.circumstances(context),
                 concurrency=self.concurrency,
                 memory=task_state_store(context),
+                redact=opened.client.redact,
             )
-            return hook.run(job(run))
+            return opened.run(job(run))
 
     def consent(self) -> Consent:
         """Return what the DAG's author agreed to."""

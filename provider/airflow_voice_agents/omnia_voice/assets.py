@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-ALIAS = "omniavoice"
-"""Name of the asset alias through which every Omnia Voice operator emits what it changed."""
-
 
 def agent_numbers_uri(agent_id: str) -> str:
     """Return the asset URI of the numbers that an agent answers.

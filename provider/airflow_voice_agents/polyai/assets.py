@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-ALIAS = "polyai"
-"""Name of the asset alias through which every PolyAI operator emits what it changed."""
-
 
 def config_uri(agent_id: str, environment: str) -> str:
     """Return the asset URI of an environment's config page.

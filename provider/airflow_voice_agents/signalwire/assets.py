@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-ALIAS = "signalwire"
-"""Name of the asset alias through which every SignalWire operator emits what it changed."""
-
 
 def phone_numbers_uri(space: str) -> str:
     """Return the asset URI of the numbers that are owned: bought, released, given an emergency address.

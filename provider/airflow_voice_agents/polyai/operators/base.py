@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import AssetAlias
 
 from airflow_voice_agents.edge.operator import VoiceAgentsOperator
-from airflow_voice_agents.polyai.assets import ALIAS
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+ALIAS = "polyai"
+"""Name of the asset alias through which every PolyAI operator emits what it changed."""
 
 OUTLETS = [AssetAlias(ALIAS)]
 """A default of the signature, and a list, because that is where a mapped operator takes its outlets from."""

@@ -1,0 +1,91 @@
+"""Where snapshots are kept: files in Airflow's object storage, encrypted with Airflow's Fernet key."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow_voice_agents.http.errors import GuardRefused, InputError
+
+FOLDER = "voice-agents-snapshots"
+SUFFIX = ".snapshot"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def default_folder() -> str:
+    """Return the folder under the Airflow home."""
+    from airflow.sdk import conf
+
+    home = Path(conf.get("core", "dags_folder", fallback="dags")).expanduser().parent
+    return (home / FOLDER).as_uri()
+
+
+def save(
+    document: dict[str, Any],
+    *,
+    folder: str | None,
+    name: str,
+    allow_unencrypted: bool,
+    retention: timedelta | None,
+    say: Callable[[str], None],
+) -> str:
+    """Keep a snapshot, and remove those that are past their time.
+
+    :param document: what :meth:`.Snapshot.document` returned.
+    :param folder: URL that Airflow's object storage knows; ``None`` takes the default.
+    :param name: what the snapshot is of; part of the file's name.
+    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
+    :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+    :param say: receives lines for people.
+    :returns: the snapshot's URL.
+    :raises GuardRefused: when it could only be kept in the clear, and that was not allowed.
+    """
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.crypto import get_fernet
+
+    fernet = get_fernet()
+    if not fernet.is_encrypted and not allow_unencrypted:
+        raise GuardRefused(
+            "The snapshot would hold addresses and values in the clear, because this Airflow has no [core] "
+            "fernet_key. Nothing was written. Set one, or pass allow_unencrypted=True if that is acceptable."
+        )
+    base = ObjectStoragePath(folder or default_folder())
+    base.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    path = base / f"{now:%Y%m%dT%H%M%S%fZ}-{_UNSAFE.sub('-', name)}{SUFFIX}"
+    path.write_bytes(fernet.encrypt(json.dumps(document, ensure_ascii=False).encode()))
+    kept = "encrypted" if fernet.is_encrypted else "NOT encrypted: this Airflow has no [core] fernet_key"
+    say(f"Snapshot of {len(document['resources'])} resource(s) kept at {path} ({kept})")
+    if retention is not None:
+        _remove_old(base, now - retention, say)
+    return str(path)
+
+
+def load(url: str) -> Any:
+    """Read a snapshot back.
+
+    :param url: what :func:`save` returned.
+    :raises InputError: when it cannot be read or decrypted.
+    """
+    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.crypto import get_fernet
+
+    try:
+        return json.loads(get_fernet().decrypt(ObjectStoragePath(url).read_bytes()))
+    except OSError as error:
+        raise InputError(f"snapshot {url} cannot be read ({type(error).__name__})") from None
+    except Exception as error:  # noqa: BLE001  whatever the key's library raises
+        kind = type(error).__name__
+        raise InputError(f"snapshot {url} cannot be decrypted with this Airflow's key ({kind})") from None
+
+
+def _remove_old(base: Any, before: datetime, say: Callable[[str], None]) -> None:
+    for path in base.iterdir():
+        stamp = path.name.partition("-")[0]
+        if path.name.endswith(SUFFIX) and stamp < f"{before:%Y%m%dT%H%M%S%fZ}":
+            path.unlink()
+            say(f"Snapshot {path} is past its retention and was removed")
