@@ -39,11 +39,13 @@ class ThingKind:
     :param batch_size: most things per call.
     :param stepwise: each thing has a lane of its own with one write per member; else one lane per batch.
     :param canary: the first thing is written alone, and the rest only if that went well.
+    :param splits_one: a refused write of a single thing is looked into as well.
     """
 
     batch_size: int = 10
     stepwise: bool = False
     canary: bool = False
+    splits_one: bool = False
     name: str = "thing"
 
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[State]]:
@@ -91,7 +93,8 @@ class ThingKind:
             halves = batches([mine[each] for each in left], max(1, (len(left) + 1) // 2))
             return tuple(map(self._batch, halves))
 
-        return Step(_call(WRITE, _sets(intents)), tuple(mine), _judge, split=split if len(mine) > 1 else None)
+        divisible = self.splits_one or len(mine) > 1
+        return Step(_call(WRITE, _sets(intents)), tuple(mine), _judge, split=split if divisible else None)
 
 
 def _changed(each: Intent[State]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def default_folder() -> str:
-    """Return the folder under the Airflow home."""
-    from airflow.sdk import conf
-
-    home = Path(conf.get("core", "dags_folder", fallback="dags")).expanduser().parent
-    return (home / FOLDER).as_uri()
+    """Return the URL of the folder in the Airflow home of this worker."""
+    home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser()
+    return (home.absolute() / FOLDER).as_uri()
 
 
 def save(

@@ -90,7 +90,9 @@ def render_report(report: Report) -> str:
         (item.status.value, visible(str(item.resource)), visible(item.reason)) for item in shown[:ROWS_SHOWN]
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    lines = [f"  {status:<{widths[0]}}  {name:<{widths[1]}}  {reason}".rstrip() for status, name, reason in rows]
+    lines = [
+        f"  {status:<{widths[0]}}  {name:<{widths[1]}}  {reason}".rstrip() for status, name, reason in rows
+    ]
     if len(shown) > ROWS_SHOWN:
         lines.append(f"  … and {len(shown) - ROWS_SHOWN} more")
     return "\n".join([f"Report: {report.operation}", *lines, _report_counts(report)])

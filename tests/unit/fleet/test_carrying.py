@@ -176,8 +176,7 @@ def test_a_read_that_differs_afterwards_is_a_failure_that_names_the_keys() -> No
     reports = scene.bring()
     assert statuses(reports) == {"a": "changed", "b": "failed"}
     assert reports["b"].reason == (
-        "the platform accepted the write, but reading it back differs in: x. "
-        f"Applied before that: {WRITE}."
+        f"the platform accepted the write, but reading it back differs in: x. Applied before that: {WRITE}."
     )
     assert reports["b"].details == {"applied": [WRITE]}
     assert not reports["b"].permanent
@@ -222,9 +221,7 @@ def test_an_item_that_the_platform_refuses_fails_alone() -> None:
 def test_a_refused_batch_is_halved_down_to_its_offender(offender: str, writes: int) -> None:
     scene = Scene("abcdefgh", always=refusing(offender))
     reports = scene.bring()
-    assert statuses(reports) == {
-        name: "failed" if name == offender else "changed" for name in scene.names
-    }
+    assert statuses(reports) == {name: "failed" if name == offender else "changed" for name in scene.names}
     assert reports[offender].permanent
     assert reports[offender].reason.startswith(f"{WRITE}: no such setting")
     assert reports[offender].reason.endswith(NOT_CHANGED)
@@ -246,6 +243,22 @@ def test_what_a_refused_batch_applied_nevertheless_is_not_sent_again() -> None:
     scene = Scene("abc", {0: half_then_refused})
     assert statuses(scene.bring()) == dict.fromkeys("abc", "changed")
     assert scene.server.routes() == ["a+b+c", "b", "c"]
+
+
+def test_a_single_thing_that_was_there_already_when_it_was_refused_counts_as_changed() -> None:
+    def already_there(server: ThingServer, call: Call[Any]) -> Any:
+        server.things[thing("a")] = scene.after
+        raise Conflict("it exists", status=409)
+
+    scene = Scene("a", {0: already_there}, ThingKind(splits_one=True))
+    assert statuses(scene.bring()) == {"a": "changed"}
+    assert len(scene.server.routes()) == 1
+
+
+def test_a_single_thing_that_is_refused_is_not_sent_again() -> None:
+    scene = Scene("a", always=refusing("a"), kind=ThingKind(splits_one=True))
+    assert statuses(scene.bring()) == {"a": "failed"}
+    assert len(scene.server.routes()) == 1
 
 
 def test_a_right_that_the_key_lacks_is_not_looked_for_in_smaller_batches() -> None:
@@ -461,6 +474,15 @@ def test_what_became_as_planned_since_the_snapshot_is_unchanged_and_not_written(
     assert scene.server.routes() == ["a"]
 
 
+def test_what_is_as_planned_but_was_changed_elsewhere_as_well_has_moved() -> None:
+    scene = Scene("a")
+    scene.foreign("a", x=1, other=9)
+    report = scene.bring(max_snapshot_age=0.0)["a"]
+    assert report.status is Status.FAILED
+    assert report.reason.startswith("it moved after it was planned (other, x)")
+    assert scene.server.routes() == []
+
+
 def test_what_vanished_since_the_snapshot_has_moved() -> None:
     scene = Scene("a")
     del scene.server.things[thing("a")]
@@ -573,7 +595,8 @@ FAULTS = st.sampled_from(
         TransportError("reset"),
     ]
 )
-KINDS = st.builds(ThingKind, st.integers(1, 4), st.booleans(), st.booleans())
+CAREFUL: dict[str, Any] = {"verify": True, "max_snapshot_age": None, "limit": 1}
+KINDS = st.builds(ThingKind, st.integers(1, 4), st.booleans(), st.booleans(), st.booleans())
 
 
 @bounded(600)
@@ -581,19 +604,25 @@ KINDS = st.builds(ThingKind, st.integers(1, 4), st.booleans(), st.booleans())
     st.integers(1, 6),
     KINDS,
     st.lists(FAULTS, max_size=12),
-    st.booleans(),
-    st.sampled_from([None, 0.0]),
-    st.integers(1, 3),
+    st.fixed_dictionaries(
+        {
+            "verify": st.booleans(),
+            "max_snapshot_age": st.sampled_from([None, 0.0]),
+            "limit": st.integers(1, 3),
+        }
+    ),
 )
-@example(1, ThingKind(stepwise=True), [applied_and_lost, None, lost, None, lost], True, None, 1)
-@example(2, ThingKind(batch_size=2), [colleague_and_lost], True, None, 1)
-@example(4, ThingKind(1, stepwise=True), [None, None, lost, *[None] * 4, forgetful], False, None, 1)
+@example(1, ThingKind(stepwise=True), [applied_and_lost, None, lost, None, lost], CAREFUL)
+@example(2, ThingKind(batch_size=2), [colleague_and_lost], CAREFUL)
+@example(
+    4, ThingKind(1, stepwise=True), [None, None, lost, *[None] * 4, forgetful], {**CAREFUL, "verify": False}
+)
 def test_the_report_is_always_true(
-    size: int, kind: ThingKind, faults: list[Any], verify: bool, age: float | None, limit: int
+    size: int, kind: ThingKind, faults: list[Any], manner: dict[str, Any]
 ) -> None:
     MEDDLED.clear()
     scene = Scene("abcdef"[:size], dict(enumerate(faults)), kind, members="xy")
-    reports = scene.bring(verify=verify, max_snapshot_age=age, limit=limit)
+    reports = scene.bring(**manner)
     assert len(reports) == size
     for name, report in reports.items():
         check(scene, name, report)

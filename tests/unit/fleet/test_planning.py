@@ -96,9 +96,7 @@ def target(owner: str, source: Resource | None = None, name: str = "live") -> Ta
 def plan(site: Site, targets: Sequence[Target], *, limit: int = 4, say: Any = None) -> Plan:
     """Plan the targets."""
     progress = Progress("pages", len(targets), say or (lambda _: None), interval=0.0)
-    return asyncio.run(
-        plan_targets(site.send, PageKind(), "copy", targets, limit=limit, progress=progress)
-    )
+    return asyncio.run(plan_targets(site.send, PageKind(), "copy", targets, limit=limit, progress=progress))
 
 
 def test_source_and_target_of_one_owner_are_read_with_one_call() -> None:
@@ -116,6 +114,12 @@ def test_a_source_of_many_targets_is_read_once_and_first() -> None:
     assert site.read[0] == "template"
     assert sorted(site.read) == sorted(["template", *owners])
     assert all(item.changed for item in planned.items)
+
+
+def test_a_source_is_read_before_targets_that_come_first_and_need_none() -> None:
+    site = Site({page("template"): "new"})
+    plan(site, [target("a"), target("b"), target("c", page("template"))], limit=1)
+    assert site.read == ["template", "a", "b", "c"]
 
 
 def test_items_come_in_the_order_of_the_targets() -> None:
@@ -156,7 +160,9 @@ def test_a_state_that_arrives_after_its_target_was_given_up_is_dropped_as_well()
     assert site.most_alive <= 4
 
 
-@pytest.mark.parametrize("failure", [NotFound("unknown agent", status=404), Forbidden("no right", status=403)])
+@pytest.mark.parametrize(
+    "failure", [NotFound("unknown agent", status=404), Forbidden("no right", status=403)]
+)
 def test_a_target_that_cannot_be_read_becomes_an_item_with_an_error(failure: CallError) -> None:
     site = Site({page("template"): "new", page("a"): "old"}, {"b": failure})
     planned = plan(site, [target("a", page("template")), target("b", page("template"))])
@@ -164,7 +170,8 @@ def test_a_target_that_cannot_be_read_becomes_an_item_with_an_error(failure: Cal
     assert resource == page("b")
     assert finding.code == "unreadable"
     assert finding.message.startswith(f"b/live could not be read: {failure.reason}")
-    assert planned.items[0].changed and not planned.items[1].changed
+    assert planned.items[0].changed
+    assert not planned.items[1].changed
 
 
 def test_a_target_whose_source_and_self_cannot_be_read_is_one_item() -> None:
@@ -176,9 +183,7 @@ def test_a_target_whose_source_and_self_cannot_be_read_is_one_item() -> None:
     assert told == ["pages: 1 of 1 done (1 planned)"]
 
 
-@pytest.mark.parametrize(
-    "failure", [Unauthorized("bad key", status=401), ServerError("down", status=503)]
-)
+@pytest.mark.parametrize("failure", [Unauthorized("bad key", status=401), ServerError("down", status=503)])
 def test_a_refused_key_and_what_a_retry_may_mend_abort_the_plan(failure: CallError) -> None:
     site = Site({page("a"): "old"}, {"b": failure})
     with pytest.raises(type(failure)) as caught:

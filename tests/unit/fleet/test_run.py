@@ -41,7 +41,12 @@ def plan(*items: PlannedItem) -> Plan:
 
 
 def run_plan(
-    planned: Plan, server: ThingServer, *, memory: Memory | None = None, said: list[str] | None = None, **how: Any
+    planned: Plan,
+    server: ThingServer,
+    *,
+    memory: Memory | None = None,
+    said: list[str] | None = None,
+    **how: Any,
 ) -> Report:
     """Execute a plan."""
     run = Run(server.send, (said if said is not None else []).append, memory=memory, clock=lambda: 0.0)
@@ -85,7 +90,8 @@ def test_a_dry_run_sends_nothing_and_reports_what_would_happen() -> None:
     there = server(a=BEFORE, b=AFTER)
     report = run_plan(plan(item("a"), item("b", AFTER)), there, dry_run=True)
     assert there.calls == []
-    assert report.dry_run and not report.refused
+    assert report.dry_run
+    assert not report.refused
     assert statuses(report) == {"a": "changed", "b": "unchanged"}
     assert report.items[0].reason == "would change with 2 call(s)"
 
@@ -96,9 +102,11 @@ def test_one_error_in_a_plan_stops_every_write(dry_run: bool) -> None:
     planned = plan(item("a"), item("b", findings=(error("bad", "It is bad."),)), item("c", AFTER))
     report = run_plan(planned, there, dry_run=dry_run)
     assert there.calls == []
-    assert report.refused and not report.complete
+    assert report.refused
+    assert not report.complete
     assert statuses(report) == {"a": "changed" if dry_run else "skipped", "b": "failed", "c": "unchanged"}
-    assert report.items[1].permanent and report.items[1].reason == "It is bad."
+    assert report.items[1].permanent
+    assert report.items[1].reason == "It is bad."
     assert dry_run or report.items[0].reason == "not attempted, because the plan has errors"
 
 
@@ -155,7 +163,8 @@ def test_the_expected_plan_passes_and_another_is_refused(memory: Memory | None) 
     with pytest.raises(StateMoved, match="is not the one expected") as caught:
         Pins(expected.digest, memory).hold(other, KIND)
     assert caught.value.permanent
-    assert expected.digest[:12] in str(caught.value) and other.digest[:12] in str(caught.value)
+    assert expected.digest[:12] in str(caught.value)
+    assert other.digest[:12] in str(caught.value)
 
 
 def test_the_note_holds_digests_only() -> None:

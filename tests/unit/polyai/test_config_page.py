@@ -113,7 +113,10 @@ def test_sending_the_changed_values_makes_the_page_as_wanted(before: Any, after:
 
 # ------------------------------------------------------------------------------------------- order
 
-OLD, NEW = PageState(typed(hours="string"), {"hours": "9-17"}), PageState(typed(hours="array"), {"hours": ["9-17"]})
+OLD, NEW = (
+    PageState(typed(hours="string"), {"hours": "9-17"}),
+    PageState(typed(hours="array"), {"hours": ["9-17"]}),
+)
 WIDER = PageState(typed(hours=["string", "array"]), {"hours": ["9-17"]})
 
 
@@ -125,8 +128,11 @@ WIDER = PageState(typed(hours=["string", "array"]), {"hours": ["9-17"]})
         (OLD, WIDER, Order.SCHEMA_FIRST),
         (WIDER, NEW, Order.SCHEMA_FIRST),
         (PageState(WIDER.schema, {"hours": "9-17"}), NEW, Order.VALUES_FIRST),
-        (PageState(typed(a="string"), {"a": "x"}), PageState(typed(a="string", b="string"), {"a": "x", "b": "y"}),
-         Order.VALUES_FIRST),
+        (
+            PageState(typed(a="string"), {"a": "x"}),
+            PageState(typed(a="string", b="string"), {"a": "x", "b": "y"}),
+            Order.VALUES_FIRST,
+        ),
         (UNSET, NEW, Order.VALUES_FIRST),
         (None, NEW, Order.VALUES_FIRST),
         (OLD, NEW, None),

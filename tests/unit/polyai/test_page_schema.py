@@ -91,20 +91,27 @@ def test_a_problem_never_shows_a_value(value: Any, kind: str) -> None:
 def test_a_reference_to_another_document_is_never_fetched(
     reference: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("something was fetched")
+    fetched: list[object] = []
+
+    def refuse(*what: object, **_: object) -> None:
+        fetched.append(what)
+        raise OSError
 
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     (problem,) = value_problems({"properties": {"a": {"$ref": reference}}}, {"a": 1})
-    assert problem.startswith("the schema refers to") and problem.endswith("never fetched")
-    assert sensitive_patterns({"properties": {"a": {"$ref": reference}, "b": {"writeOnly": True}}}) == [("b",)]
+    assert problem.startswith("the schema refers to")
+    assert problem.endswith("never fetched")
+    assert fetched == []
+    assert sensitive_patterns({"properties": {"a": {"$ref": reference}, "b": {"writeOnly": True}}}) == [
+        ("b",)
+    ]
 
 
 def test_a_reference_to_nowhere_is_a_problem() -> None:
     (problem,) = value_problems({"properties": {"a": {"$ref": "#/definitions/none"}}}, {"a": 1})
-    assert "#/definitions/none" in problem or "/definitions/none" in problem
+    assert "/definitions/none" in problem
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,9 @@ def test_a_malformed_schema_is_a_problem_and_no_crash(schema: dict[str, Any]) ->
 
 
 @bounded(150)
-@given(objects(st.sampled_from(["type", "properties", "items", "allOf", "$ref", "required", "a"]), JSON), JSON)
+@given(
+    objects(st.sampled_from(["type", "properties", "items", "allOf", "$ref", "required", "a"]), JSON), JSON
+)
 def test_no_document_whatever_makes_the_checks_crash(schema: dict[str, Any], value: Any) -> None:
     assert isinstance(value_problems(schema, {"a": value}), list)
     assert isinstance(schema_problems(schema), list)

@@ -15,7 +15,24 @@ from airflow_voice_agents.promotion.canonical import canonical, digest, same
 from airflow_voice_agents.promotion.diff import ABSENT
 from support.json_values import JSON, bounded
 
-DISTINCT: list[Any] = [1, 1.0, True, None, "", "1", 0, 0.0, False, [], {}, "null", [None], {"": None}, [1], [1.0]]
+DISTINCT: list[Any] = [
+    1,
+    1.0,
+    True,
+    None,
+    "",
+    "1",
+    0,
+    0.0,
+    False,
+    [],
+    {},
+    "null",
+    [None],
+    {"": None},
+    [1],
+    [1.0],
+]
 
 
 @pytest.mark.parametrize(("left", "right"), list(itertools.combinations(DISTINCT, 2)))

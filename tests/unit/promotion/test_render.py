@@ -168,7 +168,19 @@ def test_a_secret_below_a_sensitive_key_is_never_shown(value: Any, key: str) -> 
 
 # --------------------------------------------------------------------------------------- hostile
 
-HOSTILE = ["\x1b[31mred", "a\nb", "a\rb", "a\tb", "\x00", "\x7f", "\x9b31m", "\u202eevil", "\u2066x", "\u2028", "\ud800"]
+HOSTILE = [
+    "\x1b[31mred",
+    "a\nb",
+    "a\rb",
+    "a\tb",
+    "\x00",
+    "\x7f",
+    "\x9b31m",
+    "\u202eevil",
+    "\u2066x",
+    "\u2028",
+    "\ud800",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -188,8 +200,20 @@ def test_hostile_text_is_escaped_everywhere(text: str) -> None:
     for rendered in (plan_text, report_text):
         assert text not in rendered
         assert_harmless(rendered)
-    plain = Plan("p", (PlannedItem(LIVE, "b", "a", changes=tuple(diff({"k": {"k": ""}}, {"k": {"k": [""], "n": {}}})),
-                                   stale_keys=("k",), kept_keys=("k",), findings=(warning("w", ""),)),))
+    plain = Plan(
+        "p",
+        (
+            PlannedItem(
+                LIVE,
+                "b",
+                "a",
+                changes=tuple(diff({"k": {"k": ""}}, {"k": {"k": [""], "n": {}}})),
+                stale_keys=("k",),
+                kept_keys=("k",),
+                findings=(warning("w", ""),),
+            ),
+        ),
+    )
     assert len(plan_text.splitlines()) == len(render_plan(plain, Display(show_values=True)).splitlines())
     assert len(report_text.splitlines()) == 3
 
@@ -259,13 +283,16 @@ def test_a_report_is_a_table_with_trouble_first() -> None:
         ),
         dry_run=True,
     )
-    assert render_report(report) == """\
+    assert (
+        render_report(report)
+        == """\
 Report: update connectors
   failed     rosa/thirteen  no such variant. It was not changed.
   skipped    rosa/four      not attempted
   changed    rosa/two
   unchanged  rosa/one
 4 item(s): 1 changed, 1 unchanged, 1 failed, 1 skipped. Dry run: nothing was written."""
+    )
 
 
 def test_an_empty_report_says_so() -> None:

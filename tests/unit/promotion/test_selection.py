@@ -296,8 +296,12 @@ def test_deep_merge_with_itself_or_nothing_changes_nothing(value: Any) -> None:
 @given(objects(), objects(), objects())
 def test_deep_merge_of_objects_is_associative(one: Any, two: Any, three: Any) -> None:
     # Only where no object meets a plain value on the way, which ends what was below it.
-    if any(_blocked(path, other) for each in (one, two, three) for path, _ in _leaves(each, whole=True)
-           for other in (one, two, three)):
+    if any(
+        _blocked(path, other)
+        for each in (one, two, three)
+        for path, _ in _leaves(each, whole=True)
+        for other in (one, two, three)
+    ):
         return
     assert same(deep_merge(deep_merge(one, two), three), deep_merge(one, deep_merge(two, three)))
 
