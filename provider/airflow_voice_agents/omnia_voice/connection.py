@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -51,7 +51,7 @@ class ConnectionFields(FieldReader):
     """
 
     conn_id: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     host: str | None
     port: int | None
     extra: Mapping[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -57,7 +57,7 @@ class ConnectionFields(FieldReader):
     conn_id: str
     space: str | None
     project_id: str | None
-    api_token: str | None
+    api_token: str | None = field(repr=False)
     port: int | None
     extra: Mapping[str, Any]
 

@@ -117,12 +117,12 @@ class ConfigPageKind:
         schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
         values = [_values_write(patch)] if patch else []
         match self.order(before, after):
-            case Order.SCHEMA_FIRST:
-                writes = [*schema, *values]
             case Order.VALUES_FIRST:
                 writes = [*values, *schema]
-            case _:
+            case Order.BRIDGED:
                 writes = [_schema_write(BRIDGE), *values, *schema]
+            case _:  # without a valid order, which a plan refuses, the platform refuses the first write
+                writes = [*schema, *values]
         return tuple(self._steps(intent.resource, before, writes))
 
     def _steps(
