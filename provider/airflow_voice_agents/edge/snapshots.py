@@ -41,12 +41,11 @@ def save(
     :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
     :param say: receives lines for people.
     :returns: the snapshot's URL.
-    :raises GuardRefused: when it could only be kept in the clear, and that was not allowed.
+    :raises GuardRefused: when it could only be kept in the clear, and that was not allowed, or the key is none.
     """
     from airflow.sdk import ObjectStoragePath
-    from airflow.sdk.crypto import get_fernet
 
-    fernet = get_fernet()
+    fernet = _fernet()
     if not fernet.is_encrypted and not allow_unencrypted:
         raise GuardRefused(
             "The snapshot would hold addresses and values in the clear, because this Airflow has no [core] "
@@ -73,6 +72,8 @@ def load(url: str) -> Any:
     from airflow.sdk import ObjectStoragePath
     from airflow.sdk.crypto import get_fernet
 
+    if not isinstance(url, str) or url in ("", "None"):  # what a template makes of an XCom that is not there
+        raise InputError("snapshot is missing; the task that was to take it left none")
     try:
         return json.loads(get_fernet().decrypt(ObjectStoragePath(url).read_bytes()))
     except OSError as error:
@@ -80,6 +81,20 @@ def load(url: str) -> Any:
     except Exception as error:  # noqa: BLE001  whatever the key's library raises
         kind = type(error).__name__
         raise InputError(f"snapshot {url} cannot be decrypted with this Airflow's key ({kind})") from None
+
+
+def _fernet() -> Any:
+    """Return what encrypts, or what lets everything through where there is no key."""
+    from airflow.sdk.crypto import get_fernet
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        return get_fernet()
+    except AirflowException:
+        raise GuardRefused(
+            "The snapshot cannot be encrypted: [core] fernet_key of this Airflow is not a Fernet key. Nothing was "
+            "written. Set one, the same for all of this Airflow's machines."
+        ) from None
 
 
 def _remove_old(base: Any, before: datetime, say: Callable[[str], None]) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.pool import Sender
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.errors import InputError, StateMoved
-from airflow_voice_agents.promotion.guards import Circumstances
+from airflow_voice_agents.http.errors import GuardRefused, InputError, StateMoved
+from airflow_voice_agents.promotion.guards import LIVE, Circumstances, check_live
 from airflow_voice_agents.promotion.kind import ResourceKind, State
-from airflow_voice_agents.promotion.plan import Plan, PlannedItem, moved, pins
+from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem, moved, pins
 from airflow_voice_agents.promotion.render import Display, render_plan
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status, in_order
 
@@ -57,6 +57,29 @@ class Run:
             or self.concurrency < 1
         ):
             raise InputError("concurrency must be a whole number of at least 1")
+
+    def guard(self, operation: str, findings: Iterable[Finding], *, dry_run: bool = False) -> None:
+        """Refuse work before it reads anything, or only tell so where nothing would be written.
+
+        :param operation: what the run is.
+        :param findings: what the guards say; none lets the run pass.
+        :param dry_run: whether to tell only.
+        :raises GuardRefused: with every finding.
+        """
+        said = " ".join(finding.message for finding in findings)
+        if said and not dry_run:
+            raise GuardRefused(f"{operation}: {said} Nothing was read or written.")
+        if said:
+            self.say(f"A run that writes would be refused. {operation}: {said}")
+
+    def guard_live(self, operation: str, *, dry_run: bool = False) -> None:
+        """Refuse writes that nobody confirmed, where all that is written is live.
+
+        :param operation: what the run is.
+        :param dry_run: whether to tell only.
+        :raises GuardRefused: before any request.
+        """
+        self.guard(operation, check_live([LIVE], self.circumstances), dry_run=dry_run)
 
     def progress(self, what: str, total: int) -> Progress:
         """Return a progress for one part of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -17,6 +18,12 @@ T = TypeVar("T")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+
+NAMED_AT_MOST = 10
+"""Numbers that an error names."""
+
+RECORD_KEYS = ("phone_number", "number")
+"""Where the records of platforms and carriers hold their number."""
 
 
 def parse_identifier(value: object, *, name: str) -> str:
@@ -135,6 +142,40 @@ def parse_e164(text: object, *, name: str = "phone_number", private: bool = Fals
     raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
 
 
+def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, ...]:
+    """Check numbers, and leave out repeats.
+
+    :param value: a list of numbers, or of records that hold one under ``phone_number`` or ``number``; or a
+        text: JSON, or one number per line or separated by commas.
+    :param name: what to call the argument in the error.
+    :raises InputError: naming every malformed number.
+    """
+    if isinstance(value, str):
+        value = _from_text(value, name)
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+        raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
+    if not value:
+        raise InputError(f"{name} is empty; there is nothing to do")
+    numbers, wrong = [], []
+    for item in map(_number_in, value):
+        try:
+            numbers.append(parse_e164(item, name=name))
+        except InputError:
+            wrong.append(shorten(item))
+    if wrong:
+        raise InputError(
+            f"{name} holds {len(wrong)} number(s) that are not E.164 ('+' and 7 to 15 digits): {some(wrong)}. "
+            "Nothing was sent."
+        )
+    return tuple(dict.fromkeys(numbers))
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names, and how many more there are."""
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return f"{', '.join(names[:NAMED_AT_MOST])}{more}"
+
+
 def require_distinct(keys: Iterable[str], *, name: str) -> None:
     """Refuse a batch that names something twice.
 
@@ -197,3 +238,20 @@ def _value(value: object, where: str) -> Any:
         return [_value(item, f"{where}[{index}]") for index, item in enumerate(value)]
     kind = "NaN or infinity" if isinstance(value, float) else type(value).__name__
     raise InputError(f"{where} must be a JSON value, which {kind} is not")
+
+
+def _number_in(item: object) -> object:
+    """A record's number, or the item itself; a record without one is shown by its keys only."""
+    if not isinstance(item, Mapping):
+        return item
+    found = next((item[key] for key in RECORD_KEYS if key in item), None)
+    return f"a record with {', '.join(map(str, item))}" if found is None else found
+
+
+def _from_text(text: str, name: str) -> object:
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None
+    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]

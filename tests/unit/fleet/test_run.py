@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.fleet.run import Manner, Pins, Run, execute
-from airflow_voice_agents.http.errors import BadRequest, InputError, StateMoved
+from airflow_voice_agents.http.errors import BadRequest, GuardRefused, InputError, StateMoved
+from airflow_voice_agents.promotion.guards import Circumstances, Consent
 from airflow_voice_agents.promotion.plan import Plan, PlannedItem, error
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status
 from support.fake_fleet import WRITE, State, ThingKind, ThingServer, intent, thing
@@ -263,3 +264,24 @@ def test_a_dry_run_leaves_no_note() -> None:
     expected = plan(item("a"))
     run_plan(expected, server(a=BEFORE), memory=memory, dry_run=True, expected_digest=expected.digest)
     assert memory == {}
+
+
+def test_a_guard_speaks_up_before_a_write_and_only_tells_before_a_dry_run() -> None:
+    said: list[str] = []
+    run = Run(ThingServer({}).send, said.append)
+
+    run.guard_live("assign", dry_run=True)
+    with pytest.raises(GuardRefused, match=r"^assign: .*confirm_live=True.* Nothing was read or written\.$"):
+        run.guard_live("assign")
+
+    (text,) = said
+    assert text.startswith("A run that writes would be refused. assign: This writes into live")
+
+
+def test_a_guard_without_findings_lets_pass_in_silence() -> None:
+    said: list[str] = []
+    given = Circumstances(Consent(confirm_live=True))
+
+    Run(ThingServer({}).send, said.append, circumstances=given).guard_live("assign")
+
+    assert said == []

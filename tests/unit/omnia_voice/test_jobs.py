@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.fleet.run import Manner, Run
+from airflow_voice_agents.http.arguments import parse_numbers
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import GuardRefused, InputError, ResponseError
 from airflow_voice_agents.omnia_voice.calls import UpdateVerb
-from airflow_voice_agents.omnia_voice.checks import parse_numbers
 from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 from airflow_voice_agents.omnia_voice.jobs import assignments, deletions, snapshots, updates
 from airflow_voice_agents.omnia_voice.jobs.archive import MEMORY, Archive
-from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, guard_live, lane_size, read_listed
+from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.models import Number, read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     KIND,
@@ -158,18 +158,6 @@ def test_agents_come_from_one_or_from_each() -> None:
 )
 def test_lanes_are_as_long_as_keeps_all_of_them_busy(count: int, concurrency: int, size: int) -> None:
     assert lane_size(count, run_with(concurrency=concurrency)) == size
-
-
-def test_a_guard_speaks_up_before_a_write_and_only_tells_before_a_dry_run() -> None:
-    said: list[str] = []
-    run = run_with(confirmed=False, say=said.append)
-
-    guard_live(run, "assign", dry_run=True)
-    with pytest.raises(GuardRefused, match="Nothing was read or written"):
-        guard_live(run, "assign", dry_run=False)
-
-    (text,) = said
-    assert text.startswith("A run that writes would be refused. assign: This writes into live")
 
 
 @pytest.mark.parametrize(("looked_for", "complete"), [((FIRST,), True), ((SECOND,), False), ((), False)])
@@ -346,6 +334,15 @@ def test_a_retry_adds_to_what_the_first_try_kept(
 
     assert kept(shelf) == then
     assert memory.values == {MEMORY: shelf.published[-1]}
+
+
+def test_what_a_retry_is_not_asked_for_any_more_is_not_kept() -> None:
+    shelf, memory = Shelf(), Memory()
+
+    shelf.archive().keep(run_with(memory=memory), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
+    shelf.archive().keep(run_with(memory=memory), *planned({SECOND: "new"}, {SECOND: "b"}))
+
+    assert kept(shelf) == {SECOND: "b"}
 
 
 def test_without_a_memory_each_try_keeps_what_it_finds() -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from airflow_voice_agents.fleet.planning import Target, plan_targets
 from airflow_voice_agents.fleet.run import Manner, Run, execute
 from airflow_voice_agents.http.arguments import parse_identifier, parse_json_object
-from airflow_voice_agents.http.errors import GuardRefused, InputError
+from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, page
 from airflow_voice_agents.polyai.resources.config_plan import (
@@ -74,19 +74,11 @@ class ConfigJob:
         :raises StateMoved: when the plan is not the one expected.
         :returns: the report; with an error in any plan, one in which nothing was written.
         """
-        self._check_guards(run)
+        run.guard(self.operation, self.guards, dry_run=self.manner.dry_run)
         planned_at = run.clock()
         plan = await self._plan(run)
         manner = replace(self.manner, explain=_explain)
         return await execute(run, self.kind, plan, manner, planned_at=planned_at)
-
-    def _check_guards(self, run: Run) -> None:
-        if not self.guards:
-            return
-        text = f"{self.operation}: " + " ".join(each.message for each in self.guards)
-        if not self.manner.dry_run:
-            raise GuardRefused(f"{text} Nothing was read or written.")
-        run.say(f"A run that writes would be refused. {text}")
 
     async def _plan(self, run: Run) -> Plan:
         return await plan_targets(

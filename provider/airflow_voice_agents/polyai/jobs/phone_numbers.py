@@ -54,7 +54,7 @@ class ImportJob:
         :param run: what the run works with.
         :raises GuardRefused: before any write, when a guard refuses.
         """
-        self._guard(run)
+        run.guard(OPERATION, check_live([self.client_env], run.circumstances))
         for warning in self.warnings:
             run.say(f"{OPERATION}: {warning}")
         await self._check_connector(run)
@@ -81,13 +81,6 @@ class ImportJob:
             in_order(asked, items.values()),
             retry_after=max((wait for wait in waits if wait is not None), default=None),
         )
-
-    def _guard(self, run: Run) -> None:
-        findings = list(check_live([self.client_env], run.circumstances))
-        if findings:
-            raise GuardRefused(
-                f"{OPERATION}: {' '.join(each.message for each in findings)} Nothing was read or written."
-            )
 
     async def _check_connector(self, run: Run) -> None:
         if self.connector_id is None:
