@@ -1,0 +1,85 @@
+"""Sensors for Omnia Voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.omnia_voice.conditions import NumberCondition
+    from airflow_voice_agents.omnia_voice.triggers import OmniaVoiceNumberTrigger
+
+POKE_INTERVAL = 120.0
+"""Seconds; the platform allows 1000 requests per hour and key, for all that use the key."""
+
+
+class OmniaVoiceNumberSensor(VoiceAgentsSensor):
+    """Wait until numbers are listed, answered by an agent, or in a status; all that is given must hold.
+
+    A question costs one request when ``agent_id`` is given, else one per hundred numbers of the workspace.
+    Transient errors and a reached limit are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operations: list numbers, list numbers of agent.
+
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
+        with one per line or separated by commas. (templated)
+    :param agent_id: the agent that shall answer them. (templated)
+    :param statuses: a status, or a list of those accepted, in any case. (templated)
+    :param poke_interval: seconds between two questions; below 60 they use up the hourly limit.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``ready`` and ``waiting``, both counts, and ``ids`` by number.
+    """
+
+    template_fields: Sequence[str] = ("omniavoice_conn_id", "phone_numbers", "agent_id", "statuses")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
+    ui_color: str = "#dff3ea"
+
+    def __init__(
+        self,
+        *,
+        phone_numbers: Sequence[str | Mapping[str, Any]] | str,
+        agent_id: str | None = None,
+        statuses: Sequence[str] | str | None = None,
+        poke_interval: float = POKE_INTERVAL,
+        omniavoice_conn_id: str = "omniavoice_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.phone_numbers = phone_numbers
+        self.agent_id = agent_id
+        self.statuses = statuses
+        self.omniavoice_conn_id = omniavoice_conn_id
+
+    def check(self) -> tuple[bool, dict[str, Any]]:
+        """Ask once whether the numbers are as wanted."""
+        from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
+        from airflow_voice_agents.omnia_voice.triggers import ask
+
+        condition = self._condition()
+        with OmniaVoiceHook(self.omniavoice_conn_id) as hook:
+            return hook.run(ask(hook, condition))
+
+    def trigger(self, deadline: float) -> OmniaVoiceNumberTrigger:
+        """Return the trigger that waits for the same numbers.
+
+        :param deadline: seconds since the epoch at which it gives up.
+        """
+        from airflow_voice_agents.omnia_voice.triggers import OmniaVoiceNumberTrigger
+
+        return OmniaVoiceNumberTrigger(
+            omniavoice_conn_id=self.omniavoice_conn_id,
+            condition=self._condition().serialize(),
+            poll_interval=float(self.poke_interval),
+            deadline=deadline,
+        )
+
+    def _condition(self) -> NumberCondition:
+        from airflow_voice_agents.omnia_voice.conditions import NumberCondition
+
+        return NumberCondition.parse(self.phone_numbers, self.agent_id or None, self.statuses or None)
