@@ -52,6 +52,9 @@ _NUMBER: Final = f"{_NUMBERS}/{{id}}"
 _E911: Final = f"{_NUMBER}/e911_address"
 
 _LIST: Final = "list phone numbers"
+UPDATE: Final = "update phone number"
+RELEASE: Final = "release phone number"
+"""What calls that write are told apart by."""
 _SHOWN: Final = frozenset(
     {
         *("filter_number", "page_size", "number", "e911_address_id"),
@@ -160,7 +163,7 @@ def update_phone_number(phone_number_id: str, changes: Mapping[str, str]) -> Cal
     path = _path(_NUMBER, phone_number_id)
     read = PhoneNumber.model_validate
     body = _changes(changes)
-    return _write("update phone number", "PUT", _NUMBER, path, read, body=body, replay=Replay.SAFE)
+    return _write(UPDATE, "PUT", _NUMBER, path, read, body=body, replay=Replay.SAFE)
 
 
 def release_phone_number(phone_number_id: str) -> Call[None]:
@@ -169,7 +172,7 @@ def release_phone_number(phone_number_id: str) -> Call[None]:
     SignalWire refuses it until 14 days after the purchase, 30 for a trial project.
     """
     path = _path(_NUMBER, phone_number_id)
-    return _write("release phone number", "DELETE", _NUMBER, path, readers.nothing)
+    return _write(RELEASE, "DELETE", _NUMBER, path, readers.nothing)
 
 
 def assign_e911_address(phone_number_id: str, *, e911_address_id: str) -> Call[PhoneNumber]:

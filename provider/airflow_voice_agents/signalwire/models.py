@@ -80,6 +80,11 @@ WRITABLE: Final = frozenset(
 )
 """The fields that an update takes by the vendor's specification."""
 
+BYSTANDERS: Final = tuple(
+    sorted(WRITABLE - {"call_handler", "call_receive_mode", "message_relay_application", *CALL_FIELDS})
+)
+"""The fields that a record shows, that an update could write, and that call routing must leave alone."""
+
 
 class Answer(BaseModel):
     """Base of what the API answers: immutable and lenient."""

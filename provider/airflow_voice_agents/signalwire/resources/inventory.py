@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from reprlib import repr as shorten
 from typing import TypeVar
 
 from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.arguments import parse_e164
+from airflow_voice_agents.http.arguments import parse_numbers
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.signalwire import calls
 from airflow_voice_agents.signalwire.models import PhoneNumber
 from airflow_voice_agents.signalwire.paging import all_phone_numbers
 
 T = TypeVar("T")
-
-NAMED_AT_MOST = 10
-"""Numbers that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,48 +118,6 @@ def wanted(
     if by_criteria.any_filter:
         raise InputError("give either phone_numbers or filters")
     return Wanted(parse_numbers(phone_numbers))
-
-
-def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, ...]:
-    """Check numbers, and leave out repeats.
-
-    :param value: a list, or a text: JSON, or one number per line or separated by commas.
-    :param name: what to call the argument in the error.
-    :raises InputError: naming every malformed number.
-    """
-    if isinstance(value, str):
-        value = _from_text(value, name)
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-        raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
-    if not value:
-        raise InputError(f"{name} is empty; there is nothing to do")
-    numbers, wrong = [], []
-    for item in value:
-        try:
-            numbers.append(parse_e164(item, name=name))
-        except InputError:
-            wrong.append(shorten(item))
-    if wrong:
-        raise InputError(
-            f"{name} holds {len(wrong)} number(s) that are not E.164 ('+' and 7 to 15 digits): {some(wrong)}. "
-            "Nothing was sent."
-        )
-    return tuple(dict.fromkeys(numbers))
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few of many names, and how many more there are."""
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return f"{', '.join(names[:NAMED_AT_MOST])}{more}"
-
-
-def _from_text(text: str, name: str) -> object:
-    if text.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None
-    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
 
 
 def _country(value: object) -> str | None:

@@ -19,6 +19,7 @@ from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, war
 from airflow_voice_agents.signalwire import calls
 from airflow_voice_agents.signalwire.checks import holds_credentials, masked_url, parse_uuid
 from airflow_voice_agents.signalwire.models import (
+    BYSTANDERS,
     CALL_FIELDS,
     COMPANIONS,
     FABRIC_ONLY,
@@ -48,6 +49,7 @@ class RouteState:
     :param calling_handler_resource_id: what SignalWire derived the handler to.
     :param takes_calls: whether the number has the capability ``voice``.
     :param asked: in a desired state, the fields that the author asked for.
+    :param bystanders: fields that are set and have nothing to do with calls, by name.
     """
 
     id: str
@@ -58,6 +60,7 @@ class RouteState:
     calling_handler_resource_id: str | None = field(default=None, compare=False)
     takes_calls: bool = field(default=True, compare=False)
     asked: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    bystanders: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def value(self, name: str) -> str | None:
         """Return the value of a field by the API's name, ``None`` where it is not set."""
@@ -140,17 +143,19 @@ class RoutingKind:
         return ((_write(intent),) for intent in intents)
 
     def unsettled(self, intent: Intent[RouteState], observed: RouteState | None) -> list[str]:
-        """List what was asked for, counts, and is not shown."""
+        """List what was asked for, counts, and is not shown, and what was cleared although nobody asked."""
         wanted = intent.after
         if observed is None:
             return ["presence"]
-        return [
+        cleared = intent.before.bystanders - observed.bystanders if intent.before else ()
+        missing = [
             name
             for name in wanted.asked
             if name in _counting(wanted.call_handler)
             and name not in SDK_ONLY
             and observed.value(name) != wanted.value(name)
         ]
+        return [*missing, *sorted(cleared)]
 
 
 def carrier_number(space: str, number: str) -> Resource:
@@ -172,7 +177,13 @@ def state_of(answer: PhoneNumber) -> RouteState:
         companions={name: value for name in CALL_FIELDS if (value := getattr(answer, name))},
         calling_handler_resource_id=answer.calling_handler_resource_id,
         takes_calls=answer.takes_calls,
+        bystanders=bystanders_of(answer),
     )
+
+
+def bystanders_of(answer: PhoneNumber) -> frozenset[str]:
+    """Return the fields of a record that are set and have nothing to do with calls, by name."""
+    return frozenset(name for name in BYSTANDERS if getattr(answer, name))
 
 
 def plan_route(kind: RoutingKind, resource: Resource, now: RouteState | None, route: Route) -> PlannedItem:

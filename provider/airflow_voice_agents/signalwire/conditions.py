@@ -1,0 +1,196 @@
+"""What sensors wait for: one predicate for poking and for the trigger, without what URLs hold."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.http.arguments import parse_numbers, some
+from airflow_voice_agents.http.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.signalwire.checks import parse_uuid
+from airflow_voice_agents.signalwire.models import PhoneNumber
+from airflow_voice_agents.signalwire.resources.e911 import ACTIVE, e911_of
+from airflow_voice_agents.signalwire.resources.inventory import Wanted
+from airflow_voice_agents.signalwire.resources.mark import Mark, Routes
+from airflow_voice_agents.signalwire.resources.phone_number import state_of
+
+Found = tuple[bool, dict[str, Any]]
+"""Whether the condition holds, and what to leave as XCom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(ABC):
+    """What all of some numbers shall be.
+
+    :param numbers: E.164 numbers.
+    """
+
+    kind: ClassVar[str]
+
+    numbers: tuple[str, ...]
+
+    @abstractmethod
+    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+        """Return the numbers that are as they shall be.
+
+        :param records: the records of those numbers that the project has.
+        :raises ItemsFailedPermanently: when waiting cannot help.
+        """
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Return what is compared, as plain JSON."""
+
+    async def ask(self, send: Sender, base_url: str) -> Found:
+        """Ask once whether the condition holds.
+
+        Vendor operation: list phone numbers.
+
+        :param send: sends a call.
+        :param base_url: where calls are sent.
+        :raises ItemsFailedPermanently: when waiting cannot help.
+        """
+        records = await Wanted(self.numbers).read(send, base_url, lambda record: record)
+        open_numbers = set(self.numbers).difference(self.met(records))
+        return not open_numbers, {"phone_numbers": sorted(self.numbers)}
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return {"kind": self.kind, "numbers": list(self.numbers), **self.arguments()}
+
+
+@dataclass(frozen=True, slots=True)
+class Owned(Condition):
+    """The project has every number."""
+
+    kind = "owned"
+
+    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+        """Return the numbers that are there."""
+        return records
+
+    def arguments(self) -> dict[str, Any]:
+        """Nothing but the numbers."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Routed(Condition):
+    """Every number's calls go where they shall.
+
+    :param marks: number -> what its route leaves, as digests.
+    """
+
+    kind = "routed"
+
+    marks: Mapping[str, Mark]
+
+    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+        """Return the numbers whose record shows handler, companions and receive mode of their route."""
+        return [number for number, record in records.items() if self.marks[number].is_on(state_of(record))]
+
+    def arguments(self) -> dict[str, Any]:
+        """Each distinct mark once, and which number shall have which."""
+        distinct = list(dict.fromkeys(self.marks.values()))
+        places = {mark: place for place, mark in enumerate(distinct)}
+        return {
+            "marks": [mark.plain() for mark in distinct],
+            "mark_of": [places[self.marks[number]] for number in self.numbers],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Condition):
+    """Every number's emergency address is active.
+
+    :param address_id: UUID of the address that it shall be, or ``None`` for any.
+    """
+
+    kind = "registered"
+
+    address_id: str | None = None
+
+    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+        """Return the numbers whose address is active."""
+        if absent := [number for number in self.numbers if number not in records]:
+            raise ItemsFailedPermanently(
+                f"The project does not have {some(absent)}, so there is nothing to wait for."
+            )
+        states = {number: e911_of(record) for number, record in records.items()}
+        if failed := [
+            number for number, state in states.items() if state.failed and self._is_it(state.address_id)
+        ]:
+            raise ItemsFailedPermanently(
+                f"The E911 registration failed for {some(failed)}: correct the address, then assign it again."
+            )
+        return [
+            number
+            for number, state in states.items()
+            if state.status == ACTIVE and self._is_it(state.address_id)
+        ]
+
+    def arguments(self) -> dict[str, Any]:
+        """The address."""
+        return {"address_id": self.address_id}
+
+    def _is_it(self, address_id: str | None) -> bool:
+        return self.address_id in (None, address_id)
+
+
+def owned(phone_numbers: object) -> Owned:
+    """Check a sensor's arguments.
+
+    :param phone_numbers: which numbers.
+    :raises InputError: naming the argument that is wrong.
+    """
+    return Owned(parse_numbers(phone_numbers))
+
+
+def routed(phone_numbers: object, route: object, routes: object) -> Routed:
+    """Check a sensor's arguments; of routes only digests are kept.
+
+    :param phone_numbers: which numbers shall have ``route``.
+    :param route: the route of all of them, or
+    :param routes: mapping of numbers to routes.
+    :raises InputError: naming the argument that is wrong.
+    """
+    parsed = Routes.parse(route, routes)
+    if parsed is None or (parsed.all is None) == (phone_numbers is not None):
+        raise InputError("give phone_numbers and route, or routes alone, which names the numbers itself")
+    numbers = parse_numbers(list(parsed.each) if parsed.all is None else phone_numbers)
+    return Routed(numbers, parsed.marks(numbers))
+
+
+def registered(phone_numbers: object, e911_address_id: object) -> Registered:
+    """Check a sensor's arguments.
+
+    :param phone_numbers: which numbers.
+    :param e911_address_id: UUID of the address, or ``None`` for any.
+    :raises InputError: naming the argument that is wrong.
+    """
+    given = e911_address_id is not None
+    address = parse_uuid(e911_address_id, name="e911_address_id") if given else None
+    return Registered(parse_numbers(phone_numbers), address)
+
+
+def deserialize(plain: Mapping[str, Any]) -> Condition:
+    """Return the condition that :meth:`Condition.serialize` returned as plain JSON.
+
+    :param plain: decoded JSON.
+    :raises InputError: for a kind that is not known here.
+    """
+    numbers = tuple(plain["numbers"])
+    match plain["kind"]:
+        case Owned.kind:
+            return Owned(numbers)
+        case Routed.kind:
+            marks = [Mark.from_plain(each) for each in plain["marks"]]
+            return Routed(
+                numbers, {n: marks[place] for n, place in zip(numbers, plain["mark_of"], strict=True)}
+            )
+        case Registered.kind:
+            return Registered(numbers, plain["address_id"])
+    raise InputError(f"a condition of kind {plain['kind']!r} is not known; was the provider downgraded?")

@@ -1,0 +1,161 @@
+"""Sensors for SignalWire."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.signalwire.conditions import Condition
+    from airflow_voice_agents.signalwire.routes import Route
+    from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
+
+
+class SignalWireSensor(VoiceAgentsSensor):
+    """Base of the SignalWire sensors.
+
+    :param signalwire_conn_id: id of a connection of type ``signalwire``.
+    """
+
+    template_fields: Sequence[str] = ("signalwire_conn_id",)
+    ui_color: str = "#d9ecff"
+
+    def __init__(self, *, signalwire_conn_id: str = "signalwire_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.signalwire_conn_id = signalwire_conn_id
+
+    @abstractmethod
+    def condition(self) -> Condition:
+        """Return what is waited for."""
+
+    def check(self) -> tuple[bool, dict[str, Any]]:
+        """Ask once whether the numbers are as wanted."""
+        from airflow_voice_agents.signalwire.hooks import SignalWireHook
+
+        condition = self.condition()
+        with SignalWireHook(self.signalwire_conn_id) as hook:
+            return hook.run(condition.ask(hook.asend, hook.client.settings.base_url))
+
+    def trigger(self, deadline: float) -> SignalWirePhoneNumbersTrigger:
+        """Return the trigger that waits for the same.
+
+        :param deadline: seconds since the epoch at which it gives up.
+        """
+        from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
+
+        return SignalWirePhoneNumbersTrigger(
+            signalwire_conn_id=self.signalwire_conn_id,
+            condition=self.condition().serialize(),
+            poll_interval=float(self.poke_interval),
+            deadline=deadline,
+        )
+
+
+class SignalWireNumberSensor(SignalWireSensor):
+    """Wait until numbers appear at the carrier, because they were ported or bought.
+
+    Porting takes about a week: wait with ``mode="reschedule"`` or ``deferrable=True``. Transient errors of the
+    platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: list phone numbers.
+
+    :param phone_numbers: E.164 numbers, all of which shall be there: a list, or a text with one per line or
+        separated by commas. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``phone_numbers``.
+    """
+
+    template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers")
+
+    def __init__(self, *, phone_numbers: Sequence[str] | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.phone_numbers = phone_numbers
+
+    def condition(self) -> Condition:
+        """Return what is waited for."""
+        from airflow_voice_agents.signalwire.conditions import owned
+
+        return owned(self.phone_numbers)
+
+
+class SignalWireRouteSensor(SignalWireSensor):
+    """Wait until the calls of numbers go where they shall: handler, its fields and the receive mode.
+
+    A number that is not there yet is waited for. The triggerer gets digests of the routes, never a URL.
+
+    Vendor operation: list phone numbers.
+
+    :param phone_numbers: E.164 numbers that shall have ``route``: a list, or a text with one per line or
+        separated by commas. (templated)
+    :param route: their route, as :class:`.SignalWireRoutePhoneNumbersOperator` takes it. (templated)
+    :param routes: instead of both, a mapping of numbers to their routes. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
+    :raises InputError: for wrong arguments, before any request; never shows a URL.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``phone_numbers``.
+    """
+
+    template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers", "route", "routes")
+    confidential_fields: ClassVar[Sequence[str]] = ("route", "routes")
+    open_keys: ClassVar[Sequence[str]] = ("to", "id", "agent_id")
+
+    def __init__(
+        self,
+        *,
+        phone_numbers: Sequence[str] | str | None = None,
+        route: Route | Mapping[str, Any] | str | None = None,
+        routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.phone_numbers = phone_numbers
+        self.route = route
+        self.routes = routes
+
+    def condition(self) -> Condition:
+        """Return what is waited for."""
+        from airflow_voice_agents.signalwire.conditions import routed
+
+        return routed(self.phone_numbers, self.argument("route"), self.argument("routes"))
+
+
+class SignalWireE911Sensor(SignalWireSensor):
+    """Wait until the emergency addresses of numbers are active, which takes minutes.
+
+    A registration that failed ends the wait at once, and so does a number that the project does not have.
+
+    Vendor operation: list phone numbers. Polling is the documented way; no webhook tells.
+
+    :param phone_numbers: E.164 numbers: a list, or a text with one per line or separated by commas. (templated)
+    :param e911_address_id: UUID of the address that shall be active; ``None`` takes any. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when a registration failed; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``phone_numbers``.
+    """
+
+    template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers", "e911_address_id")
+
+    def __init__(
+        self, *, phone_numbers: Sequence[str] | str, e911_address_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.phone_numbers = phone_numbers
+        self.e911_address_id = e911_address_id
+
+    def condition(self) -> Condition:
+        """Return what is waited for."""
+        from airflow_voice_agents.signalwire.conditions import registered
+
+        return registered(self.phone_numbers, self.e911_address_id)
