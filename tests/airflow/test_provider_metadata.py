@@ -23,8 +23,8 @@ from airflow.triggers.base import BaseTrigger
 import airflow
 import airflow_voice_agents
 from airflow_voice_agents.get_provider_info import get_provider_info
-from airflow_voice_agents.http.settings import ClientSettings
 from airflow_voice_agents.http.fields import MAX_CONCURRENCY
+from airflow_voice_agents.http.settings import ClientSettings
 from airflow_voice_agents.polyai.connection import REGIONS
 
 DISTRIBUTION = "airflow-provider-voice-agents"
