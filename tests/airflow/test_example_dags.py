@@ -7,6 +7,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.polyai import sensors
+from airflow_voice_agents.get_provider_info import get_provider_info
+from airflow_voice_agents.omnia_voice.connection import ConnectionFields as OmniaVoiceFields
 from airflow_voice_agents.polyai.connection import REGIONS, ConnectionFields
 from airflow_voice_agents.polyai.hooks import PolyAIHook
-from airflow_voice_agents.polyai.operators import configs, connectors, phone_numbers
+from airflow_voice_agents.signalwire.connection import ConnectionFields as SignalWireFields
 from support.airflow_home import AirflowHome, DagRunResult
 
 ROOT = Path(__file__).parents[2]
@@ -148,16 +151,33 @@ def test_the_connection_in_the_readme_is_complete() -> None:
     assert all(f"`https://api.{region}.poly.ai`" in README for region in REGIONS)
 
 
+def test_the_other_connections_in_the_readme_are_complete() -> None:
+    signalwire, omnia = (
+        json.loads(text)
+        for text in re.findall(r"AIRFLOW_CONN_(?:SIGNALWIRE|OMNIAVOICE)_DEFAULT='(.*?)'", README)
+    )
+    carrier = SignalWireFields("readme", signalwire["host"], "a-project", "a-token", None, {})
+    platform = OmniaVoiceFields("readme", "a-key", omnia["host"], None, {})
+
+    assert (signalwire["conn_type"], omnia["conn_type"]) == ("signalwire", "omniavoice")
+    assert carrier.client_settings().base_url == "https://acme.signalwire.com"
+    assert platform.client_settings().base_url == "https://api.omnia-voice.com/api/v1"
+
+
 def test_the_readme_names_every_example_operator_and_sensor() -> None:
-    modules = (configs, connectors, phone_numbers, sensors)
+    info: dict[str, Any] = get_provider_info()
+    names = [
+        name for word in ("operators", "sensors") for each in info[word] for name in each["python-modules"]
+    ]
     tasks = {
         name
-        for module in modules
+        for module in map(import_module, names)
         for name, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__ and not name.startswith("_")
+        if isinstance(value, type) and value.__module__ == module.__name__ and not isabstract(value)
+        if not name.startswith("_")
     }
 
-    assert len(tasks) >= 5
+    assert len(tasks) >= 20
     assert [name for name in [*tasks, *(path.name for path in FILES)] if f"`{name}`" not in README] == []
 
 

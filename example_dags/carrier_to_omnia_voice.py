@@ -1,0 +1,93 @@
+"""Move numbers from a SignalWire project to an Omnia Voice agent, and lead callers back if anything fails."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, TriggerRule, chain, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
+from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
+from airflow_voice_agents.signalwire.operators.phone_numbers import SignalWireListPhoneNumbersOperator
+from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
+from airflow_voice_agents.signalwire.operators.snapshots import (
+    SignalWireRestoreRoutingOperator,
+    SignalWireSnapshotRoutingOperator,
+)
+from airflow_voice_agents.signalwire.sensors import SignalWireRouteSensor
+
+CUT_OVER = "last"  # or "first": callers are led over before the agent has the numbers
+ROUTE = {"to": "cxml_webhook", "url": "https://voice.example.com/to-omnia"}  # a webhook of your own
+
+WAIT = {"deferrable": True, "poke_interval": 120, "timeout": timedelta(minutes=30).total_seconds()}
+
+with DAG(
+    dag_id="carrier_to_omnia_voice",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    params={"lines": "New line", "agent_id": "agent_reception"},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["signalwire", "omnia voice", "phone numbers"],
+    doc_md="""
+    1. **list_numbers** finds the carrier's numbers that can take calls and whose name holds `lines`.
+    2. **snapshot_routing** keeps, encrypted, where their calls go.
+    3. **assign_numbers** lets the agent answer them. One that another agent has stops it, before any write.
+    4. **cut_over** leads callers to your webhook. `CUT_OVER` moves this step before the assignment.
+    5. **carrier_leads_there** and **agent_has_numbers** verify both ends.
+
+    Omnia Voice has no fixed address that a carrier could call. Your webhook asks it for a call and answers with
+    cXML that connects the two; what Omnia Voice documents for that names other carriers, so call one of the
+    numbers before you rely on it.
+
+    Each step takes all numbers at once, thousands if need be, and does only what is left to do. When a step fails
+    for good, **restore_routing** leads callers back to where the snapshot says, except for numbers that somebody
+    else has changed since, and **fail_the_run** makes the run fail. After a run that was killed, clear its tasks
+    rather than start a new run: only its own snapshot knows where all callers were.
+    What was assigned stays assigned; no caller is led there any more.
+    """,
+):
+    numbers = SignalWireListPhoneNumbersOperator(task_id="list_numbers", filter_name="{{ params.lines }}")
+    snapshot = SignalWireSnapshotRoutingOperator(
+        task_id="snapshot_routing", phone_numbers=numbers.output, retention=timedelta(days=30)
+    )
+    assign_numbers = OmniaVoiceAssignNumbersOperator(
+        task_id="assign_numbers",
+        phone_numbers=numbers.output,
+        agent_id="{{ params.agent_id }}",
+        confirm_live=True,  # Omnia Voice has no environments: every assignment is live
+        retries=10,  # one per thousand numbers, which is what the platform takes in an hour
+    )
+    cut_over = SignalWireRoutePhoneNumbersOperator(
+        task_id="cut_over",
+        phone_numbers=numbers.output,
+        route=ROUTE,
+        confirm_live=True,  # and so is every number at the carrier
+    )
+    carrier_leads_there = SignalWireRouteSensor(
+        task_id="carrier_leads_there", phone_numbers=numbers.output, route=ROUTE, **WAIT
+    )
+    agent_has_numbers = OmniaVoiceNumberSensor(
+        task_id="agent_has_numbers",
+        phone_numbers=numbers.output,
+        agent_id="{{ params.agent_id }}",
+        **WAIT,
+    )
+    restore = SignalWireRestoreRoutingOperator(
+        task_id="restore_routing",
+        snapshot=snapshot.output,
+        expected_route=ROUTE,  # a number that leads elsewhere by now is left alone
+        allow_partial=True,
+        confirm_live=True,
+        trigger_rule=TriggerRule.ONE_FAILED,
+    )
+
+    @task(retries=0)
+    def fail_the_run() -> None:
+        """Fail, because a run is judged by its last task, and restoring succeeded."""
+        raise AirflowFailException("A step failed. Callers are led where they were; see restore_routing.")
+
+    steps = [assign_numbers, cut_over] if CUT_OVER == "last" else [cut_over, assign_numbers]
+    chain(snapshot, *steps, [carrier_leads_there, agent_has_numbers])
+    [*steps, carrier_leads_there, agent_has_numbers] >> restore >> fail_the_run()

@@ -1,0 +1,126 @@
+"""Move numbers from a SignalWire project to a PolyAI agent, and lead callers back if anything fails."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from airflow.sdk import DAG, TriggerRule, Variable, chain, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.log import mask_secret
+
+from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.polyai.sensors import PolyAIPhoneNumbersSensor
+from airflow_voice_agents.signalwire.operators.phone_numbers import SignalWireListPhoneNumbersOperator
+from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
+from airflow_voice_agents.signalwire.operators.snapshots import (
+    SignalWireRestoreRoutingOperator,
+    SignalWireSnapshotRoutingOperator,
+)
+from airflow_voice_agents.signalwire.sensors import SignalWireRouteSensor
+
+CUT_OVER = "last"  # or "first": callers are led over before the agent knows the numbers
+ROUTE = {"to": "swml", "url": "https://swml.example.com/to-polyai"}  # dials the agent's SIP address
+TEST_CALL_NUMBER = "test_call_number"  # the Airflow Variable that names whom to call; no Variable, no call
+LOOKS, SECONDS_BETWEEN_LOOKS = 30, 10
+
+AGENT = {"agent_id": "{{ params.agent_id }}", "client_env": "{{ params.client_env }}"}
+WAIT = {"deferrable": True, "poke_interval": 30, "timeout": timedelta(minutes=15).total_seconds()}
+
+with DAG(
+    dag_id="carrier_to_polyai",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "lines": "New line",
+        "agent_id": "harbour-hotels",
+        "client_env": "sandbox",
+        "connector_id": "conn_hh_sandbox",
+    },
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["signalwire", "polyai", "phone numbers"],
+    doc_md="""
+    1. **list_numbers** finds the carrier's numbers that can take calls and whose name holds `lines`.
+    2. **snapshot_routing** keeps, encrypted, where their calls go.
+    3. **import_numbers** gives them to the agent and its connector.
+    4. **cut_over** leads callers to the agent. `CUT_OVER` moves this step before the import.
+    5. **carrier_leads_there** and **agent_answers** verify both ends.
+    6. **test_call** lets the agent call somebody, if the Airflow Variable `test_call_number` says whom. It shows
+       that the agent talks; whether the carrier's callers reach it, only a call to one of the numbers shows.
+
+    Each step takes all numbers at once, thousands if need be, and does only what is left to do. When a step fails
+    for good, **restore_routing** leads callers back to where the snapshot says, except for numbers that somebody
+    else has changed since, and **fail_the_run** makes the run fail. After a run that was killed, clear its tasks
+    rather than start a new run: only its own snapshot knows where all callers were.
+    What was imported stays imported; no caller is led there any more.
+    """,
+):
+    numbers = SignalWireListPhoneNumbersOperator(task_id="list_numbers", filter_name="{{ params.lines }}")
+    snapshot = SignalWireSnapshotRoutingOperator(
+        task_id="snapshot_routing", phone_numbers=numbers.output, retention=timedelta(days=30)
+    )
+    import_numbers = PolyAIImportPhoneNumbersOperator(
+        task_id="import_numbers",
+        phone_numbers=numbers.output,
+        connector_id="{{ params.connector_id }}",
+        # confirm_live=True,  # needed as soon as client_env is live
+        **AGENT,
+    )
+    cut_over = SignalWireRoutePhoneNumbersOperator(
+        task_id="cut_over",
+        phone_numbers=numbers.output,
+        route=ROUTE,
+        confirm_live=True,  # every number at the carrier is live, whatever environment answers it
+    )
+    carrier_leads_there = SignalWireRouteSensor(
+        task_id="carrier_leads_there", phone_numbers=numbers.output, route=ROUTE, **WAIT
+    )
+    agent_answers = PolyAIPhoneNumbersSensor(
+        task_id="agent_answers",
+        phone_numbers=numbers.output,
+        connector_id="{{ params.connector_id }}",
+        **AGENT,
+        **WAIT,
+    )
+
+    @task(retries=0)  # a second try would call twice
+    def test_call(agent_id: str, client_env: str) -> None:
+        """Call the person whom the Variable names, and wait until the call has ended well."""
+        from airflow_voice_agents.polyai import calls
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+        person = Variable.get(TEST_CALL_NUMBER, default=None)
+        if not person:
+            raise AirflowSkipException(f"There is no Variable {TEST_CALL_NUMBER}.")
+        mask_secret(person)
+        with PolyAIHook() as hook:
+            call = hook.send(calls.create_outbound_call(agent_id, to_number=person, environment=client_env))
+            look = calls.get_outbound_call_status(agent_id, call_sid=call.call_sid, environment=client_env)
+            for _ in range(LOOKS):
+                status = hook.send(look).status
+                if status == "SUCCESS":
+                    return
+                if status == "FAILURE":
+                    raise AirflowFailException(f"Test call {call.call_sid} failed.")
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        raise AirflowFailException(f"Test call {call.call_sid} did not end; its last status was {status}.")
+
+    restore = SignalWireRestoreRoutingOperator(
+        task_id="restore_routing",
+        snapshot=snapshot.output,
+        expected_route=ROUTE,  # a number that leads elsewhere by now is left alone
+        allow_partial=True,
+        confirm_live=True,
+        trigger_rule=TriggerRule.ONE_FAILED,
+    )
+
+    @task(retries=0)
+    def fail_the_run() -> None:
+        """Fail, because a run is judged by its last task, and restoring succeeded."""
+        raise AirflowFailException("A step failed. Callers are led where they were; see restore_routing.")
+
+    called = test_call(**AGENT)
+    steps = [import_numbers, cut_over] if CUT_OVER == "last" else [cut_over, import_numbers]
+    chain(snapshot, *steps, [carrier_leads_there, agent_answers], called)
+    [*steps, carrier_leads_there, agent_answers, called] >> restore >> fail_the_run()
