@@ -26,7 +26,7 @@ HIDDEN = "(hidden)"
 VALUE_WIDTH = 60
 PATH_WIDTH = 60
 ROWS_SHOWN = 200
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
