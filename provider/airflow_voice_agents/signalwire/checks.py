@@ -12,9 +12,7 @@ from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.http.redaction import MASK, redact_url
 from airflow_voice_agents.http.settings import is_loopback
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def parse_uuid(value: object, *, name: str) -> str:

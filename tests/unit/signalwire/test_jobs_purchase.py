@@ -145,6 +145,18 @@ def test_the_same_number_is_asked_for_again_and_no_other_one_instead() -> None:
     assert bought.numbers == ()
 
 
+def test_a_number_that_is_gone_after_all_is_given_up_for_another_one() -> None:
+    store = FusedStore(Fuse())
+    gone = BadRequest("gone", status=422, error_code="could_not_purchase")
+    platform = Platform(Fuse(), answers=[unknown(), gone], acts=False)
+
+    bought = carry_out(platform, store, 1)
+
+    assert platform.asked == [OFFERS[0], OFFERS[0], OFFERS[1]]
+    assert bought.numbers == (OFFERS[1],)
+    assert store.values[MEMORY] == {"bought": OFFERS[1:2], "open": []}
+
+
 def test_what_is_unknown_is_noted_as_open_for_the_next_try() -> None:
     store = FusedStore(Fuse())
 
