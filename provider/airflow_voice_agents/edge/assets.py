@@ -17,7 +17,9 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     :raises ValueError: for a URI without host, or with user info, query or fragment.
     """
     if not uri.netloc or "@" in uri.netloc or uri.query or uri.fragment:
-        raise ValueError(f"an asset URI of this provider looks like {uri.scheme}://agents/<agent id>/…")
+        raise ValueError(
+            f"an asset URI of this provider looks like {uri.scheme}://agents/…, with nothing secret in it"
+        )
     return uri
 
 

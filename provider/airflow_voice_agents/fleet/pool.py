@@ -1,4 +1,4 @@
-"""Bounded concurrency over any number of items."""
+"""Whoever sends calls, and bounded concurrency over any number of items."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import NotFound
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -17,6 +18,26 @@ class Sender(Protocol):
 
     async def __call__(self, call: Call[T]) -> T:
         """Send one call and return what it reads."""
+
+
+def gone_is_done(send: Sender, operation: str) -> Sender:
+    """Return a sender for which a removal that finds nothing has happened already.
+
+    Only for what was just listed: of anything else a 404 may mean a wrong id.
+
+    :param send: sends a call.
+    :param operation: the removal's operation.
+    """
+
+    async def sender(call: Call[T]) -> T:
+        try:
+            return await send(call)
+        except NotFound:
+            if call.operation != operation:
+                raise
+            return call.read(None)
+
+    return sender
 
 
 async def each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, limit: int) -> None:

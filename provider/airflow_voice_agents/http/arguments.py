@@ -170,6 +170,20 @@ def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, .
     return tuple(dict.fromkeys(numbers))
 
 
+def differing(numbers: Sequence[str], expected: Sequence[str]) -> str:
+    """Say in which numbers two lists differ as sets; empty when they do not.
+
+    :param numbers: what is asked for.
+    :param expected: what was announced.
+    """
+    asked, announced = set(numbers), set(expected)
+    surplus = [number for number in numbers if number not in announced]
+    missing = sorted(announced - asked)
+    parts = [f"{len(surplus)} not expected ({some(surplus)})"] if surplus else []
+    parts += [f"{len(missing)} expected and not asked for ({some(missing)})"] if missing else []
+    return "; ".join(parts)
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first few of many names, and how many more there are."""
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""

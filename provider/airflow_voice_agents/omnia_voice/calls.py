@@ -27,6 +27,7 @@ from airflow_voice_agents.omnia_voice.models import (
 )
 
 __all__ = [
+    "DELETE",
     "PAGE_LIMIT",
     "UpdateVerb",
     "assign_number",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+DELETE: Final = "delete number"
+"""Operation that takes a number out of the workspace."""
 
 PAGE_LIMIT: Final = 100
 """Records per page to ask for: the most that the platform's collections are said to give."""
@@ -131,7 +135,7 @@ def delete_number(number_id: str) -> Call[None]:
 
     :param number_id: its id, not the phone number.
     """
-    return _call("delete number", "DELETE", _NUMBER, nothing, Replay.RECONCILE, of=("number_id", number_id))
+    return _call(DELETE, "DELETE", _NUMBER, nothing, Replay.RECONCILE, of=("number_id", number_id))
 
 
 def list_agent_numbers(agent_id: str) -> Call[tuple[Number, ...]]:

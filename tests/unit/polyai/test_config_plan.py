@@ -17,9 +17,9 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from airflow_voice_agents.polyai.operators.configs import NEVER_PROMOTE
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.polyai.resources.config_plan import (
-    NEVER_PROMOTE,
     Merge,
     Rules,
     StaleKeys,

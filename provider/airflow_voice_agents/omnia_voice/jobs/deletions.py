@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.fleet.pool import gone_is_done
 from airflow_voice_agents.fleet.run import Manner, Run
-from airflow_voice_agents.http.arguments import parse_numbers, some
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import GuardRefused, NotFound
+from airflow_voice_agents.http.arguments import differing, parse_numbers
+from airflow_voice_agents.http.errors import GuardRefused
+from airflow_voice_agents.omnia_voice import calls
 from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, read_listed
 from airflow_voice_agents.omnia_voice.jobs.writing import write
 from airflow_voice_agents.omnia_voice.resources.presence import (
@@ -20,8 +19,6 @@ from airflow_voice_agents.omnia_voice.resources.presence import (
 )
 from airflow_voice_agents.promotion.plan import Plan
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status
-
-T = TypeVar("T")
 
 OPERATION = "delete numbers"
 
@@ -58,7 +55,7 @@ class DeletionJob:
             )
             for number in self.numbers
         )
-        careful = replace(run, send=_gone_is_deleted(run.send))
+        careful = replace(run, send=gone_is_done(run.send, calls.DELETE))
         report = await write(careful, kind, Plan(OPERATION, tuple(items)), self.manner)
         return replace(report, items=tuple(map(_told, report.items)))
 
@@ -74,31 +71,12 @@ def job(workspace: Workspace, phone_numbers: object, expected: object, *, manner
     :raises GuardRefused: when the two are not the same set.
     """
     numbers = parse_numbers(phone_numbers)
-    announced = parse_numbers(expected, name="expected")
-    surplus = [number for number in numbers if number not in set(announced)]
-    missing = [number for number in announced if number not in set(numbers)]
-    if surplus or missing:
-        parts = [f"{len(surplus)} not expected ({some(surplus)})"] if surplus else []
-        parts += [f"{len(missing)} expected and not asked for ({some(missing)})"] if missing else []
+    if difference := differing(numbers, parse_numbers(expected, name="expected")):
         raise GuardRefused(
-            f"{OPERATION}: phone_numbers and expected are not the same set: {'; '.join(parts)}. A deletion "
+            f"{OPERATION}: phone_numbers and expected are not the same set: {difference}. A deletion "
             "cannot be undone here, so nothing was read or written."
         )
     return DeletionJob(workspace, numbers, manner)
-
-
-def _gone_is_deleted(send: Sender) -> Sender:
-    """A deletion that finds nothing, of a number that was just listed, has happened already."""
-
-    async def sender(call: Call[T]) -> T:
-        try:
-            return await send(call)
-        except NotFound:
-            if call.method != "DELETE":
-                raise
-            return call.read(None)
-
-    return sender
 
 
 def _told(item: ItemReport) -> ItemReport:

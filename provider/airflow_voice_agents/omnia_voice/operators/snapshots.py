@@ -139,7 +139,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
         hook = self.hook()
         job = snapshots.restore(
             workspace_of(hook),
-            load(self._url()),
+            load(self.snapshot),
             self.expected_agent_id or None,
             self.argument("expected_assignments"),
             force=self.force,
@@ -148,10 +148,3 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
         )
         report = self.work(context, job.carry_out, hook)
         return self.finish(context, report, tolerate=job.tolerates(report))
-
-    def _url(self) -> str:
-        from airflow_voice_agents.http.errors import InputError
-
-        if not isinstance(self.snapshot, str) or self.snapshot in ("", "None"):
-            raise InputError("snapshot is missing; the task before it may have left none")
-        return self.snapshot

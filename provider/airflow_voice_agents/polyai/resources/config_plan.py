@@ -19,9 +19,6 @@ from airflow_voice_agents.promotion.kind import Intent, Resource
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.promotion.selection import Selection, deep_merge, value_at
 
-NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
-"""Test switches: each environment keeps its own."""
-
 
 class StaleKeys(StrEnum):
     """What to do with keys that only the target has; no call can remove them."""

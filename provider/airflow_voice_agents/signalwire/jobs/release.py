@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.fleet.pool import gone_is_done
 from airflow_voice_agents.fleet.run import Manner, Run, execute
-from airflow_voice_agents.http.arguments import parse_numbers, some
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import GuardRefused, NotFound
+from airflow_voice_agents.http.arguments import differing, parse_numbers
+from airflow_voice_agents.http.errors import GuardRefused
 from airflow_voice_agents.promotion.plan import Plan
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status
 from airflow_voice_agents.signalwire import calls
@@ -22,8 +21,6 @@ from airflow_voice_agents.signalwire.resources.ownership import (
     ownership_of,
     plan_release,
 )
-
-T = TypeVar("T")
 
 OPERATION = "release phone numbers"
 """What plan and report call it."""
@@ -60,7 +57,7 @@ class ReleaseJob:
         )
         # A release is acknowledged by its status, and nobody can undo one by editing: no second reads.
         manner = replace(self.manner, verify=False, max_snapshot_age=math.inf, explain=explain)
-        careful = replace(run, send=_gone_is_released(run.send))
+        careful = replace(run, send=gone_is_done(run.send, calls.RELEASE))
         report = await execute(careful, kind, Plan(OPERATION, tuple(items)), manner, planned_at=planned_at)
         return replace(report, items=tuple(map(_told, report.items)))
 
@@ -76,31 +73,12 @@ def job(space: Space, phone_numbers: object, expected: object, **options: Any) -
     :raises GuardRefused: when the two are not the same set.
     """
     numbers = parse_numbers(phone_numbers)
-    announced = set(parse_numbers(expected, name="expected"))
-    surplus = [number for number in numbers if number not in announced]
-    missing = sorted(announced - set(numbers))
-    if surplus or missing:
-        parts = [f"{len(surplus)} not expected ({some(surplus)})"] if surplus else []
-        parts += [f"{len(missing)} expected and not asked for ({some(missing)})"] if missing else []
+    if difference := differing(numbers, parse_numbers(expected, name="expected")):
         raise GuardRefused(
-            f"{OPERATION}: phone_numbers and expected are not the same set: {'; '.join(parts)}. A release "
+            f"{OPERATION}: phone_numbers and expected are not the same set: {difference}. A release "
             "cannot be undone, so nothing was read or written."
         )
     return ReleaseJob(space, numbers, **options)
-
-
-def _gone_is_released(send: Sender) -> Sender:
-    """A release that finds nothing, of a number that was just listed, has happened already."""
-
-    async def sender(call: Call[T]) -> T:
-        try:
-            return await send(call)
-        except NotFound:
-            if call.operation != calls.RELEASE:
-                raise
-            return call.read(None)
-
-    return sender
 
 
 def _told(item: ItemReport) -> ItemReport:
