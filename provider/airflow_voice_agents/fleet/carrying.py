@@ -134,19 +134,16 @@ class Carrier(Generic[State]):
             course.fail(f"it moved after it was planned ({', '.join(keys[:10])}); run again to plan anew.")
 
     async def _steps(self, lane: Lane[State]) -> None:
+        last = {resource: place for place, step in enumerate(lane) for resource in step.resources}
         for place, step in enumerate(lane):
             await self._step(step)
             held_up = [r for r in step.resources if self._courses[r].phase is not Phase.PENDING]
             if step.vital and held_up:
                 self._skip(lane[place + 1 :], self._courses[held_up[0]])
                 return
-            self._mark_written(step, lane[place + 1 :])
-
-    def _mark_written(self, step: Step[State], following: Lane[State]) -> None:
-        later = {resource for each_step in following for resource in each_step.resources}
-        for resource in step.resources:
-            if resource not in later and self._courses[resource].phase is Phase.PENDING:
-                self._courses[resource].phase = Phase.WRITTEN
+            for course in (self._courses[r] for r in step.resources if last[r] == place):
+                if course.phase is Phase.PENDING:
+                    course.phase = Phase.WRITTEN
 
     def _skip(self, steps: Iterable[Step[State]], cause: Course[State]) -> None:
         for step in steps:
