@@ -60,6 +60,8 @@ class PlannedItem:
     :param findings: what the guards and checks say.
     :param sensitive: path patterns whose values are never shown.
     :param writes: number of calls that carry it out.
+    :param waypoints: digests of the states that its writes lead through, where an interrupted try may
+        have left it.
     :param intent: the states themselves, or ``None`` when nothing changes.
     """
 
@@ -73,6 +75,7 @@ class PlannedItem:
     findings: tuple[Finding, ...] = ()
     sensitive: tuple[tuple[str, ...], ...] = ()
     writes: int = 0
+    waypoints: tuple[str, ...] = ()
     intent: Intent[Any] | None = field(default=None, repr=False, compare=False)
 
     @property
