@@ -10,7 +10,11 @@ PACKAGE = "airflow_voice_agents"
 def get_provider_info() -> dict[str, object]:
     """Return the provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
     systems = {
-        "PolyAI": ("polyai", "https://docs.poly.ai", ("configs", "connectors", "phone_numbers")),
+        "PolyAI": (
+            "polyai",
+            "https://docs.poly.ai",
+            ("backup", "configs", "connectors", "deployments", "phone_numbers"),
+        ),
         "SignalWire": (
             "signalwire",
             "https://developer.signalwire.com",
@@ -47,6 +51,27 @@ def get_provider_info() -> dict[str, object]:
             for scheme in ("polyai", "signalwire", "omniavoice")
         ],
         "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
+        "config": _settings(),
+    }
+
+
+def _settings() -> dict[str, object]:
+    return {
+        "voice_agents": {
+            "description": "Settings of the operators for voice agents.",
+            "options": {
+                "state_folder": {
+                    "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
+                    "knows, the same for all workers. Below it lie the folders snapshots, holds, locks and "
+                    "baselines. Empty means the folder voice-agents in the Airflow home, which only workers "
+                    "of one machine share.",
+                    "version_added": "0.2.0",
+                    "type": "string",
+                    "example": "s3://aws_default@my-bucket/voice-agents",
+                    "default": "",
+                },
+            },
+        },
     }
 
 
@@ -74,6 +99,18 @@ def _polyai() -> dict[str, object]:
                 "label": "Account id",
                 "description": "The Workspace ID of Agent Studio. Needed only by operations on a whole "
                 "account, such as listing its agents.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "runtime_api_key": {
+                "label": "Runtime API key",
+                "description": "A key of the project for the region's runtime host. Needed only to read "
+                "conversations and concurrency; the API key is never sent there, nor this one elsewhere.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
+            "runtime_host": {
+                "label": "Runtime host override",
+                "description": "Empty, unless a proxy or a local server stands in for the runtime host. "
+                "Required for conversations and concurrency where the host is overridden.",
                 "schema": {"type": ["string", "null"]},
             },
             **_limits("Empty means no limit of our own; the platform's limits are respected in any case."),

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
+from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, SecretsMasker
 from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
+from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.http import client as http_client
 from airflow_voice_agents.http.errors import ConnectionSettingsError, NotFound, Unauthorized
 from airflow_voice_agents.http.settings import ClientSettings
 from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from support.airflow_runner import AirflowRunner
-from support.emulated import HOTELS, KEY, PAGES, ROSA, Emulated
+from support.emulated import HOTELS, KEY, LIVE, PAGES, ROSA, Emulated
 
 SECRET = "s3cret-key-marker"
 
@@ -386,3 +388,99 @@ def test_the_key_is_handed_to_airflow_as_a_secret(polyai: Emulated) -> None:
     assert KEY in polyai.runner.masked
     assert KEY not in outcome.log
     assert polyai.requests() == {PAGES: 1}
+
+
+# ------------------------------------------------------------------------------ the runtime host
+
+RUNTIME_KEY = "demo-runtime-key-uk"
+CONVERSATIONS = calls.list_conversations("demo-uk", project_id=HOTELS, client_env=LIVE)
+
+
+@pytest.fixture
+def hosts(polyai: Emulated) -> Iterator[Emulated]:
+    """The runtime host is another server than that of the connection."""
+    with EmulatorServer() as runtime:
+        polyai.connect(runtime_host=runtime.url, runtime_api_key=RUNTIME_KEY)
+        polyai.runtime = runtime  # type: ignore[attr-defined]
+        yield polyai
+
+
+def asked(server: EmulatorServer) -> list[str | None]:
+    return [entry.operation for entry in server.journal.entries()]
+
+
+def test_each_call_goes_to_the_host_that_answers_it_under_that_hosts_key(hosts: Emulated) -> None:
+    with inside_a_task(hosts.runner), PolyAIHook() as hook:
+        pages = hook.send(calls.list_config_pages(HOTELS))
+        page = hook.send(CONVERSATIONS)
+
+        assert hook.client.settings.headers == {"X-API-KEY": KEY}
+        assert hook.runtime.settings.headers == {"X-API-KEY": RUNTIME_KEY}
+    assert (len(pages), len(page.conversations)) == (3, 4)
+    assert hosts.requests() == {PAGES: 1}
+    assert asked(hosts.runtime) == ["list conversations"]  # type: ignore[attr-defined]
+
+
+def test_both_hosts_are_asked_on_the_hooks_own_loop_and_both_clients_are_closed(hosts: Emulated) -> None:
+    with inside_a_task(hosts.runner), PolyAIHook() as hook:
+
+        async def work() -> tuple[int, int]:
+            pages = await hook.asend(calls.list_config_pages(HOTELS))
+            return len(pages), len((await hook.asend(CONVERSATIONS)).conversations)
+
+        assert hook.run(work()) == (3, 4)
+        assert len(hook.send(CONVERSATIONS).conversations) == 4
+        clients = [hook.client, hook.runtime]
+    for client in clients:
+        with pytest.raises(RuntimeError, match="closed"):
+            client.send(CONVERSATIONS)
+
+
+def test_the_runtime_host_alone_is_asked_and_closed(hosts: Emulated) -> None:
+    with inside_a_task(hosts.runner), PolyAIHook() as hook:
+        hook.send(CONVERSATIONS)
+        client = hook.runtime
+
+    with pytest.raises(RuntimeError, match="closed"):
+        client.send(CONVERSATIONS)
+    assert hosts.requests() == {}
+
+
+async def test_both_hosts_are_asked_from_async_code(hosts: Emulated) -> None:
+    with inside_a_task(hosts.runner):
+        async with PolyAIHook() as hook:
+            answers = await asyncio.gather(*(hook.asend(CONVERSATIONS) for _ in range(3)))
+            await hook.asend(calls.list_config_pages(HOTELS))
+            client = hook.runtime
+
+    assert [len(answer.conversations) for answer in answers] == [4] * 3
+    assert hosts.requests() == {PAGES: 1}
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.asend(CONVERSATIONS)
+
+
+def test_without_a_key_for_the_runtime_host_nothing_is_sent_there(polyai: Emulated) -> None:
+    polyai.connect(runtime_host=polyai.server.url)
+
+    with inside_a_task(polyai.runner), PolyAIHook() as hook:
+        with pytest.raises(ConnectionSettingsError, match="runtime_api_key is missing"):
+            hook.send(CONVERSATIONS)
+        assert len(hook.send(calls.list_config_pages(HOTELS))) == 3
+    assert polyai.requests() == {PAGES: 1}
+
+
+def test_the_key_of_the_runtime_host_is_handed_to_airflow_as_a_secret(hosts: Emulated) -> None:
+    class Ask(BaseOperator):
+        def execute(self, context: Any) -> int:
+            with PolyAIHook() as hook:
+                return len(hook.send(CONVERSATIONS).conversations)
+
+    outcome = hosts.run(Ask(task_id="ask"))
+
+    masker = SecretsMasker()
+    masker.sensitive_variables_fields = list(DEFAULT_SENSITIVE_FIELDS)
+    for secret in hosts.runner.masked:
+        masker.add_mask(secret)
+    assert outcome.result == 4
+    assert masker.redact(f"a log line with {RUNTIME_KEY}") == "a log line with ***"
+    assert RUNTIME_KEY not in outcome.log

@@ -149,8 +149,20 @@ def test_the_connection_form_is_what_the_web_interface_shows() -> None:
     assert standard.host.title == "Host override"
     assert standard.host.placeholder
     assert [standard.port.hidden, standard.login.hidden, standard.url_schema.hidden] == [True] * 3
-    assert list(extra) == ["region", "account_id", "requests_per_second", "max_concurrency", "timeout"]
+    assert list(extra) == [
+        *("region", "account_id", "runtime_api_key", "runtime_host"),
+        *("requests_per_second", "max_concurrency", "timeout"),
+    ]
     assert all(field["schema"]["title"] and field["description"] for field in extra.values())
+
+
+def test_the_form_masks_the_key_of_the_runtime_host() -> None:
+    (form,) = [one for one in HookMetaService.hook_meta_data() if one.connection_type == "polyai"]
+    masked = [
+        name for name, field in form.extra_fields.items() if field["schema"].get("format") == "password"
+    ]
+
+    assert masked == ["runtime_api_key"]
 
 
 def test_the_form_offers_what_the_hook_accepts() -> None:

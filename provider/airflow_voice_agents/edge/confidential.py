@@ -71,5 +71,12 @@ class ConfidentialArguments(_Base):
         """
         from airflow_voice_agents.edge.inputs import from_json
 
+        return from_json(self.uncovered(name), name=name)
+
+    def uncovered(self, name: str) -> Any:
+        """Return a template field's value as it was rendered, uncovered.
+
+        :param name: name of the field.
+        """
         value = getattr(self, name)
-        return from_json(value.value if isinstance(value, Confidential) else value, name=name)
+        return value.value if isinstance(value, Confidential) else value

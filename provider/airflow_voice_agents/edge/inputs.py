@@ -42,6 +42,28 @@ def read_json(path: str, *, name: str) -> Any:
         raise InputError(f"{name}: {path} is not a JSON file") from None
 
 
+def from_yaml(value: Any, *, name: str) -> Any:
+    """Return what an argument means: a text is read as YAML, of which JSON is a part.
+
+    :param value: anything; only a text is changed.
+    :param name: what to call the argument in the error.
+    :raises InputError: for a text that is not YAML, or says something twice.
+    """
+    from airflow_voice_agents.promotion.decoding import decode_yaml
+
+    return decode_yaml(value, where=name) if isinstance(value, str) else value
+
+
+def read_yaml(path: str, *, name: str) -> Any:
+    """Read a YAML or JSON file.
+
+    :param path: local path, or a URL that Airflow's object storage knows.
+    :param name: what to call the argument in the error.
+    :raises InputError: when the file cannot be read or is neither.
+    """
+    return from_yaml(_read(path, name=name), name=f"{name}: {path}")
+
+
 def read_column(path: str, column: str, *, name: str) -> list[str]:
     """Read one column of a file: a CSV file with a header, a JSON list, or a text with one value per line.
 

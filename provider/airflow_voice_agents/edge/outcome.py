@@ -30,8 +30,9 @@ def failure_of(report: Report) -> VoiceAgentsError:
         )
     trouble = report.having(*TROUBLE)
     told = ", ".join(f"{counts[word]} {word}" for word in counts if word != "total" and counts[word])
+    stopped = f"It was stopped: {report.stopped} " if report.stopped else ""
     text = (
-        f"{report.operation}: {len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "
+        f"{report.operation}: {stopped}{len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "
         f"{_examples(trouble)} What is listed as changed stays changed; a retry does only what is still open. "
         "The XCom 'report' lists every item."
     )

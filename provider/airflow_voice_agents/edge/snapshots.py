@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from airflow_voice_agents.edge.state_folder import state_folder
 from airflow_voice_agents.http.errors import GuardRefused, InputError
 
-FOLDER = "voice-agents-snapshots"
 SUFFIX = ".snapshot"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-def default_folder() -> str:
-    """Return the URL of the folder in the Airflow home of this worker."""
-    home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser()
-    return (home.absolute() / FOLDER).as_uri()
 
 
 def save(
@@ -35,7 +27,7 @@ def save(
     """Keep a snapshot, and remove those that are past their time.
 
     :param document: what :meth:`.Snapshot.document` returned.
-    :param folder: URL that Airflow's object storage knows; ``None`` takes the default.
+    :param folder: URL that Airflow's object storage knows; ``None`` takes the room of :func:`.state_folder`.
     :param name: what the snapshot is of; part of the file's name.
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
@@ -45,22 +37,23 @@ def save(
     """
     from airflow.sdk import ObjectStoragePath
 
-    fernet = _fernet()
-    if not fernet.is_encrypted and not allow_unencrypted:
+    key = fernet()
+    if not key.is_encrypted and not allow_unencrypted:
         raise GuardRefused(
             "The snapshot would hold addresses and values in the clear, because this Airflow has no [core] "
             "fernet_key. Nothing was written. Set one, or pass allow_unencrypted=True if that is acceptable."
         )
-    base = ObjectStoragePath(folder or default_folder())
+    url = (folder or state_folder(None, "snapshots")).rstrip("/")  # a path's own text lacks its connection
+    base = ObjectStoragePath(url)
     base.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    path = base / f"{now:%Y%m%dT%H%M%S%fZ}-{_UNSAFE.sub('-', name)}{SUFFIX}"
-    path.write_bytes(fernet.encrypt(json.dumps(document, ensure_ascii=False).encode()))
-    kept = "encrypted" if fernet.is_encrypted else "NOT encrypted: this Airflow has no [core] fernet_key"
-    say(f"Snapshot of {len(document['resources'])} resource(s) kept at {path} ({kept})")
+    file = f"{now:%Y%m%dT%H%M%S%fZ}-{_UNSAFE.sub('-', name)}{SUFFIX}"
+    (base / file).write_bytes(key.encrypt(json.dumps(document, ensure_ascii=False).encode()))
+    kept = "encrypted" if key.is_encrypted else "NOT encrypted: this Airflow has no [core] fernet_key"
+    say(f"Snapshot of {len(document['resources'])} resource(s) kept at {url}/{file} ({kept})")
     if retention is not None:
         _remove_old(base, now - retention, say)
-    return str(path)
+    return f"{url}/{file}"
 
 
 def load(url: str) -> Any:
@@ -83,7 +76,7 @@ def load(url: str) -> Any:
         raise InputError(f"snapshot {url} cannot be decrypted with this Airflow's key ({kind})") from None
 
 
-def _fernet() -> Any:
+def fernet() -> Any:
     """Return what encrypts, or what lets everything through where there is no key."""
     from airflow.sdk.crypto import get_fernet
     from airflow.sdk.exceptions import AirflowException
@@ -92,8 +85,8 @@ def _fernet() -> Any:
         return get_fernet()
     except AirflowException:
         raise GuardRefused(
-            "The snapshot cannot be encrypted: [core] fernet_key of this Airflow is not a Fernet key. Nothing was "
-            "written. Set one, the same for all of this Airflow's machines."
+            "What is to be kept cannot be encrypted: [core] fernet_key of this Airflow is not a Fernet key. Nothing "
+            "was written. Set one, the same for all of this Airflow's machines."
         ) from None
 
 

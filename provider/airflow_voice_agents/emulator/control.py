@@ -21,6 +21,9 @@ from airflow_voice_agents.emulator.page import render
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 
+MOST_CONVERSATIONS = 10_000
+"""How many conversations one control request adds at most."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -46,6 +49,8 @@ def build_app(emulator: Emulator) -> Router:
         ("/faults", "DELETE", control.delete_faults),
         ("/switches", "GET", control.get_switches),
         ("/switches", "PATCH", control.patch_switches),
+        ("/alert-rules/{rule_id}", "PATCH", control.patch_alert_rule),
+        ("/conversations/{agent}", "POST", control.post_conversations),
     ]
     return Router(
         [
@@ -130,6 +135,27 @@ class Control:
             state.persist()
         return _json(state.switches.as_dict())
 
+    async def patch_alert_rule(self, request: Request) -> Response:
+        """Change how a PolyAI alert rule stands: ``state`` and other fields as in a seed."""
+        document, store = await _object(request), self._emulator.polyai.store
+        rule_id = request.path_params["rule_id"]
+        if rule_id not in store.alert_rules:
+            raise Refusal(404, f"no alert rule {rule_id}")
+        store.set_alert(rule_id, document.pop("state", store.alert_rules[rule_id]["state"]), **document)
+        return _json(store.alert_rules[rule_id])
+
+    async def post_conversations(self, request: Request) -> Response:
+        """Add a PolyAI conversation, as in a seed; several where ``times`` says so."""
+        document, store = await _object(request), self._emulator.polyai.store
+        slug = store.find_agent(request.path_params["agent"])
+        if slug is None:
+            raise Refusal(404, f"no agent {request.path_params['agent']}")
+        environment, times = document.pop("environment", None), document.pop("times", 1)
+        if not isinstance(times, int) or not 1 <= times <= MOST_CONVERSATIONS:
+            raise Refusal(400, f"times is a whole number from 1 to {MOST_CONVERSATIONS}")
+        added = [store.add_conversation(slug, environment, **document) for _ in range(times)]
+        return _json({"conversations": added}, status=201)
+
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
     async def guarded(request: Request) -> Response:
@@ -144,6 +170,13 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             return _json({"message": str(error)}, status=400)
 
     return guarded
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    document = await _document(request)
+    if not isinstance(document, dict):
+        raise Refusal(400, "send a JSON object")
+    return document
 
 
 async def _document(request: Request) -> Any:

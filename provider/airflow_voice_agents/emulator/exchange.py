@@ -74,6 +74,7 @@ class Exchange:
     :param agent: the addressed project, as the room knows it; for the journal.
     :param caller: who asks, as the room knows them.
     :param trace_id: correlation id, given by the client or made by the room.
+    :param spoils: told the name of an item of a batch, whether a fault lets it fail.
     """
 
     method: str
@@ -88,6 +89,7 @@ class Exchange:
     agent: str | None = None
     caller: Record = field(default_factory=dict)
     trace_id: str = ""
+    spoils: Callable[[str], bool] = lambda _: False
 
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], body: bytes) -> Exchange:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from airflow_voice_agents.emulator.exchange import Exchange, Reply
 
-Action = Literal["answer", "reset", "truncate", "not_json", "delay", "kill"]
+Action = Literal["answer", "reset", "truncate", "not_json", "delay", "items", "kill"]
 
 
 class FaultError(ValueError):
@@ -24,12 +25,12 @@ class Fault:
 
     The actions: ``answer`` sends ``status``, ``headers`` and ``body``; ``reset`` drops the TCP
     connection without an answer; ``truncate`` promises more bytes than it sends; ``not_json`` answers
-    200 with a web page; ``delay`` only waits and then lets the request be handled; ``kill`` ends the
-    server's process.
+    200 with a web page; ``delay`` only waits and then lets the request be handled; ``items`` lets it be
+    handled but for a share of the items of a batch; ``kill`` ends the server's process.
 
     :param action: what happens.
     :param apply: whether the request is handled first, so that its effect stays although the answer
-        is lost; ``truncate`` and ``delay`` always handle it.
+        is lost; ``truncate``, ``delay`` and ``items`` always handle it.
     :param method: only this HTTP verb.
     :param operation: only this operation, by name.
     :param route: only paths or route templates in which this regular expression is found.
@@ -42,6 +43,8 @@ class Fault:
     :param headers: further headers of ``answer``.
     :param body: JSON body of ``answer``; a string is sent as it is, as text.
     :param seconds: wait before the action, or before handling with ``delay``.
+    :param share: share of the items that fail with ``items``; whether one does depends on ``seed``, its name
+        and how often it was tried, not on the order of requests.
     """
 
     action: Action
@@ -58,15 +61,20 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     seconds: float = 0.0
+    share: float = 0.0
     matched: int = field(default=0, init=False)
     fired: int = field(default=0, init=False)
     _draw: random.Random = field(init=False, repr=False)
+    _tries: Counter[str] = field(init=False, repr=False, default_factory=Counter)
 
     def __post_init__(self) -> None:
         if self.action not in get_args(Action):
             raise FaultError(f"unknown action {self.action!r}; known are {', '.join(get_args(Action))}")
-        if self.nth < 1 or not 0 <= self.probability <= 1 or self.seconds < 0:
-            raise FaultError("nth counts from 1, probability lies between 0 and 1, seconds is not negative")
+        shares = (self.probability, self.share)
+        if self.nth < 1 or not all(0 <= share <= 1 for share in shares) or self.seconds < 0:
+            raise FaultError(
+                "nth counts from 1, probability and share lie between 0 and 1, seconds is not negative"
+            )
         try:
             re.compile(self.route or "")
         except re.error as error:
@@ -88,6 +96,17 @@ class Fault:
             return False
         self.fired += 1
         return True
+
+    def spoils(self, item: str) -> bool:
+        """Whether an item of a batch fails.
+
+        :param item: names it; each time it is asked for is a try of its own.
+        """
+        if self.action != "items":
+            return False
+        self._tries[item] += 1
+        draw = random.Random(f"{self.seed}/{item}/{self._tries[item]}")  # noqa: S311 - repeatable, not secret
+        return draw.random() < self.share
 
     def reply(self) -> Reply:
         """What ``answer`` and ``not_json`` send."""

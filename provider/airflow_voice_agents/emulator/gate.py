@@ -8,6 +8,7 @@ from collections.abc import Callable
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Reply, Room, RouteTable
 from airflow_voice_agents.emulator.faults import Fault, Faults
 from airflow_voice_agents.emulator.journal import Entry, Journal
+from airflow_voice_agents.emulator.latency import Latency
 from airflow_voice_agents.emulator.limits import RateLimiter
 from airflow_voice_agents.emulator.protocol import Receive, Scope, Send, close_early, reset_connection
 from airflow_voice_agents.emulator.state import State
@@ -37,6 +38,7 @@ class Gate:
         self._faults = faults
         self._journal = journal
         self._limiter = RateLimiter(state.switches)
+        self._latency = Latency(state.switches)
         self._end_process = end_process
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,10 +52,11 @@ class Gate:
             refusal = Reply(413, {"message": "Request size limit exceeded"})
         entry = self._journal.open(exchange, keep_body=self._state.switches.record_bodies)
         fault = self._faults.take(exchange)
-        entry.fault = fault.label if fault else None
+        if fault is not None:
+            entry.fault, exchange.spoils = fault.label, fault.spoils
         limiter = room.limiter if room is not None else None
         refusal = (limiter or self._limiter).refuse(exchange) or refusal
-        seconds = self._state.switches.latency + (fault.seconds if fault else 0)
+        seconds = self._latency.seconds() + (fault.seconds if fault else 0)
         if seconds:
             await asyncio.sleep(seconds)
         reply = self._reply(exchange, entry, room, refusal, fault)
@@ -64,7 +67,8 @@ class Gate:
         await self._send(scope, receive, send, reply, action)
 
     def clear_limits(self) -> None:
-        """Let every caller begin anew."""
+        """Let every caller begin anew, and the draw of waits as well."""
+        self._latency.clear()
         for limiter in (self._limiter, *(room.limiter for room in self._rooms)):
             if limiter is not None:
                 limiter.clear()
@@ -80,7 +84,7 @@ class Gate:
     def _reply(
         self, exchange: Exchange, entry: Entry, room: Room | None, refusal: Reply | None, fault: Fault | None
     ) -> Reply:
-        handled = fault is None or fault.apply or fault.action in ("truncate", "delay")
+        handled = fault is None or fault.apply or fault.action in ("truncate", "delay", "items")
         reply = Reply(500)
         if refusal is not None:
             reply = refusal

@@ -33,20 +33,32 @@ class SeedError(ValueError):
 
 
 class Clock:
-    """Logical time: one second per change, so that every run stamps alike."""
+    """Logical time: one second per change, so that every run stamps alike; or the machine's own time.
 
-    def __init__(self) -> None:
-        self._moment = _parse_stamp(CLOCK_START)
+    :param wall: the machine's time, or ``None`` as long as the logical one counts.
+    """
+
+    def __init__(self, wall: Callable[[], datetime | None] = lambda: None) -> None:
+        self._moment = parse_stamp(CLOCK_START)
         self._sequence = 0
+        self._wall = wall
 
     def tick(self) -> str:
-        """Advance by one second and return the new time."""
-        self._moment += timedelta(seconds=1)
+        """Advance and return the new time: by one second, or to the machine's, but always forward."""
+        wall = self._wall()
+        if wall is None:
+            self._moment += timedelta(seconds=1)
+        else:
+            self._moment = max(self._moment + timedelta(milliseconds=1), wall)
         return self.now()
 
     def now(self) -> str:
         """Time of the last change (ISO 8601, UTC)."""
-        return self._moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_stamp(self._moment)
+
+    def present(self) -> datetime:
+        """What the server takes for the present: the time of the last change, or the machine's."""
+        return self._wall() or self._moment
 
     def next_number(self) -> int:
         """A number not given out before."""
@@ -66,7 +78,7 @@ class Clock:
         """
         if not isinstance(sequence, int) or sequence < 0:
             raise SeedError(f"sequence must be a number from 0, not {sequence!r}")
-        self._moment = _parse_stamp(now)
+        self._moment = parse_stamp(now)
         self._sequence = sequence
 
     @property
@@ -86,8 +98,8 @@ class State:
 
     def __init__(self, file: Path | None = None) -> None:
         self.lock = threading.RLock()
-        self.clock = Clock()
         self.switches = Switches()
+        self.clock = Clock(lambda: datetime.now(UTC) if self.switches.wall_clock else None)
         self.revision = 0
         self._rooms: list[Room] = []
         self._file = file
@@ -185,7 +197,18 @@ def read_seed_file(path: Path) -> dict[str, Any]:
     return seed
 
 
-def _parse_stamp(stamp: str) -> datetime:
+def format_stamp(moment: datetime) -> str:
+    """A moment as ISO 8601 in UTC, with milliseconds where it has any."""
+    whole = moment.astimezone(UTC).replace(tzinfo=None)
+    precision = "milliseconds" if whole.microsecond >= 1000 else "seconds"
+    return f"{whole.isoformat(timespec=precision)}Z"
+
+
+def parse_stamp(stamp: str) -> datetime:
+    """The moment that an ISO 8601 text means.
+
+    :raises SeedError: for anything else.
+    """
     try:
         return datetime.fromisoformat(stamp).astimezone(UTC)
     except (TypeError, ValueError):

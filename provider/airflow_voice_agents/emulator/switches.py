@@ -76,7 +76,38 @@ class Switches:
     )
     duplicate_configs: bool = _switch(False, "duplicating an agent copies its config pages")
     call_outcome: Literal["SUCCESS", "FAILURE"] = _switch("SUCCESS", "how outbound calls end")
+    tested: list[str] = field(
+        default_factory=list,
+        metadata={"meaning": "slugs of projects without test suites whose deployments start a test run too"},
+    )
+    test_run_outcome: Literal[
+        "passed",
+        "failed",
+        "error",
+        "errored",
+        "timed_out",
+        "completed",
+        "completed_failed",
+        "cancelled",
+        "never",
+    ] = _switch(
+        "passed",
+        "how test runs end; completed leaves it to the counts, cancelled is undocumented, never: under way",
+    )
+    test_run_reads: float = _switch(2.0, "reads that show a test run as under way before it ends")
+    test_run_errors: float = _switch(0.0, "reads of each test run that are answered 500 before others")
+    conversation_deployments: Literal["shown", "absent"] = _switch(
+        "shown", "whether conversations tell the deployment that they were held with"
+    )
+    concurrency_lag: float = _switch(0.0, "seconds for which concurrency does not tell the latest intervals")
+    wall_clock: bool = _switch(
+        False, "time stamps are this machine's time, instead of one second per change from the seed's clock on"
+    )
     latency: float = _switch(0.0, "seconds before each request is handled")
+    latency_p99: float = _switch(
+        0.0, "99th percentile of log-normal waits whose median is latency, in seconds; 0: all are alike"
+    )
+    latency_seed: float = _switch(0.0, "start of the random draw of such waits")
     rate_limit: float = _switch(
         0.0, "requests per second and key that PolyAI's gateway takes before 429; 0 sets no limit"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Generic
 
 from airflow_voice_agents.fleet.courses import Course, Phase, changed_keys
@@ -38,6 +38,8 @@ class Carrier(Generic[State]):
         checked, and read back only where it shows no state.
     :param max_snapshot_age: seconds after which a resource is read again right before it is written;
         zero always reads, ``None`` never.
+    :param waypoints: digests, beside those between its own writes, at which a resource that is read again
+        may stand; one that arrives by an earlier write has them.
     :param clock: monotonic seconds.
     :param redact: masks secrets in what the platform says about an item.
     """
@@ -51,6 +53,7 @@ class Carrier(Generic[State]):
         progress: Progress,
         verify: bool = True,
         max_snapshot_age: float | None = None,
+        waypoints: Mapping[Resource, Collection[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         redact: Callable[[str], str] = str,
     ) -> None:
@@ -61,6 +64,7 @@ class Carrier(Generic[State]):
         self._progress = progress
         self._verify = verify
         self._max_age = max_snapshot_age
+        self._waypoints = waypoints or {}
         self._clock = clock
         self._courses: dict[Resource, Course[State]] = {}
         self._refused: CallError | None = None
@@ -82,6 +86,7 @@ class Carrier(Generic[State]):
             await self._read_back(last=round_number == ROUNDS)
             if not self._in(Phase.PENDING):
                 break
+        self._strand(self._in(Phase.PENDING))
         return [course.report() for course in self._courses.values()]
 
     def seen(self, resource: Resource) -> State | None:
@@ -94,6 +99,11 @@ class Carrier(Generic[State]):
         return max(
             (course.retry_after for course in self._courses.values() if course.retry_after), default=None
         )
+
+    @property
+    def refused(self) -> CallError | None:
+        """The refusal that all further calls would meet as well, or ``None``."""
+        return self._refused
 
     def _in(self, phase: Phase) -> list[Course[State]]:
         return [course for course in self._courses.values() if course.phase is phase]
@@ -112,6 +122,12 @@ class Carrier(Generic[State]):
             if course.phase is Phase.ENDED:
                 self._progress.add(course.status.value)
 
+    def _strand(self, courses: Sequence[Course[State]]) -> None:
+        """End what the kind has no lane for from where it is."""
+        for course in courses:
+            course.strand()
+        self._tell(courses)
+
     async def _planned_anew(self, lane: Lane[State]) -> Iterable[Lane[State]]:
         """Read a lane's resources again: what is done ends, what moved fails, the rest is written."""
         courses = {resource: self._courses[resource] for step in lane for resource in step.resources}
@@ -127,11 +143,14 @@ class Carrier(Generic[State]):
         settled = not self._kind.unsettled(course.intent, course.seen)
         if settled and not course.foreign_keys(self._kind):
             course.end(Status.UNCHANGED, "it became as planned before it was written")
-        elif now == self._kind.digest(course.intent.before) or now in passes:
+        elif now == self._kind.digest(course.intent.before) or now in passes | self._admitted(course):
             course.renew()
         else:
             keys = sorted(changed_keys(self._kind, course.intent.before, course.seen))
             course.fail(f"it moved after it was planned ({', '.join(keys[:10])}); run again to plan anew.")
+
+    def _admitted(self, course: Course[State]) -> set[str]:
+        return set(self._waypoints.get(course.intent.resource, ()))
 
     async def _steps(self, lane: Lane[State]) -> None:
         last = {resource: place for place, step in enumerate(lane) for resource in step.resources}
@@ -198,11 +217,11 @@ class Carrier(Generic[State]):
             if course.phase is Phase.PENDING and not self._kind.unsettled(course.intent, course.seen):
                 course.phase = Phase.WRITTEN
         remaining = [course.intent.resource for course in courses if course.phase is Phase.PENDING]
-        if len(remaining) == len(step.resources) == 1:
-            self._fail(step, failure)
-            return
-        for part in split(remaining) if remaining else ():
+        parts = split(remaining) if remaining and len(step.resources) > 1 else ()
+        for part in parts:
             await self._step(part)
+        for resource in () if parts else remaining:
+            self._courses[resource].fail(str(failure), cause=failure)
 
     async def _read_back(self, *, last: bool) -> None:
         """Decide what is uncertain by reading it: applied, to be written once more, or given up."""

@@ -66,6 +66,16 @@ class Course(Generic[State]):
         """End as failed, saying what was and was not applied before."""
         self.end(Status.FAILED, f"{reason} {self._applied_text()}", cause=cause, permanent=permanent)
 
+    def strand(self) -> None:
+        """End because no write leads on from what it is; what a write in doubt did stays unknown."""
+        reason = (
+            f"{self.reason} No write leads safely from what it is now to what was planned; look at it there."
+        )
+        if self.doubted:
+            self.end(Status.UNKNOWN, reason.strip())
+        else:
+            self.fail(reason.strip())
+
     def unreadable(self, failure: CallError, *, untouched: bool) -> None:
         """End because it could not be read.
 

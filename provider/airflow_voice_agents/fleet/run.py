@@ -105,18 +105,17 @@ class Pins:
     def _key(self) -> str:
         return f"plan-{self._expected}"
 
-    def hold(self, plan: Plan, kind: ResourceKind[Any]) -> None:
+    def hold(self, plan: Plan) -> None:
         """Let a plan pass, or refuse it.
 
         :param plan: the plan made now.
-        :param kind: the kind of all resources of the plan.
         :raises StateMoved: naming the targets that are not as approved.
         """
         if self._expected is None:
             return
         if plan.digest == self._expected:
             if self._memory is not None:
-                self._memory.set(self._key, pins(plan.items, kind))
+                self._memory.set(self._key, pins(plan.items))
             return
         noted: Mapping[str, Sequence[str]] | None = (
             None if self._memory is None else self._memory.get(self._key)
@@ -179,7 +178,7 @@ async def execute(
     run.say(render_plan(plan, manner.display))
     if manner.dry_run or plan.errors():
         return unwritten(plan, manner)
-    Pins(manner.expected_digest, run.memory).hold(plan, kind)
+    Pins(manner.expected_digest, run.memory).hold(plan)
     return await carry_out(run, kind, plan, manner, planned_at=planned_at)
 
 

@@ -45,6 +45,10 @@ class StateMoved(VoiceAgentsError):
     permanent = True
 
 
+class TargetLocked(VoiceAgentsError):
+    """Another run works on a target, or took this run's lock of it away; a later try may get it."""
+
+
 class ItemsFailed(VoiceAgentsError):
     """Some items failed or ended unknown; the report that the task pushed tells which."""
 

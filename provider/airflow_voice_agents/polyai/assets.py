@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
+
+from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number
+from airflow_voice_agents.promotion.report import Report, Status
 
 
 def config_uri(agent_id: str, environment: str) -> str:
@@ -29,3 +33,45 @@ def connectors_uri(agent_id: str) -> str:
     :param agent_id: the agent.
     """
     return f"polyai://agents/{quote(agent_id, safe='')}/connectors"
+
+
+def deployment_uri(agent_id: str, environment: str) -> str:
+    """Return the asset URI of what an environment runs.
+
+    :param agent_id: the agent.
+    :param environment: ``sandbox``, ``pre-release`` or ``live``.
+    """
+    return f"polyai://agents/{quote(agent_id, safe='')}/environments/{environment}/deployment"
+
+
+def routing_uri(agent_id: str) -> str:
+    """Return the asset URI of which connectors answer an agent's numbers.
+
+    :param agent_id: the agent.
+    """
+    return f"polyai://agents/{quote(agent_id, safe='')}/routing"
+
+
+def changes(report: Report) -> dict[str, dict[str, Any]]:
+    """Return asset URI -> facts, of everything that changed.
+
+    :param report: what happened to resources of any kind.
+    """
+    changed: dict[str, dict[str, Any]] = {}
+    for item in report.having(Status.CHANGED):
+        owner, name = item.resource.owner, item.resource.name
+        match item.resource.kind:
+            case config_page.KIND:
+                uri = config_uri(owner, name)
+            case deployment.KIND:
+                uri = deployment_uri(owner, name)
+            case phone_number.KIND:
+                uri = routing_uri(owner)
+            case _:
+                uri = connectors_uri(owner)
+        facts = changed.setdefault(uri, {"resources": 0, "plan_digest": report.plan_digest})
+        facts["resources"] += 1
+        if item.resource.kind in (config_page.KIND, deployment.KIND):
+            facts["digest"] = item.details.get("after")
+            facts["changed_keys"] = item.details.get("changed_keys", [])
+    return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,13 @@ from airflow_voice_agents.http.settings import ClientSettings
 REGIONS = ("us", "eu", "uk", "studio")
 KEY_HEADER = "X-API-KEY"
 BARE_HOST = "api.poly.ai"
+RUNTIME_HOSTS = {
+    "us": "api.us-1.platform.polyai.app",
+    "eu": "api.euw-1.platform.polyai.app",
+    "uk": "api.uk-1.platform.polyai.app",
+    "studio": "api.studio.poly.ai",
+}
+"""The host of each region that tells about conversations; it takes keys of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +32,15 @@ class ConnectionFields(FieldReader):
     :param api_key: the password field.
     :param host: host override: a host name or a URL; empty for a region's own host.
     :param port: port of the host override.
-    :param extra: ``region``, ``account_id``, ``requests_per_second``, ``max_concurrency``, ``timeout``;
-        an empty text is unset.
+    :param extra: ``region``, ``account_id``, ``runtime_api_key``, ``runtime_host``, ``requests_per_second``,
+        ``max_concurrency``, ``timeout``; an empty text is unset.
     """
 
     conn_id: str
     api_key: str | None = field(repr=False)
     host: str | None
     port: int | None
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(repr=False)
 
     @property
     def account_id(self) -> str | None:
@@ -54,10 +61,29 @@ class ConnectionFields(FieldReader):
         :raises ConnectionSettingsError: naming the connection and the field that is wrong.
         """
         key = self.secret(self.api_key, "the API key (password)")
+        return self._settings(key, self._base_url)
+
+    def runtime_settings(self) -> ClientSettings:
+        """Return what a client of the runtime host needs, which takes only keys of its own.
+
+        The key of one host is never sent to the other: without ``runtime_api_key``, or where the host is
+        overridden and ``runtime_host`` is not given, there is nothing to send with or to.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        given = self.text("runtime_api_key")
+        if given is None:
+            raise self.error(
+                "runtime_api_key is missing: reading conversations and concurrency takes a key of the "
+                "project for the runtime host, and the API key is not sent there"
+            )
+        return self._settings(self.secret(given, "runtime_api_key"), self._runtime_url)
+
+    def _settings(self, key: str, base_url: Callable[[], str]) -> ClientSettings:
         try:
             return ClientSettings(
                 system="polyai",
-                base_url=self._base_url(),
+                base_url=base_url(),
                 headers={KEY_HEADER: key},
                 secrets=(key,),
                 user_agent=f"airflow-provider-voice-agents/{__version__}",
@@ -68,21 +94,31 @@ class ConnectionFields(FieldReader):
 
     def _base_url(self) -> str:
         host = (self.host or "").strip()
-        if not host:
-            if self.region is None:
-                raise self.error(
-                    f"region is missing: one of {', '.join(REGIONS)}; a key works only in its own"
-                )
-            return f"https://api.{self.region}.poly.ai"
+        return self._url(host, self.port, "host") if host else f"https://api.{self._own_region()}.poly.ai"
+
+    def _runtime_url(self) -> str:
+        host = (self.text("runtime_host") or "").strip()
+        if host:
+            return self._url(host, None, "runtime_host")
+        if (self.host or "").strip():
+            raise self.error("runtime_host is missing: where the host is overridden, it must be named too")
+        return f"https://{RUNTIME_HOSTS[self._own_region()]}"
+
+    def _own_region(self) -> str:
+        if self.region is None:
+            raise self.error(f"region is missing: one of {', '.join(REGIONS)}; a key works only in its own")
+        return self.region
+
+    def _url(self, host: str, port: int | None, name: str) -> str:
         try:
             parts = urlsplit(host if "://" in host else f"https://{host}")
-            if self.port and parts.port is None:
-                parts = parts._replace(netloc=f"{parts.netloc}:{self.port}")
+            if port and parts.port is None:
+                parts = parts._replace(netloc=f"{parts.netloc}:{port}")
         except ValueError:
-            raise self.error("host must be a host name, or a URL of the form https://host") from None
+            raise self.error(f"{name} must be a host name, or a URL of the form https://host") from None
         if parts.hostname == BARE_HOST:
             raise self.error(
-                f"{BARE_HOST} without a region does not exist; leave host empty and choose a region"
+                f"{BARE_HOST} without a region does not exist; leave {name} empty and choose a region"
             )
         return parts.geturl().rstrip("/")
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
 from airflow_voice_agents.edge.hook import VoiceAgentsHook
+from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.client import Client
 from airflow_voice_agents.http.errors import CallError, NotFound, Unauthorized, VoiceAgentsError
 from airflow_voice_agents.http.settings import ClientSettings
@@ -15,6 +18,8 @@ from airflow_voice_agents.polyai.connection import ConnectionFields, refused_adv
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+T = TypeVar("T")
 
 TEST_SECONDS = 10.0
 
@@ -27,6 +32,9 @@ class PolyAIHook(VoiceAgentsHook):
         with PolyAIHook() as hook:
             pages = hook.send(calls.list_config_pages("harbour-hotels"))
 
+    Calls whose route is one of ``calls.RUNTIME_ROUTES`` go to the runtime host, under the key that the
+    connection has for it, through a client of their own that is made at first use.
+
     :param polyai_conn_id: id of a connection of type ``polyai``.
     """
 
@@ -37,6 +45,7 @@ class PolyAIHook(VoiceAgentsHook):
 
     def __init__(self, polyai_conn_id: str = default_conn_name) -> None:
         super().__init__(polyai_conn_id)
+        self._runtime: Client | None = None
 
     def settings(self, connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
         """Turn a connection into client settings.
@@ -46,6 +55,60 @@ class PolyAIHook(VoiceAgentsHook):
         :raises ConnectionSettingsError: naming the connection and the field that is wrong.
         """
         return _fields(connection, extra).client_settings()
+
+    @property
+    def runtime(self) -> Client:
+        """The client of the runtime host; the connection is resolved at first use."""
+        if self._runtime is None:
+            connection = self.get_connection(self.conn_id)
+            self._runtime = Client(_fields(connection, connection.extra_dejson).runtime_settings())
+        return self._runtime
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call to the host that answers it, and return what it reads.
+
+        :param call: what to send.
+        :raises VoiceAgentsError: the subclass that says what went wrong.
+        """
+        return self.runtime.send(call) if call.route in calls.RUNTIME_ROUTES else super().send(call)
+
+    async def asend(self, call: Call[T]) -> T:
+        """Send a call to the host that answers it from async code, and return what it reads.
+
+        :param call: what to send.
+        :raises VoiceAgentsError: the subclass that says what went wrong.
+        """
+        if call.route in calls.RUNTIME_ROUTES:
+            return await (await self._aruntime()).asend(call)
+        return await super().asend(call)
+
+    def close(self) -> None:
+        """Close the connections of both clients, if they were ever used."""
+        try:
+            if self._runtime is not None and self._client is not None:
+                # What was sent with run() has its connections in that client's event loop.
+                self._client.run(self._runtime.aclose())
+            elif self._runtime is not None:
+                self._runtime.close()
+        finally:
+            super().close()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._runtime is not None:
+                await self._runtime.aclose()
+        finally:
+            await super().__aexit__(kind, error, trace)
+
+    async def _aruntime(self) -> Client:
+        if self._runtime is None:
+            connection = await connection_async(self.conn_id)
+            fields = _fields(connection, await connection_extra_async(connection))
+            # While this one waited, another send of the same task may have made the client.
+            self._runtime = self._runtime or Client(fields.runtime_settings())
+        return self._runtime
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's agents once and say in words what came of it; never raises.

@@ -176,7 +176,11 @@ class Answer(BaseModel):
     )
 
 
-def _blank_to_none(value: object) -> object:
+def blank_to_none(value: object) -> object:
+    """Read ``""`` as ``None``.
+
+    :param value: what came.
+    """
     return None if value == "" else value
 
 
@@ -184,17 +188,27 @@ def _empty_to_none(value: object) -> object:
     return value or None
 
 
-def _null_to_empty(value: object) -> object:
+def null_to_empty(value: object) -> object:
+    """Read ``None`` as no items.
+
+    :param value: what came.
+    """
     return () if value is None else value
 
 
-def _null_to_object(value: object) -> object:
+def null_to_object(value: object) -> object:
+    """Read ``None`` as an empty object.
+
+    :param value: what came.
+    """
     return {} if value is None else value
 
 
-_OptionalText = Annotated[str | None, BeforeValidator(_blank_to_none)]
-_OptionalObject = Annotated[dict[str, Any] | None, BeforeValidator(_blank_to_none)]
-_Texts = Annotated[tuple[str, ...], BeforeValidator(_null_to_empty)]
+OptionalText = Annotated[str | None, BeforeValidator(blank_to_none)]
+"""A text; ``None`` for null and ``""``."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(null_to_empty)]
+"""Texts; none for null."""
+_OptionalObject = Annotated[dict[str, Any] | None, BeforeValidator(blank_to_none)]
 
 
 class ConfigPage(Answer):
@@ -218,7 +232,7 @@ class Connector(Answer):
     account_id: str | None = None
     project_id: str | None = None
     client_env: str | None = None
-    variant_id: _OptionalText = None
+    variant_id: OptionalText = None
     asr_lang_code: str | None = None
     tts_lang_code: str | None = None
     voice_name: str | None = None
@@ -229,7 +243,7 @@ class BatchConnectors(Answer):
     """Answer to a batch read of connectors."""
 
     found: tuple[Connector, ...]
-    not_found: _Texts = ()
+    not_found: Texts = ()
 
 
 class ConnectorUpdateResult(Answer):
@@ -255,14 +269,14 @@ class PhoneNumber(Answer):
     project_id: str | None = None
     account_id: str | None = None
     client_env: str | None = None
-    connector_id: _OptionalText = None
+    connector_id: OptionalText = None
 
 
 class BatchPhoneNumbers(Answer):
     """Answer to a batch read of phone numbers."""
 
     found: tuple[PhoneNumber, ...]
-    not_found: _Texts = ()
+    not_found: Texts = ()
 
 
 class PhoneNumberError(Answer):
@@ -276,7 +290,7 @@ class DeletedPhoneNumbers(Answer):
     """Answer to a batch deletion of numbers."""
 
     deleted: tuple[str, ...]
-    errors: Annotated[tuple[PhoneNumberError, ...], BeforeValidator(_null_to_empty)] = ()
+    errors: Annotated[tuple[PhoneNumberError, ...], BeforeValidator(null_to_empty)] = ()
 
 
 class Deployment(Answer):
@@ -287,7 +301,7 @@ class Deployment(Answer):
     agent_id: str | None = None
     environment: str | None = None
     artifact_version: str | None = None
-    version: _OptionalText = None
+    version: OptionalText = None
     created_by: str | None = None
     created_at: str | None = None
     metadata: _OptionalObject = Field(default=None, repr=False)
@@ -297,7 +311,7 @@ class DeploymentResult(Answer):
     """Answer to publish, promote and rollback: the new record, and the test runs that it started."""
 
     deployment: Deployment
-    test_run_ids: _Texts = ()
+    test_run_ids: Texts = ()
 
 
 class Branch(Answer):
@@ -331,7 +345,7 @@ class MergeResult(Answer):
 
     sequence: str | None = None
     message: str | None = None
-    test_run_ids: _Texts = ()
+    test_run_ids: Texts = ()
 
 
 class Attribute(Answer):
@@ -347,7 +361,7 @@ class Variant(Answer):
     id: str
     name: str | None = None
     is_default: StrictBool | None = None
-    attribute_values: Annotated[dict[str, str | None], BeforeValidator(_null_to_object)] = Field(
+    attribute_values: Annotated[dict[str, str | None], BeforeValidator(null_to_object)] = Field(
         default_factory=dict, validation_alias=AliasPath("attributeValues", "values"), repr=False
     )
 

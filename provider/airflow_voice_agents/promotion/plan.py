@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, Op
-from airflow_voice_agents.promotion.kind import Intent, Resource, ResourceKind
+from airflow_voice_agents.promotion.kind import Intent, Lane, Resource
 
 PLAN_VERSION = 1
 
@@ -88,6 +88,11 @@ class PlannedItem:
         """The findings that stop the run."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
+    @property
+    def changed_keys(self) -> list[str]:
+        """The top-level keys that change, sorted."""
+        return sorted({str(change.path[0]) for change in self.changes if change.path})
+
     def document(self) -> dict[str, Any]:
         """Return the item as JSON without values."""
         return {
@@ -97,7 +102,7 @@ class PlannedItem:
             "before": self.before,
             "after": self.after,
             "source": self.source,
-            "changed_keys": sorted({str(change.path[0]) for change in self.changes if change.path}),
+            "changed_keys": self.changed_keys,
             "stale_keys": list(self.stale_keys),
             "kept_keys": list(self.kept_keys),
             "findings": [
@@ -105,6 +110,7 @@ class PlannedItem:
                 for each in self.findings
             ],
             "writes": self.writes,
+            "waypoints": list(self.waypoints),
         }
 
 
@@ -152,6 +158,7 @@ class Plan:
             "change": changes.count(Op.CHANGE),
             "remove": changes.count(Op.REMOVE),
             "stale_keys": sum(len(item.stale_keys) for item in self.items),
+            "errors": sum(bool(item.errors) for item in self.items),
         }
 
     def errors(self) -> list[tuple[Resource, Finding]]:
@@ -169,22 +176,22 @@ class Plan:
         }
 
 
-def pins(items: Iterable[PlannedItem], kind: ResourceKind[Any]) -> dict[str, list[str]]:
+def passed(lanes: Iterable[Lane[Any]]) -> tuple[str, ...]:
+    """Return the digests that writes lead through: what an interrupted try may leave.
+
+    :param lanes: the writes of one target.
+    """
+    return tuple(step.passes for lane in lanes for step in lane if step.passes)
+
+
+def pins(items: Iterable[PlannedItem]) -> dict[str, list[str]]:
     """Return what an exact apply holds targets to: resource -> digests before, after and in between.
 
     :param items: the targets of the plan.
-    :param kind: the kind of all of them.
     """
     return {
-        f"{item.resource.kind}:{item.resource}": [item.before, item.after, *_between(item, kind)]
-        for item in items
+        f"{item.resource.kind}:{item.resource}": [item.before, item.after, *item.waypoints] for item in items
     }
-
-
-def _between(item: PlannedItem, kind: ResourceKind[Any]) -> list[str]:
-    """Digests of what the writes of a target lead through: what an interrupted try may leave."""
-    lanes = kind.lanes([item.intent]) if item.intent else ()
-    return [step.passes for lane in lanes for step in lane if step.passes]
 
 
 def moved(pinned: Mapping[str, Sequence[str]], items: Sequence[PlannedItem]) -> list[Resource]:

@@ -72,12 +72,8 @@ def render_plan(plan: Plan, display: Display | None = None) -> str:
     :param display: what to show of values; by default none.
     """
     display = display or Display()
-    blocks = [
-        "\n".join(_item_lines(item, display))
-        for item in plan.items
-        if item.changed or item.findings or item.stale_keys
-    ]
-    return "\n\n".join([f"Plan: {plan.operation} (digest {plan.digest[:12]})", *blocks, _counts_line(plan)])
+    blocks = ["\n".join(_item_lines(item, display)) for item in told(plan)]
+    return "\n\n".join([f"Plan: {plan.operation} (digest {plan.digest[:12]})", *blocks, counts_line(plan)])
 
 
 def render_report(report: Report) -> str:
@@ -122,24 +118,67 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        f"\\u{ord(character):04x}"
+        _escaped(character)
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
         else character
         for character in text
     )
 
 
-def _item_lines(item: PlannedItem, display: Display) -> Iterator[str]:
-    calls = f"{item.writes} call{'s' * (item.writes != 1)}" if item.changed else "unchanged"
-    yield f"  {'~' if item.changed else ' '} {item.resource.kind} {visible(str(item.resource))}  ({calls})"
+def told(plan: Plan) -> list[PlannedItem]:
+    """List the targets that change or have something to say, in the plan's order.
+
+    :param plan: the plan.
+    """
+    return [item for item in plan.items if item.changed or item.findings or item.stale_keys]
+
+
+def calls_text(item: PlannedItem) -> str:
+    """Say with how many calls a target is changed.
+
+    :param item: one target of a plan.
+    """
+    return f"{item.writes} call{'s' * (item.writes != 1)}" if item.changed else "unchanged"
+
+
+def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
+    """Yield a target's changes, kept keys and unremovable keys as lines of text, each with its sign.
+
+    :param item: one target of a plan.
+    :param display: what to show of values.
+    """
     paths = [show_path(change.path) for change in item.changes]
     width = min(max(map(len, paths), default=0), PATH_WIDTH)
     for path, change in zip(paths, item.changes, strict=True):
-        yield f"      {change.op.value} {path:<{width}}  {_values(change, item, display)}"
+        yield f"{change.op.value} {path:<{width}}  {_values(change, item, display)}"
     for path in item.kept_keys:
-        yield f"      = {visible(path)}  the target keeps its own value"
+        yield f"= {visible(path)}  the target keeps its own value"
     for key in item.stale_keys:
-        yield f"      ! {show_key(key)}  only the target has it; no call can remove it"
+        yield f"! {show_key(key)}  only the target has it; no call can remove it"
+
+
+def counts_line(plan: Plan) -> str:
+    """Return the sentence that ends a plan: how many targets change, or that none does.
+
+    :param plan: the plan.
+    """
+    counts = plan.counts()
+    if wrong := len({resource for resource, _ in plan.errors()}):
+        return f"{wrong} of {counts['targets']} target(s) have errors (✗): nothing is written."
+    if plan.empty and not counts["stale_keys"]:
+        return f"Nothing to change: {counts['targets']} target(s) are as asked for."
+    stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
+    return (
+        f"{counts['to_change']} of {counts['targets']} target(s) to change with {counts['writes']} call(s): "
+        f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove.{stale}"
+    )
+
+
+def _item_lines(item: PlannedItem, display: Display) -> Iterator[str]:
+    sign = "~" if item.changed else " "
+    yield f"  {sign} {item.resource.kind} {visible(str(item.resource))}  ({calls_text(item)})"
+    for line in change_lines(item, display):
+        yield f"      {line}"
     for finding in item.findings:
         sign = "✗" if finding.severity is Severity.ERROR else "i"
         yield f"      {sign} {finding.code}: {visible(finding.message)}"
@@ -156,24 +195,16 @@ def _values(change: Change, item: PlannedItem, display: Display) -> str:
     return f"{sides[0]} → {sides[1]}" if display.show_values else HIDDEN
 
 
-def _counts_line(plan: Plan) -> str:
-    counts = plan.counts()
-    if wrong := len({resource for resource, _ in plan.errors()}):
-        return f"{wrong} of {counts['targets']} target(s) have errors (✗): nothing is written."
-    if plan.empty and not counts["stale_keys"]:
-        return f"Nothing to change: {counts['targets']} target(s) are as asked for."
-    stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
-    return (
-        f"{counts['to_change']} of {counts['targets']} target(s) to change with {counts['writes']} call(s): "
-        f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove.{stale}"
-    )
-
-
 def _report_counts(report: Report) -> str:
     counts = report.counts()
     parts = ", ".join(f"{counts[status.value]} {status.value}" for status in Status if counts[status.value])
     note = " Dry run: nothing was written." if report.dry_run else ""
     return f"{counts['total']} item(s): {parts or 'none'}.{note}"
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
 
 
 def _ends(names: Sequence[str]) -> range:

@@ -46,6 +46,7 @@ class ItemReport:
     def document(self) -> dict[str, Any]:
         """Return the item as JSON."""
         plain: dict[str, Any] = {
+            "kind": self.resource.kind,
             "owner": self.resource.owner,
             "name": self.resource.name,
             "status": self.status.value,
@@ -65,6 +66,7 @@ class Report:
     :param plan_digest: digest of the plan that was carried out, where there was one.
     :param retry_after: seconds that the server asked to wait before what failed is tried again.
     :param refused: whether the plan has errors and nothing was written because of them.
+    :param stopped: why a person stopped the run before its end, or an empty text.
     """
 
     operation: str
@@ -73,6 +75,7 @@ class Report:
     plan_digest: str | None = None
     retry_after: float | None = None
     refused: bool = False
+    stopped: str = ""
 
     def counts(self) -> dict[str, int]:
         """Count the items by status; the sum is ``total``."""
@@ -91,6 +94,8 @@ class Report:
     @property
     def hopeless(self) -> bool:
         """Whether nothing that went wrong could be mended by trying again."""
+        if self.stopped:
+            return True
         wrong = self.having(Status.FAILED, Status.UNKNOWN)
         return bool(wrong) and all(item.permanent for item in wrong)
 

@@ -274,6 +274,21 @@ def test_a_retry_with_nothing_left_to_write_names_the_snapshot_again(
     assert assigned(omnia, 3) == before
 
 
+def test_a_retry_that_fails_early_still_names_what_the_first_try_kept(
+    omnia: EmulatedOmnia, folder: str
+) -> None:
+    """Airflow forgets a task's XComs before each try, and whoever restores asks for this one."""
+    mixed(omnia)
+    task = assign(folder, *numbers(3), retries=3)
+    first = omnia.run(task)
+    omnia.server.fault("answer", operation=LIST, status=503, times=None)
+
+    again = omnia.run(task, try_number=2)
+
+    assert again.state == "up_for_retry"
+    assert url_of(again) == url_of(first)
+
+
 def test_what_somebody_changed_between_two_tries_is_kept_as_it_is_now(
     omnia: EmulatedOmnia, folder: str
 ) -> None:

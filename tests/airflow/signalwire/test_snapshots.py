@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.edge import snapshots
+from airflow_voice_agents.edge.state_folder import state_folder
 from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailed
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
 from airflow_voice_agents.signalwire.operators.snapshots import (
@@ -280,7 +281,7 @@ def test_a_retry_whose_first_snapshot_is_gone_says_so_and_goes_on(
 
     assert counts(again) == {"changed": 1, "unchanged": 1}
     assert list(kept(again.xcoms["snapshot"])) == [TWO]
-    assert "what an earlier try changed is not in this snapshot" in again.log
+    assert "What an earlier try changed is not in this snapshot" in again.log
 
 
 # ---------------------------------------------------------------------------- newer work, drift
@@ -540,9 +541,9 @@ def test_old_snapshots_are_removed_where_a_retention_is_given(carrier: EmulatedC
     assert ONE in kept(url)
 
 
-def test_the_default_folder_lies_in_the_airflow_home(carrier: EmulatedCarrier) -> None:
+def test_by_default_snapshots_lie_in_the_state_folder(carrier: EmulatedCarrier) -> None:
     outcome = carrier.run(keep(Path("/"), ONE, folder=None))
 
     assert outcome.state == "success", outcome.error
-    assert outcome.result.startswith(snapshots.default_folder())
+    assert outcome.result.startswith(f"{state_folder(None, 'snapshots')}/")
     assert list(kept(outcome.result)) == [ONE]

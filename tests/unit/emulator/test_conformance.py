@@ -81,7 +81,7 @@ def test_operations_are_the_documents(document: dict[str, Any]) -> None:
         if method != "parameters"
     }
 
-    served = {(operation.method, operation.route) for operation in PolyAIRoom.operations}
+    served = {(operation.method, operation.route) for operation in PolyAIRoom.agents_api}
     areas = ("audio-cache", "voice-library", "knowledge-base", "/behavior")
     assert served == {each for each in declared if not any(area in each[1] for area in areas)}
 
@@ -90,7 +90,7 @@ def test_every_operation_answers_as_declared(check: Checker) -> None:
     _config_and_telephony(check)
     _deployments_and_content(check)
 
-    assert check.seen == {(operation.method, operation.route) for operation in PolyAIRoom.operations}
+    assert check.seen == {(operation.method, operation.route) for operation in PolyAIRoom.agents_api}
 
 
 def _config_and_telephony(check: Checker) -> None:

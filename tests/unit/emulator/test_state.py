@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from airflow_voice_agents.emulator.core import Emulator, default_seed
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.emulator.state import SeedError
+from airflow_voice_agents.emulator.state import SeedError, format_stamp
 from airflow_voice_agents.emulator.switches import SwitchError
 
 KEY = {"X-API-KEY": "demo-key-uk"}
@@ -130,6 +131,13 @@ def test_unusable_seed_is_refused_with_the_place(change: dict[str, Any], message
         ({"numbers": {"+441632960020": {"clientEnv": "live"}}}, "belongs to"),
         ({"deployments": [{"environment": "live"}]}, r"deployments\[0\] lacks version, createdAt"),
         ({"branches": {"b": {"colour": 1}}}, "unknown key colour"),
+        ({"testOutcome": "great"}, "testOutcome: 'great' is none of passed"),
+        ({"testCases": []}, "testCases must be an object"),
+        ({"conversations": {"c": {}}}, r"conversations\.c\.environment: None is no environment"),
+        ({"conversations": {"c": {"environment": "live", "colour": 1}}}, "unknown key colour"),
+        ({"conversations": {"c": {"environment": "live", "startedAt": "soon"}}}, "not an ISO 8601 time"),
+        ({"chat": {"colour": 1}}, "unknown key colour"),
+        ({"chat": {"answers": [{"colour": 1}]}}, r"answers\[0\]: unknown key colour"),
     ],
 )
 def test_unusable_agent_is_refused_with_the_place(change: dict[str, Any], message: str) -> None:
@@ -137,6 +145,32 @@ def test_unusable_agent_is_refused_with_the_place(change: dict[str, Any], messag
     seed["polyai"]["agents"]["new"] = {"account": "demo-uk"} | change
 
     with pytest.raises(SeedError, match=message):
+        Emulator(seed)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"metric": "api_errors"}, "no account None"),
+        ({"account": "demo-uk", "metric": "errors"}, "metric: 'errors' is none of turn_latency_p50"),
+        ({"account": "demo-uk", "metric": "api_errors", "agent": "x"}, "no agent 'x'"),
+        ({"account": "demo-uk", "metric": "api_errors", "state": "x"}, "state: 'x' is none of ok"),
+        ({"account": "demo-uk", "metric": "api_errors", "colour": 1}, "unknown key colour"),
+    ],
+)
+def test_unusable_alert_rule_is_refused_with_the_place(rule: dict[str, Any], message: str) -> None:
+    seed = default_seed()
+    seed["polyai"]["alertRules"] = {"ar_1": rule}
+
+    with pytest.raises(SeedError, match=rf"polyai\.alertRules\.ar_1.*{message}"):
+        Emulator(seed)
+
+
+def test_a_key_is_of_a_known_host() -> None:
+    seed = default_seed()
+    seed["polyai"]["keys"]["demo-key-uk"]["host"] = "elsewhere"
+
+    with pytest.raises(SeedError, match="host: 'elsewhere' is none of build, runtime"):
         Emulator(seed)
 
 
@@ -265,3 +299,34 @@ def test_fleet_of_thousands_shares_its_documents_and_answers() -> None:
     assert pages[0]["schema"] is pages[1]["schema"]
     assert pages[0]["variables"]["flags"] == {"callback": False, "sms_confirmations": False}
     assert pages[1]["variables"]["flags"] == {"callback": True}
+
+
+# ------------------------------------------------------------------------------- the machine's own time
+
+
+def test_logical_time_stands_still_between_changes() -> None:
+    clock = Emulator().state.clock
+
+    assert clock.present() == clock.present() == datetime.fromisoformat(clock.now())
+    assert datetime.fromisoformat(clock.tick()) - datetime.fromisoformat("2026-09-01T08:00:00Z") == timedelta(
+        seconds=1
+    )
+
+
+def test_stamps_are_the_machines_time_where_the_switch_says_so() -> None:
+    emulator = Emulator(switches={"wall_clock": True})
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    stamps = [emulator.state.touch() for _ in range(50)]
+
+    times = [datetime.fromisoformat(stamp) for stamp in stamps]
+    assert times == sorted(set(times))
+    assert before <= times[0] <= times[-1] <= datetime.now(UTC) + timedelta(seconds=1)
+    assert before <= emulator.state.clock.present()
+    assert [format_stamp(time) for time in times] == stamps
+
+
+def test_stamps_never_go_back_behind_those_of_the_seed() -> None:
+    emulator = Emulator({"clock": "2131-01-01T00:00:00Z", "switches": {"wall_clock": True}})
+
+    assert emulator.state.touch() == "2131-01-01T00:00:00.001Z"

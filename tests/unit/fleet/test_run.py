@@ -10,7 +10,7 @@ import pytest
 from airflow_voice_agents.fleet.run import Manner, Pins, Run, execute
 from airflow_voice_agents.http.errors import BadRequest, GuardRefused, InputError, StateMoved
 from airflow_voice_agents.promotion.guards import Circumstances, Consent
-from airflow_voice_agents.promotion.plan import Plan, PlannedItem, error
+from airflow_voice_agents.promotion.plan import Plan, PlannedItem, error, passed
 from airflow_voice_agents.promotion.report import ItemReport, Report, Status
 from support.fake_fleet import WRITE, State, ThingKind, ThingServer, intent, thing
 
@@ -34,7 +34,8 @@ def item(name: str, before: State = BEFORE, after: State = AFTER, **facts: Any) 
     digests = KIND.digest(before), KIND.digest(after)
     wanted = None if digests[0] == digests[1] else intent(name, before, after)
     writes = sum(before.get(key) != value for key, value in after.items())
-    return PlannedItem(thing(name), *digests, writes=writes, intent=wanted, **facts)
+    waypoints = passed(KIND.lanes([wanted])) if wanted else ()
+    return PlannedItem(thing(name), *digests, writes=writes, waypoints=waypoints, intent=wanted, **facts)
 
 
 def plan(*items: PlannedItem) -> Plan:
@@ -153,16 +154,16 @@ def test_a_concurrency_that_could_carry_nothing_is_refused(concurrency: Any) -> 
 
 def test_without_an_expected_digest_any_plan_passes_and_nothing_is_noted() -> None:
     memory = Memory()
-    Pins(None, memory).hold(plan(item("a")), KIND)
+    Pins(None, memory).hold(plan(item("a")))
     assert memory == {}
 
 
 @pytest.mark.parametrize("memory", [None, Memory()])
 def test_the_expected_plan_passes_and_another_is_refused(memory: Memory | None) -> None:
     expected, other = plan(item("a")), plan(item("a", MIDDLE))
-    Pins(expected.digest, None).hold(expected, KIND)
+    Pins(expected.digest, None).hold(expected)
     with pytest.raises(StateMoved, match="is not the one expected") as caught:
-        Pins(expected.digest, memory).hold(other, KIND)
+        Pins(expected.digest, memory).hold(other)
     assert caught.value.permanent
     assert expected.digest[:12] in str(caught.value)
     assert other.digest[:12] in str(caught.value)
@@ -171,7 +172,7 @@ def test_the_expected_plan_passes_and_another_is_refused(memory: Memory | None) 
 def test_the_note_holds_digests_only() -> None:
     memory = Memory()
     planned = plan(item("a"))
-    Pins(planned.digest, memory).hold(planned, KIND)
+    Pins(planned.digest, memory).hold(planned)
     assert memory == {
         f"plan-{planned.digest}": {
             "thing:shop/a": [
@@ -189,40 +190,40 @@ def test_the_note_holds_digests_only() -> None:
 def test_a_later_try_may_find_each_target_anywhere_on_its_way(first: State, second: State) -> None:
     memory = Memory()
     expected = plan(item("a"), item("b"))
-    Pins(expected.digest, memory).hold(expected, KIND)
-    Pins(expected.digest, memory).hold(plan(item("a", first), item("b", second)), KIND)
+    Pins(expected.digest, memory).hold(expected)
+    Pins(expected.digest, memory).hold(plan(item("a", first), item("b", second)))
 
 
 def test_a_later_try_names_what_moved() -> None:
     memory = Memory()
     expected = plan(item("a"), item("b"))
-    Pins(expected.digest, memory).hold(expected, KIND)
+    Pins(expected.digest, memory).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed since the plan .* was approved"):
-        Pins(expected.digest, memory).hold(plan(item("a", AFTER), item("b", {"x": 7, "y": 0})), KIND)
+        Pins(expected.digest, memory).hold(plan(item("a", AFTER), item("b", {"x": 7, "y": 0})))
 
 
 def test_a_later_try_refuses_a_source_that_wants_something_else_now() -> None:
     memory = Memory()
     expected = plan(item("a"), item("b"))
-    Pins(expected.digest, memory).hold(expected, KIND)
+    Pins(expected.digest, memory).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed"):
-        Pins(expected.digest, memory).hold(plan(item("a"), item("b", BEFORE, {"x": 5, "y": 5})), KIND)
+        Pins(expected.digest, memory).hold(plan(item("a"), item("b", BEFORE, {"x": 5, "y": 5})))
 
 
 def test_a_later_try_refuses_a_target_that_was_not_in_the_plan() -> None:
     memory = Memory()
     expected = plan(item("a"))
-    Pins(expected.digest, memory).hold(expected, KIND)
+    Pins(expected.digest, memory).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed"):
-        Pins(expected.digest, memory).hold(plan(item("a"), item("b")), KIND)
+        Pins(expected.digest, memory).hold(plan(item("a"), item("b")))
 
 
 def test_a_note_of_another_plan_does_not_count() -> None:
     memory = Memory()
     first, second = plan(item("a")), plan(item("a", BEFORE, MIDDLE))
-    Pins(first.digest, memory).hold(first, KIND)
+    Pins(first.digest, memory).hold(first)
     with pytest.raises(StateMoved, match="is not the one expected"):
-        Pins(second.digest, memory).hold(plan(item("a", MIDDLE)), KIND)
+        Pins(second.digest, memory).hold(plan(item("a", MIDDLE)))
 
 
 def test_an_interrupted_try_is_carried_on_by_the_next_without_a_second_write() -> None:

@@ -11,7 +11,7 @@ from airflow_voice_agents.http.errors import InputError, ResponseError
 from airflow_voice_agents.omnia_voice.calls import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number, read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    KIND,
+    CODECS,
     AssignmentKind,
     AssignmentState,
     agent_number,
@@ -282,8 +282,8 @@ def test_a_snapshot_of_states_survives_json() -> None:
         resource(2): state(None, 2),
         resource(3): None,
     }
-    document = json.loads(json.dumps(Snapshot(KIND, states).document(state_document)))
-    restored = Snapshot.from_document(document, KIND, state_from_document)
+    document = json.loads(json.dumps(Snapshot(states).document(CODECS)))
+    restored = Snapshot.from_document(document, CODECS)
     assert restored.states == states
     one = restored.states[resource(1)]
     assert one is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.fleet.archive import Archive
 from airflow_voice_agents.fleet.run import Manner, Run
 from airflow_voice_agents.http.arguments import parse_numbers
 from airflow_voice_agents.http.call import Call
@@ -13,17 +14,15 @@ from airflow_voice_agents.http.errors import GuardRefused, InputError, ResponseE
 from airflow_voice_agents.omnia_voice.calls import UpdateVerb
 from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 from airflow_voice_agents.omnia_voice.jobs import assignments, deletions, snapshots, updates
-from airflow_voice_agents.omnia_voice.jobs.archive import MEMORY, Archive
+from airflow_voice_agents.omnia_voice.jobs.assignments import MEMORY, keep
 from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.models import Number, read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    KIND,
+    CODECS,
     AssignmentKind,
     AssignmentState,
     agent_number,
     plan_assignment,
-    state_document,
-    state_from_document,
 )
 from airflow_voice_agents.omnia_voice.resources.presence import (
     REMOVED,
@@ -63,7 +62,7 @@ class Shelf:
         self.published: list[str] = []
 
     def archive(self) -> Archive:
-        return Archive(self.save, self.load, self.published.append)
+        return Archive(self.save, self.load, self.published.append, MEMORY, CODECS)
 
     def save(self, document: Any) -> str:
         url = f"url-{len(self.documents)}"
@@ -76,7 +75,7 @@ class Shelf:
         return self.documents[url]
 
     def last(self) -> Snapshot[AssignmentState]:
-        return Snapshot.from_document(self.documents[self.published[-1]], KIND, state_from_document)
+        return Snapshot.from_document(self.documents[self.published[-1]], CODECS)
 
 
 def run_with(answers: Any = None, *, confirmed: bool = True, **fields: Any) -> Run:
@@ -303,13 +302,11 @@ ALL_NEW = {FIRST: "new", SECOND: "new", THIRD: "new"}
 def test_a_snapshot_holds_what_numbers_are_and_notes_what_they_will_be() -> None:
     shelf = Shelf()
 
-    shelf.archive().keep(run_with(memory=Memory()), *planned(ALL_NEW, {FIRST: "old", SECOND: "new"}))
+    keep(shelf.archive(), run_with(memory=Memory()), *planned(ALL_NEW, {FIRST: "old", SECOND: "new"}))
 
     assert kept(shelf) == {FIRST: "old", SECOND: "new"}
     assert shelf.last().states[resource(THIRD)] is None
-    assert {each.name: note for each, note in shelf.last().notes.items()} == {
-        number: {"agent_id": "new"} for number in ALL_NEW
-    }
+    assert {each.name: note["agent_id"] for each, note in shelf.last().notes.items()} == ALL_NEW
 
 
 @pytest.mark.parametrize(
@@ -329,8 +326,8 @@ def test_a_retry_adds_to_what_the_first_try_kept(
     shelf, memory = Shelf(), Memory()
     first: dict[str, str | None] = {FIRST: "a", SECOND: "b", THIRD: None}
 
-    shelf.archive().keep(run_with(memory=memory), *planned(ALL_NEW, first))
-    shelf.archive().keep(run_with(memory=memory), *planned(ALL_NEW, second))
+    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, first))
+    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, second))
 
     assert kept(shelf) == then
     assert memory.values == {MEMORY: shelf.published[-1]}
@@ -339,8 +336,8 @@ def test_a_retry_adds_to_what_the_first_try_kept(
 def test_what_a_retry_is_not_asked_for_any_more_is_not_kept() -> None:
     shelf, memory = Shelf(), Memory()
 
-    shelf.archive().keep(run_with(memory=memory), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
-    shelf.archive().keep(run_with(memory=memory), *planned({SECOND: "new"}, {SECOND: "b"}))
+    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
+    keep(shelf.archive(), run_with(memory=memory), *planned({SECOND: "new"}, {SECOND: "b"}))
 
     assert kept(shelf) == {SECOND: "b"}
 
@@ -348,8 +345,8 @@ def test_what_a_retry_is_not_asked_for_any_more_is_not_kept() -> None:
 def test_without_a_memory_each_try_keeps_what_it_finds() -> None:
     shelf = Shelf()
 
-    shelf.archive().keep(run_with(), *planned({FIRST: "new"}, {FIRST: "a"}))
-    shelf.archive().keep(run_with(), *planned({FIRST: "new"}, {FIRST: "new"}))
+    keep(shelf.archive(), run_with(), *planned({FIRST: "new"}, {FIRST: "a"}))
+    keep(shelf.archive(), run_with(), *planned({FIRST: "new"}, {FIRST: "new"}))
 
     assert (shelf.published, kept(shelf)) == (["url-0", "url-1"], {FIRST: "new"})
 
@@ -358,7 +355,7 @@ def test_a_first_snapshot_that_is_lost_is_told() -> None:
     shelf, said = Shelf(), []
 
     run = run_with(memory=Memory(**{MEMORY: "gone"}), say=said.append)
-    shelf.archive().keep(run, *planned({FIRST: "new"}, {FIRST: "a"}))
+    keep(shelf.archive(), run, *planned({FIRST: "new"}, {FIRST: "a"}))
 
     assert kept(shelf) == {FIRST: "a"}
     assert said == [
@@ -371,7 +368,7 @@ def test_a_first_snapshot_that_is_lost_is_told() -> None:
 
 def restore_of(then: AssignmentState | None, left: str | None, **options: Any) -> snapshots.RestoreJob:
     notes = {} if left is None else {resource(): {"agent_id": left}}
-    document = Snapshot(KIND, {resource(): then}, notes).document(state_document)
+    document = Snapshot({resource(): then}, notes).document(CODECS)
     return snapshots.restore(HERE, document, None, None, **options)
 
 
@@ -416,9 +413,7 @@ async def test_a_number_is_restored_from_what_the_assignment_left_and_from_nothi
 
 
 def test_what_was_expected_goes_before_what_the_snapshot_says() -> None:
-    document = Snapshot(KIND, {resource(): state("old")}, {resource(): {"agent_id": "noted"}}).document(
-        state_document
-    )
+    document = Snapshot({resource(): state("old")}, {resource(): {"agent_id": "noted"}}).document(CODECS)
 
     told = snapshots.restore(HERE, document, "told", None)
     each = snapshots.restore(HERE, document, None, {FIRST: "each"})
@@ -431,7 +426,7 @@ def test_what_was_expected_goes_before_what_the_snapshot_says() -> None:
     ("states", "said"), [({}, "is empty"), ({agent_number("other", FIRST): None}, "is of other")]
 )
 def test_a_snapshot_that_does_not_fit_is_refused(states: dict[Resource, Any], said: str) -> None:
-    document = Snapshot(KIND, states).document(state_document)
+    document = Snapshot(states).document(CODECS)
 
     with pytest.raises(InputError, match=said):
         snapshots.restore(HERE, document, None, None)

@@ -85,6 +85,7 @@ def carried_out(
         return platform.state
     (lane,) = kind.lanes([item.intent])
     assert len(lane) == item.writes > 0
+    assert item.waypoints == tuple(step.passes for step in lane)
     for step in lane:
         assert step.call.body is not None
         for key, value in step.call.body.get("variables", {}).items():
@@ -183,6 +184,7 @@ def test_every_state_between_is_valid_and_planning_again_finds_nothing_to_do(
     assert item.source == kind.digest(source)
     if item.errors:
         event("refused")
+        assert bool(item.waypoints) == bool(item.writes)
         assert item.writes == 0 or not set(codes(item)) & {
             "invalid_schema",
             "invalid_values",

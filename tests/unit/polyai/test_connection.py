@@ -112,3 +112,76 @@ def test_settings_never_show_the_key() -> None:
 def test_a_refused_key_is_explained_by_region_or_host() -> None:
     assert "this connection uses uk: check the region first" in refused_advice(fields(region="uk"))
     assert "host override" in refused_advice(fields("http://localhost:1"))
+
+
+# ---------------------------------------------------------------------------------- the runtime host
+
+RUNTIME_KEY = "rt-hunter3"
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us", "api.us-1.platform.polyai.app"),
+        ("eu", "api.euw-1.platform.polyai.app"),
+        ("uk", "api.uk-1.platform.polyai.app"),
+        ("studio", "api.studio.poly.ai"),
+    ],
+)
+def test_a_region_leads_to_its_own_runtime_host_under_a_key_of_its_own(region: str, host: str) -> None:
+    connection = fields(region=region, runtime_api_key=RUNTIME_KEY, timeout=30)
+    settings = connection.runtime_settings()
+
+    assert settings.base_url == f"https://{host}"
+    assert settings.headers == {"X-API-KEY": RUNTIME_KEY}
+    assert (settings.secrets, settings.deadline) == ((RUNTIME_KEY,), 30.0)
+    assert connection.client_settings().secrets == (KEY,)
+
+
+def test_the_runtime_host_can_be_overridden_with_or_without_the_other() -> None:
+    local = fields(
+        "http://localhost", 8080, runtime_host=" http://localhost:9000/ ", runtime_api_key=RUNTIME_KEY
+    )
+    proxied = fields(region="uk", runtime_host="proxy.example", runtime_api_key=RUNTIME_KEY)
+
+    assert local.runtime_settings().base_url == "http://localhost:9000"
+    assert local.client_settings().base_url == "http://localhost:8080"
+    assert proxied.runtime_settings().base_url == "https://proxy.example"
+    assert proxied.client_settings().base_url == "https://api.uk.poly.ai"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"region": "uk"}, "runtime_api_key is missing: reading conversations"),
+        ({"region": "uk", "runtime_api_key": ""}, "runtime_api_key is missing"),
+        ({"region": "uk", "runtime_api_key": 5}, "runtime_api_key must be a text"),
+        ({"region": "uk", "runtime_api_key": "rt-hunter3\n"}, "runtime_api_key holds white space"),
+        ({"runtime_api_key": RUNTIME_KEY}, "region is missing"),
+        ({"host": "http://localhost:1", "runtime_api_key": RUNTIME_KEY}, "runtime_host is missing"),
+        (
+            {"host": "http://localhost:1", "region": "uk", "runtime_api_key": RUNTIME_KEY},
+            "runtime_host is missing: where the host is overridden",
+        ),
+        ({"runtime_host": "http://example.com", "runtime_api_key": RUNTIME_KEY}, "must use https"),
+        ({"runtime_host": "http://[::1", "runtime_api_key": RUNTIME_KEY}, "runtime_host must be a host name"),
+        ({"runtime_host": "api.poly.ai", "runtime_api_key": RUNTIME_KEY}, "leave runtime_host empty"),
+        ({"runtime_host": 5, "runtime_api_key": RUNTIME_KEY}, "runtime_host must be a text"),
+    ],
+)
+def test_a_wrong_runtime_setting_is_named_and_no_key_is_shown(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConnectionSettingsError, match=message) as caught:
+        fields(**wrong).runtime_settings()
+    assert str(caught.value).startswith("connection 'my_polyai': ")
+    assert "hunter" not in str(caught.value)
+
+
+def test_what_is_wrong_with_the_runtime_host_does_not_disturb_the_other() -> None:
+    assert fields(region="uk", runtime_api_key="a b").client_settings().base_url == "https://api.uk.poly.ai"
+
+
+def test_the_runtime_key_is_never_shown() -> None:
+    connection = fields(region="uk", runtime_api_key=RUNTIME_KEY)
+
+    assert RUNTIME_KEY not in repr(connection)
+    assert RUNTIME_KEY not in repr(connection.runtime_settings())

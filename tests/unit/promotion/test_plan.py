@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, Op, diff
 from airflow_voice_agents.promotion.kind import Intent, Resource, batches, by_owner
-from airflow_voice_agents.promotion.plan import Plan, PlannedItem, Severity, error, moved, pins, warning
+from airflow_voice_agents.promotion.plan import (
+    Plan,
+    PlannedItem,
+    Severity,
+    error,
+    moved,
+    passed,
+    pins,
+    warning,
+)
 from support.fake_fleet import ThingKind, intent, thing
 from support.json_values import bounded, objects
 
@@ -106,6 +115,7 @@ def test_a_document_says_what_a_plan_does() -> None:
             kept_keys=("settings.mock_x",),
             findings=(warning("stale_keys", "One stays."), error("bad", "It is bad.")),
             writes=2,
+            waypoints=("w1", "a"),
         ),
         item(B, "same", "same"),
     )
@@ -122,6 +132,7 @@ def test_a_document_says_what_a_plan_does() -> None:
             "change": 1,
             "remove": 1,
             "stale_keys": 1,
+            "errors": 1,
         },
         "items": [
             {
@@ -139,6 +150,7 @@ def test_a_document_says_what_a_plan_does() -> None:
                     {"severity": "error", "code": "bad", "message": "It is bad."},
                 ],
                 "writes": 2,
+                "waypoints": ["w1", "a"],
             },
             {
                 "kind": "config page",
@@ -152,6 +164,7 @@ def test_a_document_says_what_a_plan_does() -> None:
                 "kept_keys": [],
                 "findings": [],
                 "writes": 0,
+                "waypoints": [],
             },
         ],
     }
@@ -185,13 +198,14 @@ BEFORE, MIDDLE, AFTER, ELSEWHERE = STATES
 def thing_item(name: str, before: dict[str, int], after: dict[str, int] = AFTER) -> PlannedItem:
     digests = KIND.digest(before), KIND.digest(after)
     wanted = None if before == after else intent(name, before, after)
-    return PlannedItem(thing(name), *digests, intent=wanted)
+    waypoints = passed(KIND.lanes([wanted])) if wanted else ()
+    return PlannedItem(thing(name), *digests, waypoints=waypoints, intent=wanted)
 
 
 @bounded(100)
 @given(st.lists(st.sampled_from(STATES), min_size=1, max_size=5))
 def test_moved_names_exactly_the_targets_that_are_not_on_their_way(states: Sequence[dict[str, int]]) -> None:
-    noted = pins([thing_item(str(place), BEFORE) for place in range(len(states))], KIND)
+    noted = pins([thing_item(str(place), BEFORE) for place in range(len(states))])
     now = [thing_item(str(place), state) for place, state in enumerate(states)]
     expected = [thing(str(place)) for place, state in enumerate(states) if state is ELSEWHERE]
     assert moved(noted, now) == expected
@@ -199,7 +213,7 @@ def test_moved_names_exactly_the_targets_that_are_not_on_their_way(states: Seque
 
 
 def test_a_target_that_shall_become_something_else_now_has_moved() -> None:
-    noted = pins([thing_item("a", BEFORE)], KIND)
+    noted = pins([thing_item("a", BEFORE)])
     assert moved(noted, [thing_item("a", BEFORE, ELSEWHERE)]) == [thing("a")]
 
 
@@ -208,7 +222,7 @@ def test_a_target_that_was_not_pinned_has_moved() -> None:
 
 
 def test_a_target_without_anything_to_do_is_pinned_to_what_it_is() -> None:
-    noted = pins([thing_item("a", AFTER)], KIND)
+    noted = pins([thing_item("a", AFTER)])
     assert moved(noted, [thing_item("a", AFTER)]) == []
     assert moved(noted, [thing_item("a", BEFORE)]) == [thing("a")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import Any
 
@@ -224,6 +225,12 @@ def test_no_text_whatever_gets_through_unescaped(text: str) -> None:
     assert_harmless(visible(text))
     assert_harmless(show_key(text))
     assert "\n" not in visible(text) + show_key(text)
+
+
+def test_an_escaped_key_is_json_even_beyond_the_first_plane() -> None:
+    key = "tag \U000e0041 end"
+    assert show_key(key) == r'"tag \udb40\udc41 end"'
+    assert json.loads(show_key(key)) == key
 
 
 def test_ordinary_text_of_any_language_stays_readable() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from airflow_voice_agents.http.arguments import parse_numbers, some
 from airflow_voice_agents.http.errors import InputError, ResponseError
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.snapshot import Snapshot
+from airflow_voice_agents.promotion.kind import Intent
 from airflow_voice_agents.signalwire.conditions import Registered, Routed, deserialize, routed
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
 from airflow_voice_agents.signalwire.resources.e911 import (
@@ -168,27 +167,6 @@ def test_conditions_come_back_from_json() -> None:
     assert len(plain["marks"]) == 2
     assert "pw" not in json.dumps(plain)
     assert deserialize(Registered((NUMBER,), ADDRESS).serialize()) == Registered((NUMBER,), ADDRESS)
-
-
-# ---------------------------------------------------------------------------- snapshots with notes
-
-
-def test_notes_of_a_snapshot_come_back_with_it() -> None:
-    here, there = Resource("k", "o", "here"), Resource("k", "o", "there")
-    document = Snapshot("k", {here: 1, there: None}, {here: {"mark": 1}}).document(lambda value: value)
-
-    back = Snapshot.from_document(json.loads(json.dumps(document)), "k", int)
-
-    assert back == Snapshot("k", {here: 1, there: None}, {here: {"mark": 1}})
-    assert "note" not in document["resources"][1]
-
-
-def test_a_changed_note_makes_a_snapshot_unusable() -> None:
-    document = Snapshot("k", {Resource("k", "o", "n"): 1}, {Resource("k", "o", "n"): 1}).document(int)
-    document["resources"][0]["note"] = 2
-
-    with pytest.raises(InputError, match="was changed"):
-        Snapshot.from_document(document, "k", int)
 
 
 # -------------------------------------------------------------------------------- emergency address

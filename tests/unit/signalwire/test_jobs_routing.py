@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.fleet.archive import Archive
 from airflow_voice_agents.fleet.run import Manner, Run
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.promotion.guards import Circumstances, Consent
 from airflow_voice_agents.promotion.report import Report
-from airflow_voice_agents.signalwire.jobs.routing import Archive, job
+from airflow_voice_agents.signalwire.jobs.routing import MEMORY, job
 from airflow_voice_agents.signalwire.jobs.snapshots import restore
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
 from airflow_voice_agents.signalwire.resources.inventory import Space
+from airflow_voice_agents.signalwire.resources.phone_number import CODECS
 from support.fuse import Fuse, FusedStore, Killed
 
 SPACE = Space("acme", "https://acme.signalwire.com")
@@ -98,7 +100,7 @@ class Shelf:
         self.published.append(url)
 
     def archive(self) -> Archive:
-        return Archive(self.save, self.load, self.publish)
+        return Archive(self.save, self.load, self.publish, MEMORY, CODECS)
 
 
 def run_with(platform: Platform, store: FusedStore | None, *, concurrency: int = 1) -> Run:

@@ -20,7 +20,7 @@ from airflow_voice_agents.promotion.report import ItemReport, Status
 from airflow_voice_agents.promotion.snapshot import Snapshot
 from airflow_voice_agents.signalwire.models import FABRIC_ONLY, PhoneNumber
 from airflow_voice_agents.signalwire.resources.phone_number import (
-    KIND,
+    CODECS,
     RouteState,
     RoutingKind,
     carrier_number,
@@ -391,8 +391,8 @@ def test_snapshot_is_plain_json_and_comes_back_the_same() -> None:
 
 
 def test_snapshots_fit_into_a_snapshot_of_many() -> None:
-    document = Snapshot(KIND, {HERE: state()}).document(to_snapshot)
-    states = Snapshot.from_document(json.loads(json.dumps(document)), KIND, from_snapshot).states
+    document = Snapshot({HERE: state()}).document(CODECS)
+    states = Snapshot.from_document(json.loads(json.dumps(document)), CODECS).states
     assert states == {Resource("carrier number", "acme", NUMBER): state()}
 
 

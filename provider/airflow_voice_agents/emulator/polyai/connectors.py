@@ -111,6 +111,8 @@ def _require(store: PolyAIStore, exchange: Exchange, connector_id: str) -> Recor
 
 def _result(store: PolyAIStore, exchange: Exchange, update: Record) -> Record:
     connector_id = update["connectorId"]
+    if exchange.spoils(connector_id):
+        return {"connectorId": connector_id, "success": False, "error": "Internal error"}
     try:
         return {
             "connectorId": connector_id,

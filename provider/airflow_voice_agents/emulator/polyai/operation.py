@@ -11,10 +11,16 @@ from airflow_voice_agents.emulator.polyai.bodies import Body
 
 
 class Service(StrEnum):
-    """The two services behind the vendor's gateway; they refuse in different words."""
+    """The services of the vendor; they refuse in different words.
+
+    The first two stand behind the gateway of the Agents API, alerts beside them, and the last on the runtime
+    host, which takes keys of its own.
+    """
 
     PYTHON = "python"
     NODE = "node"
+    ALERTS = "alerts"
+    RUNTIME = "runtime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +40,5 @@ class PolyAIOperation(Operation):
 
 python_operation = partial(PolyAIOperation, service=Service.PYTHON)
 node_operation = partial(PolyAIOperation, service=Service.NODE)
+alerts_operation = partial(PolyAIOperation, service=Service.ALERTS)
+runtime_operation = partial(PolyAIOperation, service=Service.RUNTIME)

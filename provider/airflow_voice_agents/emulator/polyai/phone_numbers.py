@@ -52,9 +52,10 @@ def import_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
     fresh = [number for number in wanted if store.number_owner(number) is None]
     if len(fresh) < len(wanted) and store.switches.import_existing == "conflict":
         raise Problem(409, "Phone number already exists", "PHONE_NUMBERS_ALREADY_EXISTS")
-    for number in fresh:
+    taken = [number for number in fresh if not exchange.spoils(number)]
+    for number in taken:
         _add(store, exchange, number, environment)
-    return Reply(201, {"imported": fresh})
+    return Reply(201, {"imported": taken})
 
 
 def import_number(store: PolyAIStore, exchange: Exchange) -> Reply:

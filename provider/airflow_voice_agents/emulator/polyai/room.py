@@ -9,12 +9,16 @@ from typing import Any, cast
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai import (
     agents,
+    alerts,
     branches,
     connectors,
+    conversations,
+    debug_chats,
     deployments,
     outbound_calls,
     phone_numbers,
     real_time_configs,
+    simulations,
     variants,
 )
 from airflow_voice_agents.emulator.polyai.operation import PolyAIOperation, Service
@@ -27,11 +31,14 @@ _CORRELATION = "X-PolyAI-Correlation-Id"
 
 
 class PolyAIRoom:
-    """The Agents API on top of a store."""
+    """The Agents API and its neighbours on top of a store.
+
+    The neighbours on the runtime host are answered at the same address, because no path is on both hosts.
+    """
 
     name = "polyai"
     limiter = None
-    operations: tuple[PolyAIOperation, ...] = (
+    agents_api: tuple[PolyAIOperation, ...] = (
         *real_time_configs.OPERATIONS,
         *connectors.OPERATIONS,
         *phone_numbers.OPERATIONS,
@@ -40,6 +47,14 @@ class PolyAIRoom:
         *variants.OPERATIONS,
         *agents.OPERATIONS,
         *outbound_calls.OPERATIONS,
+    )
+    """What the vendor's document of the Agents API declares."""
+    operations: tuple[PolyAIOperation, ...] = (
+        *agents_api,
+        *simulations.OPERATIONS,
+        *alerts.OPERATIONS,
+        *debug_chats.OPERATIONS,
+        *conversations.OPERATIONS,
     )
 
     def __init__(self, state: State) -> None:
@@ -64,7 +79,7 @@ class PolyAIRoom:
         """Note correlation id, key and agent on the exchange."""
         exchange.trace_id = exchange.headers.get(_CORRELATION.lower()) or str(uuid.uuid4())
         exchange.caller = self.store.keys.get(exchange.headers.get("x-api-key", ""), {})
-        reference = exchange.params.get("agentId")
+        reference = exchange.params.get("agentId") or exchange.params.get("projectId")
         if reference is not None:
             exchange.agent = self.store.find_agent(reference) or reference
 
@@ -122,18 +137,23 @@ class PolyAIRoom:
 
     def _authorise(self, exchange: Exchange, operation: PolyAIOperation) -> None:
         caller = exchange.caller
-        if not caller or caller["expired"]:
+        host = "runtime" if operation.service is Service.RUNTIME else "build"
+        if not caller or caller["expired"] or caller["host"] != host:
             raise Problem(401, "Invalid API key", "AUTH_USER_INVALID_TOKEN")
         if "accountId" in exchange.params:
             self._authorise_account(exchange)
-        elif exchange.agent not in self.store.agents:
-            raise Problem(404, f"Project {exchange.agent} not found", "PROJECT_NOT_FOUND")
-        elif not self.store.may_use(caller, exchange.agent):
-            raise Problem(403, "The API key has no access to this project", "FORBIDDEN")
+        if exchange.agent is not None:
+            self._authorise_agent(exchange, exchange.agent)
         if operation.name in caller["denied"]:
             config = "/real-time-configs" in operation.route
             code = "REAL_TIME_CONFIG_FORBIDDEN_ACCESS" if config else "USER_ACCESS_FORBIDDEN"
             raise Problem(403, "The API key lacks a permission", code)
+
+    def _authorise_agent(self, exchange: Exchange, slug: str) -> None:
+        if slug not in self.store.agents:
+            raise Problem(404, f"Project {slug} not found", "PROJECT_NOT_FOUND")
+        if not self.store.may_use(exchange.caller, slug):
+            raise Problem(403, "The API key has no access to this project", "FORBIDDEN")
 
     def _authorise_account(self, exchange: Exchange) -> None:
         account = self.store.find_account(exchange.params["accountId"])
@@ -145,6 +165,10 @@ class PolyAIRoom:
     def _refuse(self, exchange: Exchange, operation: PolyAIOperation, problem: Problem) -> Reply:
         if problem.body is not None:
             return Reply(problem.status, problem.body)
+        if operation.service is Service.ALERTS:
+            return Reply(problem.status, {"message": problem.message})
+        if operation.service is Service.RUNTIME:
+            return Reply(problem.status, {"error_message": problem.message})
         plain = (
             operation.service is Service.NODE
             and self.store.switches.node_errors == "fields"

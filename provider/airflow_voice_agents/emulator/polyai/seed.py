@@ -9,7 +9,8 @@
           "account": "demo-uk",
           "agents": ["harbour-hotels"],      # optional: only these; absent or null: all of the account
           "denied": ["update connector"],    # optional: operations this key may not use
-          "expired": false                   # optional
+          "expired": false,                  # optional
+          "host": "build"                    # optional: or "runtime", the only host that takes the key
         }
       },
       "accounts": {"demo-uk": {"id": "ws-1a2b3c4d"}},      # "id" optional
@@ -40,8 +41,10 @@
           },
           "calls": {},                       # outbound calls under way
           "testSuites": 1                    # test runs that each deployment starts
+          # and tests, chats and conversations, as in the module observation_seed
         }
-      }
+      },
+      "alertRules": {}                       # as in the module observation_seed
     }
 
 Documents (variables, schemas, metadata, records) are shared with whoever gave the seed and never
@@ -56,15 +59,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.emulator.exchange import Record
-from airflow_voice_agents.emulator.reading import E164, known_keys, object_at
+from airflow_voice_agents.emulator.polyai.observation_seed import OBSERVATION_KEYS, read_observations
+from airflow_voice_agents.emulator.reading import E164, choice_at, known_keys, object_at
 from airflow_voice_agents.emulator.state import CLOCK_START, SeedError
 
 ENVIRONMENTS = ("sandbox", "pre-release", "live")
 
 Section = tuple[dict[str, Record], dict[str, Record], dict[str, Record]]
 
-_SECTION_KEYS = {"keys", "accounts", "agents"}
-_KEY_KEYS = {"name", "account", "agents", "denied", "expired"}
+HOSTS = ("build", "runtime")
+
+_SECTION_KEYS = {"keys", "accounts", "agents", "alertRules"}
+_KEY_KEYS = {"name", "account", "agents", "denied", "expired", "host"}
 _AGENT_KEYS = {
     "account",
     "name",
@@ -79,6 +85,7 @@ _AGENT_KEYS = {
     "branches",
     "calls",
     "testSuites",
+    *OBSERVATION_KEYS,
 }
 _BRANCH_KEYS = {"name", "sequenceId", "createdAt", "attributes", "variants", "base"}
 _CONNECTOR_DEFAULTS: Record = {
@@ -143,6 +150,7 @@ def read_agent(slug: str, raw: Any, accounts: Mapping[str, Any]) -> Record:
         "branches": _read_branches(f"{place}.branches", agent.get("branches", {})),
         "calls": dict(agent.get("calls", {})),
         "testSuites": agent.get("testSuites", 0),
+        **_read_observations(place, agent),
     }
 
 
@@ -159,7 +167,15 @@ def _read_key(index: int, raw: Any, accounts: Mapping[str, Any], agents: Mapping
     for slug in key.get("agents") or ():
         if slug not in agents:
             raise SeedError(f"{place}: no agent {slug!r} in polyai.agents")
-    return {"name": f"key {index}", "agents": None, "denied": [], "expired": False, **key}
+    choice_at(f"{place}.host", key.get("host", HOSTS[0]), HOSTS)
+    return {"name": f"key {index}", "agents": None, "denied": [], "expired": False, "host": HOSTS[0], **key}
+
+
+def _read_observations(place: str, agent: Mapping[str, Any]) -> Record:
+    observations = read_observations(place, agent)
+    for key, conversation in observations["conversations"].items():
+        _environment(f"{place}.conversations.{key}.environment", conversation.get("environment"))
+    return observations
 
 
 def _read_configs(place: str, raw: Any) -> Record:

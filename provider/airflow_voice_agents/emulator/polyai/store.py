@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record
+from airflow_voice_agents.emulator.polyai.observation_seed import (
+    ALERT_STATES,
+    read_alert_rules,
+    read_conversation,
+    settled,
+)
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS, read_section
+from airflow_voice_agents.emulator.reading import choice_at
 from airflow_voice_agents.emulator.state import Clock, SeedError, State
 from airflow_voice_agents.emulator.switches import Switches
 
@@ -19,7 +26,7 @@ class PolyAIStore:
 
     Records are replaced, never changed in place, because seeds share them; what a reader got stays as
     it was. Threads other than the server's hold ``state.lock`` around changes other than
-    :meth:`write_page`.
+    :meth:`write_page`, :meth:`set_alert` and :meth:`add_conversation`.
     """
 
     def __init__(self, state: State) -> None:
@@ -27,6 +34,7 @@ class PolyAIStore:
         self.keys: dict[str, Record] = {}
         self.accounts: dict[str, Record] = {}
         self.agents: dict[str, Record] = {}
+        self.alert_rules: dict[str, Record] = {}
         self._agent_by_project_id: dict[str, str] = {}
         self._account_by_id: dict[str, str] = {}
         self._owner_of_number: dict[str, str] = {}
@@ -37,6 +45,12 @@ class PolyAIStore:
         :raises SeedError: where the section cannot be used.
         """
         self.keys, self.accounts, self.agents = read_section(section)
+        rules = read_alert_rules(section.get("alertRules", {}), self.accounts, self.agents)
+        present = self.clock.present()
+        self.alert_rules = {key: settled(rule, "since", present) for key, rule in rules.items()}
+        for agent in self.agents.values():
+            told = agent["conversations"].items()
+            agent["conversations"] = {key: settled(record, "startedAt", present) for key, record in told}
         self._account_by_id = {account["id"]: slug for slug, account in self.accounts.items()}
         self._agent_by_project_id = {agent["projectId"]: slug for slug, agent in self.agents.items()}
         self._owner_of_number = {}
@@ -48,7 +62,12 @@ class PolyAIStore:
 
     def dump(self) -> Record:
         """The section in the seed's format, sharing its records."""
-        return {"keys": self.keys, "accounts": self.accounts, "agents": self.agents}
+        return {
+            "keys": self.keys,
+            "accounts": self.accounts,
+            "agents": self.agents,
+            "alertRules": self.alert_rules,
+        }
 
     @property
     def switches(self) -> Switches:
@@ -172,8 +191,56 @@ class PolyAIStore:
         return draft
 
     def start_tests(self, slug: str) -> list[str]:
-        """Ids of the test runs that a deployment starts."""
-        return [self.clock.new_uuid() for _ in range(self.agents[slug]["testSuites"])]
+        """Ids of the test runs that a deployment starts; by the switch, one in projects without suites too."""
+        agent = self.agents[slug]
+        suites = agent["testSuites"] or int(slug in self.switches.tested)
+        return [self.start_run(slug, "main", list(agent["testCases"]) or ["TEST-1"]) for _ in range(suites)]
+
+    def start_run(self, slug: str, branch_id: str, cases: list[str]) -> str:
+        """Start a run of some test cases and return its id."""
+        run_id = self.clock.new_uuid()
+        looked_at: Record = {"looks": 0, "errors": 0, "startedAt": self.clock.now()}
+        self.agents[slug]["testRuns"][run_id] = looked_at | {"branchId": branch_id, "cases": cases}
+        return run_id
+
+    # --- what can be watched
+
+    def set_alert(self, rule_id: str, state: str, /, **changes: Any) -> None:
+        """Change how an alert rule stands, as the platform's evaluations would.
+
+        :param state: ``ok``, ``alert``, ``no_data`` or ``unknown``.
+        :param changes: other fields of the rule, named as in a seed; ``since`` is the present without one
+            where the state changes.
+        :raises KeyError: for an unknown rule.
+        :raises SeedError: for what no seed may say either.
+        """
+        with self.state.lock:
+            choice_at("state", state, ALERT_STATES)
+            rule, present = self.alert_rules[rule_id], self.clock.present()
+            if state != rule["state"]:
+                changes = {"since": 0} | changes
+            changed = {rule_id: rule | changes | {"state": state}}
+            read = read_alert_rules(changed, self.accounts, self.agents)
+            self.alert_rules[rule_id] = settled(read[rule_id], "since", present)
+            self.state.revision += 1
+            self.state.persist()
+
+    def add_conversation(self, slug: str, environment: str, /, **fields: Any) -> str:
+        """Add a conversation that begins now, and return its id.
+
+        :param slug: the agent.
+        :param environment: where it was held.
+        :param fields: other fields of the conversation, named as in a seed.
+        :raises SeedError: for what no seed may say either.
+        """
+        with self.state.lock:
+            choice_at("environment", environment, ENVIRONMENTS)
+            key = f"CA{self.clock.next_number():032x}"
+            record = read_conversation(key, fields | {"environment": environment})
+            self.agents[slug]["conversations"][key] = settled(record, "startedAt", self.clock.present())
+            self.state.revision += 1
+            self.state.persist()
+        return key
 
     # --- agents
 

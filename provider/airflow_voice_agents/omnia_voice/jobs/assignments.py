@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from airflow_voice_agents.fleet.archive import Archive
 from airflow_voice_agents.fleet.run import Manner, Run
 from airflow_voice_agents.http.arguments import parse_identifier, parse_numbers, parse_text
 from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.omnia_voice.jobs.archive import Archive
 from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.jobs.writing import write
-from airflow_voice_agents.omnia_voice.resources.phone_number import AssignmentKind, plan_assignment
+from airflow_voice_agents.omnia_voice.resources.phone_number import (
+    AssignmentKind,
+    AssignmentState,
+    plan_assignment,
+)
+from airflow_voice_agents.promotion.kind import Resource
 from airflow_voice_agents.promotion.plan import Plan
 from airflow_voice_agents.promotion.report import Report
 
 OPERATION = "assign numbers"
+MEMORY = "assignments-snapshot"
+"""Under which a task remembers the snapshot that an earlier try took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class AssignmentJob:
         :raises StateMoved: when the plan is not the one expected.
         :returns: the report; with an error in the plan, one in which nothing was written.
         """
+        if self.archive is not None:
+            self.archive.announce(run)
         run.guard_live(OPERATION, dry_run=self.manner.dry_run)
         found = await read_listed(run.send, tuple(self.agents))
         kind = AssignmentKind(
@@ -68,8 +77,21 @@ class AssignmentJob:
         )
         plan = Plan(OPERATION, tuple(items))
         if self.archive is not None and not self.manner.dry_run and not plan.errors():
-            self.archive.keep(run, plan, states)
+            keep(self.archive, run, plan, states)
         return await write(run, kind, plan, self.manner)
+
+
+def keep(archive: Archive, run: Run, plan: Plan, states: Mapping[Resource, AssignmentState | None]) -> None:
+    """Keep what all numbers of a plan are, and note which agent it leaves on each.
+
+    :param archive: where it is kept.
+    :param run: what the run works with.
+    :param plan: a plan without errors.
+    :param states: what each number of the plan is now; ``None`` where it is not listed.
+    """
+    left = {**states, **{item.resource: item.intent.after for item in plan.items if item.intent is not None}}
+    notes = {each: {"agent_id": state.agent_id} for each, state in left.items() if state is not None}
+    archive.keep(run, plan.items, notes=notes, unchanged=states)
 
 
 def agents_of(phone_numbers: object, agent_id: object, assignments: object) -> dict[str, str]:

@@ -13,12 +13,10 @@ from airflow_voice_agents.omnia_voice.jobs.assignments import parse_assignments
 from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.jobs.writing import write
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    KIND,
+    CODECS,
     AssignmentKind,
     AssignmentState,
     plan_restore,
-    state_document,
-    state_from_document,
 )
 from airflow_voice_agents.promotion.kind import Resource
 from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem, error
@@ -58,7 +56,7 @@ class SnapshotJob:
         if absent := [number for number in names if number not in found]:
             run.say(f"{KEEP}: {len(absent)} number(s) are not listed and kept as such: {some(absent)}")
         states = self.workspace.states(names, found)
-        return Snapshot(KIND, states).document(state_document)
+        return Snapshot(states).document(CODECS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ def restore(
     """
     if expected_agent_id is not None and expected_assignments is not None:
         raise InputError("give either expected_agent_id or expected_assignments")
-    snapshot = Snapshot.from_document(document, KIND, state_from_document)
+    snapshot = Snapshot.from_document(document, CODECS)
     if not snapshot.states:
         raise InputError("the snapshot is empty; there is nothing to restore")
     if strange := sorted({each.owner for each in snapshot.states} - {workspace.platform}):

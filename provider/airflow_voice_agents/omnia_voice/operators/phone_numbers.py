@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.omnia_voice.jobs.archive import Archive
+    from airflow_voice_agents.fleet.archive import Archive
 
 
 class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
@@ -78,8 +78,8 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     :param reassign: whether numbers may be taken from other agents.
     :param snapshot: whether the assignments are kept before the first write; their URL is XCom ``snapshot``,
         and a retry adds to what the first try kept.
-    :param snapshot_folder: where: a URL that Airflow's object storage knows; by default a folder below the
-        Airflow home. (templated)
+    :param snapshot_folder: where: a URL that Airflow's object storage knows; by default ``snapshots`` below
+        ``[voice_agents] state_folder``. (templated)
     :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
@@ -153,7 +153,9 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
 
     def _archive(self, context: Context) -> Archive:
         from airflow_voice_agents.edge.snapshots import load
-        from airflow_voice_agents.omnia_voice.jobs.archive import Archive
+        from airflow_voice_agents.fleet.archive import Archive
+        from airflow_voice_agents.omnia_voice.jobs.assignments import MEMORY
+        from airflow_voice_agents.omnia_voice.resources.phone_number import CODECS
 
         save = partial(
             save_snapshot,
@@ -162,7 +164,8 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
             retention=self.retention,
             allow_unencrypted=self.allow_unencrypted,
         )
-        return Archive(save, load, partial(context["ti"].xcom_push, SNAPSHOT_KEY))
+        publish = partial(context["ti"].xcom_push, SNAPSHOT_KEY)
+        return Archive(save, load, publish, MEMORY, CODECS)
 
 
 class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):

@@ -28,8 +28,8 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
     :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
         with one per line or separated by commas. One that is not listed is kept as such. ``None`` takes all
         numbers of the workspace. (templated)
-    :param folder: URL that Airflow's object storage knows; by default a folder below the Airflow
-        home. (templated)
+    :param folder: URL that Airflow's object storage knows; by default ``snapshots`` below
+        ``[voice_agents] state_folder``. (templated)
     :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)

@@ -16,6 +16,7 @@ from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, diff
 from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict, batches
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.promotion.snapshot import PlainCodec
 
 KIND: Final = "agent number"
 LANE_SIZE: Final = 50
@@ -263,6 +264,10 @@ def state_from_document(document: Any) -> AssignmentState:
         if value is not None and not isinstance(value, str):
             raise InputError(f"{name} of an {KIND} must be a string or null")
     return AssignmentState(**document)
+
+
+CODECS = {KIND: PlainCodec(state_document, state_from_document)}
+"""How a snapshot holds assignments."""
 
 
 def _findings(

@@ -23,8 +23,9 @@ from airflow_voice_agents.polyai.resources.config_plan import (
 )
 from airflow_voice_agents.promotion.guards import LIVE, Circumstances, check_ladder, check_live
 from airflow_voice_agents.promotion.kind import Resource
+from airflow_voice_agents.promotion.outcome import explain
 from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem
-from airflow_voice_agents.promotion.report import ItemReport, Report, Status
+from airflow_voice_agents.promotion.report import Report
 from airflow_voice_agents.promotion.selection import Selection, deep_merge
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -77,7 +78,7 @@ class ConfigJob:
         run.guard(self.operation, self.guards, dry_run=self.manner.dry_run)
         planned_at = run.clock()
         plan = await self._plan(run)
-        manner = replace(self.manner, explain=_explain)
+        manner = replace(self.manner, explain=explain)
         return await execute(run, self.kind, plan, manner, planned_at=planned_at)
 
     async def _plan(self, run: Run) -> Plan:
@@ -288,19 +289,3 @@ def _guards(places: Sequence[Place], given: Circumstances, origin: Place | None 
 
 def _plan_given(kind: ConfigPageKind, place: Place, merge: Merge, _: None, now: Any) -> PlannedItem:
     return plan_values(kind, place.resource, place.values, now, merge)
-
-
-def _explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
-    """Add the plan's digests and keys; a stale key is told even where nothing went wrong."""
-    details: dict[str, Any] = {**item.details, "before": planned.before[:12], "after": planned.after[:12]}
-    if planned.changes:
-        details["changed_keys"] = planned.document()["changed_keys"]
-    reason = item.reason
-    if planned.stale_keys:
-        details["stale_keys"] = list(planned.stale_keys)
-        if item.status in (Status.CHANGED, Status.UNCHANGED):
-            note = f"not equal to its source: only it has {', '.join(planned.stale_keys)}"
-            reason = f"{reason}; {note}" if reason else note
-    if planned.kept_keys:
-        details["kept_keys"] = list(planned.kept_keys)
-    return replace(item, reason=reason, details=details)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_voice_agents.edge.operator import as_list
+from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_plan import Rules
     from airflow_voice_agents.promotion.guards import Consent
     from airflow_voice_agents.promotion.report import Report
-
-NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
-"""Test switches: by default each environment keeps its own."""
 
 
 class _ConfigOperator(PolyAIOperator):

@@ -10,10 +10,12 @@ from typing import Any
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.models import ConfigPage
+from airflow_voice_agents.polyai.resources.config_restore import page_fields, page_json, plan_restore
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
 from airflow_voice_agents.promotion.canonical import digest, same
 from airflow_voice_agents.promotion.diff import Change, diff
 from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict, by_owner
+from airflow_voice_agents.promotion.plan import PlannedItem
 
 KIND = "config page"
 SCHEMA = "$schema"
@@ -110,6 +112,27 @@ class ConfigPageKind:
             page.schema, intent.after.schema
         )
         return [SCHEMA, *missing] if schema_differs else missing
+
+    def to_json(self, state: PageState) -> dict[str, Any]:
+        """Return a page as JSON. It holds the values."""
+        return page_json(state)
+
+    def from_json(self, value: Any) -> PageState:
+        """Return the page that :meth:`to_json` made JSON of.
+
+        :param value: decoded JSON.
+        :raises InputError: naming the field that is missing, unknown or wrong.
+        """
+        return PageState(**page_fields(value))
+
+    def restore(self, resource: Resource, wanted: PageState | None, now: PageState | None) -> PlannedItem:
+        """Plan the way back to a kept page; keys added since stay, and so does a schema where there was none.
+
+        :param resource: the page.
+        :param wanted: what it was; ``None`` where it did not exist.
+        :param now: what it is; ``None`` where it does not exist.
+        """
+        return plan_restore(self, resource, wanted or UNSET, now or UNSET)
 
     def _lane(self, intent: Intent[PageState]) -> Lane[PageState]:
         before, after = intent.before or UNSET, intent.after

@@ -8,14 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageKind, PageState
-from airflow_voice_agents.polyai.resources.page_schema import (
-    schema_problems,
-    sensitive_patterns,
-    value_problems,
-)
+from airflow_voice_agents.polyai.resources.page_item import plan_page
 from airflow_voice_agents.promotion.canonical import same
 from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.kind import Intent, Resource
+from airflow_voice_agents.promotion.kind import Resource
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.promotion.selection import Selection, deep_merge, value_at
 
@@ -71,7 +67,7 @@ def plan_promotion(
     source, before = source or UNSET, now or UNSET
     stale = _stale(source, before, rules)
     after = PageState(_schema(source, before, rules), _values(source.values, before, rules, stale))
-    item = _item(kind, target, before, after)
+    item = plan_page(kind, target, before, after)
     findings = (*_source_findings(source, before, rules), *_stale_findings(stale, rules), *item.findings)
     return replace(
         item,
@@ -103,7 +99,7 @@ def plan_values(
     """
     before = now or UNSET
     taken = dict(values) if merge is Merge.REPLACE else _overlaid({}, values, before)
-    return _item(kind, target, before, PageState(before.schema, {**before.values, **taken}))
+    return plan_page(kind, target, before, PageState(before.schema, {**before.values, **taken}))
 
 
 def _schema(source: PageState, before: PageState, rules: Rules) -> Mapping[str, Any] | None:
@@ -151,42 +147,6 @@ def _stale(source: PageState, before: PageState, rules: Rules) -> list[str]:
         and rules.selection.takes(key)
         and not same(value, _left_of(key, before, rules))
     ]
-
-
-def _item(kind: ConfigPageKind, target: Resource, before: PageState, after: PageState) -> PlannedItem:
-    digests = kind.digest(before), kind.digest(after)
-    if digests[0] == digests[1]:
-        return PlannedItem(target, *digests)
-    intent = Intent(target, before, after)
-    findings = tuple(_validity_findings(kind, before, after))
-    patterns = {*sensitive_patterns(before.schema), *sensitive_patterns(after.schema)}
-    return PlannedItem(
-        target,
-        *digests,
-        changes=tuple(kind.diff(before, after)),
-        findings=findings,
-        sensitive=tuple(sorted(patterns)),
-        writes=0 if findings else sum(len(lane) for lane in kind.lanes([intent])),
-        intent=intent,
-    )
-
-
-def _validity_findings(kind: ConfigPageKind, before: PageState, after: PageState) -> Iterator[Finding]:
-    if not same(before.schema, after.schema) and (problems := schema_problems(after.schema)):
-        yield error("invalid_schema", f"The schema to come is not valid: {'; '.join(problems)}")
-    elif problems := value_problems(after.schema, after.values):
-        yield error(
-            "invalid_values",
-            "The values to come would break the schema, and an invalid page blocks publishing the agent: "
-            + "; ".join(problems),
-        )
-    elif kind.order(before, after) is None:
-        yield error(
-            "no_valid_order",
-            "Neither order of writes keeps the page valid: the present values break the new schema, and the "
-            "new values break the present one. Change one side first, or pass bridge_schema=True to put a "
-            "permissive schema in between.",
-        )
 
 
 def _source_findings(source: PageState, before: PageState, rules: Rules) -> Iterator[Finding]:

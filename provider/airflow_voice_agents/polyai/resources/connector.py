@@ -13,6 +13,13 @@ from airflow_voice_agents.polyai.models import (
     ConnectorUpdate,
     ConnectorUpdateResult,
 )
+from airflow_voice_agents.polyai.resources.items import (
+    cannot_undo,
+    kept_fields,
+    kept_text,
+    left_alone,
+    planned,
+)
 from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, diff
 from airflow_voice_agents.promotion.kind import (
@@ -25,11 +32,13 @@ from airflow_voice_agents.promotion.kind import (
     batches,
     by_owner,
 )
+from airflow_voice_agents.promotion.plan import Finding, PlannedItem
 
 KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
 """The fields that can be set without moving a connector."""
 
+FIELDS = (*SETTINGS, "tts_lang_code", "client_env", "name")
 _ERROR_SHOWN = 300
 
 
@@ -103,8 +112,62 @@ class ConnectorKind:
         shown = observed.settings() if observed else {}
         return [name for name, value in _changes(intent).items() if name not in shown or shown[name] != value]
 
+    def to_json(self, state: ConnectorState) -> dict[str, str | None]:
+        """Return a connector as JSON."""
+        return {name: getattr(state, name) for name in FIELDS}
+
+    def from_json(self, value: Any) -> ConnectorState:
+        """Return the connector that :meth:`to_json` made JSON of.
+
+        :param value: decoded JSON.
+        :raises InputError: naming the field that is missing, unknown or wrong.
+        """
+        fields = kept_fields(value, FIELDS, what=KIND)
+        return ConnectorState(**{name: kept_text(fields, name, what=KIND) for name in FIELDS})
+
+    def restore(
+        self, resource: Resource, wanted: ConnectorState | None, now: ConnectorState | None
+    ) -> PlannedItem:
+        """Plan the way back to kept settings; the synthesis language follows the voice.
+
+        No connector is created or deleted: one that is gone, or came since, is told of and left.
+
+        :param resource: the connector.
+        :param wanted: what it was; ``None`` where the agent did not have it.
+        :param now: what it is; ``None`` where the agent does not have it.
+        """
+        if wanted is None:
+            return left_alone(self, resource, now, *([_CAME_SINCE] if now else []))
+        if now is None:
+            return left_alone(self, resource, now, _GONE_SINCE)
+        lasting = [name for name, value in wanted.settings().items() if not may_become(name, value)]
+        kept = {name: value for name, value in wanted.settings().items() if name not in lasting}
+        stuck = [name for name in lasting if getattr(now, name) is not None]
+        message = f"{', '.join(stuck)} was not set when it was kept and stays, because no call can clear it."
+        findings = (cannot_undo(message),) if stuck else ()
+        return planned(self, resource, now, replace(now, **kept), findings=findings)
+
     def _batches(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Step[ConnectorState]]:
         return (_batch(chunk) for chunk in batches(intents, self._batch_size))
+
+
+_CAME_SINCE: Finding = cannot_undo(
+    "The agent did not have this connector when it was kept. It is not deleted, which would release its "
+    "numbers; if it was moved here, move it back."
+)
+_GONE_SINCE: Finding = cannot_undo(
+    "The agent does not have this connector any more, and no call creates one. If it was moved away, move it "
+    "back first."
+)
+
+
+def may_become(setting: str, value: str | None) -> bool:
+    """Tell whether a setting can be written: only a variant can be taken away.
+
+    :param setting: one of ``SETTINGS``.
+    :param value: the value to come.
+    """
+    return value is not None or setting == "variant_id"
 
 
 def connector(agent_id: str, connector_id: str) -> Resource:
@@ -144,9 +207,12 @@ def _state(answer: Connector) -> ConnectorState:
 
 
 def _changes(intent: Intent[ConnectorState]) -> dict[str, str | None]:
-    """The settings that are to be sent: those that differ."""
-    old = intent.before.settings() if intent.before else {}
-    return {name: value for name, value in intent.after.settings().items() if old.get(name) != value}
+    """The settings that are to be sent: those that differ; all that can be, where nothing is known yet."""
+    wanted = intent.after.settings()
+    if intent.before is None:
+        return {name: value for name, value in wanted.items() if may_become(name, value)}
+    old = intent.before.settings()
+    return {name: value for name, value in wanted.items() if old[name] != value}
 
 
 def _by_agent_and_voice(intents: Iterable[Intent[ConnectorState]]) -> Iterable[list[Intent[ConnectorState]]]:

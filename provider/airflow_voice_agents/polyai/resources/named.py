@@ -33,7 +33,9 @@ def named(states: Iterable[ConnectorState], variants: Mapping[str, str]) -> list
     settings = [
         NamedSettings(
             name=state.name or "",
-            variant=None if state.variant_id is None else variants.get(state.variant_id, f"<{state.variant_id}>"),
+            variant=None
+            if state.variant_id is None
+            else variants.get(state.variant_id, f"<{state.variant_id}>"),
             asr_lang_code=state.asr_lang_code,
             voice_name=state.voice_name,
         )

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
+from airflow_voice_agents.polyai.resources.items import (
+    cannot_undo,
+    kept_fields,
+    kept_text,
+    left_alone,
+    planned,
+)
 from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import Change, diff
 from airflow_voice_agents.promotion.kind import (
@@ -19,8 +27,10 @@ from airflow_voice_agents.promotion.kind import (
     batches,
     by_owner,
 )
+from airflow_voice_agents.promotion.plan import Finding, PlannedItem
 
 KIND = "phone number"
+FIELDS = ("client_env", "connector_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,58 @@ class RoutingKind(_PhoneNumberKind):
         """What of connector and environment is not as it shall be."""
         wanted, shown = asdict(intent.after), asdict(observed) if observed else {}
         return [name for name, value in wanted.items() if shown.get(name) != value]
+
+    def to_json(self, state: NumberState) -> dict[str, str | None]:
+        """Return a number as JSON."""
+        return asdict(state)
+
+    def from_json(self, value: Any) -> NumberState:
+        """Return the number that :meth:`to_json` made JSON of.
+
+        :param value: decoded JSON.
+        :raises InputError: naming the field that is missing, unknown or wrong.
+        """
+        fields = kept_fields(value, FIELDS, what=KIND)
+        return NumberState(**{name: kept_text(fields, name, what=KIND) for name in FIELDS})
+
+    def restore(self, resource: Resource, wanted: NumberState | None, now: NumberState | None) -> PlannedItem:
+        """Plan the way back to the connector that answered a number.
+
+        A number is never imported, deleted or taken to another environment; what that leaves is told.
+
+        :param resource: the number.
+        :param wanted: where it was; ``None`` where the agent did not have it.
+        :param now: where it is; ``None`` where the agent does not have it.
+        """
+        if loss := _loss(wanted, now):
+            return left_alone(self, resource, now, loss)
+        if wanted is None or now is None:
+            return left_alone(self, resource, now)
+        return planned(self, resource, now, replace(now, connector_id=wanted.connector_id))
+
+
+def _loss(wanted: NumberState | None, now: NumberState | None) -> Finding | None:
+    """Say why a number cannot become what it was, where it cannot."""
+    if wanted is None:
+        if now is None:
+            return None
+        return cannot_undo("The agent did not have this number when it was kept. It is not deleted.")
+    if now is None:
+        return cannot_undo(
+            "The agent does not have this number any more. Import it with PolyAIImportPhoneNumbersOperator, and "
+            "route it again."
+        )
+    if wanted.client_env != now.client_env:
+        return cannot_undo(
+            f"It was in {wanted.client_env} and is in {now.client_env}, and no call is documented to take a number "
+            "to another environment. It stays."
+        )
+    if wanted.connector_id is None and now.connector_id is not None:
+        return cannot_undo(
+            "No connector answered it when it was kept, and no call is documented to take one away. It stays on "
+            f"{now.connector_id}."
+        )
+    return None
 
 
 def phone_number(agent_id: str, number: str) -> Resource:

@@ -2,90 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_voice_agents.fleet.archive import Archive
 from airflow_voice_agents.fleet.run import Manner, Run, execute
 from airflow_voice_agents.http.errors import GuardRefused, InputError
-from airflow_voice_agents.promotion.kind import Resource
 from airflow_voice_agents.promotion.plan import Plan
 from airflow_voice_agents.promotion.report import Report
-from airflow_voice_agents.promotion.snapshot import Snapshot
 from airflow_voice_agents.signalwire.jobs.canary import Canary
 from airflow_voice_agents.signalwire.jobs.reporting import explain
 from airflow_voice_agents.signalwire.resources.inventory import Space, Wanted, wanted
-from airflow_voice_agents.signalwire.resources.mark import Mark, Routes
+from airflow_voice_agents.signalwire.resources.mark import Routes
 from airflow_voice_agents.signalwire.resources.phone_number import (
-    KIND,
     RouteState,
     RoutingKind,
     carrier_number,
-    from_snapshot,
     plan_route,
     state_of,
-    to_snapshot,
 )
 
 OPERATION = "route phone numbers"
 MEMORY = "routing-snapshot"
 """Under which a task remembers the snapshot that its first try took."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where a run keeps the routing that it is about to change.
-
-    :param save: keeps a document and returns its URL.
-    :param load: returns the document at a URL.
-    :param publish: tells others the URL, before the first write.
-    """
-
-    save: Callable[[dict[str, Any]], str]
-    load: Callable[[str], Any]
-    publish: Callable[[str], None]
-
-    def announce(self, run: Run) -> None:
-        """Tell the snapshot of an earlier try: Airflow forgets what that try told, and this one may fail early.
-
-        :param run: what the run works with.
-        """
-        if url := self._noted(run):
-            self.publish(url)
-
-    def keep(self, run: Run, plan: Plan, marks: Mapping[str, Mark]) -> None:
-        """Keep what the plan changes, and what an earlier try of the same task changed.
-
-        A number that is changed again is kept as it is now: its former state is somebody's newer work.
-
-        :param run: what the run works with.
-        :param plan: a plan without errors.
-        :param marks: what the run leaves on each number.
-        """
-        now = {item.resource: item.intent.before for item in plan.items if item.intent is not None}
-        if not now:
-            return
-        states = {**self._earlier(run, {item.resource for item in plan.items}), **now}
-        notes = {each: marks[each.name].plain() for each in states}
-        url = self.save(Snapshot(KIND, states, notes).document(to_snapshot))
-        if run.memory is not None:
-            run.memory.set(MEMORY, url)
-        self.publish(url)
-
-    def _noted(self, run: Run) -> str | None:
-        url = None if run.memory is None else run.memory.get(MEMORY)
-        return str(url) if url else None
-
-    def _earlier(self, run: Run, asked: set[Resource]) -> dict[Resource, RouteState | None]:
-        url = self._noted(run)
-        if url is None:
-            return {}
-        try:
-            snapshot = Snapshot.from_document(self.load(url), KIND, from_snapshot)
-        except InputError as error:
-            run.say(f"{OPERATION}: what an earlier try changed is not in this snapshot, because {error}")
-            return {}
-        return {resource: state for resource, state in snapshot.states.items() if resource in asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +68,9 @@ class RouteJob:
         kind = RoutingKind({number: state.id for number, state in states.items()})
         plan = self._plan(kind, numbers, states)
         if self.archive is not None and not self.manner.dry_run and not plan.errors():
-            self.archive.keep(run, plan, self.routes.marks(numbers))
+            marks = self.routes.marks(numbers)
+            notes = {item.resource: marks[item.resource.name].plain() for item in plan.items}
+            self.archive.keep(run, plan.items, notes=notes)
         manner = replace(self.manner, explain=explain)
         canary = Canary(run.send, states)
         return canary.judge(

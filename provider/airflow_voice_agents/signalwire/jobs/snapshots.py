@@ -18,14 +18,12 @@ from airflow_voice_agents.signalwire.jobs.reporting import explain
 from airflow_voice_agents.signalwire.resources.inventory import Space, Wanted
 from airflow_voice_agents.signalwire.resources.mark import Mark, Routes
 from airflow_voice_agents.signalwire.resources.phone_number import (
-    KIND,
+    CODECS,
     RouteState,
     RoutingKind,
     carrier_number,
-    from_snapshot,
     plan_restore,
     state_of,
-    to_snapshot,
     unrestorable,
 )
 
@@ -72,7 +70,7 @@ class SnapshotJob:
         if one_way:
             run.say(f"{KEEP}: {len(one_way)} number(s) could not be restored once changed: {some(one_way)}")
         resources = {carrier_number(self.space.label, number): state for number, state in states.items()}
-        return Snapshot(KIND, resources).document(to_snapshot)
+        return Snapshot(resources).document(CODECS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ def restore(
     :param options: further fields of :class:`RestoreJob`.
     :raises InputError: naming what is wrong.
     """
-    snapshot = Snapshot.from_document(document, KIND, from_snapshot)
+    snapshot = Snapshot.from_document(document, CODECS)
     numbers = [resource.name for resource in snapshot.states]
     if not numbers:
         raise InputError("the snapshot is empty; there is nothing to restore")

@@ -11,7 +11,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWirePlanningOpe
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.signalwire.jobs.routing import Archive
+    from airflow_voice_agents.fleet.archive import Archive
     from airflow_voice_agents.signalwire.routes import Route
 
 SNAPSHOT_KEY = "snapshot"
@@ -44,8 +44,8 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
     :param snapshot: whether the present routing of exactly the numbers that will change is kept before the
         first write; its URL is the XCom ``snapshot``, for :class:`.SignalWireRestoreRoutingOperator`. A retry
         keeps what its earlier tries changed as well.
-    :param snapshot_folder: URL that Airflow's object storage knows; ``None`` takes a folder in the Airflow
-        home. (templated)
+    :param snapshot_folder: URL that Airflow's object storage knows; ``None`` takes the room ``snapshots`` below
+        ``[voice_agents] state_folder``. (templated)
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
     :param verify: ``response`` compares the answer of each write, which is the whole record; ``read`` reads
@@ -138,7 +138,9 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
 
     def _archive(self, context: Context) -> Archive:
         from airflow_voice_agents.edge import snapshots
-        from airflow_voice_agents.signalwire.jobs.routing import Archive
+        from airflow_voice_agents.fleet.archive import Archive
+        from airflow_voice_agents.signalwire.jobs.routing import MEMORY
+        from airflow_voice_agents.signalwire.resources.phone_number import CODECS
 
         return Archive(
             save=snapshot_saver(
@@ -150,4 +152,6 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
             ),
             load=snapshots.load,
             publish=lambda url: context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url),
+            memory_key=MEMORY,
+            codecs=CODECS,
         )

@@ -33,8 +33,8 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
     :param filter_name: part of the numbers' name. (templated)
     :param filter_number: part of the number; where a number is exactly that, it alone is meant. (templated)
     :param country_code: ISO 3166-1 alpha-2 code of the numbers. (templated)
-    :param folder: URL that Airflow's object storage knows; ``None`` takes a folder in the Airflow
-        home. (templated)
+    :param folder: URL that Airflow's object storage knows; ``None`` takes the room ``snapshots`` below
+        ``[voice_agents] state_folder``. (templated)
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)

@@ -16,6 +16,7 @@ from airflow_voice_agents.promotion.canonical import digest
 from airflow_voice_agents.promotion.diff import ABSENT, Absent, Change, diff
 from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict
 from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.promotion.snapshot import PlainCodec
 from airflow_voice_agents.signalwire import calls
 from airflow_voice_agents.signalwire.checks import holds_credentials, masked_url, parse_uuid
 from airflow_voice_agents.signalwire.models import (
@@ -289,6 +290,10 @@ def from_snapshot(plain: object) -> RouteState:
         companions={name: parse_text(value, name=f"companions.{name}") for name, value in companions.items()},
         calling_handler_resource_id=derived,
     )
+
+
+CODECS = {KIND: PlainCodec(to_snapshot, from_snapshot)}
+"""How a snapshot holds the routing of numbers."""
 
 
 def _belonging(handler: str | None) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""Small files of one folder in Airflow's object storage: written whole, read as they are now, never cached."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import uuid
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+_LEGIBLE = 120
+"""Characters of a name that a file's name shows, of the 255 that file systems allow."""
+
+
+class StateFiles:
+    """The files of one folder.
+
+    What is written is there at once for whoever lists or reads afterwards, as far as the storage itself says
+    so: Amazon S3, Google Cloud Storage, Azure Blob Storage and local disks do. Listings that the client library
+    remembers are not trusted.
+
+    :param url: URL of the folder that Airflow's object storage knows; it comes to be with the first file.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file, with the connection that the folder's URL names."""
+        return f"{self._url}/{name}"
+
+    def names(self) -> list[str]:
+        """List the names of the files."""
+        self._forget()
+        try:
+            listed = self._fs.ls(self._root.path, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in listed)
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a file holds, or ``None`` where it is not there."""
+        self._forget()
+        try:
+            return bytes(self._fs.cat_file(self._path(name)))
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, so that nobody ever reads half of it.
+
+        Object storages do that by themselves; on a disk a whole file takes the place of the old one.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        if self._root.protocol not in ("", "file", "local"):
+            self._fs.pipe_file(self._path(name), content)
+            return
+        draft = Path(self._path(f".{uuid.uuid4().hex}.draft"))
+        draft.write_bytes(content)
+        draft.replace(self._path(name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, unless it is gone already."""
+        self._forget()
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(name))
+
+    @cached_property
+    def _root(self) -> Any:
+        from airflow.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(self._url)
+
+    @property
+    def _fs(self) -> Any:
+        return self._root.fs
+
+    def _path(self, name: str) -> str:
+        return str((self._root / name).path)
+
+    def _forget(self) -> None:
+        self._fs.invalidate_cache(self._root.path)
+
+
+def file_name(name: str, suffix: str = ".json") -> str:
+    """Return a file's name for any text: legible, safe everywhere, and another one for every text.
+
+    :param name: the text; two that differ in case only are told apart on every disk.
+    :param suffix: how the file's name ends.
+    """
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    legible = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")[:_LEGIBLE].lstrip(".")
+    return f"{legible}-{mark}{suffix}"
+
+
+def to_bytes(document: Any) -> bytes:
+    """Return JSON as bytes that people can read."""
+    return json.dumps(document, ensure_ascii=True, indent=1, sort_keys=True).encode()
+
+
+def from_bytes(content: bytes) -> Any:
+    """Return the JSON that bytes hold.
+
+    :raises ValueError: when it is none.
+    """
+    return json.loads(content)

@@ -1,0 +1,61 @@
+"""Reads that several targets share are made once, and kept only as long as one of them is to come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from airflow_voice_agents.fleet.pool import Sender
+from airflow_voice_agents.http.call import Call, CallKey
+from airflow_voice_agents.http.errors import CallError
+
+T = TypeVar("T")
+
+
+class Reading:
+    """Reads on behalf of many targets.
+
+    :param send: sends a call.
+    :param owners: what the targets read from, named once per target that does.
+    """
+
+    def __init__(self, send: Sender, owners: Iterable[str]) -> None:
+        self._send = send
+        self._uses = Counter(owners)
+        self._answers: dict[str, dict[CallKey, asyncio.Future[Any]]] = {}
+
+    async def read(self, owner: str, call: Call[T]) -> T:
+        """Send a read, or take the answer that another target got or waits for.
+
+        :param owner: what is read from.
+        :param call: a read.
+        :raises CallError: as the first who asked met it.
+        """
+        known = self._answers.setdefault(owner, {})
+        if call.key in known:
+            answer: T = await known[call.key]
+            return answer
+        known[call.key] = future = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._send(call)
+        except CallError as failure:
+            future.set_exception(failure)
+            future.exception()  # seen, though nobody else may ask
+            raise
+        except BaseException:
+            future.cancel()
+            raise
+        future.set_result(answer)
+        return answer
+
+    def over(self, owners: Iterable[str]) -> None:
+        """Say that a target is done with what it reads from.
+
+        :param owners: as they were named for that target.
+        """
+        for owner in owners:
+            self._uses[owner] -= 1
+            if self._uses[owner] <= 0:
+                self._answers.pop(owner, None)

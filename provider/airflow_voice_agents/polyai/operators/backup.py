@@ -1,0 +1,89 @@
+"""Operators that keep environments as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_voice_agents.edge.operator import as_list
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.polyai.files import EnvironmentFiles
+    from airflow_voice_agents.promotion.kind import Resource
+
+FOLDER_KEY = "folder"
+"""XCom under which an export leaves the folder that it wrote into."""
+
+
+class PolyAIExportOperator(PolyAIOperator):
+    """Keep environments as files, for backup, review and restore; nothing is written at the platform.
+
+    Below the folder, ``<agent>/<environment>/`` gets ``config.json``, ``connectors.json`` and
+    ``routing.json``. Equal states give the same bytes, connectors and variants are told by their names, and
+    what the platform adds itself is left out. A file is written only if its text changes, so a second export
+    writes nothing. Every agent is read once, whatever the number of its environments. A promotion whose
+    source is the folder brings the files back.
+
+    The files hold config values in the clear: keep them where only those may look who may see the values.
+
+    Vendor operations: list real-time configs, list connectors, list variants, list numbers.
+
+    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them. (templated)
+    :param folder: local path, or a URL that Airflow's object storage knows, such as
+        ``s3://aws_default@backups/fleet``. (templated)
+    :param include: which parts: ``config``, ``connectors``, ``routing``. Files of other parts stay as they are.
+    :param concurrency: most agents in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises ItemsFailed: when an environment could not be read or kept; the others are kept, and XCom
+        ``report`` tells which.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` (of environments), ``plan_digest`` (``None``) and
+        ``files_changed``.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "targets", "folder")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("targets",)
+    open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
+
+    def __init__(
+        self,
+        *,
+        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str,
+        folder: str,
+        include: Sequence[str] = ("config", "connectors", "routing"),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.targets = targets
+        self.folder = folder
+        self.include = include
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read every agent once, write what differs, and report on each environment."""
+        from functools import partial
+
+        from airflow_voice_agents.edge.shelf import checked
+        from airflow_voice_agents.polyai.jobs import export
+
+        folder = checked(self.folder)
+        job = export.job(as_list(self.argument("targets")), self.include, partial(_keep, folder))
+        context["ti"].xcom_push(key=FOLDER_KEY, value=folder)
+        report = self.work(context, job.carry_out)
+        changed = sum(len(item.details.get(export.FILES, ())) for item in report.items)
+        return {**self.conclude(context, report, changes={}), "files_changed": changed}
+
+
+def _keep(folder: str, environment: Resource, files: EnvironmentFiles) -> list[str]:
+    """Write an environment's files and return the names of those that changed."""
+    from airflow_voice_agents.edge.shelf import names, write
+    from airflow_voice_agents.polyai.files import documents, place, refuse_twins
+
+    where = place(environment.owner, environment.name)
+    texts = documents(files)
+    refuse_twins([*names(folder, where), *texts], where)
+    written = write(folder, {f"{where}/{name}": text for name, text in texts.items()})
+    return [path.rpartition("/")[2] for path in written]

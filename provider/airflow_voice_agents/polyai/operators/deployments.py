@@ -1,0 +1,376 @@
+"""Operators for deployments: publish, promote, roll back, merge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.fleet.run import Manner
+    from airflow_voice_agents.polyai.jobs.deployments import PromoteJob, RollbackJob
+    from airflow_voice_agents.polyai.jobs.publishing import MergeJob, PublishJob
+    from airflow_voice_agents.promotion.guards import Consent
+
+
+class _DeploymentOperator(PolyAIOperator):
+    """What all four share.
+
+    :param agent_id: the agent.
+    :param message: text that is kept with the new deployment.
+    :param deployment_model: how the project's content reaches its environments.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "message")
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        message: str = "",
+        deployment_model: Literal["ladder", "simplified"] = "ladder",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.message = message
+        self.deployment_model = deployment_model
+
+    def carry_out(
+        self, context: Context, job: PublishJob | PromoteJob | RollbackJob | MergeJob, environment: str
+    ) -> dict[str, Any]:
+        """Run a job and leave its report.
+
+        :param context: the task's context.
+        :param job: what to do.
+        :param environment: the environment that it deploys to.
+        """
+        from airflow_voice_agents.polyai.assets import deployment_uri
+        from airflow_voice_agents.promotion.report import Status
+
+        report = self.work(context, job.carry_out)
+        changed = [] if report.dry_run else report.having(Status.CHANGED)
+        facts = {
+            name: item.details[name]
+            for item in changed
+            for name in ("version", "deployment_id", "previous_version")
+            if name in item.details
+        }
+        changes = {deployment_uri(job.agent_id, environment): facts} if changed else {}
+        return self.conclude(context, report, changes=changes)
+
+    def tell(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
+        """Return what receives the ids of a deployment and makes XComs of them at once.
+
+        :param context: the task's context.
+        """
+
+        def push(facts: Mapping[str, Any]) -> None:
+            for key, value in facts.items():
+                context["ti"].xcom_push(key=key, value=value)
+
+        return push
+
+
+class _PlannedOperator(_DeploymentOperator):
+    """What those share that plan before they write.
+
+    :param expected_target_version: version that the environment must run before; ``None`` takes any.
+    :param dry_run: plan only.
+    :param expected_digest: digest that the plan must have; ``None`` takes any plan.
+    :param verify: whether an independent read follows the write.
+    """
+
+    template_fields: Sequence[str] = (
+        *_DeploymentOperator.template_fields,
+        "expected_target_version",
+        "expected_digest",
+    )
+
+    def __init__(
+        self,
+        *,
+        expected_target_version: str | None = None,
+        dry_run: bool = False,
+        expected_digest: str | None = None,
+        verify: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.expected_target_version = expected_target_version
+        self.plan_only = dry_run  # BaseOperator has a method of the other name
+        self.expected_digest = expected_digest
+        self.verify = verify
+
+    def manner(self) -> Manner:
+        """Return how the plan is carried out."""
+        from airflow_voice_agents.fleet.run import Manner
+        from airflow_voice_agents.polyai.jobs.deployments import VERSIONS_SHOWN
+
+        return Manner(
+            display=VERSIONS_SHOWN,
+            verify=self.verify,
+            dry_run=self.plan_only,
+            expected_digest=self.expected_digest or None,
+        )
+
+
+class PolyAIPublishOperator(_DeploymentOperator):
+    """Publish what is on ``main`` to sandbox, unless it is published already.
+
+    Where no answer comes, the state is read back before anything is asked for again. Test runs that the
+    platform starts go on after the task; their ids are left as an XCom.
+
+    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+
+    Vendor operations: get active deployments, publish deployment.
+
+    :param agent_id: the agent. (templated)
+    :param environment: only ``sandbox`` is taken; other environments get content by promotion. (templated)
+    :param message: text that is kept with the deployment. (templated)
+    :param nothing_new: what it is when there is nothing new to publish: ``unchanged``, or a ``fail``.
+    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
+        straight to live: nothing is published there. The public API does not tell which one it is.
+    :param verify: whether an independent read follows.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard refuses, before any request.
+    :raises ItemsFailed: when it was not published, or something else runs afterwards.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "environment")
+
+    def __init__(
+        self,
+        *,
+        environment: str = "sandbox",
+        nothing_new: Literal["unchanged", "fail"] = "unchanged",
+        verify: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.environment = environment
+        self.nothing_new = nothing_new
+        self.verify = verify
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Publish, look at what runs then, and report."""
+        from airflow_voice_agents.polyai.jobs.publishing import publish_job
+
+        job = publish_job(
+            self.agent_id,
+            environment=self.environment,
+            message=self.message,
+            nothing_new=self.nothing_new,
+            deployment_model=self.deployment_model,
+            verify=self.verify,
+            tell=self.tell(context),
+        )
+        return self.carry_out(context, job, job.environment)
+
+
+class PolyAIPromoteDeploymentOperator(_PlannedOperator):
+    """Let a later environment of an agent run the version that an earlier one runs.
+
+    The platform adds a record for every promotion, also of a version that is there already; this operator
+    sends none then, and none again after an unknown outcome that a read shows applied. By default a version is
+    not replaced by an older one, nor by one whose age the sandbox's history does not tell.
+
+    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+
+    Vendor operations: get active deployments, list deployments, promote deployment.
+
+    :param agent_id: the agent. (templated)
+    :param source_environment: environment whose version is taken. (templated)
+    :param target_environment: later environment that shall run it. (templated)
+    :param expected_version: version that the source must run: that of the run that tested it. ``None`` takes
+        whatever runs there now. (templated)
+    :param expected_target_version: version that the target must run before; ``None`` takes any. (templated)
+    :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
+    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
+        straight to live: nothing is promoted there. The public API does not tell which one it is.
+    :param message: text that is kept with the deployment. (templated)
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
+        with the same plan. ``None`` takes any plan. (templated)
+    :param confirm_live: must be true for a promotion to live.
+    :param allow_skip_pre_release: sandbox may go to live directly.
+    :param allow_backfill: a backfill run may promote to live.
+    :param verify: whether an independent read follows the write.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises StateMoved: when the plan is not the one expected.
+    :raises ItemsFailed: when the target does not run what the plan says.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (
+        *_PlannedOperator.template_fields,
+        "source_environment",
+        "target_environment",
+        "expected_version",
+    )
+
+    def __init__(
+        self,
+        *,
+        source_environment: str,
+        target_environment: str,
+        expected_version: str | None = None,
+        allow_downgrade: bool = False,
+        allow_skip_pre_release: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source_environment = source_environment
+        self.target_environment = target_environment
+        self.expected_version = expected_version
+        self.allow_downgrade = allow_downgrade
+        self.allow_skip_pre_release = allow_skip_pre_release
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, plan, promote what is not there yet, and report."""
+        from airflow_voice_agents.polyai.jobs.deployments import promote_job
+
+        job = promote_job(
+            self.agent_id,
+            self.source_environment,
+            self.target_environment,
+            expected_version=self.expected_version,
+            expected_target_version=self.expected_target_version,
+            allow_downgrade=self.allow_downgrade,
+            deployment_model=self.deployment_model,
+            message=self.message,
+            manner=self.manner(),
+            tell=self.tell(context),
+        )
+        return self.carry_out(context, job, job.target)
+
+    def consent(self) -> Consent:
+        """Return what the DAG's author agreed to."""
+        from dataclasses import replace
+
+        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+
+
+class PolyAIRollbackDeploymentOperator(_PlannedOperator):
+    """Let an environment run an earlier version again.
+
+    A version that runs already is left alone. What ``previous`` means is decided once: a retry goes to the
+    same deployment. A rollback of sandbox moves the agent's main branch back as well. The platform drops the
+    message of a rollback; the task's report is the record of it.
+
+    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+
+    Vendor operations: get active deployments, list deployments, roll back deployment, promote deployment.
+
+    :param agent_id: the agent. (templated)
+    :param environment: environment that goes back. (templated)
+    :param to: id of a deployment of that environment, a version, or ``previous``: the latest one of another
+        version. (templated)
+    :param strategy: ``rollback``; or, for live, ``promote``: an older deployment of pre-release is promoted
+        to live again, and an id names a deployment of pre-release.
+    :param allow_previous_live: live may go back to ``previous``, without a version or id.
+    :param expected_target_version: version that the environment must run before, unless it runs the wanted one
+        already; ``None`` takes any. (templated)
+    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
+        straight to live: only live is rolled back there.
+    :param message: text that is kept with the deployment where the platform keeps it. (templated)
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
+        with the same plan. ``None`` takes any plan. (templated)
+    :param confirm_live: must be true for a rollback of live.
+    :param allow_backfill: a backfill run may roll live back.
+    :param verify: whether an independent read follows the write.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises StateMoved: when the plan is not the one expected.
+    :raises ItemsFailed: when the environment does not run what the plan says.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (*_PlannedOperator.template_fields, "environment", "to")
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        to: str,
+        strategy: Literal["rollback", "promote"] = "rollback",
+        allow_previous_live: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.environment = environment
+        self.to = to
+        self.strategy = strategy
+        self.allow_previous_live = allow_previous_live
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Find the deployment, go back unless its version runs already, and report."""
+        from airflow_voice_agents.polyai.jobs.deployments import rollback_job
+
+        job = rollback_job(
+            self.agent_id,
+            self.environment,
+            self.to,
+            strategy=self.strategy,
+            allow_previous_live=self.allow_previous_live,
+            expected_target_version=self.expected_target_version,
+            deployment_model=self.deployment_model,
+            message=self.message,
+            manner=self.manner(),
+            tell=self.tell(context),
+        )
+        return self.carry_out(context, job, job.environment)
+
+
+class PolyAIMergeBranchOperator(_DeploymentOperator):
+    """Merge a branch into ``main``, which deploys it: to sandbox, or in some projects straight to live.
+
+    Conflicts are named by path and kind, and never settled. Where no answer comes, the branches are read: a
+    merged one is not listed any more. A merge that was to go to sandbox and changed live as well fails the
+    task, and says so.
+
+    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+
+    Vendor operations: list branches, get active deployments, merge branch.
+
+    :param agent_id: the agent. (templated)
+    :param branch: id or name of the branch. (templated)
+    :param message: text that is kept with the deployment. (templated)
+    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
+        straight to live: that counts as a change of live. The public API does not tell which one it is.
+    :param confirm_live: must be true for a merge in a simplified project.
+    :param allow_backfill: a backfill run may merge in a simplified project.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard refuses, before any request.
+    :raises ItemsFailed: when it was not merged, or went where it was not meant to go.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "branch")
+
+    def __init__(self, *, branch: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.branch = branch
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Merge, look where it was deployed, and report."""
+        from airflow_voice_agents.polyai.jobs.publishing import merge_job
+
+        job = merge_job(
+            self.agent_id,
+            self.branch,
+            message=self.message,
+            deployment_model=self.deployment_model,
+            tell=self.tell(context),
+        )
+        return self.carry_out(context, job, job.environment)

@@ -1,0 +1,297 @@
+"""Operators that plan a promotion, carry it out exactly, and look whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.fleet import FleetOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.polyai.spec import PromotionSpec
+    from airflow_voice_agents.promotion.document import PlanDocument
+    from airflow_voice_agents.promotion.render import Display
+    from airflow_voice_agents.promotion.report import Report
+
+MARKDOWN_KEY = "plan_markdown"
+"""XCom under which a plan lies as Markdown, for an approval."""
+
+
+class PolyAIPlanPromotionOperator(PolyAIOperator):
+    """Plan a promotion and write nothing: read sources and targets, compare them, run the checks.
+
+    The task returns the plan: versioned JSON with a digest, keys and counts, never values. Hand it to
+    :class:`PolyAIApplyPromotionOperator`. A plan with errors fails the task; XCom ``plan_markdown`` holds it
+    as Markdown even then.
+
+    Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
+    list variants, batch get numbers.
+
+    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
+        read as YAML or JSON. (templated)
+    :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows.
+        (templated)
+    :param targets: targets instead of those of the spec, for instance an upstream task's list. (templated)
+    :param max_changed: how many targets may change, as a number or a percentage (``"10%"``); more fail the
+        task.
+    :param allow_unencrypted: whether config values that the spec gives may lie in the plan's XCom in the
+        clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder that holds are read from; ``None`` takes ``[voice_agents]
+        state_folder``.
+    :param show_values: whether the plan in log and Markdown shows values; sensitive ones are masked even so.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param concurrency: most targets in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for a spec that is wrong, before any request.
+    :raises GuardRefused: when a target cannot be planned, is on hold, or more would change than may.
+    :returns: the plan.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "spec", "spec_file", "targets")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json", "targets": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("spec", "targets")
+    open_keys: ClassVar[Sequence[str]] = (
+        "agent_id",
+        "environment",
+        "folder",
+        "connector_id",
+        "from_agent_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        spec: Mapping[str, Any] | str | None = None,
+        spec_file: str | None = None,
+        targets: Sequence[Mapping[str, Any]] | str | None = None,
+        max_changed: int | str | None = None,
+        allow_unencrypted: bool = False,
+        state_folder: str | None = None,
+        show_values: bool = False,
+        sensitive_keys: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.spec_file = spec_file
+        self.targets = targets
+        self.max_changed = max_changed
+        self.allow_unencrypted = allow_unencrypted
+        self.state_folder = state_folder
+        self.show_values = show_values
+        self.sensitive_keys = sensitive_keys
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, compare, check, render, and return the plan."""
+        from airflow_voice_agents.edge import holds
+        from airflow_voice_agents.edge.sealing import seal
+        from airflow_voice_agents.edge.state_folder import state_folder
+        from airflow_voice_agents.polyai.jobs.promotion import PlanJob
+        from airflow_voice_agents.polyai.shelf import shelf
+        from airflow_voice_agents.promotion.budget import Cap
+        from airflow_voice_agents.promotion.document import save
+        from airflow_voice_agents.promotion.markdown import render_plan_markdown
+
+        spec = self._spec()
+        request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
+        job = PlanJob(
+            spec,
+            shelf(),
+            holds=holds.read(
+                state_folder(self.state_folder, "holds"), [target.name for target in spec.targets]
+            ),
+            display=self._display(),
+        )
+        cap = Cap.parse(self.max_changed)
+        planned = self.work(context, job.carry_out)
+        markdown = render_plan_markdown(planned.plan, self._display())
+        context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
+        planned.refuse(cap)
+        return save(planned.plan, request)
+
+    def _display(self) -> Display:
+        from airflow_voice_agents.promotion.render import Display
+
+        return Display(self.show_values, tuple(self.sensitive_keys))
+
+    def _spec(self) -> PromotionSpec:
+        from airflow_voice_agents.edge.inputs import from_yaml, read_yaml
+        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.polyai.spec import PromotionSpec
+
+        if (self.spec is None) == (self.spec_file is None):
+            raise InputError("give either spec or spec_file")
+        given = (
+            from_yaml(self.uncovered("spec"), name="spec")
+            if self.spec_file is None
+            else read_yaml(self.spec_file, name="spec_file")
+        )
+        if self.targets is not None and isinstance(given, Mapping):
+            given = {**given, "targets": self.argument("targets")}
+        return PromotionSpec.parse(given)
+
+
+class PolyAIApplyPromotionOperator(FleetOperator):
+    """Carry a saved plan out exactly, or refuse it, naming what moved since it was made.
+
+    Everything is read again and held to the plan before the first write. A half-applied plan stays
+    appliable: what is done already is not written again. Targets are reached in waves; what is about to
+    change is kept in a snapshot first; other runs are kept off the same targets meanwhile.
+
+    Vendor operations: those of the plan, and update schema, update variables, promote deployment, update
+    connector, batch update connectors, assign number.
+
+    :param plan: what :class:`PolyAIPlanPromotionOperator` returned. (templated)
+    :param approved_digest: digest that was approved; a plan of another digest is refused. ``None`` asks for
+        no approval. (templated)
+    :param max_changed: how many targets may change, as a number or a percentage.
+    :param baseline: name under which the digests that were applied are kept, to look for drift later;
+        ``None`` keeps none. (templated)
+    :param waves: how many targets are reached, wave by wave: numbers and percentages, counted from the first
+        target; the last must be ``"100%"``. ``None`` has one wave.
+    :param max_failures: how many targets may go wrong before no further one is begun: a number, a percentage,
+        or a mapping of ``count`` and ``percent``, of which the lesser counts.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for those that recur.
+    :param override_freeze: why a freeze window does not count; recorded in the log. (templated)
+    :param take_snapshot: whether what is about to change is kept first, for a rollback.
+    :param snapshot_retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+    :param allow_unencrypted: whether a snapshot of live may be kept in the clear where Airflow has no Fernet
+        key.
+    :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` takes
+        ``[voice_agents] state_folder``. (templated)
+    :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
+    :param confirm_live: must be true for a run that writes into live.
+    :param allow_backfill: a backfill run may write into live.
+    :param verify: whether an independent read follows the writes of each target.
+    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
+    :param concurrency: most targets in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises StateMoved: before any write of this try, naming what is not as planned.
+    :raises TargetLocked: when another run works on one of the targets, naming it.
+    :raises GuardRefused: before any write of this try, when a guard refuses.
+    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (*FleetOperator.template_fields, "plan", "approved_digest", "baseline")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
+
+    def __init__(
+        self,
+        *,
+        plan: Mapping[str, Any] | str,
+        approved_digest: str | None = None,
+        max_changed: int | str | None = None,
+        baseline: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.approved_digest = approved_digest
+        self.max_changed = max_changed
+        self.baseline = baseline
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read again, hold to the plan, keep, write, verify and report."""
+        from airflow_voice_agents.airflow_compat import task_state_store
+        from airflow_voice_agents.edge import holds
+        from airflow_voice_agents.edge.state_folder import state_folder
+        from airflow_voice_agents.polyai.assets import changes
+        from airflow_voice_agents.polyai.jobs.promotion import ApplyJob
+        from airflow_voice_agents.polyai.shelf import shelf
+        from airflow_voice_agents.promotion.budget import Cap
+
+        document, spec = read_plan(self.argument("plan"))
+        self._check_approval(document)
+        targets = [target.name for target in spec.targets]
+        with self.lock(context, [*targets, *self._named()]) as lock:
+            job = ApplyJob(
+                document,
+                spec,
+                shelf(),
+                pace=self.pace(lock),
+                cap=Cap.parse(self.max_changed),
+                frozen=self.frozen(),
+                holds=holds.read(state_folder(self.state_folder, "holds"), targets),
+                keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=spec.writes_live),
+                notes=task_state_store(context),
+            )
+            report = self.work(context, job.carry_out)
+            self._record(document, report)
+        return self.conclude(context, report, changes=changes(report))
+
+    def _check_approval(self, document: PlanDocument) -> None:
+        from airflow_voice_agents.http.errors import GuardRefused
+
+        if self.approved_digest is not None and self.approved_digest != document.digest:
+            raise GuardRefused(
+                f"What was approved ({str(self.approved_digest)[:12]}) is not this plan ({document.digest[:12]}). "
+                "Nothing was written. Have this plan approved."
+            )
+
+    def _named(self) -> list[str]:
+        """What is locked beside the targets: the baseline, which is read and then written."""
+        return [f"baseline {self.baseline}"] if self.baseline else []
+
+    def _record(self, document: PlanDocument, report: Report) -> None:
+        """Note the digests that were applied, to look for drift later."""
+        from airflow_voice_agents.edge.baselines import merge
+        from airflow_voice_agents.edge.brakes import now
+        from airflow_voice_agents.edge.state_folder import state_folder
+        from airflow_voice_agents.promotion.report import Status
+
+        if not self.baseline:
+            return
+        at = now().isoformat(timespec="seconds")
+        applied = [item.resource for item in report.having(Status.CHANGED, Status.UNCHANGED)]
+        entries = {f"{each.kind}:{each}": {"digest": document.pins[each].after, "at": at} for each in applied}
+        merge(state_folder(self.state_folder, "baselines"), self.baseline, entries)
+
+
+class PolyAIVerifyPromotionOperator(PolyAIOperator):
+    """Look whether everything that a plan promised is there; nothing is written.
+
+    Vendor operations: list real-time configs, get active deployments, batch get connectors, batch get
+    numbers.
+
+    :param plan: what :class:`PolyAIPlanPromotionOperator` returned. (templated)
+    :param concurrency: most reads in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises ItemsFailed: when something is not as the plan has it; XCom ``report`` tells what.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "plan")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
+
+    def __init__(self, *, plan: Mapping[str, Any] | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, compare and report."""
+        from airflow_voice_agents.polyai.jobs.promotion import VerifyJob
+        from airflow_voice_agents.promotion.document import PlanDocument
+
+        job = VerifyJob(PlanDocument.read(self.argument("plan")))
+        return self.conclude(context, self.work(context, job.carry_out), changes={})
+
+
+def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
+    """Return a saved plan, and the promotion that it was made from.
+
+    :param value: what :class:`PolyAIPlanPromotionOperator` returned.
+    :raises InputError: when it is none, or cannot be opened here.
+    """
+    from airflow_voice_agents.edge.sealing import unseal
+    from airflow_voice_agents.polyai.spec import PromotionSpec
+    from airflow_voice_agents.promotion.document import PlanDocument
+
+    document = PlanDocument.read(value)
+    return document, PromotionSpec.parse(unseal(document.request), name="the plan's promotion")

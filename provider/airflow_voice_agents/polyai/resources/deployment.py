@@ -1,0 +1,471 @@
+"""What an environment runs, as a resource kind: a version of the agent's content.
+
+Every promotion and rollback adds a record to the environment's history, also for a version that is there
+already, so nothing is written unless the version differs. The version alone counts; records come and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
+from airflow_voice_agents.polyai.resources.deployment_records import overtakes
+from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import ABSENT, Change, Op
+from airflow_voice_agents.promotion.guards import LADDER
+from airflow_voice_agents.promotion.kind import (
+    Intent,
+    Lane,
+    Observation,
+    Resource,
+    Step,
+    Verdict,
+    by_owner,
+)
+from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
+
+KIND = "deployment"
+NONE = "(none)"
+
+
+class Model(StrEnum):
+    """How a project's content reaches its environments; the public API does not tell which one it is."""
+
+    LADDER = "ladder"
+    """From sandbox over pre-release to live."""
+    SIMPLIFIED = "simplified"
+    """A merge goes straight to live, and a promotion would publish stale content there."""
+
+
+class Way(StrEnum):
+    """Which write makes an environment run a version."""
+
+    PROMOTE = "promote"
+    ROLL_BACK = "roll back"
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """The write that leads to a state.
+
+    :param way: which one.
+    :param deployment_id: record whose version is taken; for a rollback one of the same environment.
+    :param message: kept with the new record; the platform has been seen to drop it in a rollback.
+    """
+
+    way: Way
+    deployment_id: str
+    message: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentState:
+    """What an environment runs; two states are equal when their versions are.
+
+    :param version: hash of the content, the same in every environment; ``None`` where the record has none.
+    :param deployment_id: the record.
+    :param created_at: when it was made, as the platform spells it.
+    :param via: how to come to this state, where it is a desired one.
+    """
+
+    version: str | None
+    deployment_id: str | None = field(default=None, compare=False)
+    created_at: str | None = field(default=None, compare=False)
+    via: Via | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRules:
+    """What a promotion must meet.
+
+    :param expected_version: version that the source must run, from the run that tested it; ``None`` takes any.
+    :param expected_target_version: version that the target must run now; ``None`` takes any.
+    :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
+    :param deployment_model: how the project's content reaches its environments.
+    :param message: kept with the new deployment.
+    """
+
+    expected_version: str | None = None
+    expected_target_version: str | None = None
+    allow_downgrade: bool = False
+    deployment_model: str = Model.LADDER
+    message: str = field(default="", repr=False)
+
+
+class DeploymentKind:
+    """How deployments are observed, compared and written.
+
+    :param heard: told of each answer to a write right when it came: the new record and its test runs.
+    """
+
+    name = KIND
+
+    def __init__(self, heard: Callable[[Resource, DeploymentResult], None] | None = None) -> None:
+        self._heard = heard
+        self._answers: dict[Resource, DeploymentResult] = {}
+
+    def answer(self, resource: Resource) -> DeploymentResult | None:
+        """Return what the latest write was answered, or ``None`` where no answer came."""
+        return self._answers.get(resource)
+
+    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[DeploymentState]]:
+        """One read per agent: what each of its environments runs."""
+        for agent_id, mine in by_owner(resources).items():
+            yield Observation(calls.get_active_deployments(agent_id), tuple(mine), _states(agent_id))
+
+    def digest(self, state: DeploymentState | None) -> str:
+        """Digest of the version."""
+        return digest(None if state is None else {"version": state.version})
+
+    def diff(self, before: DeploymentState | None, after: DeploymentState | None) -> Iterator[Change]:
+        """Say which version comes; for one version in two records, that somebody deployed it anew.
+
+        The version is part of the path, so that a third one is not taken for a part of what was asked for.
+        """
+        old, new = _version(before), _version(after)
+        ids = before and before.deployment_id, after and after.deployment_id
+        if old != new:
+            yield Change(Op.CHANGE, (f"version {new}",), old, new)
+        elif all(ids) and ids[0] != ids[1]:
+            yield Change(Op.CHANGE, ("deployment_id",), *ids)
+
+    def lanes(self, intents: Sequence[Intent[DeploymentState]]) -> Iterator[Lane[DeploymentState]]:
+        """One write per environment; the answers to earlier writes are forgotten.
+
+        :raises InputError: for a state that does not say how to come to it.
+        """
+        for intent in intents:
+            self._answers.pop(intent.resource, None)
+            yield (Step(_call(intent), (intent.resource,), self._judge(intent.resource)),)
+
+    def unsettled(self, intent: Intent[DeploymentState], observed: DeploymentState | None) -> list[str]:
+        """List what is not as asked for; where a write was answered, that answer must fit as well."""
+        wanted, answer = intent.after.version, self._answers.get(intent.resource)
+        shown = observed.version if observed else None
+        if wanted is None or shown != wanted:
+            return ["version", *_strange(intent, answer)]
+        if answer and observed and observed.deployment_id not in (None, answer.deployment.id):
+            return ["deployment_id", *_strange(intent, answer)]
+        return _strange(intent, answer)
+
+    def to_json(self, state: DeploymentState) -> dict[str, str | None]:
+        """Return the version and its record, which a rollback needs."""
+        return {
+            "version": state.version,
+            "deployment_id": state.deployment_id,
+            "created_at": state.created_at,
+        }
+
+    def from_json(self, value: Any) -> DeploymentState:
+        """Return the state that :meth:`to_json` made JSON of.
+
+        :raises InputError: for anything else.
+        """
+        names = ("version", "deployment_id", "created_at")
+        if not isinstance(value, Mapping) or set(value) != set(names):
+            raise InputError(f"a state of a {KIND} has the fields {', '.join(names)}")
+        if not all(each is None or isinstance(each, str) for each in value.values()):
+            raise InputError(f"the fields of a {KIND} are texts or null")
+        return DeploymentState(**value)
+
+    def restore(
+        self, resource: Resource, wanted: DeploymentState | None, now: DeploymentState | None
+    ) -> PlannedItem:
+        """Plan the rollback to the record that ran; what never ran cannot be taken away again."""
+        if wanted is None:
+            stays = () if now is None else (_stays(resource, now),)
+            return _unchanged(self, resource, now, findings=stays)
+        if wanted.version is None or wanted.deployment_id is None:
+            return _unchanged(self, resource, now, findings=(_no_way_back(resource),))
+        via = Via(Way.ROLL_BACK, wanted.deployment_id)
+        return plan_return(self, resource, now, replace(wanted, via=via))
+
+    def _judge(
+        self, resource: Resource
+    ) -> Callable[[DeploymentResult], Mapping[Resource, Verdict[DeploymentState]]]:
+        def judge(answer: DeploymentResult) -> Mapping[Resource, Verdict[DeploymentState]]:
+            self._answers[resource] = answer
+            if self._heard:
+                self._heard(resource, answer)
+            return {resource: Verdict(state_of(answer.deployment) if answer.deployment.version else None)}
+
+        return judge
+
+
+def deployment(agent_id: str, environment: str) -> Resource:
+    """Return the address of what an environment of an agent runs."""
+    return Resource(KIND, agent_id, str(environment))
+
+
+def state_of(record: Deployment | None) -> DeploymentState | None:
+    """Return the state that a record stands for; ``None`` where nothing is deployed."""
+    if record is None:
+        return None
+    return DeploymentState(record.version, record.id, record.created_at)
+
+
+def plan_deployment(  # noqa: PLR0917  what is known, then what is wanted; callers have all of it
+    kind: DeploymentKind,
+    target: Resource,
+    active: Mapping[str, Deployment | None],
+    sandbox_history: Sequence[Deployment],
+    rules: DeploymentRules,
+    source_environment: str,
+) -> PlannedItem:
+    """Plan the promotion of what an environment runs; a target that runs it already stays as it is.
+
+    Needs two reads: the active deployments, and the deployments of the sandbox. The second one only where
+    :func:`needs_history` says so.
+
+    A target that already runs ``expected_version`` is done, whatever the source runs by now: a run that is
+    repeated is no error.
+
+    :param kind: the kind of deployments.
+    :param target: what is written: pre-release or live of an agent.
+    :param active: what each environment runs.
+    :param sandbox_history: deployments of the sandbox, in any order.
+    :param rules: what must be met.
+    :param source_environment: environment whose version is taken.
+    """
+    now, source = state_of(active.get(target.name)), active.get(source_environment)
+    there = now.version if now else None
+    pinned = rules.expected_version
+    if findings := tuple(refusals(target, rules, source_environment)):
+        return _unchanged(kind, target, now, source, findings)
+    if pinned and there == pinned:
+        moved = [] if source and source.version == pinned else [_source_moved_on(target, source, pinned)]
+        return _unchanged(kind, target, now, source, tuple(moved))
+    if source is None or source.version is None:
+        return _unchanged(kind, target, now, source, (_empty(target, source, source_environment),))
+    if there == source.version:
+        return _unchanged(
+            kind, target, now, source, tuple(_unexpected_source(rules, source, source_environment))
+        )
+    after = replace(_taken(source), via=Via(Way.PROMOTE, source.id, rules.message))
+    findings = (
+        *_unexpected_source(rules, source, source_environment),
+        *unexpected_target(target, now, rules.expected_target_version),
+        *_downgrade(now, source.version, sandbox_history, rules),
+    )
+    return _item(kind, target, now, after, findings, source=kind.digest(state_of(source)))
+
+
+def needs_history(
+    kind: DeploymentKind,
+    target: Resource,
+    active: Mapping[str, Deployment | None],
+    rules: DeploymentRules,
+    source_environment: str,
+) -> bool:
+    """Tell whether :func:`plan_deployment` needs the sandbox's history: only to see what would be replaced.
+
+    :param kind: as there, and so for the other parameters.
+    """
+    if rules.allow_downgrade or active.get(target.name) is None:
+        return False
+    blind = replace(rules, allow_downgrade=True)
+    item = plan_deployment(kind, target, active, (), blind, source_environment)
+    return item.changed and not item.errors
+
+
+def plan_return(
+    kind: DeploymentKind,
+    target: Resource,
+    now: DeploymentState | None,
+    wanted: DeploymentState,
+    findings: Iterable[Finding] = (),
+) -> PlannedItem:
+    """Plan the way to a known record, unless its version runs already.
+
+    :param kind: the kind of deployments.
+    :param target: what is written.
+    :param now: what runs there.
+    :param wanted: what shall run there, and via which record.
+    :param findings: what is to be said where it does not run yet.
+    """
+    if now is not None and now.version is not None and now.version == wanted.version:
+        return _unchanged(kind, target, now)
+    moves = wanted.via is not None and wanted.via.way is Way.ROLL_BACK and target.name == Environment.SANDBOX
+    return _item(kind, target, now, wanted, (*findings, *([_moves_main(target)] if moves else [])))
+
+
+def refusals(target: Resource, rules: DeploymentRules, source_environment: str) -> Iterator[Finding]:
+    """Say why a promotion cannot be meant, whatever runs where.
+
+    :param target: what is written.
+    :param rules: what must be met.
+    :param source_environment: environment whose version is taken.
+    """
+    if rules.deployment_model == Model.SIMPLIFIED:
+        yield error(
+            "simplified_model",
+            "In a project on simplified deployments nothing is promoted: merging a branch publishes to live, and a "
+            "promotion would put stale content there.",
+        )
+    if LADDER.index(source_environment) >= LADDER.index(target.name):
+        yield error(
+            "stage_order",
+            f"Nothing is promoted from {source_environment} to {target.name}; to go back, roll back.",
+        )
+
+
+def unexpected_target(
+    target: Resource, now: DeploymentState | None, expected: str | None
+) -> Iterator[Finding]:
+    """Say so where an environment does not run what somebody expects it to run.
+
+    :param target: the environment.
+    :param now: what it runs.
+    :param expected: version that it is expected to run; ``None`` expects nothing.
+    """
+    runs = now.version if now else None
+    if expected not in (None, runs):
+        yield error(
+            "expected_target_version",
+            f"{target.name} runs version {runs or NONE}, and {expected} was expected: somebody else deployed there. "
+            "Look at what runs there before it is replaced.",
+        )
+
+
+def _states(
+    agent_id: str,
+) -> Callable[[Mapping[str, Deployment | None]], Mapping[Resource, DeploymentState]]:
+    def states(active: Mapping[str, Deployment | None]) -> Mapping[Resource, DeploymentState]:
+        found = {deployment(agent_id, each): state_of(record) for each, record in active.items()}
+        return {resource: state for resource, state in found.items() if state is not None}
+
+    return states
+
+
+def _call(intent: Intent[DeploymentState]) -> Any:
+    target, via = intent.resource, intent.after.via
+    if via is None:
+        raise InputError(f"{target}: a deployment can only be made from a record, and none was given")
+    if via.way is Way.ROLL_BACK:
+        return calls.rollback_deployment(target.owner, deployment_id=via.deployment_id, message=via.message)
+    return calls.promote_deployment(
+        target.owner, deployment_id=via.deployment_id, target_environment=target.name, message=via.message
+    )
+
+
+def _version(state: DeploymentState | None) -> str:
+    return NONE if state is None else state.version or "(empty)"
+
+
+def _strange(intent: Intent[DeploymentState], answer: DeploymentResult | None) -> list[str]:
+    """What an answer says that was not asked for: another environment or version."""
+    if answer is None:
+        return []
+    made, asked = answer.deployment, intent.after.version
+    odd = {
+        "environment of the answer": made.environment not in (None, intent.resource.name),
+        "version of the answer": made.version not in (None, asked),
+    }
+    return [name for name, wrong in odd.items() if wrong]
+
+
+def _taken(source: Deployment) -> DeploymentState:
+    return DeploymentState(source.version)
+
+
+def _unchanged(
+    kind: DeploymentKind,
+    target: Resource,
+    now: DeploymentState | None,
+    source: Deployment | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> PlannedItem:
+    there = kind.digest(now)
+    taken = kind.digest(state_of(source)) if source else None
+    return PlannedItem(target, there, there, taken, findings=findings)
+
+
+def _item(
+    kind: DeploymentKind,
+    target: Resource,
+    now: DeploymentState | None,
+    after: DeploymentState,
+    findings: tuple[Finding, ...],
+    *,
+    source: str | None = None,
+) -> PlannedItem:
+    change = (
+        Change(Op.ADD, ("version",), ABSENT, after.version)
+        if now is None
+        else Change(Op.CHANGE, ("version",), now.version, after.version)
+    )
+    return PlannedItem(
+        target,
+        kind.digest(now),
+        kind.digest(after),
+        source,
+        changes=(change,),
+        findings=findings,
+        writes=1,
+        intent=Intent(target, now, after),
+    )
+
+
+def _empty(target: Resource, source: Deployment | None, environment: str) -> Finding:
+    if source is None:
+        return error("empty_source", f"{environment} of {target.owner} runs nothing that could be promoted.")
+    return error(
+        "empty_version",
+        f"The deployment that {environment} of {target.owner} runs, {source.id}, has no version. Publish it first.",
+    )
+
+
+def _source_moved_on(target: Resource, source: Deployment | None, pinned: str) -> Finding:
+    runs = source.version if source and source.version else "none"
+    return warning(
+        "source_moved_on", f"{target.name} runs version {pinned} already; its source runs {runs} by now."
+    )
+
+
+def _unexpected_source(rules: DeploymentRules, source: Deployment, environment: str) -> Iterator[Finding]:
+    if rules.expected_version not in (None, source.version):
+        yield error(
+            "expected_version",
+            f"{environment} runs version {source.version}, and {rules.expected_version} was expected: something else "
+            "was deployed since. Test what runs there now, or promote again once the expected version does.",
+        )
+
+
+def _downgrade(
+    now: DeploymentState | None, candidate: str, history: Sequence[Deployment], rules: DeploymentRules
+) -> Iterator[Finding]:
+    if now is None or rules.allow_downgrade:
+        return
+    if reason := overtakes(history, now.version, candidate):
+        yield error(
+            "downgrade",
+            f"This may replace newer content by older: {reason}. That also happens in a project on simplified "
+            "deployments, which the public API does not tell; there nothing may be promoted "
+            "(deployment_model='simplified'). Pass allow_downgrade=True if meant.",
+        )
+
+
+def _stays(resource: Resource, now: DeploymentState) -> Finding:
+    return warning(
+        "stays_deployed",
+        f"{resource} ran nothing before and runs version {now.version} now; no call takes a deployment away.",
+    )
+
+
+def _no_way_back(resource: Resource) -> Finding:
+    return warning(
+        "no_way_back", f"{resource} ran a deployment without a version, to which no call leads back."
+    )
+
+
+def _moves_main(target: Resource) -> Finding:
+    return warning(
+        "moves_main",
+        f"A rollback of sandbox moves the main branch of {target.owner} back as well: what is merged or published "
+        "next builds on the older content.",
+    )

@@ -1,0 +1,55 @@
+"""What is promoted together: one target's items of several kinds, in the order of their dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One target with everything that a plan holds for it.
+
+    :param name: the target, for people and checkpoints (``"hotel-1/live"``).
+    :param items: its items; a kind that stands on another comes after it.
+    """
+
+    name: str
+    items: tuple[PlannedItem, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything of it is to be done."""
+        return any(item.changed for item in self.items)
+
+    def stages(self) -> Iterator[tuple[PlannedItem, ...]]:
+        """Yield the items of one kind after those of another, in order."""
+        return (tuple(stage) for _, stage in groupby(self.items, key=lambda item: item.resource.kind))
+
+    def reversed(self, order: Sequence[str]) -> Unit:
+        """Return the unit with its kinds the other way round, as an undoing needs them.
+
+        :param order: names of the kinds, in order of dependency.
+        """
+        backwards = sorted(self.items, key=lambda item: -order.index(item.resource.kind))
+        return Unit(self.name, tuple(backwards))
+
+
+def plan_of(operation: str, units: Iterable[Unit]) -> Plan:
+    """Return one plan of all units.
+
+    :param operation: what the run is.
+    :param units: in the order of their writes.
+    """
+    return Plan(operation, tuple(item for unit in units for item in unit.items))
+
+
+def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings as warnings, for a run that writes nothing.
+
+    :param findings: what guards say.
+    """
+    return tuple(Finding(Severity.WARNING, each.code, each.message) for each in findings)
