@@ -44,6 +44,9 @@ class Job(Protocol):
     def floor(self) -> dict[str, int]:
         """The fewest requests by verb: every item read once, every difference written once."""
 
+    def fewest_writes(self) -> int:
+        """The writes among them."""
+
 
 @dataclass(frozen=True)
 class Promotion:
@@ -101,6 +104,10 @@ class Promotion:
         """One read per project, schema and values of those that differ."""
         return {"GET": self.projects + 1, "PUT": self.differing, "PATCH": self.differing}
 
+    def fewest_writes(self) -> int:
+        """Schema and values of those that differ."""
+        return 2 * self.differing
+
     def _slugs(self) -> list[str]:
         return [TEMPLATE, *(f"site-{number:05}" for number in range(1, self.projects + 1))]
 
@@ -139,7 +146,11 @@ class ConnectorUpdate:
 
     def floor(self) -> dict[str, int]:
         """One list, and a write per batch."""
-        return {"GET": 1, "PATCH": ceil(self.connectors / BATCH)}
+        return {"GET": 1, "PATCH": self.fewest_writes()}
+
+    def fewest_writes(self) -> int:
+        """One per batch."""
+        return ceil(self.connectors / BATCH)
 
     def _ids(self) -> list[str]:
         return [f"conn_{number:05}" for number in range(1, self.connectors + 1)]
@@ -192,7 +203,11 @@ class NumberImport:
 
     def floor(self) -> dict[str, int]:
         """A read and an import per batch; the platform puts new numbers on the environment's connector."""
-        return {"POST": 2 * sum(ceil(count / BATCH) for count in self.agents)}
+        return {"POST": 2 * self.fewest_writes()}
+
+    def fewest_writes(self) -> int:
+        """One import per batch."""
+        return sum(ceil(count / BATCH) for count in self.agents)
 
 
 def wanted_values(source: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:

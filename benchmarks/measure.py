@@ -56,14 +56,15 @@ class Bench:
         done = self._finish(self._process("bare.py", {}, self._told()))
         return {**done, **self.server.facts(), "floor": prepared["floor"], "items": prepared["items"]}
 
-    def killed(self, contestant: Contestant, work: Mapping[str, Any], writes: int) -> dict[str, Any]:
-        """Kill a contestant after so many writes, run it again, and tell what the second run took.
+    def killed(self, contestant: Contestant, work: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """Kill a contestant on its way, run it again, and tell what the second run took.
 
         :param contestant: who.
         :param work: as for :meth:`run`.
-        :param writes: applied writes after which it is killed.
+        :param share: of the fewest writes, after which it is killed.
         """
         prepared = self._prepare(work)
+        writes = prepared["fewest_writes"] * share
         process = self._start(contestant)
         while process.poll() is None and self.server.count()["writes"] < writes:
             time.sleep(0.02)

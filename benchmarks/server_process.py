@@ -128,7 +128,12 @@ class Desk:
         self._server.switches.update(switches)
         self._server.emulator.faults.add_described(faults)
         self._cpu = _cpu()
-        return {"order": self._job.order(), "floor": self._job.floor(), "items": self._job.items}
+        return {
+            "order": self._job.order(),
+            "floor": self._job.floor(),
+            "fewest_writes": self._job.fewest_writes(),
+            "items": self._job.items,
+        }
 
     def facts(self) -> dict[str, Any]:
         """Tell what happened since."""

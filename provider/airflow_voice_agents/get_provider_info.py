@@ -7,21 +7,24 @@ fails here takes the whole deployment with it.
 PACKAGE = "airflow_voice_agents"
 
 
+SYSTEMS = {
+    "PolyAI": (
+        "polyai",
+        "https://docs.poly.ai",
+        ("backup", "configs", "connectors", "deployments", "phone_numbers"),
+    ),
+    "SignalWire": (
+        "signalwire",
+        "https://developer.signalwire.com",
+        ("e911", "phone_numbers", "routing", "snapshots"),
+    ),
+    "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
+}
+"""Name -> folder, documentation, modules of operators."""
+
+
 def get_provider_info() -> dict[str, object]:
     """Return the provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
-    systems = {
-        "PolyAI": (
-            "polyai",
-            "https://docs.poly.ai",
-            ("backup", "configs", "connectors", "deployments", "phone_numbers"),
-        ),
-        "SignalWire": (
-            "signalwire",
-            "https://developer.signalwire.com",
-            ("e911", "phone_numbers", "routing", "snapshots"),
-        ),
-        "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
-    }
     return {
         "package-name": "airflow-provider-voice-agents",
         "name": "Voice Agents",
@@ -30,19 +33,19 @@ def get_provider_info() -> dict[str, object]:
         "versions": ["0.1.0"],
         "integrations": [
             {"integration-name": name, "external-doc-url": url, "tags": ["ai", "service"]}
-            for name, (_, url, _) in systems.items()
+            for name, (_, url, _) in SYSTEMS.items()
         ],
         "operators": [
             {
                 "integration-name": name,
                 "python-modules": [f"{PACKAGE}.{folder}.operators.{module}" for module in modules],
             }
-            for name, (folder, _, modules) in systems.items()
+            for name, (folder, _, modules) in SYSTEMS.items()
         ],
         **{
             word: [
                 {"integration-name": name, "python-modules": [f"{PACKAGE}.{folder}.{word}"]}
-                for name, (folder, _, _) in systems.items()
+                for name, (folder, _, _) in SYSTEMS.items()
             ]
             for word in ("hooks", "sensors", "triggers")
         },
@@ -101,19 +104,25 @@ def _polyai() -> dict[str, object]:
                 "account, such as listing its agents.",
                 "schema": {"type": ["string", "null"]},
             },
-            "runtime_api_key": {
-                "label": "Runtime API key",
-                "description": "A key of the project for the region's runtime host. Needed only to read "
-                "conversations and concurrency; the API key is never sent there, nor this one elsewhere.",
-                "schema": {"type": ["string", "null"], "format": "password"},
-            },
-            "runtime_host": {
-                "label": "Runtime host override",
-                "description": "Empty, unless a proxy or a local server stands in for the runtime host. "
-                "Required for conversations and concurrency where the host is overridden.",
-                "schema": {"type": ["string", "null"]},
-            },
+            **_polyai_runtime(),
             **_limits("Empty means no limit of our own; the platform's limits are respected in any case."),
+        },
+    }
+
+
+def _polyai_runtime() -> dict[str, object]:
+    return {
+        "runtime_api_key": {
+            "label": "Runtime API key",
+            "description": "A key of the project for the region's runtime host. Needed only to read "
+            "conversations and concurrency; the API key is never sent there, nor this one elsewhere.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        "runtime_host": {
+            "label": "Runtime host override",
+            "description": "Empty, unless a proxy or a local server stands in for the runtime host. "
+            "Required for conversations and concurrency where the host is overridden.",
+            "schema": {"type": ["string", "null"]},
         },
     }
 

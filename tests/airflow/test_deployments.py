@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.http.errors import (
@@ -104,6 +107,17 @@ def reason(outcome: Outcome) -> str:
     return str(item.get("reason", ""))
 
 
+@pytest.mark.parametrize("task", [promote(), roll_back(), publish(), merge()], ids=lambda task: task.task_id)
+def test_the_operators_survive_serialisation(task: Any) -> None:
+    dag = DAG(f"serialised_{task.task_id}", schedule=None)
+    dag.add_task(task)
+
+    stored = json.loads(json.dumps(DagSerialization.to_dict(dag)))
+
+    restored = DagSerialization.from_dict(stored).get_task(task.task_id)
+    assert set(restored.template_fields) == set(task.template_fields)
+
+
 # --------------------------------------------------------------------------------------- promotion
 
 
@@ -160,7 +174,7 @@ def test_a_dry_run_shows_the_versions_and_writes_nothing(polyai: Emulated) -> No
     assert (outcome.state, polyai.writes()) == ("success", 0)
     assert f'"{FIRST}" → "{SECOND}"' in outcome.log
     assert outcome.result["dry_run"] is True
-    assert outcome.asset_events == []
+    assert (outcome.asset_events, told(outcome)) == ([], {})
 
 
 def test_a_promotion_holds_to_the_approved_plan(polyai: Emulated) -> None:
@@ -276,6 +290,7 @@ def test_live_is_not_overwritten_by_what_is_older_than_it(polyai: Emulated) -> N
     allowed = polyai.run(to_live(allow_downgrade=True))
 
     assert isinstance(refused.error, GuardRefused)
+    assert told(refused) == {}
     assert f"{THIRD}, which it would replace, was made after {SECOND}" in str(refused.error)
     assert counts(allowed) == {"changed": 1}
 

@@ -64,12 +64,13 @@ def brake(
     :param override: why it may be written even so, or ``None``.
     :param at: the present moment.
     """
+    from airflow_voice_agents.promotion.plan import Severity
+
     frozen = tuple(windows)
 
     def ask() -> str | None:
-        if override:
-            return stop_switch(variable)
-        said = " ".join(finding.message for finding in freeze_findings(frozen, None, at))
+        findings = freeze_findings(frozen, override, at)
+        said = " ".join(each.message for each in findings if each.severity is Severity.ERROR)
         return stop_switch(variable) or said or None
 
     return ask

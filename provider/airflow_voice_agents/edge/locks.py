@@ -198,9 +198,9 @@ class Lock:
     def still_mine(self) -> bool:
         """Tell whether the lock still stands; to be asked before each write that must not meet another run's."""
         claim = self._claim
-        if claim is None or self.clock() >= claim.expires_at:
+        if claim is None or self.files.read(claim.file) is None:
             return False
-        return self.files.read(claim.file) is not None and self.clock() < claim.expires_at
+        return self.clock() < claim.expires_at  # asked last, for the read takes its time
 
     def release(self) -> None:
         """Give the lock back. What cannot be removed is told, and ends by itself."""

@@ -26,14 +26,14 @@ def failure_of(report: Report) -> VoiceAgentsError:
         failed = report.having(Status.FAILED)
         return GuardRefused(
             f"{report.operation}: the plan has errors for {len(failed)} of {counts['total']} target(s), and nothing "
-            f"was written. {_examples(failed)} The XCom 'report' lists every target."
+            f"was written. {_examples(report, failed)} The XCom 'report' lists every target."
         )
     trouble = report.having(*TROUBLE)
     told = ", ".join(f"{counts[word]} {word}" for word in counts if word != "total" and counts[word])
-    stopped = f"It was stopped: {report.stopped} " if report.stopped else ""
+    stopped = f"It was stopped: {visible(report.stopped)} " if report.stopped else ""
     text = (
         f"{report.operation}: {stopped}{len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "
-        f"{_examples(trouble)} What is listed as changed stays changed; a retry does only what is still open. "
+        f"{_examples(report, trouble)} What is listed as changed stays changed; a retry does only what is still open. "
         "The XCom 'report' lists every item."
     )
     error = ItemsFailedPermanently(text) if report.hopeless else ItemsFailed(text)
@@ -41,7 +41,9 @@ def failure_of(report: Report) -> VoiceAgentsError:
     return error
 
 
-def _examples(items: Sequence[ItemReport]) -> str:
-    told = "; ".join(visible(f"{item.resource}: {item.reason.rstrip('.')}") for item in items[:EXAMPLES])
+def _examples(report: Report, items: Sequence[ItemReport]) -> str:
+    told = "; ".join(
+        visible(f"{report.name_of(item)}: {item.reason.rstrip('.')}") for item in items[:EXAMPLES]
+    )
     more = f"; and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else ""
     return f"{told}{more}."

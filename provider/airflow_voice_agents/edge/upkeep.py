@@ -21,17 +21,29 @@ def upkeep(lock: Lock, clock: Callable[[], float] = time.monotonic) -> Callable[
     """
     from airflow_voice_agents.http.errors import TargetLocked
 
-    due = clock() + lock.ttl / RENEWALS
+    renewed = clock()
 
     def ask() -> str | None:
-        nonlocal due
-        if clock() < due:
+        nonlocal renewed
+        now = clock()
+        if now - renewed < lock.ttl / RENEWALS:
             return None
         try:
             lock.renew()
         except TargetLocked as lost:
             return str(lost)
-        due = clock() + lock.ttl / RENEWALS
+        except Exception as trouble:  # noqa: BLE001  whatever the storage's library raises
+            return _not_renewed(lock, trouble, lasting=now - renewed < lock.ttl * (RENEWALS - 1) / RENEWALS)
+        renewed = now
         return None
 
     return ask
+
+
+def _not_renewed(lock: Lock, trouble: Exception, *, lasting: bool) -> str | None:
+    """Let a run go on under a lock that still lasts: its writes in flight are not cut off for a storage's hiccup."""
+    told = f"The lock on the targets could not be renewed ({type(trouble).__name__})"
+    if lasting:
+        lock.say(f"{told}; it lasts for now, and the next target tries again")
+        return None
+    return f"{told}, and is about to end. Look at the folder of locks, then run again."

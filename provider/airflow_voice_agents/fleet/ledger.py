@@ -70,6 +70,8 @@ class Ledger:
         :param unit: the unit's name.
         :param outcome: how its items ended.
         """
+        if self._notes is None:
+            return
         self._waiting[unit] = [_entry(item) for item in outcome]
         if len(self._waiting) >= self._batch:
             self.flush()

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from airflow_voice_agents.fleet.pool import Sender
 from airflow_voice_agents.http.call import Call, CallKey
-from airflow_voice_agents.http.errors import CallError
 
 T = TypeVar("T")
 
@@ -31,21 +30,22 @@ class Reading:
 
         :param owner: what is read from.
         :param call: a read.
-        :raises CallError: as the first who asked met it.
+        :raises CallError: as the first who asked met it, like any other error.
         """
         known = self._answers.setdefault(owner, {})
         if call.key in known:
-            answer: T = await known[call.key]
+            answer: T = await asyncio.shield(known[call.key])  # one that gives up takes nobody along
             return answer
         known[call.key] = future = asyncio.get_running_loop().create_future()
         try:
             answer = await self._send(call)
-        except CallError as failure:
+        except Exception as failure:
             future.set_exception(failure)
             future.exception()  # seen, though nobody else may ask
             raise
         except BaseException:
             future.cancel()
+            known.pop(call.key, None)
             raise
         future.set_result(answer)
         return answer

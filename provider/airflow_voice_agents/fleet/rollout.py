@@ -51,7 +51,7 @@ async def roll_out(
     run: Run,
     operation: str,
     kinds: Mapping[str, ResourceKind[Any]],
-    units: Sequence[Unit],
+    units: list[Unit],
     *,
     pace: Pace,
     ledger: Ledger,
@@ -64,7 +64,8 @@ async def roll_out(
     :param run: what the run works with.
     :param operation: what the run is.
     :param kinds: the kinds of the units' resources, by name.
-    :param units: what is still to do; all of them valid.
+    :param units: what is still to do; all of them valid. The list is taken over and emptied, so that a unit that
+        is done is let go, with all that was read for it.
     :param pace: how fast it goes, and what stops it.
     :param ledger: what an earlier try has done; forgotten once everything is.
     :param order: names of all units, in the order of the report.
@@ -117,19 +118,19 @@ class Rollout:
         self.retry_after: float | None = None
 
     async def carry_out(
-        self, units: Sequence[Unit], *, planned_at: float
+        self, units: list[Unit], *, planned_at: float
     ) -> Mapping[str, tuple[ItemReport, ...]]:
         """Write what the units ask for, wave by wave, and report on the items of each.
 
         Units that change nothing are reported at once and count in no wave.
 
-        :param units: what to do; all of them valid.
+        :param units: what to do; all of them valid. The list is taken over and emptied.
         :param planned_at: when the oldest of their states was read, on the run's clock.
         """
         todo = {unit.name: unit for unit in units if unit.changed}
         self._ended = {unit.name: _as_they_are(unit) for unit in units if not unit.changed}
         self._total = len(todo)
-        del units  # a unit that is done is let go, with all that was read for it
+        units.clear()
         progress = self._run.progress(self._operation, self._total)
 
         async def work(name: str) -> None:

@@ -83,7 +83,8 @@ def render_report(report: Report) -> str:
     """
     shown = [*report.having(*TROUBLE), *report.having(Status.CHANGED), *report.having(Status.UNCHANGED)]
     rows = [
-        (item.status.value, visible(str(item.resource)), visible(item.reason)) for item in shown[:ROWS_SHOWN]
+        (item.status.value, visible(report.name_of(item)), visible(item.reason))
+        for item in shown[:ROWS_SHOWN]
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from airflow_voice_agents.promotion.kind import Resource
@@ -85,6 +86,17 @@ class Report:
     def having(self, *statuses: Status) -> list[ItemReport]:
         """List the items that ended in one of these ways."""
         return [item for item in self.items if item.status in statuses]
+
+    def name_of(self, item: ItemReport) -> str:
+        """Return an item's name for people, with its kind where the report has several.
+
+        :param item: one of the report's items.
+        """
+        return f"{item.resource.kind} {item.resource}" if self._mixed else str(item.resource)
+
+    @cached_property
+    def _mixed(self) -> bool:
+        return len({item.resource.kind for item in self.items}) > 1
 
     @property
     def complete(self) -> bool:

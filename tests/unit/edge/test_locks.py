@@ -490,6 +490,20 @@ def test_a_lock_that_was_not_renewed_in_time_is_lost_even_if_nobody_took_it() ->
         own.renew()
 
 
+def test_a_lock_that_ends_while_it_is_looked_at_is_lost() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    own = held(cabinet, ONE, clock=clock)
+    read = cabinet.read
+
+    def slowly(name: str) -> bytes | None:
+        clock.now += TTL
+        return read(name)
+
+    cabinet.read = slowly  # type: ignore[method-assign]
+
+    assert not own.still_mine()
+
+
 def test_a_lock_whose_file_is_gone_is_lost_and_does_not_come_back() -> None:
     cabinet = Cabinet()
     own = held(cabinet, ONE)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.emulator.state import SeedError, format_stamp
 
@@ -20,7 +21,8 @@ HOTELS = "harbour-hotels"
 
 @pytest.fixture
 def runtime(server: EmulatorServer, anonymous: httpx.Client) -> Any:
-    """Asks the runtime host, under a key of its own."""
+    """Asks the runtime host, under a key of its own; the server's present is a full hour."""
+    server.reset(default_seed())
     return lambda path=V3, key=RUNTIME, **query: anonymous.get(path, headers=key, params=query)
 
 

@@ -81,6 +81,7 @@ class Composer:
         :param but: names of targets that are left out.
         :raises Unauthorized: when the platform refuses the key.
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
+        :raises InputError: when two targets would write the same resource.
         """
         targets = [target for target in self.spec.targets if target.name not in but]
         reading = Reading(self.run.send, (agent for target in targets for agent in self._agents(target)))
@@ -93,7 +94,7 @@ class Composer:
             progress.add("planned")
 
         await each(targets, plan, limit=self.run.concurrency)
-        return [planned[target.name] for target in targets]
+        return _distinct([planned[target.name] for target in targets])
 
     def _agents(self, target: TargetSpec) -> set[str]:
         source = self.spec.source_of(target)
@@ -239,3 +240,17 @@ class _One:
             return None
         place = (source.folder, str(source.agent_id), str(source.environment))
         return await asyncio.to_thread(self.composer.shelf, *place)
+
+
+def _distinct(units: list[Unit]) -> list[Unit]:
+    """Return the units, unless two of them would write the same resource: no order of them would be right."""
+    owners: dict[Resource, str] = {}
+    for unit in units:
+        for item in unit.items:
+            other = owners.setdefault(item.resource, unit.name)
+            if other != unit.name:
+                raise InputError(
+                    f"{other} and {unit.name} would both write {item.resource.kind} {item.resource}; "
+                    "promote them one after the other. Nothing was written."
+                )
+    return units

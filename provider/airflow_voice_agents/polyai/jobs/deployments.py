@@ -311,10 +311,11 @@ class _Bringing:
         :param to: what a later try would be asked to go to.
         """
         before = self.now
-        if item.errors or not item.changed or manner.dry_run:
-            self.facts.stands(before)
-        elif item.intent is not None:
-            self.facts.starting(before, **_wanted(item.intent.after, to))
+        if not (item.errors or manner.dry_run):
+            if item.intent is None:
+                self.facts.stands(before)
+            else:
+                self.facts.starting(before, **_wanted(item.intent.after, to))
         report = await execute(
             replace(self._run, send=hinted(self._run.send)),
             self.kind,

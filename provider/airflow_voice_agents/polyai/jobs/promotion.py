@@ -13,6 +13,7 @@ from airflow_voice_agents.fleet.run import Run
 from airflow_voice_agents.http.errors import CallError, GuardRefused, StateMoved
 from airflow_voice_agents.polyai.files import Shelf
 from airflow_voice_agents.polyai.jobs.composing import OPERATION, Composer
+from airflow_voice_agents.polyai.jobs.deployment_facts import hinted
 from airflow_voice_agents.polyai.jobs.keeping import Keep
 from airflow_voice_agents.polyai.kinds import kinds
 from airflow_voice_agents.polyai.spec import PromotionSpec
@@ -134,7 +135,7 @@ class ApplyJob:
         if self.keep is not None:
             self.keep(run, units, ledger.resources)
         return await roll_out(
-            run,
+            replace(run, send=hinted(run.send)),
             OPERATION,
             composer.kinds,
             units,

@@ -11,6 +11,7 @@ from airflow_voice_agents.fleet.observing import observe
 from airflow_voice_agents.fleet.rollout import Pace, roll_out
 from airflow_voice_agents.fleet.run import Manner, Run, unwritten
 from airflow_voice_agents.http.errors import CallError, InputError
+from airflow_voice_agents.polyai.jobs.deployment_facts import hinted
 from airflow_voice_agents.polyai.jobs.keeping import UNIT, Keep
 from airflow_voice_agents.polyai.jobs.promotion import guard_frozen, refuse_errors
 from airflow_voice_agents.polyai.kinds import ORDER, kinds
@@ -101,7 +102,7 @@ class RollbackJob:
         if self.keep is not None:
             self.keep(run, units, ledger.resources)
         return await roll_out(
-            run,
+            replace(run, send=hinted(run.send)),
             OPERATION,
             kinds(),
             units,

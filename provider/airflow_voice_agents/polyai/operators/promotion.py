@@ -210,7 +210,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
         document, spec = read_plan(self.argument("plan"))
         self._check_approval(document)
         targets = [target.name for target in spec.targets]
-        with self.lock(context, [*targets, *self._named()]) as lock:
+        with self.lock(context, [*spec.touched, *self._named()]) as lock:
             job = ApplyJob(
                 document,
                 spec,
