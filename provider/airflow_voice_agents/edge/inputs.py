@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -43,15 +44,19 @@ def read_json(path: str, *, name: str) -> Any:
 
 
 def from_yaml(value: Any, *, name: str) -> Any:
-    """Return what an argument means: a text is read as YAML, of which JSON is a part.
+    """Return what an argument means: a text is read as JSON, or else as YAML.
 
     :param value: anything; only a text is changed.
     :param name: what to call the argument in the error.
     :raises InputError: for a text that is not YAML, or says something twice.
     """
-    from airflow_voice_agents.promotion.decoding import decode_yaml
+    from airflow_voice_agents.promotion.decoding import decode_json, decode_yaml
 
-    return decode_yaml(value, where=name) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    with contextlib.suppress(InputError):
+        return decode_json(value, where=name)  # YAML takes neither its tabs nor its surrogate pairs
+    return decode_yaml(value, where=name)
 
 
 def read_yaml(path: str, *, name: str) -> Any:

@@ -58,6 +58,7 @@ async def roll_out(
     order: Sequence[str],
     planned_at: float,
     plan_digest: str,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Bring units to what they shall be, and report on them and on what an earlier try did.
 
@@ -71,6 +72,7 @@ async def roll_out(
     :param order: names of all units, in the order of the report.
     :param planned_at: when the oldest of their states was read, on the run's clock.
     :param plan_digest: digest of the plan that is carried out.
+    :param notes: what else the report has to say.
     """
     rollout = Rollout(run, operation, kinds, pace, ledger)
     ended = {**ledger.done, **await rollout.carry_out(units, planned_at=planned_at)}
@@ -80,6 +82,7 @@ async def roll_out(
         plan_digest=plan_digest,
         retry_after=rollout.retry_after,
         stopped=rollout.halted,
+        notes=tuple(notes),
     )
     if report.complete:
         ledger.clear()

@@ -23,7 +23,7 @@ from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
-from airflow_voice_agents.promotion.guards import LIVE
+from airflow_voice_agents.promotion.guards import LADDER, LIVE
 from airflow_voice_agents.promotion.selection import deep_merge
 
 PROBLEMS_SHOWN = 10
@@ -38,14 +38,16 @@ def _identifier(value: object) -> str:
 
 def _environment(value: object) -> Environment:
     try:
-        return parse_environment(value, name="it")
-    except InputError as error:
-        raise ValueError(str(error)) from None
+        return parse_environment(value)
+    except InputError:
+        raise ValueError(f"it must be {', '.join(map(repr, LADDER))}") from None
 
 
 def _number(value: object) -> str:
+    if isinstance(value, int):
+        raise ValueError("a number must be a text: put it in quotes")
     try:
-        return parse_e164(value)
+        return parse_e164(value, name="it", private=True)
     except InputError as error:
         raise ValueError(str(error)) from None
 
@@ -73,6 +75,12 @@ Text = Annotated[str, Field(min_length=1)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _some(targets: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not targets:
+        raise ValueError("at least one is needed")
+    return targets
 
 
 class SourceSpec(_Part):
@@ -216,7 +224,7 @@ class PromotionSpec(_Part):
     """
 
     source: SourceSpec | None = None
-    targets: tuple[TargetSpec, ...] = Field(min_length=1)
+    targets: Annotated[tuple[TargetSpec, ...], AfterValidator(_some)]
     config: ConfigSpec | None = None
     connectors: ConnectorsSpec | None = None
     routing: RoutingSpec | None = None
@@ -241,7 +249,9 @@ class PromotionSpec(_Part):
 
     def plain(self) -> dict[str, Any]:
         """Return the promotion as JSON; :meth:`parse` takes it. It may hold values."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(
+            mode="json", exclude_unset=True
+        )  # what a target says itself counts, even a default
 
     @property
     def holds_values(self) -> bool:
@@ -325,8 +335,8 @@ class PromotionSpec(_Part):
 
     @model_validator(mode="after")
     def _coherent(self) -> PromotionSpec:
-        for problem in _incoherent(self):
-            raise ValueError(problem)
+        if problems := _incoherent(self):
+            raise ValueError(_listed(problems))
         return self
 
 
@@ -373,11 +383,13 @@ def _problems_of(spec: PromotionSpec, target: TargetSpec) -> Sequence[str]:
 
 def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [
-        f"{_where(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in found[:PROBLEMS_SHOWN]
-    ]
-    more = f"; and {len(found) - PROBLEMS_SHOWN} more" if len(found) > PROBLEMS_SHOWN else ""
-    return "; ".join(told) + more
+    told = [f"{_where(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in found]
+    return _listed(told)
+
+
+def _listed(problems: Sequence[str]) -> str:
+    more = f"; and {len(problems) - PROBLEMS_SHOWN} more" if len(problems) > PROBLEMS_SHOWN else ""
+    return "; ".join(problems[:PROBLEMS_SHOWN]) + more
 
 
 def _where(path: Sequence[int | str]) -> str:

@@ -67,7 +67,7 @@ def decode_yaml(text: str, *, where: str) -> Any:
         raise InputError(f"{where}: a mapping has a key twice{_at(error)}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{where} is not YAML that can be read{_at(error)}") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:  # a tag that its text belies
         raise InputError(f"{where} is not YAML that can be read ({type(error).__name__})") from None
 
 

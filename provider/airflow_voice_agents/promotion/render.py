@@ -92,7 +92,8 @@ def render_report(report: Report) -> str:
     ]
     if len(shown) > ROWS_SHOWN:
         lines.append(f"  … and {len(shown) - ROWS_SHOWN} more")
-    return "\n".join([f"Report: {report.operation}", *lines, _report_counts(report)])
+    notes = [f"  note: {visible(note)}" for note in report.notes]
+    return "\n".join([f"Report: {report.operation}", *lines, *notes, _report_counts(report)])
 
 
 def show_path(path: Path) -> str:

@@ -68,6 +68,7 @@ class Report:
     :param retry_after: seconds that the server asked to wait before what failed is tried again.
     :param refused: whether the plan has errors and nothing was written because of them.
     :param stopped: why a person stopped the run before its end, or an empty text.
+    :param notes: what else has to be on record (a freeze that somebody overrode).
     """
 
     operation: str
@@ -77,6 +78,7 @@ class Report:
     retry_after: float | None = None
     refused: bool = False
     stopped: str = ""
+    notes: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Count the items by status; the sum is ``total``."""
@@ -130,6 +132,7 @@ class Report:
             **self.summary(),
             "items": [item.document() for item in listed],
             "items_omitted": len(self.items) - len(listed),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 

@@ -144,6 +144,7 @@ class ApplyJob:
             order=[target.name for target in self.spec.targets],
             planned_at=planned_at,
             plan_digest=self.document.digest,
+            notes=[finding.message for finding in self.frozen],
         )
 
     def _hold_to_plan(self, units: Sequence[Unit], ledger: Ledger) -> None:

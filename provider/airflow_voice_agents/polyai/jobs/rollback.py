@@ -67,6 +67,17 @@ class RollbackJob:
         return list(_units_of(self.snapshot))
 
     @property
+    def touched(self) -> list[str]:
+        """Names of the targets, and of the environments that connectors go back to."""
+        left = [
+            f"{resource.owner}/{name.rpartition('/')[2]}"
+            for name, mine in _units_of(self.snapshot).items()
+            for resource in mine
+            if resource.kind == connector_place.KIND
+        ]
+        return list(dict.fromkeys([*self.targets, *left]))
+
+    @property
     def writes_live(self) -> bool:
         """Whether a live environment is among them."""
         return any(name.rpartition("/")[2] == LIVE for name in self.targets)
@@ -111,6 +122,7 @@ class RollbackJob:
             order=list(units_of),
             planned_at=planned_at,
             plan_digest=plan.digest,
+            notes=[finding.message for finding in self.frozen],
         )
 
     async def _read(self, run: Run, resources: Sequence[Resource]) -> Mapping[Resource, Any]:

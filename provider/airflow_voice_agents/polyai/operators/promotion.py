@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MARKDOWN_KEY = "plan_markdown"
 """XCom under which a plan lies as Markdown, for an approval."""
 
+NOT_ASKED_FOR = "not asked for"
+"""Stands for the approved digest where no approval is part of the DAG."""
+
 
 class PolyAIPlanPromotionOperator(PolyAIOperator):
     """Plan a promotion and write nothing: read sources and targets, compare them, run the checks.
@@ -88,7 +91,6 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         """Read, compare, check, render, and return the plan."""
         from airflow_voice_agents.edge import holds
         from airflow_voice_agents.edge.sealing import seal
-        from airflow_voice_agents.edge.state_folder import state_folder
         from airflow_voice_agents.polyai.jobs.promotion import PlanJob
         from airflow_voice_agents.polyai.shelf import shelf
         from airflow_voice_agents.promotion.budget import Cap
@@ -100,9 +102,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         job = PlanJob(
             spec,
             shelf(),
-            holds=holds.read(
-                state_folder(self.state_folder, "holds"), [target.name for target in spec.targets]
-            ),
+            holds=holds.read(self.state_folder, [target.name for target in spec.targets]),
             display=self._display(),
         )
         cap = Cap.parse(self.max_changed)
@@ -145,8 +145,9 @@ class PolyAIApplyPromotionOperator(FleetOperator):
     connector, batch update connectors, assign number.
 
     :param plan: what :class:`PolyAIPlanPromotionOperator` returned. (templated)
-    :param approved_digest: digest that was approved; a plan of another digest is refused. ``None`` asks for
-        no approval. (templated)
+    :param approved_digest: digest that was approved; a plan of another digest is refused, and any plan where
+        it is ``None``, which is what an approval leaves that did not come about. By default no approval is
+        asked for. (templated)
     :param max_changed: how many targets may change, as a number or a percentage.
     :param baseline: name under which the digests that were applied are kept, to look for drift later;
         ``None`` keeps none. (templated)
@@ -186,7 +187,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
         self,
         *,
         plan: Mapping[str, Any] | str,
-        approved_digest: str | None = None,
+        approved_digest: str | None = NOT_ASKED_FOR,
         max_changed: int | str | None = None,
         baseline: str | None = None,
         **kwargs: Any,
@@ -201,7 +202,6 @@ class PolyAIApplyPromotionOperator(FleetOperator):
         """Read again, hold to the plan, keep, write, verify and report."""
         from airflow_voice_agents.airflow_compat import task_state_store
         from airflow_voice_agents.edge import holds
-        from airflow_voice_agents.edge.state_folder import state_folder
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.polyai.jobs.promotion import ApplyJob
         from airflow_voice_agents.polyai.shelf import shelf
@@ -218,7 +218,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
                 pace=self.pace(lock),
                 cap=Cap.parse(self.max_changed),
                 frozen=self.frozen(),
-                holds=holds.read(state_folder(self.state_folder, "holds"), targets),
+                holds=holds.read(self.state_folder, targets),
                 keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=spec.writes_live),
                 notes=task_state_store(context),
             )
@@ -229,7 +229,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
     def _check_approval(self, document: PlanDocument) -> None:
         from airflow_voice_agents.http.errors import GuardRefused
 
-        if self.approved_digest is not None and self.approved_digest != document.digest:
+        if self.approved_digest not in (NOT_ASKED_FOR, document.digest):
             raise GuardRefused(
                 f"What was approved ({str(self.approved_digest)[:12]}) is not this plan ({document.digest[:12]}). "
                 "Nothing was written. Have this plan approved."
@@ -241,17 +241,10 @@ class PolyAIApplyPromotionOperator(FleetOperator):
 
     def _record(self, document: PlanDocument, report: Report) -> None:
         """Note the digests that were applied, to look for drift later."""
-        from airflow_voice_agents.edge.baselines import merge
-        from airflow_voice_agents.edge.brakes import now
-        from airflow_voice_agents.edge.state_folder import state_folder
-        from airflow_voice_agents.promotion.report import Status
+        from airflow_voice_agents.edge.baselines import record
 
-        if not self.baseline:
-            return
-        at = now().isoformat(timespec="seconds")
-        applied = [item.resource for item in report.having(Status.CHANGED, Status.UNCHANGED)]
-        entries = {f"{each.kind}:{each}": {"digest": document.pins[each].after, "at": at} for each in applied}
-        merge(state_folder(self.state_folder, "baselines"), self.baseline, entries)
+        if self.baseline:
+            record(self.state_folder, self.baseline, document, report)
 
 
 class PolyAIVerifyPromotionOperator(PolyAIOperator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,6 @@ from airflow_voice_agents.polyai.operators.fleet import FleetOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_voice_agents.polyai.jobs.rollback import PutOnHold
-    from airflow_voice_agents.promotion.kind import Resource
 
 
 class PolyAIRollbackOperator(FleetOperator):
@@ -87,12 +84,13 @@ class PolyAIRollbackOperator(FleetOperator):
         """Read, compare with the snapshot, put on hold, write, verify and report."""
         from airflow_voice_agents.airflow_compat import task_state_store
         from airflow_voice_agents.edge import snapshots
+        from airflow_voice_agents.edge.holds import placer
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.polyai.jobs import rollback
         from airflow_voice_agents.promotion.render import Display
 
         job = rollback.job(snapshots.load(self.snapshot))
-        with self.lock(context, job.targets) as lock:
+        with self.lock(context, job.touched) as lock:
             job = replace(
                 job,
                 force=self.force,
@@ -101,28 +99,11 @@ class PolyAIRollbackOperator(FleetOperator):
                 frozen=self.frozen(),
                 display=Display(self.show_values, tuple(self.sensitive_keys)),
                 keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=job.writes_live),
-                hold=self._place_holds(context) if self.hold else None,
+                hold=placer(self.state_folder, context["ti"], self.reason, self.say) if self.hold else None,
                 notes=task_state_store(context),
             )
             report = self.work(context, job.carry_out)
         return self.conclude(context, report, changes={} if report.dry_run else changes(report))
-
-    def _place_holds(self, context: Context) -> PutOnHold:
-        from airflow_voice_agents.edge.brakes import now
-        from airflow_voice_agents.edge.holds import place
-        from airflow_voice_agents.edge.state_folder import state_folder
-        from airflow_voice_agents.promotion.holds import Hold, hold_key
-
-        ti, folder = context["ti"], state_folder(self.state_folder, "holds")
-        who = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
-
-        def put(targets: Mapping[str, Mapping[Resource, str]]) -> None:
-            for target, digests in targets.items():
-                held = {hold_key(resource): digest for resource, digest in digests.items()}
-                place(folder, Hold(target, held, self.reason, who, now().isoformat(timespec="seconds")))
-            self.say(f"On hold, so that no schedule brings the same again: {', '.join(targets)}")
-
-        return put
 
 
 class PolyAIReleaseHoldOperator(PolyAIOperator):
@@ -146,10 +127,8 @@ class PolyAIReleaseHoldOperator(PolyAIOperator):
     def execute(self, context: Context) -> list[str]:
         """Release, and say what was."""
         from airflow_voice_agents.edge import holds
-        from airflow_voice_agents.edge.state_folder import state_folder
 
-        folder = state_folder(self.state_folder, "holds")
         names = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-        released = holds.release(folder, names)
+        released = holds.release(self.state_folder, names)
         self.say(f"Released: {', '.join(released) or 'none was on hold'}")
         return released
