@@ -22,9 +22,9 @@ State = Mapping[str, int]
 READ, WRITE = "read things", "write things"
 
 
-def thing(name: str, owner: str = "shop") -> Resource:
+def thing(name: str, owner: str = "shop", kind: str = "thing") -> Resource:
     """Address of a thing."""
-    return Resource("thing", owner, name)
+    return Resource(kind, owner, name)
 
 
 def intent(name: str, before: State | None, after: State, owner: str = "shop") -> Intent[State]:

@@ -21,6 +21,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+KEEPING = ("SetTaskStateStore", "DeleteTaskStateStore", "SetXCom")
+"""Messages by which Airflow keeps something."""
+
 SPAWNED = [sys.executable, "-c", "import sys; from support.nursery import serve; serve(int(sys.argv[1]))"]
 
 
@@ -36,6 +39,7 @@ class Attempt:
     :param store: what earlier attempts left in the task's state store.
     :param last_message: number of the message to Airflow after which the process kills itself, from 1;
         0 for never.
+    :param last_moment: number of the moment at which it kills itself, as :class:`.Moments` counts them.
     """
 
     operator: type
@@ -45,6 +49,7 @@ class Attempt:
     try_number: int = 1
     store: Mapping[Any, Any] = field(default_factory=dict)
     last_message: int = 0
+    last_moment: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Ended:
     store: Mapping[Any, Any] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
     """What was said to Airflow, in order."""
+    moments: tuple[str, ...] = ()
+    """What was done to the world outside, in order."""
 
 
 class Leaking(BaseOperator):
@@ -140,6 +147,7 @@ def serve(descriptor: int) -> None:
             _carry_out(attempts[0], lambda _: None)
             line.send(None)
         else:
+            gc.freeze()  # what all share is neither looked through nor copied by each
             children = [_fork(attempt) for attempt in attempts]
             line.send([pid for pid, _ in children])
             line.send([_await(*child, attempt) for child, attempt in zip(children, attempts, strict=True)])
@@ -176,14 +184,19 @@ def _await(pid: int, receiver: Connection, attempt: Attempt) -> Ended:
 def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
     from airflow_voice_agents.http import retry
     from support.airflow_runner import AirflowRunner
+    from support.moments import Moments
+
+    moments = Moments(attempt.last_moment)
 
     class Telling(AirflowRunner):
         """Hands every change of the state store out, as Airflow does, so that it outlives the process."""
 
         def _answer(self, msg: Any) -> Any:
-            answer = super()._answer(msg)
-            if "TaskStateStore" in type(msg).__name__ and not type(msg).__name__.startswith("Get"):
-                tell(dict(self.state_store))
+            name = type(msg).__name__
+            with moments.around(name) if name in KEEPING else contextlib.nullcontext():
+                answer = super()._answer(msg)
+                if "TaskStateStore" in name and not name.startswith("Get"):
+                    tell(dict(self.state_store))
             if len(self.sent) == attempt.last_message:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
@@ -193,7 +206,7 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
         connections={"polyai_default": {"conn_type": "polyai", "host": attempt.url, "password": attempt.key}},
         state_store={name: dict(values) for name, values in attempt.store.items()},
     )
-    with _leftovers() as left:
+    with _leftovers() as left, moments.watched():
         outcome = runner.run(
             attempt.operator(task_id="job", **attempt.arguments), try_number=attempt.try_number
         )
@@ -206,6 +219,7 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
         log=outcome.log,
         left=left[0],
         messages=tuple(type(message).__name__ for message in outcome.sent),
+        moments=tuple(moments.passed),
     )
 
 

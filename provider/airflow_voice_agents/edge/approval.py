@@ -20,6 +20,7 @@ SHOWN_KEY = "shown_digest"
 """XCom under which the digest of the plan lies that is being asked about."""
 
 DIGITS = 12
+NAMED = 3
 
 
 class PromotionApprovalOperator(ApprovalOperator):
@@ -47,7 +48,7 @@ class PromotionApprovalOperator(ApprovalOperator):
 
     template_fields: Sequence[str] = ("plan", "body")
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json", "body": "md"}
-    FIXED_ARGS: ClassVar[list[str]] = [*ApprovalOperator.FIXED_ARGS, "defaults"]
+    FIXED_ARGS = [*ApprovalOperator.FIXED_ARGS, "defaults"]  # noqa: RUF012  as Airflow declares it
 
     def __init__(
         self,
@@ -110,8 +111,12 @@ class PromotionApprovalOperator(ApprovalOperator):
         """
         from airflow_voice_agents.http.errors import GuardRefused
 
-        ended = "Nobody answered in time" if event["error_type"] == "timeout" else "The question was not answered"
-        raise GuardRefused(f"{ended}, and the plan is not approved. Nothing was written. Clear this task to ask again.")
+        ended = (
+            "Nobody answered in time" if event["error_type"] == "timeout" else "The question was not answered"
+        )
+        raise GuardRefused(
+            f"{ended}, and the plan is not approved. Nothing was written. Clear this task to ask again."
+        )
 
     def _as_shown(self, context: Context) -> str:
         """Return the plan's digest, if it is the one that was shown."""
@@ -134,16 +139,18 @@ class PromotionApprovalOperator(ApprovalOperator):
 
 
 def headline(document: PlanDocument) -> str:
-    """Return a plan in one line: operation, digest and counts.
+    """Return a plan in one line: operation, digest, counts, and of whom.
 
     :param document: the plan.
     """
     from airflow_voice_agents.promotion.render import visible
 
     counts = document.counts
+    owners = list(dict.fromkeys(resource.owner for resource in document.pins))
+    more = f" and {len(owners) - NAMED} more" if len(owners) > NAMED else ""
     return visible(
         f"{document.operation} {document.digest[:DIGITS]}: {counts['to_change']} of {counts['targets']} resource(s) to "
-        f"change with {counts['writes']} call(s)"
+        f"change with {counts['writes']} call(s), of {', '.join(owners[:NAMED])}{more}"
     )
 
 

@@ -1,14 +1,13 @@
-"""Whole promotions as one piece of a DAG."""
+"""Whole promotions as one piece of a DAG: plan, approval, apply, verification."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict, Unpack
 
 from airflow.sdk import TaskGroup
 
-from airflow_voice_agents.polyai.operators.fleet import STOP_VARIABLE
 from airflow_voice_agents.polyai.operators.promotion import (
     MARKDOWN_KEY,
     NOT_ASKED_FOR,
@@ -17,8 +16,55 @@ from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIVerifyPromotionOperator,
 )
 
-if TYPE_CHECKING:
-    from airflow_voice_agents.edge.approval import PromotionApprovalOperator
+FOR_ALL = ("polyai_conn_id", "concurrency")
+FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
+FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
+
+
+class PromotionOptions(TypedDict, total=False):
+    """What :func:`promotion` hands on to its tasks; what is not given keeps the operators' defaults.
+
+    :param polyai_conn_id: id of a connection of type ``polyai``.
+    :param concurrency: most targets in flight.
+    :param show_values: whether the plan in log and Markdown shows values; sensitive ones are masked even so.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param max_changed: how many targets may change, as a number or a percentage.
+    :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
+        key.
+    :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
+    :param baseline: name under which the digests that were applied are kept.
+    :param waves: how many targets are reached, wave by wave.
+    :param max_failures: how many targets may go wrong before no further one is begun.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun.
+    :param override_freeze: why a freeze window does not count.
+    :param take_snapshot: whether what is about to change is kept first, for a rollback.
+    :param snapshot_retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+    :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
+    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
+    :param confirm_live: must be true for a run that writes into live.
+    :param allow_backfill: a backfill run may write into live.
+    """
+
+    polyai_conn_id: str
+    concurrency: int
+    show_values: bool
+    sensitive_keys: Sequence[str]
+    max_changed: int | str | None
+    allow_unencrypted: bool
+    state_folder: str | None
+    baseline: str | None
+    waves: Sequence[int | str] | None
+    max_failures: int | str | Mapping[str, Any]
+    stop_variable: str | None
+    freeze: Sequence[Mapping[str, Any]]
+    override_freeze: str | None
+    take_snapshot: bool
+    snapshot_retention: timedelta | None
+    lock_wait: float
+    max_snapshot_age: float
+    confirm_live: bool
+    allow_backfill: bool
 
 
 def promotion(
@@ -26,27 +72,61 @@ def promotion(
     group_id: str = "promotion",
     spec: Mapping[str, Any] | str | None = None,
     spec_file: str | None = None,
-    targets: Sequence[Any] | str | None = None,
+    targets: Sequence[Any] | Any = None,
     approval: bool | Mapping[str, Any] = True,
-    show_values: bool = False,
-    sensitive_keys: Sequence[str] = (),
-    max_changed: int | str | None = None,
-    baseline: str | None = None,
-    waves: Sequence[int | str] | None = None,
-    max_failures: int | str | Mapping[str, Any] = 0,
-    stop_variable: str | None = STOP_VARIABLE,
-    freeze: Sequence[Mapping[str, Any]] = (),
-    override_freeze: str | None = None,
-    take_snapshot: bool = True,
-    snapshot_retention: timedelta | None = None,
-    allow_unencrypted: bool = False,
-    state_folder: str | None = None,
-    lock_wait: float = 0.0,
-    max_snapshot_age: float = 60.0,
-    confirm_live: bool = False,
-    allow_backfill: bool = False,
-    concurrency: int = 4,
-    polyai_conn_id: str = "polyai_default",
     default_args: Mapping[str, Any] | None = None,
+    **options: Unpack[PromotionOptions],
 ) -> TaskGroup:
-    pass
+    """Return a task group that plans a promotion, has the plan approved, carries it out and verifies it.
+
+    Its tasks are ``plan``, ``approval``, ``apply`` and ``verify``; ``group["apply"]`` is one of them. What was
+    approved is what is applied: another plan is refused, and so is one that nobody approved. A plan that
+    changes nothing goes through without asking anybody.
+
+    Call it within a DAG, or within a ``@task_group`` that is expanded over targets: then each target is
+    planned, approved and applied on its own.
+
+    :param group_id: id of the group.
+    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
+        read as YAML or JSON. Templated.
+    :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows. Templated.
+    :param targets: targets instead of those of the spec: a list, or what another task returns. Templated.
+    :param approval: whether a person is asked; a mapping holds arguments of
+        :class:`~airflow_voice_agents.edge.approval.PromotionApprovalOperator`: ``assigned_users``,
+        ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
+    :param default_args: Airflow's ``default_args`` for the tasks of the group.
+    :param options: see :class:`PromotionOptions`.
+    """
+    common: Any = dict(default_args or {})
+    with TaskGroup(group_id=group_id, default_args=common) as group:
+        planning = PolyAIPlanPromotionOperator(
+            task_id="plan", spec=spec, spec_file=spec_file, targets=targets, **_only(FOR_PLAN, options)
+        )
+        plan: Any = planning.output
+        apply = PolyAIApplyPromotionOperator(
+            task_id="apply",
+            plan=plan,
+            approved_digest=_approval(plan, approval),
+            **_but(FOR_PLAN_ALONE, options),
+        )
+        verify = PolyAIVerifyPromotionOperator(task_id="verify", plan=plan, **_only(FOR_ALL, options))
+        apply >> verify
+    return group
+
+
+def _approval(plan: Any, approval: bool | Mapping[str, Any]) -> Any:
+    """Return the digest that the approval's task returns, or what stands for none."""
+    if approval is False:
+        return NOT_ASKED_FOR
+    from airflow_voice_agents.edge.approval import PromotionApprovalOperator
+
+    given = {} if approval is True else approval
+    return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output
+
+
+def _only(names: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in names}
+
+
+def _but(names: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}

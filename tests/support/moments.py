@@ -1,0 +1,75 @@
+"""Everything that a task does to the world outside its process, counted, so that it can die at any of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import httpx
+from airflow.sdk import ObjectStoragePath
+
+from airflow_voice_agents.edge.state_files import StateFiles
+
+
+class Moments:
+    """The moments of an attempt: right before and right after each request, each file and each note.
+
+    :param last: the one at which the process kills itself, from 1; 0 for never.
+    """
+
+    def __init__(self, last: int = 0) -> None:
+        self._last = last
+        self.passed: list[str] = []
+
+    def pass_by(self, name: str) -> None:
+        """Note a moment, and end with it if it is the last one."""
+        self.passed.append(name)
+        if len(self.passed) == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """Note the moments before and after what is done."""
+        self.pass_by(f"before {name}")
+        yield
+        self.pass_by(f"after {name}")
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count the requests that are sent and the files that are written and removed."""
+        with contextlib.ExitStack() as stack:
+            for owner, method, name in (
+                (StateFiles, "write", _room),
+                (StateFiles, "remove", _room),
+                (ObjectStoragePath, "write_bytes", lambda path, *_: f"snapshot {path.name}"),
+            ):
+                stack.enter_context(mock.patch.object(owner, method, self._told(owner, method, name)))
+            stack.enter_context(mock.patch.object(httpx.AsyncClient, "send", self._sending()))
+            yield
+
+    def _told(self, owner: Any, method: str, name: Callable[..., str]) -> Callable[..., Any]:
+        plain = getattr(owner, method)
+
+        def told(its: Any, *arguments: Any) -> Any:
+            with self.around(f"{method} of {name(its, *arguments)}"):
+                return plain(its, *arguments)
+
+        return told
+
+    def _sending(self) -> Callable[..., Any]:
+        plain = httpx.AsyncClient.send
+
+        async def send(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+            with self.around(f"{request.method} {request.url.path}"):
+                return await plain(client, request, **options)
+
+        return send
+
+
+def _room(files: StateFiles, *_: Any) -> str:
+    """The room of a file: a lock's own name is another one each time."""
+    return files.url("").rstrip("/").rpartition("/")[2]
