@@ -1,0 +1,219 @@
+"""What was to be shown, and whether the measured data show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from figures import bound, cpu_ms, middle, of, ratio, wall
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target.
+
+    :param target: what was to be shown.
+    :param measured: what was measured, as text.
+    :param met: whether it was shown; ``None`` where this run did not measure it.
+    :param why: for a missed one, what the data say of the cause.
+    """
+
+    target: str
+    measured: str
+    met: bool | None
+    why: str = ""
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word."""
+        return "not measured" if self.met is None else "met" if self.met else "**missed**"
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Judge every target.
+
+    :param results: as kept.
+    """
+    return [
+        *_against_b(results),
+        _wall_against_d(results),
+        _requests_against_d(results),
+        _faults(results),
+        _bound(results),
+        _cpu(results),
+        _memory(results),
+        _parse_modules(results),
+        _parse_time(results),
+    ]
+
+
+def _against_b(results: Results) -> Iterator[Verdict]:
+    for what, figure, least in (("wall time", "wall", 50), ("worker slot-seconds", "slot_seconds", 150)):
+        target = f"At 200 projects at least {least}x less {what} than B"
+        found = [
+            (each, value)
+            for each in _promotions(results)
+            if (value := ratio(each["runs"], "B", "A", lambda run, figure=figure: run[figure])) is not None
+        ]
+        measured = "; ".join(f"{each['name']}: {value:.0f}x" for each, value in found) or "–"
+        judged = [(each, value) for each, value in found if of(each["runs"], "A")[0]["items"] == 200]
+        if not judged:
+            yield Verdict(target, measured, None)
+            continue
+        missed = [(each, value) for each, value in judged if value < least]
+        yield Verdict(target, measured, not missed, "; ".join(_why_b(*each, figure) for each in missed))
+
+
+def _why_b(scenario: Results, value: float, figure: str) -> str:
+    a, b = (of(scenario["runs"], letter) for letter in "AB")
+    of_a, of_b = (middle(runs, lambda run: run[figure]) for runs in (a, b))
+    tasks = b[0]["task_instances"]
+    return (
+        f"{scenario['name']}: B spends {of_b:.1f} s over {tasks} task instances ({of_b / tasks:.2f} s each), "
+        f"A {of_a:.1f} s in {a[0]['task_instances']}, so {value:.0f}x; "
+        f"for the target A's would have to be {of_a * value / (50 if figure == 'wall' else 150):.1f} s"
+    )
+
+
+def _wall_against_d(results: Results) -> Verdict:
+    target = "Without faults wall time within 5 % of D"
+    found = [
+        (each, value)
+        for each in _calm(results)
+        if (value := ratio(each["runs"], "A", "D", wall)) is not None
+    ]
+    if not found:
+        return Verdict(target, "–", None)
+    missed = [(each, value) for each, value in found if value > 1.05]
+    measured = f"{len(found) - len(missed)} of {len(found)} scenarios; " + "; ".join(
+        f"{each['name']}: {value:.2f}" for each, value in found
+    )
+    return Verdict(target, measured, not missed, "; ".join(_why_d(each) for each, _ in missed))
+
+
+def _why_d(scenario: Results) -> str:
+    a, d = of(scenario["runs"], "A"), of(scenario["runs"], "D")
+    more = middle(a, lambda run: run["cpu"]) - middle(d, lambda run: run["cpu"])
+    slower = middle(a, wall) - middle(d, wall)
+    requests = middle(a, lambda run: run["requests"])
+    return (
+        f"{scenario['name']}: {slower:+.2f} s with {more:+.2f} s of CPU "
+        f"({1000 * more / requests:.2f} ms per request, imports included)"
+    )
+
+
+def _requests_against_d(results: Results) -> Verdict:
+    found = [
+        (each, *(middle(runs, lambda run: run["requests"]) for runs in (of(each["runs"], "A"), of(each["runs"], "D"))))
+        for each in _calm(results)
+        if of(each["runs"], "A") and of(each["runs"], "D")
+    ]
+    more = [f"{each['name']}: {a:,.0f} instead of {d:,.0f}" for each, a, d in found if a > d]
+    measured = f"{len(found) - len(more)} of {len(found)} scenarios" + (f"; {'; '.join(more)}" if more else "")
+    why = "one request per agent checks that the connector belongs to the environment" if more else ""
+    return Verdict("Without faults not more requests than D", measured, not more if found else None, why)
+
+
+def _faults(results: Results) -> Verdict:
+    target = "With faults no duplicate write and no wrong final state, where D shows some"
+    found = [each for each in results["scenarios"] if each["faulty"]]
+    if not found:
+        return Verdict(target, "–", None)
+    sums = {
+        letter: [
+            sum(run[name] for each in found for run in of(each["runs"], letter))
+            for name in ("duplicate_writes", "wrong")
+        ]
+        for letter in "AD"
+    }
+    measured = ", ".join(f"{letter}: {twice} duplicate, {wrong} wrong" for letter, (twice, wrong) in sums.items())
+    met = not any(sums["A"]) and any(sums["D"])
+    return Verdict(target, measured, met, "" if met else _why_faults(found, sums))
+
+
+def _why_faults(found: Sequence[Results], sums: Mapping[str, list[int]]) -> str:
+    if not any(sums["A"]):
+        return "D shows none either"
+    where = [
+        f"{each['name']}: {sum(run['duplicate_writes'] for run in of(each['runs'], 'A'))} duplicate, "
+        f"{sum(run['wrong'] for run in of(each['runs'], 'A'))} wrong"
+        for each in found
+        if any(run["duplicate_writes"] or run["wrong"] for run in of(each["runs"], "A"))
+    ]
+    return f"A: {'; '.join(where)} (a write whose answer was lost was sent again with the same content)"
+
+
+def _bound(results: Results) -> Verdict:
+    target = "5,000 unchanged projects at 100 ms, 16 in flight: within 1.15x of the bound"
+    scenario, runs = _judged(results)
+    if scenario is None:
+        return Verdict(target, "–", None)
+    least = bound(runs[0], scenario["switches"], results["in_flight"], None)
+    value = middle(runs, wall) / least
+    measured = f"{value:.2f}x ({middle(runs, wall):.1f} s of {least:.1f} s, {runs[0]['items']:,} projects)"
+    bare = middle(of(scenario["runs"], "bare"), wall) / least
+    why = f"bare requests alone take {bare:.2f}x; A uses {middle(runs, lambda r: r['cpu']):.1f} s of CPU"
+    met = value <= 1.15 if runs[0]["items"] == 5_000 else None
+    return Verdict(target, measured, met, "" if met is not False else why)
+
+
+def _cpu(results: Results) -> Verdict:
+    target = "At most 2 ms of CPU per project beyond the bare httpx request"
+    scenario, runs = _judged(results)
+    if scenario is None:
+        return Verdict(target, "–", None)
+    a, bare = middle(runs, cpu_ms), middle(of(scenario["runs"], "bare"), cpu_ms)
+    measured = f"{a - bare:.2f} ms ({a:.2f} with, {bare:.2f} without; {runs[0]['items']:,} projects)"
+    met = a - bare <= 2 if runs[0]["items"] == 5_000 else None
+    return Verdict(target, measured, met, "planning, comparing and reporting a project" if met is False else "")
+
+
+def _memory(results: Results) -> Verdict:
+    target = "At most 300 MB at 100,000 numbers"
+    found = [
+        run
+        for each in results["scenarios"]
+        if each["job"] == "numbers"
+        for run in of(each["runs"], "A")
+        if run.get("peak_mb")
+    ]
+    if not found:
+        return Verdict(target, "–", None)
+    most = max(found, key=lambda run: (run["items"], run["peak_mb"]))
+    measured = f"{most['peak_mb']:.0f} MB at {most['items']:,} numbers (of which {most['start_mb']:.0f} before the task)"
+    met = most["peak_mb"] <= 300 if most["items"] == 100_000 else None
+    grown = 1024 * (most["peak_mb"] - most["start_mb"]) / most["items"]
+    return Verdict(target, measured, met, f"{grown:.1f} kB per number" if met is False else "")
+
+
+def _parse_modules(results: Results) -> Verdict:
+    costs = [job["A"] for job in results["parse"].values()]
+    most = max((cost["modules"] for cost in costs), default=None)
+    met = None if most is None else most <= 30
+    return Verdict("At most 30 modules beyond airflow.sdk at DAG parse", f"{most}", met)
+
+
+def _parse_time(results: Results) -> Verdict:
+    costs = [job["A"] for job in results["parse"].values()]
+    most = max((cost["seconds"] for cost in costs), default=None)
+    target = "At most 50 ms beyond airflow.sdk at DAG parse"
+    return Verdict(target, "–", None) if most is None else Verdict(target, f"{1000 * most:.0f} ms", most <= 0.05)
+
+
+def _promotions(results: Results) -> list[Results]:
+    return [each for each in results["airflow"] if each["job"] == "promote"]
+
+
+def _calm(results: Results) -> list[Results]:
+    return [each for each in results["scenarios"] if not each["faulty"] and not each["kill"]]
+
+
+def _judged(results: Results) -> tuple[Results | None, list[Any]]:
+    """The scenario beside which the bare requests were measured, and A's runs of it."""
+    for each in results["scenarios"]:
+        if of(each["runs"], "bare") and of(each["runs"], "A"):
+            return each, of(each["runs"], "A")
+    return None, []
