@@ -6,16 +6,17 @@ JOBS ?= 2
 
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.bench-installed
 PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # Nothing may fall back to the user's own Airflow home.
 export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint demo demo-ui clean
+.PHONY: help install test lint demo demo-ui bench bench-quick clean
 
 help:  ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)  ## build the environment, if anything it is made from has changed
 
@@ -34,6 +35,12 @@ demo: $(STAMP)  ## promote three projects to live in a real Airflow, against a l
 demo-ui: $(STAMP)  ## the same with Airflow's web interface left up; Ctrl-C ends it
 	@$(RUN) demo/run.py --ui
 
+bench: $(BENCH_STAMP)  ## measure the provider beside what one would write instead; takes most of an hour
+	@$(RUN) benchmarks/run.py
+
+bench-quick: $(BENCH_STAMP)  ## the same with small sizes, in about two minutes
+	@$(RUN) benchmarks/run.py --quick
+
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -45,4 +52,8 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) pip hatchling editables
 	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers]' --group dev
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	$(PIP_INSTALL) --group bench
 	@touch $@

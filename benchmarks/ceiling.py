@@ -6,9 +6,7 @@ import asyncio
 import sys
 import time
 
-REQUEST = (
-    "GET /v1/agents/{agent}/real-time-configs HTTP/1.1\r\nHost: {host}\r\nX-API-KEY: {key}\r\n\r\n"
-)
+REQUEST = "GET /v1/agents/{agent}/real-time-configs HTTP/1.1\r\nHost: {host}\r\nX-API-KEY: {key}\r\n\r\n"
 
 
 async def ask(host: str, port: int, request: bytes, until: float) -> int:

@@ -50,8 +50,15 @@ def growth(axes: Axes, results: Mapping[str, Any]) -> None:
             if (runs := of(each["runs"], letter))
         )
         if points:
-            axes.plot(*zip(*points, strict=True), "o-", color=COLOURS[letter], label=f"{letter}  {TITLES[letter]}")
-    axes.set(xscale="log", yscale="log", xlabel="projects, 20 % of them changed", ylabel="seconds, first task to last")
+            axes.plot(
+                *zip(*points, strict=True), "o-", color=COLOURS[letter], label=f"{letter}  {TITLES[letter]}"
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="projects, 20 % of them changed",
+        ylabel="seconds, first task to last",
+    )
     axes.set_title("Promotion in a whole Airflow, 20 ms per request", fontsize=11)
     axes.grid(visible=True, which="both", alpha=0.2)
     axes.legend(fontsize=9)

@@ -47,9 +47,9 @@ class Contestant:
         return "_".join([self.stem, *self.environment.values()])
 
     @property
-    def is_provider(self) -> bool:
-        """Whether it is this provider."""
-        return self.letter.startswith("A")
+    def deferrable(self) -> bool:
+        """Whether its tasks wait in the triggerer."""
+        return self.environment == DEFERRABLE
 
     def lines(self) -> int:
         """Lines of code that a user writes: neither blank, nor comment, nor docstring."""

@@ -1,7 +1,7 @@
 """Measures all contestants side by side, keeps the results and writes the page about them.
 
-``--quick`` takes small sizes; ``--only TEXT`` takes the scenarios whose name holds the text and leaves the
-kept results alone; ``--page`` only writes the page anew from what was measured before.
+``--quick`` takes small sizes, ``--repeats N`` fewer repeats; ``--only TEXT`` takes the scenarios whose name holds
+the text and leaves the kept results alone; ``--page`` only writes the page anew from what was measured before.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import platform
 import re
 import sys
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
-from contestants import TITLES, Contestant, contestant
+from contestants import Contestant, contestant
 from measure import IN_FLIGHT, Bench, clean_environment, scratch
 from parse_cost import parse_cost
-from scenarios import FULL, FULL_AIRFLOW, QUICK, QUICK_AIRFLOW, RATE, AirflowRun, Scenario
+from scenarios import FULL, FULL_AIRFLOW, QUICK, QUICK_AIRFLOW, RATE, WARM_UP, AirflowRun, Scenario
 from server_process import Server
+
+Wanted = TypeVar("Wanted", Scenario, AirflowRun)
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -49,6 +53,8 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     scenarios = [each for each in (QUICK if options.quick else FULL) if options.only in each.name]
     whole = QUICK_AIRFLOW if options.quick else FULL_AIRFLOW
     whole = [each for each in whole if options.only in f"airflow {each.name}"]
+    scenarios = [fewer(each, options.repeats) for each in scenarios]
+    whole = [fewer(each, options.repeats) for each in whole]
     with Server() as server, scratch() as folder:
         bench = Bench(server, Path(folder))
         results: dict[str, Any] = {
@@ -57,12 +63,17 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             "in_flight": IN_FLIGHT,
             "rate": RATE,
             "ceiling": bench.ceiling(2 if options.quick else 5),
-            "parse": {} if options.only else parse_costs(Path(folder), 3 if options.quick else 7),
+            "parse": {} if options.only else parse_costs(Path(folder), options),
             "scenarios": [run_scenario(bench, each) for each in scenarios],
             "airflow": run_airflow(server, whole) if whole else [],
         }
     results["minutes"] = (time.monotonic() - began) / 60
     return results
+
+
+def fewer(each: Wanted, repeats: int) -> Wanted:
+    """Give the same with no more repeats than that."""
+    return replace(each, repeats=min(each.repeats, repeats))
 
 
 def run_scenario(bench: Bench, scenario: Scenario) -> dict[str, Any]:
@@ -102,22 +113,37 @@ def run_airflow(server: Server, wanted: list[AirflowRun]) -> list[dict[str, Any]
 
     everyone = {(letter, each.job): contestant(letter, each.job) for each in wanted for letter in each.who}
     with RealAirflow(server, list(everyone.values())) as airflow:
-        warm_up(server, airflow, wanted[0], everyone)
-        results = []
-        for each in wanted:
-            runs = [
-                {"who": letter, "repeat": repeat, **one_airflow_run(server, airflow, each, everyone[letter, each.job])}
-                for repeat in range(each.repeats)
-                for letter in each.who
-            ]
-            results.append({"name": each.name, "job": each.job, "runs": runs})
-    return results
+        warm_up(server, airflow, everyone.values())
+        return [airflow_scenario(server, airflow, each, everyone) for each in wanted]
 
 
-def warm_up(server: Server, airflow: Any, run: AirflowRun, everyone: dict[tuple[str, str], Contestant]) -> None:
-    """Let Airflow start its workers and read what it reads once, so that nobody pays for being first."""
-    for letter in run.who[:1]:
-        one_airflow_run(server, airflow, run, everyone[letter, run.job])
+def airflow_scenario(
+    server: Server, airflow: Any, wanted: AirflowRun, everyone: dict[tuple[str, str], Contestant]
+) -> dict[str, Any]:
+    """Run the contestants of one job in turns; one whose DAG run fails is named.
+
+    :param server: the local server.
+    :param airflow: the Airflow.
+    :param wanted: what.
+    :param everyone: contestants by letter and job.
+    """
+    runs, failures = [], []
+    for repeat in range(wanted.repeats):
+        for letter in wanted.who:
+            who = everyone[letter, wanted.job]
+            try:
+                run = one_airflow_run(server, airflow, wanted, who)
+            except AssertionError as error:
+                failures.append({"who": letter, "error": str(error).partition("\n")[0]})
+            else:
+                runs.append({"who": letter, "repeat": repeat, **run})
+    return {"name": wanted.name, "job": wanted.job, "runs": runs, "failures": failures}
+
+
+def warm_up(server: Server, airflow: Any, everyone: Iterable[Contestant]) -> None:
+    """Let every DAG run once, so that nobody pays for being first."""
+    for who in everyone:
+        one_airflow_run(server, airflow, WARM_UP[who.job], who)
 
 
 def one_airflow_run(server: Server, airflow: Any, run: AirflowRun, who: Contestant) -> dict[str, Any]:
@@ -129,18 +155,19 @@ def one_airflow_run(server: Server, airflow: Any, run: AirflowRun, who: Contesta
     return result
 
 
-def parse_costs(folder: Path, times: int) -> dict[str, Any]:
+def parse_costs(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Measure what parsing costs, per job and contestant.
 
     :param folder: scratch space.
-    :param times: processes per file.
+    :param options: of the command line.
     """
     environment = {**clean_environment(folder), "BENCH_ORDER": str(folder / "order.json")}
+    letters, times = ("ABD", 1) if options.quick else ("ABCDE", 7)
     return {
         job: {
             letter: {**parse_cost(who, environment, times), "lines": who.lines()}
-            for letter in TITLES
-            if (who := contestant(letter, job)).file.exists() and len(letter) == 1
+            for letter in letters
+            for who in [contestant(letter, job)]
         }
         for job in ("promote", "connectors", "numbers")
     }
@@ -186,6 +213,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure this provider beside what one would write instead.")
     parser.add_argument("--quick", action="store_true", help="small sizes, under two minutes")
     parser.add_argument("--only", default="", help="scenarios whose name holds this text; nothing is kept")
+    parser.add_argument("--repeats", type=int, default=99, help="at most so many of each")
     parser.add_argument("--page", action="store_true", help="write the page anew from kept results")
     return parser.parse_args()
 

@@ -51,9 +51,7 @@ class Server:
         :param switches: of the server.
         :param faults: rules, as the server's control route takes them.
         """
-        return self._ask(
-            do="prepare", kind=kind, sizes=sizes, switches=switches or {}, faults=faults or []
-        )
+        return self._ask(do="prepare", kind=kind, sizes=sizes, switches=switches or {}, faults=faults or [])
 
     def facts(self) -> dict[str, Any]:
         """Return what happened since :meth:`prepare`."""

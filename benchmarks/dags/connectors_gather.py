@@ -41,6 +41,7 @@ class Platform:
                     return answer.json()
                 wait += float(answer.headers.get("Retry-After", 0))
             await asyncio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
 
 
 async def write(platform: Platform, connectors: list[str]) -> None:

@@ -53,9 +53,7 @@ def all_succeeded(response: Response) -> bool:
 
 
 with DAG("connectors_http", schedule=None) as dag:
-    read = HttpOperator(
-        task_id="read", method="GET", endpoint=CONNECTORS, response_filter=updates, **COMMON
-    )
+    read = HttpOperator(task_id="read", method="GET", endpoint=CONNECTORS, response_filter=updates, **COMMON)
     HttpOperator.partial(
         task_id="write",
         method="PATCH",

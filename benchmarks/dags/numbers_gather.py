@@ -44,6 +44,7 @@ class Platform:
                     return answer.json()
                 wait += float(answer.headers.get("Retry-After", 0))
             await asyncio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
 
 
 async def read(platform: Platform, agent: str, numbers: list[str]) -> Any:
@@ -89,7 +90,9 @@ async def run(imports: list[dict[str, Any]]) -> None:
         platform = Platform(client)
         await asyncio.gather(
             *(
-                bring(platform, each["agent"], each["connector"], each["phone_numbers"][first : first + BATCH])
+                bring(
+                    platform, each["agent"], each["connector"], each["phone_numbers"][first : first + BATCH]
+                )
                 for each in imports
                 for first in range(0, len(each["phone_numbers"]), BATCH)
             )

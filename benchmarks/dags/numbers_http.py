@@ -73,6 +73,6 @@ with DAG("numbers_http", schedule=None) as dag:
     read = HttpOperator.partial(
         task_id="read", method="POST", response_filter=absent, **COMMON
     ).expand_kwargs(order())
-    HttpOperator.partial(
-        task_id="write", method="POST", response_check=all_imported, **COMMON
-    ).expand_kwargs(imports(read.output))
+    HttpOperator.partial(task_id="write", method="POST", response_check=all_imported, **COMMON).expand_kwargs(
+        imports(read.output)
+    )

@@ -18,7 +18,11 @@ with DAG("numbers_provider", schedule=None) as dag:
         """Tell which numbers each agent gets."""
         imports = json.loads(Path(os.environ["BENCH_ORDER"]).read_text())["imports"]
         return [
-            {"agent_id": each["agent"], "connector_id": each["connector"], "phone_numbers": each["phone_numbers"]}
+            {
+                "agent_id": each["agent"],
+                "connector_id": each["connector"],
+                "phone_numbers": each["phone_numbers"],
+            }
             for each in imports
         ]
 

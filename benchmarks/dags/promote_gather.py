@@ -44,6 +44,7 @@ class Platform:
                     return answer.json()
                 wait += float(answer.headers.get("Retry-After", 0))
             await asyncio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
 
     async def pages(self, project: str) -> dict[str, Any]:
         """Read a project's pages by environment."""

@@ -71,7 +71,9 @@ with DAG("promote_http", schedule=None) as dag:
     @task
     def order() -> list[str]:
         """List the pages to read."""
-        return [path(project) for project in json.loads(Path(os.environ["BENCH_ORDER"]).read_text())["projects"]]
+        return [
+            path(project) for project in json.loads(Path(os.environ["BENCH_ORDER"]).read_text())["projects"]
+        ]
 
     @task
     def schema_writes(source: dict[str, Any], targets: Any) -> list[dict[str, str]]:
@@ -110,6 +112,10 @@ with DAG("promote_http", schedule=None) as dag:
         task_id="write_schemas", method="PUT", response_check=took_schema, **COMMON
     ).expand_kwargs(schema_writes(read_source.output, read.output))
     write_values = HttpOperator.partial(
-        task_id="write_values", method="PATCH", response_check=took_values, trigger_rule="none_failed", **COMMON
+        task_id="write_values",
+        method="PATCH",
+        response_check=took_values,
+        trigger_rule="none_failed",
+        **COMMON,
     ).expand_kwargs(value_writes(read_source.output, read.output))
     write_schemas >> write_values

@@ -6,8 +6,9 @@ changing this module alone. What an Airflow does not offer is ``None`` here, nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from airflow.sdk import BaseHook, RetryDecision, RetryPolicy
 
@@ -18,6 +19,7 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "TaskStateStore",
+    "ask_a_person",
     "connection_async",
     "connection_extra_async",
     "is_backfill",
@@ -82,3 +84,41 @@ async def connection_extra_async(connection: Connection) -> dict[str, Any]:
     :param connection: as :func:`connection_async` returned it.
     """
     return dict(await connection.aextra_dejson())
+
+
+def ask_a_person(
+    context: Context,
+    *,
+    subject: str,
+    body: str,
+    options: Sequence[str],
+    method_name: str,
+    response_timeout: timedelta | None = None,
+    assigned_users: Sequence[Any] | None = None,
+) -> NoReturn:
+    """Ask a person, and park the task without a worker slot until the answer comes.
+
+    A task that asks again shows its first question, because Airflow keeps one per task instance and try.
+
+    :param context: the task's context.
+    :param subject: the question in one line.
+    :param body: what is needed to answer it, as Markdown.
+    :param options: the answers to choose from, one of which is chosen.
+    :param method_name: method of the operator that goes on. It takes the context and ``event``:
+        ``chosen_options`` and ``responded_by_user``, or ``error`` where nobody answered in time.
+    :param response_timeout: how long to wait; ``None`` waits for good.
+    :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
+    """
+    from airflow.providers.standard.operators import hitl
+
+    hitl.upsert_hitl_detail(  # type: ignore[attr-defined]
+        ti_id=context["ti"].id,
+        options=list(options),
+        subject=subject,
+        body=body,
+        defaults=None,
+        multiple=False,
+        params={},
+        assigned_users=list(assigned_users) if assigned_users else None,
+    )
+    raise hitl.TaskAwaitingInput(method_name=method_name, timeout=response_timeout)  # type: ignore[attr-defined]

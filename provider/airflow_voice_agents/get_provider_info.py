@@ -11,7 +11,7 @@ SYSTEMS = {
     "PolyAI": (
         "polyai",
         "https://docs.poly.ai",
-        ("backup", "configs", "connectors", "deployments", "phone_numbers"),
+        ("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
     ),
     "SignalWire": (
         "signalwire",

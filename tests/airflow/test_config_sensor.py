@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
+from airflow_voice_agents.edge import shared_polls
 from airflow_voice_agents.edge import trigger as edge_trigger
 from airflow_voice_agents.edge.sensor import BACKSTOP_SECONDS, SensorError
 from airflow_voice_agents.http.errors import InputError
@@ -66,6 +67,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         def time() -> float:
             return 1_000_000 + sum(slept)
 
+        monotonic = time
+
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
@@ -74,6 +77,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
     Asyncio.sleep = staticmethod(sleep)  # type: ignore[attr-defined]
     monkeypatch.setattr(edge_trigger, "time", Time)
+    monkeypatch.setattr(shared_polls, "time", Time)
     monkeypatch.setattr(edge_trigger, "asyncio", Asyncio)
     return slept
 

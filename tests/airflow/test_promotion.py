@@ -226,6 +226,19 @@ def test_a_rollback_brings_back_what_was_and_holds_the_targets(desk: Desk) -> No
     assert desk.plan(spec(PRE_RELEASE)).state == "success"
 
 
+def test_what_was_rolled_back_is_not_taken_for_done_when_the_apply_is_cleared(desk: Desk) -> None:
+    plan = desk.plan(spec(PRE_RELEASE)).result
+    desk.emulated.server.emulator.faults.add(
+        Fault("answer", operation=VALUES, route=ROSA, status=403, times=1, body={"message": "no"})
+    )
+    failed = desk.apply(plan)
+    assert counts(failed) == {"changed": 1, "failed": 1}
+    assert desk.roll_back(failed.xcoms["snapshot"]).state == "success"
+    cleared = desk.apply(plan, try_number=2)
+    assert isinstance(cleared.error, GuardRefused)
+    assert f"{HOTELS}/{PRE_RELEASE} is on hold" in str(cleared.error)
+
+
 def test_a_hold_lets_something_else_through(desk: Desk) -> None:
     plan = desk.plan(spec(PRE_RELEASE)).result
     desk.roll_back(desk.apply(plan).xcoms["snapshot"])

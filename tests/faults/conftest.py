@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from airflow.sdk.crypto import get_fernet
+from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
@@ -63,7 +65,17 @@ def numbers(start: Start) -> Emulated:
 
 
 @pytest.fixture(scope="session")
-def nursery(running_server: EmulatorServer) -> Iterator[Nursery]:
+def fernet_key() -> Iterator[None]:
+    """Airflow has a key to encrypt with, here and in the processes that the nursery forks."""
+    get_fernet.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+        yield
+    get_fernet.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def nursery(running_server: EmulatorServer, fernet_key: None) -> Iterator[Nursery]:
     nursery = Nursery()
     try:
         for scenario in SCENARIOS:

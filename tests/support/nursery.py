@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import pickle
 import signal
@@ -18,6 +19,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from airflow.sdk import BaseOperator
 
@@ -40,6 +42,8 @@ class Attempt:
     :param last_message: number of the message to Airflow after which the process kills itself, from 1;
         0 for never.
     :param last_moment: number of the moment at which it kills itself, as :class:`.Moments` counts them.
+    :param batch: targets per checkpoint of a promotion; 0 leaves it as it is.
+    :param quiet: whether the log leaves out what the HTTP libraries say, which takes longer than the requests.
     """
 
     operator: type
@@ -50,6 +54,8 @@ class Attempt:
     store: Mapping[Any, Any] = field(default_factory=dict)
     last_message: int = 0
     last_moment: int = 0
+    batch: int = 0
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,11 +208,13 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
             return answer
 
     retry.FIRST_WAIT = 0.0
+    for library in ("httpcore", "httpx"):
+        logging.getLogger(library).setLevel(logging.WARNING if attempt.quiet else logging.NOTSET)
     runner = Telling(
         connections={"polyai_default": {"conn_type": "polyai", "host": attempt.url, "password": attempt.key}},
         state_store={name: dict(values) for name, values in attempt.store.items()},
     )
-    with _leftovers() as left, moments.watched():
+    with _leftovers() as left, moments.watched(), _batched(attempt.batch):
         outcome = runner.run(
             attempt.operator(task_id="job", **attempt.arguments), try_number=attempt.try_number
         )
@@ -221,6 +229,14 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
         messages=tuple(type(message).__name__ for message in outcome.sent),
         moments=tuple(moments.passed),
     )
+
+
+def _batched(size: int) -> Any:
+    """Let checkpoints be of so many targets."""
+    from airflow_voice_agents.fleet.ledger import Ledger
+
+    defaults = Ledger.__init__.__kwdefaults__ or {}
+    return mock.patch.dict(defaults, {"batch": size} if size else {})
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.journal import Entry
@@ -20,7 +21,7 @@ from airflow_voice_agents.polyai.operators.promotion import (
 )
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
 from support.emulated import PRE_RELEASE, SANDBOX, Emulated, place
-from support.faults import CLOSED, NEW, OPEN, WANTED
+from support.faults import NEW, OPEN, WANTED
 from support.nursery import Attempt
 
 OPERATORS = (
@@ -97,8 +98,9 @@ def _page(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     return {"schema": schema, "variables": values, "lastUpdated": "2026-08-01T08:00:00Z"}
 
 
+LOW = {**NEW, "properties": {**NEW["properties"], "limit": {"type": "integer", "maximum": 3}}}  # type: ignore[dict-item]
 PAGES = {
-    2: (CLOSED, {"greeting": "hi", "limit": 1}),  # the schema, then values
+    2: (LOW, {**WANTED, "limit": 1}),  # the schema, then values
     3: (NEW, {**WANTED, "greeting": "hi"}),  # values
     5: (NEW, {**WANTED, "limit": 1, "own": "stays"}),  # values, beside a key of its own
     6: (OPEN, {"greeting": "hi"}),  # values, then the schema
@@ -156,14 +158,14 @@ def planned(polyai: Emulated, spec: Mapping[str, Any] = SPEC, **options: Any) ->
 def applying(plan: Any, folder: Path, url: str, **options: Any) -> Attempt:
     """An attempt of the promotion."""
     arguments = {
-        "plan": plan,
+        "plan": json.dumps(plan),  # one template to be rendered, not one for each text in it
         "state_folder": str(folder),
         "waves": WAVES,
         "baseline": "weekly",
         "concurrency": 1,
         "retries": 9,
     }
-    return Attempt(PolyAIApplyPromotionOperator, {**arguments, **options}, url, FLEET_KEY)
+    return Attempt(PolyAIApplyPromotionOperator, {**arguments, **options}, url, FLEET_KEY, quiet=True)
 
 
 def returning(snapshot: str, folder: Path, url: str, **options: Any) -> Attempt:
@@ -176,7 +178,7 @@ def returning(snapshot: str, folder: Path, url: str, **options: Any) -> Attempt:
         "retries": 9,
         "reason": "a test",
     }
-    return Attempt(PolyAIRollbackOperator, {**arguments, **options}, url, FLEET_KEY)
+    return Attempt(PolyAIRollbackOperator, {**arguments, **options}, url, FLEET_KEY, quiet=True)
 
 
 # ---------------------------------------------------------------------------- what the server saw
@@ -197,19 +199,40 @@ def held(server: EmulatorServer) -> str:
     return json.dumps(strip(server.state.read("polyai")), sort_keys=True)
 
 
-def written(entries: Iterable[Entry]) -> Counter[str]:
-    """How often each thing was changed, by what was sent."""
-    return Counter(
-        f"{entry.method} {entry.path} {json.dumps(entry.body, sort_keys=True)}" for entry in entries if entry.changed
-    )
+def subjects(entry: Entry) -> list[str]:
+    """What a request was to change, as reports call it."""
+    path, body = [unquote(part) for part in entry.path.split("/")], entry.body or {}
+    agent = str(entry.agent)
+    match entry.operation:
+        case "update real-time config schema" | "update real-time config variables":
+            return [f"config page:{agent}/{path[5]}"]
+        case "promote deployment" | "roll back deployment":
+            return [f"deployment:{agent}/{body.get('targetEnvironment', PRE_RELEASE)}"]
+        case "update connectors":
+            return [f"connector:{agent}/{each['connectorId']}" for each in body["updates"]]
+        case "update connector" if "projectId" in body:
+            return [f"connector place:{owner}/{path[-1]}" for owner in (agent, body["projectId"])]
+        case "update connector":
+            return [f"connector:{agent}/{path[-1]}"]
+        case "assign phone number":
+            return [f"phone number:{agent}/{path[-1]}"]
+    raise AssertionError(f"{entry.operation} is not known")
 
 
-def shape(counts: Mapping[str, int]) -> dict[str, int]:
-    """The same by path alone, where ids in bodies differ from run to run."""
-    found: Counter[str] = Counter()
-    for name, times in counts.items():
-        found[" ".join(name.split(" ")[:2])] += times
-    return dict(found)
+def changed_by(entries: Iterable[Entry]) -> dict[str, int]:
+    """How often each thing was changed."""
+    return dict(Counter(name for entry in entries if entry.changed for name in subjects(entry)))
+
+
+def checkpointed(store: Mapping[Any, Any]) -> dict[str, dict[str, str]]:
+    """What a task's memory says of each target that is done: how its items ended."""
+    notes = store.get(("job", -1), {})
+    pages = [page["units"] for key, page in notes.items() if key.startswith("done-")]
+    return {
+        unit: {f"{kind}:{owner}/{name}": status for kind, owner, name, status, *_ in entries}
+        for page in pages
+        for unit, entries in page.items()
+    }
 
 
 def deployed_twice(server: EmulatorServer, environment: str = PRE_RELEASE) -> list[str]:

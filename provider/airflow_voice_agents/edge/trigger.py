@@ -28,6 +28,9 @@ class PollingTrigger(BaseTrigger):
     :param deadline: seconds since the epoch at which the wait is given up.
     """
 
+    age: float = 0.0
+    """Seconds of the interval that had passed already when the latest answer was heard."""
+
     def __init__(self, *, poll_interval: float, deadline: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.poll_interval = poll_interval
@@ -55,7 +58,7 @@ class PollingTrigger(BaseTrigger):
                 if event is not None:
                     yield event
                     return
-                if not await self._pause():
+                if not await self.pause():
                     break
         yield TriggerEvent({"status": "timeout"})
 
@@ -67,9 +70,16 @@ class PollingTrigger(BaseTrigger):
         self.log.warning("Not known yet, asking again later: %s", answer)
         return None
 
-    async def _pause(self) -> bool:
-        left = self.deadline - time.time()
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the wait is given up; not above 0 when that is so."""
+        return self.deadline - time.time()
+
+    async def pause(self) -> bool:
+        """Sleep for the rest of the interval, and tell whether there was time left to do so."""
+        left = self.seconds_left
         if left <= 0:
             return False
-        await asyncio.sleep(min(left, self.poll_interval * random.uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311  spreads load
+        interval = self.poll_interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load
+        await asyncio.sleep(min(left, max(0.0, interval - self.age)))
         return True

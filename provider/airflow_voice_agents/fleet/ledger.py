@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from airflow_voice_agents.promotion.kind import Resource
@@ -63,6 +63,14 @@ class Ledger:
     def resources(self) -> frozenset[Resource]:
         """What belongs to the units that an earlier try has brought to their end."""
         return frozenset(item.resource for outcome in self.done.values() for item in outcome)
+
+    def reopen(self, units: Iterable[str]) -> None:
+        """Take units up again that were done, because somebody has undone them since.
+
+        :param units: names of units; those that are not done do no harm.
+        """
+        for unit in units:
+            self.done.pop(unit, None)
 
     def note(self, unit: str, outcome: Sequence[ItemReport]) -> None:
         """Note a unit that ended well; every full batch is written.

@@ -23,7 +23,8 @@ Watch = Callable[[], "str | None"]
 """Looks whether the run may go on; returns why not."""
 
 
-def _go_on() -> str | None:
+def go_on() -> str | None:
+    """Let the run go on."""
     return None
 
 
@@ -41,8 +42,8 @@ class Pace:
 
     waves: Waves = field(default_factory=lambda: Waves.parse(None))
     budget: Budget = field(default_factory=lambda: Budget.parse(None))
-    before_wave: Watch = _go_on
-    after_unit: Watch = _go_on
+    before_wave: Watch = go_on
+    after_unit: Watch = go_on
     verify: bool = True
     max_snapshot_age: float = 60.0
 

@@ -59,6 +59,16 @@ class ItemsFailedPermanently(ItemsFailed):
     permanent = True
 
 
+class ChecksFailed(VoiceAgentsError):
+    """What was promoted failed its checks; the message says what was rolled back."""
+
+    permanent = True
+
+
+class ChecksUnclear(VoiceAgentsError):
+    """The checks of what was promoted came to no verdict, which says nothing of it; nothing was rolled back."""
+
+
 class CallError(VoiceAgentsError):
     """A call went wrong.
 

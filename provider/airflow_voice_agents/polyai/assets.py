@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number
+from airflow_voice_agents.promotion.drift import DRIFTED, DriftReport
 from airflow_voice_agents.promotion.report import Report, Status
 
 
@@ -50,6 +51,32 @@ def routing_uri(agent_id: str) -> str:
     :param agent_id: the agent.
     """
     return f"polyai://agents/{quote(agent_id, safe='')}/routing"
+
+
+def drift_uri(agent_id: str, environment: str | None = None) -> str:
+    """Return the asset URI of an environment's drift.
+
+    :param agent_id: the agent.
+    :param environment: ``sandbox``, ``pre-release`` or ``live``; ``None`` where it is not known.
+    """
+    inside = f"/environments/{environment}" if environment else ""
+    return f"polyai://agents/{quote(agent_id, safe='')}{inside}/drift"
+
+
+def drifts(report: DriftReport) -> dict[str, dict[str, Any]]:
+    """Return asset URI -> facts, of every target that has drifted.
+
+    :param report: how all resources stand.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for finding in report.having(*DRIFTED):
+        owner, _, environment = finding.target.partition("/")
+        facts = found.setdefault(
+            drift_uri(owner, environment or None), {"drift": finding.drift.value, "resources": 0, "kinds": []}
+        )
+        facts["resources"] += 1
+        facts["kinds"] = sorted({*facts["kinds"], finding.resource.kind})
+    return found
 
 
 def changes(report: Report) -> dict[str, dict[str, Any]]:

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.polyai.conditions import Condition, ConfigCondition, NumbersCondition
+    from airflow_voice_agents.polyai.conditions import (
+        Condition,
+        ConfigCondition,
+        DriftCondition,
+        Kept,
+        NumbersCondition,
+    )
     from airflow_voice_agents.polyai.triggers import (
         PolyAIConfigTrigger,
+        PolyAIDriftTrigger,
         PolyAIPhoneNumbersTrigger,
-        PolyAITrigger,
+        PolyAIWaitingTrigger,
     )
 
 
-class PolyAISensor(VoiceAgentsSensor):
-    """Base of the PolyAI sensors.
+class PolyAIWaitingSensor(VoiceAgentsSensor):
+    """Base of all PolyAI sensors.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
     """
@@ -31,22 +38,14 @@ class PolyAISensor(VoiceAgentsSensor):
         self.polyai_conn_id = polyai_conn_id
 
     @abstractmethod
-    def condition(self) -> Condition:
+    def condition(self) -> Kept:
         """Return what is waited for."""
 
     @abstractmethod
-    def trigger_class(self) -> type[PolyAITrigger]:
+    def trigger_class(self) -> type[PolyAIWaitingTrigger]:
         """Return the trigger that waits for the same."""
 
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Ask once whether the condition holds."""
-        from airflow_voice_agents.polyai.hooks import PolyAIHook
-
-        condition = self.condition()
-        with PolyAIHook(self.polyai_conn_id) as hook:
-            return condition.holds([hook.send(call) for call in condition.reads()])
-
-    def trigger(self, deadline: float) -> PolyAITrigger:
+    def trigger(self, deadline: float) -> PolyAIWaitingTrigger:
         """Return the trigger that waits for the same.
 
         :param deadline: seconds since the epoch at which it gives up.
@@ -57,6 +56,22 @@ class PolyAISensor(VoiceAgentsSensor):
             poll_interval=float(self.poke_interval),
             deadline=deadline,
         )
+
+
+class PolyAISensor(PolyAIWaitingSensor):
+    """Base of the PolyAI sensors whose condition names the reads that tell."""
+
+    @abstractmethod
+    def condition(self) -> Condition:
+        """Return what is waited for."""
+
+    def check(self) -> tuple[bool, dict[str, Any]]:
+        """Ask once whether the condition holds."""
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+        condition = self.condition()
+        with PolyAIHook(self.polyai_conn_id) as hook:
+            return condition.holds([hook.send(call) for call in condition.reads()])
 
 
 class PolyAIConfigSensor(PolyAISensor):
@@ -175,3 +190,103 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         from airflow_voice_agents.polyai.conditions import NumbersCondition
 
         return NumbersCondition.parse(self.agent_id, self.phone_numbers, self.client_env, self.connector_id)
+
+
+class PolyAIDriftSensor(PolyAIWaitingSensor):
+    """Wait until targets have drifted, or until none has any more.
+
+    What is compared is named as for ``PolyAIDriftOperator``. Transient errors of the platform are tolerated;
+    errors that waiting cannot mend, and targets that cannot be compared, end the wait at once. A question
+    costs the reads of a plan: ask rarely.
+
+    Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
+    list variants, batch get connectors, batch get numbers.
+
+    :param until: ``drift``, or ``in_sync`` for its end.
+    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
+        read as YAML or JSON. One with config values (``overrides``) cannot be deferred. (templated)
+    :param spec_file: file that holds it, read anew for each question, by the triggerer when deferred: a path
+        or URL that it can reach as well. (templated)
+    :param targets: targets instead of those of the spec. (templated)
+    :param baseline: name under which ``PolyAIApplyPromotionOperator`` notes what it applied. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+        (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``drifted``, ``counts`` of resources, names of at most 20 ``targets`` that have drifted, and
+        ``targets_omitted``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAIWaitingSensor.template_fields,
+        "spec",
+        "spec_file",
+        "targets",
+        "baseline",
+        "state_folder",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json", "targets": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("spec", "targets")
+    open_keys: ClassVar[Sequence[str]] = (
+        "agent_id",
+        "environment",
+        "folder",
+        "connector_id",
+        "from_agent_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        until: str,
+        spec: Mapping[str, Any] | str | None = None,
+        spec_file: str | None = None,
+        targets: Sequence[Mapping[str, Any]] | str | None = None,
+        baseline: str | None = None,
+        state_folder: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.until = until
+        self.spec = spec
+        self.spec_file = spec_file
+        self.targets = targets
+        self.baseline = baseline
+        self.state_folder = state_folder
+
+    def trigger_class(self) -> type[PolyAIDriftTrigger]:
+        """Return the trigger for drift."""
+        from airflow_voice_agents.polyai.triggers import PolyAIDriftTrigger
+
+        return PolyAIDriftTrigger
+
+    def condition(self) -> DriftCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.edge.inputs import from_yaml
+        from airflow_voice_agents.polyai.conditions import DriftCondition
+
+        return DriftCondition.parse(
+            self.until,
+            spec=from_yaml(self.uncovered("spec"), name="spec"),
+            spec_file=self.spec_file,
+            targets=self.argument("targets"),
+            baseline=self.baseline,
+            state_folder=self.state_folder,
+        )
+
+    def check(self) -> tuple[bool, dict[str, Any]]:
+        """Read and compare once."""
+        from airflow_voice_agents.fleet.run import Run
+        from airflow_voice_agents.polyai.drifting import drift_job
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+        condition = self.condition()
+        if self.deferrable:
+            condition.serialize()  # refuses values before any request
+        job = drift_job(**condition.request())
+        with PolyAIHook(self.polyai_conn_id) as hook:
+            run = Run(send=hook.asend, say=self.log.info, redact=hook.client.redact)
+            return condition.holds(hook.run(job.carry_out(run)))

@@ -132,6 +132,7 @@ class Report:
             **self.summary(),
             "items": [item.document() for item in listed],
             "items_omitted": len(self.items) - len(listed),
+            **({"stopped": self.stopped} if self.stopped else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }
 

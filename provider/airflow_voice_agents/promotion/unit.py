@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from airflow_voice_agents.promotion.plan import Finding, Plan, PlannedItem, Severity
+from airflow_voice_agents.promotion.plan import Plan, PlannedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,6 @@ class Unit:
         """Yield the items of one kind after those of another, in order."""
         return (tuple(stage) for _, stage in groupby(self.items, key=lambda item: item.resource.kind))
 
-    def reversed(self, order: Sequence[str]) -> Unit:
-        """Return the unit with its kinds the other way round, as an undoing needs them.
-
-        :param order: names of the kinds, in order of dependency.
-        """
-        backwards = sorted(self.items, key=lambda item: -order.index(item.resource.kind))
-        return Unit(self.name, tuple(backwards))
-
 
 def plan_of(operation: str, units: Iterable[Unit]) -> Plan:
     """Return one plan of all units.
@@ -45,11 +37,3 @@ def plan_of(operation: str, units: Iterable[Unit]) -> Plan:
     :param units: in the order of their writes.
     """
     return Plan(operation, tuple(item for unit in units for item in unit.items))
-
-
-def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings as warnings, for a run that writes nothing.
-
-    :param findings: what guards say.
-    """
-    return tuple(Finding(Severity.WARNING, each.code, each.message) for each in findings)

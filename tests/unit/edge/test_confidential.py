@@ -121,3 +121,13 @@ def test_a_rendered_text_is_read_as_json() -> None:
 
 def test_a_field_that_was_never_rendered_can_be_used_as_well() -> None:
     assert Covered(values={"a": 1}).argument("values") == {"a": 1}
+
+
+def test_a_field_is_uncovered_as_it_was_rendered_whatever_it_is() -> None:
+    task = Covered(values="source: {agent_id: rosa}", targets=[{"agent_id": "rosa"}])
+    assert task.uncovered("values") == "source: {agent_id: rosa}"
+    task.render_template_fields({})  # type: ignore[arg-type,typeddict-item]
+    assert isinstance(task.values, Confidential)
+    assert task.uncovered("values") == "source: {agent_id: rosa}"
+    assert task.uncovered("targets") == [{"agent_id": "rosa"}]
+    assert Covered(values=None).uncovered("values") is None

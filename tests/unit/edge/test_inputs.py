@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_voice_agents.edge.inputs import from_json, read_column, read_json
+from airflow_voice_agents.edge.inputs import from_json, from_yaml, read_column, read_json, read_yaml
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.promotion.canonical import same
 from support.json_values import JSON, bounded
@@ -34,6 +35,60 @@ def test_a_text_that_is_no_json_is_refused_without_showing_it(text: str) -> None
     assert not text or text not in str(caught.value)
 
 
+@bounded(200)
+@given(JSON, st.sampled_from([None, 2, "\t"]), st.booleans())
+def test_any_spelling_of_json_means_in_yaml_what_it_means_in_json(
+    value: Any, indent: Any, plain: bool
+) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=not plain)
+    assert same(from_yaml(text, name="spec"), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("{}", {}),
+        ("a: {b: [1, 1.0, true, null]}", {"a": {"b": [1, 1.0, True, None]}}),
+        ("opens: 17:30\nsunday: no", {"opens": "17:30", "sunday": "no"}),
+        ("2026-01-02: 2026-01-02", {"2026-01-02": "2026-01-02"}),
+        ('{"a": 1e5}', {"a": 1e5}),
+        ('"\\ud83d\\ude00"', "\U0001f600"),
+        ("", None),
+        ("rosa", "rosa"),
+        ("shared: &s {a: 1}\nown: {<<: *s, b: 2}", {"shared": {"a": 1}, "own": {"a": 1, "b": 2}}),
+    ],
+)
+def test_a_text_is_read_as_json_or_yaml(text: str, meaning: Any) -> None:
+    assert same(from_yaml(text, name="spec"), meaning)
+
+
+@pytest.mark.parametrize("value", [None, 5, ["a"], {"a": 1}, True])
+def test_what_is_no_text_needs_no_reading(value: Any) -> None:
+    assert from_yaml(value, name="spec") is value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a: [hunter2",
+            "a: hunter2: b",
+            "- hunter2\nb: 1",
+            "\x07hunter2",
+            "*hunter2",
+            "? {a: hunter2}\n: 1",
+        ),
+        *("!!python/object:hunter2 {}", "!!int hunter2", "!!int ''", "!!bool hunter2", "!!timestamp hunter2"),
+        *("a: hunter2\na: 2", '{"a": "hunter2", "a": 1}', "[" * 5000, "a: 1\n---\na: 2"),
+    ],
+)
+def test_a_text_that_is_neither_json_nor_yaml_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(InputError, match=r"^spec(:| is not YAML)") as caught:
+        from_yaml(text, name="spec")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 # ------------------------------------------------------------------------------------------- files
 
 
@@ -46,6 +101,23 @@ def written(folder: Path, name: str, content: str | bytes) -> str:
 def test_a_json_file_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
     assert read_json(written(tmp_path, "a.json", '{"a": [1.0, null]}'), name="values") == {"a": [1.0, None]}
     assert read_json(written(tmp_path, "b.json", "\ufeff[1]"), name="values") == [1]
+
+
+def test_a_yaml_file_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
+    for name, content in (("a.yaml", "a: [1.0, null]"), ("b.json", '\ufeff{"a": [1.0, null]}')):
+        assert read_yaml(written(tmp_path, name, content), name="spec_file") == {"a": [1.0, None]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("a: [", "is not YAML"), (b"\xff\xfe\x00", "cannot be read")]
+)
+def test_a_file_that_is_no_yaml_is_refused_by_its_name(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    path = written(tmp_path, "a.yaml", content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_yaml(path, name="spec_file")
+    assert str(caught.value).startswith(f"spec_file: {path} ")
 
 
 def test_a_url_of_the_object_storage_is_read(tmp_path: Path) -> None:

@@ -84,6 +84,20 @@ def test_a_plan_with_errors_is_refused_as_a_whole() -> None:
     )
 
 
+def test_a_run_that_a_person_stopped_says_so_and_is_not_tried_again() -> None:
+    whole = report(
+        item("a", Status.CHANGED),
+        item("b", Status.SKIPPED, "not attempted. The switch is on."),
+        stopped="The switch\n is on.",
+    )
+    error = failure_of(whole)
+    assert type(error) is ItemsFailedPermanently
+    assert str(error).startswith(
+        "update connectors: It was stopped: The switch\\u000a is on. 1 of 2 item(s) are not as asked for "
+        "(1 changed, 1 skipped). rosa/b: not attempted. The switch is on."
+    )
+
+
 def test_what_could_fool_a_reader_of_the_log_is_escaped() -> None:
     error = failure_of(report(item("a\u202e", Status.FAILED, "bad\n\x1b[2Jkey")))
     assert "\\u202e" in str(error)

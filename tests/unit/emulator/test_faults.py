@@ -220,3 +220,71 @@ def test_described_fault_tells_its_counters() -> None:
 
     assert fault.as_dict()["fired"] == 0
     assert json.dumps(fault.as_dict())
+
+
+CONNECTORS = "/v1/agents/harbour-hotels/telephony/connectors"
+NUMBERS = "/v1/agents/harbour-hotels/telephony/phone-numbers"
+
+
+def spoilt(names: list[str], **rule: Any) -> set[str]:
+    fault = Fault("items", **rule)
+    return {name for name in names if fault.spoils(name)}
+
+
+def test_a_share_of_the_items_fails_whatever_their_order() -> None:
+    names = [f"conn_{number}" for number in range(5000)]
+
+    found = spoilt(names, share=0.02, seed=1)
+
+    assert 60 < len(found) < 140
+    assert found == spoilt(names[::-1], share=0.02, seed=1)
+    assert found != spoilt(names, share=0.02, seed=2)
+
+
+def test_each_try_of_an_item_is_drawn_anew() -> None:
+    fault = Fault("items", share=0.5)
+
+    assert {fault.spoils("conn_1") for _ in range(20)} == {True, False}
+
+
+def test_other_faults_spoil_no_item() -> None:
+    assert not Fault("delay", share=1.0).spoils("conn_1")
+
+
+def test_a_share_beyond_one_is_refused() -> None:
+    with pytest.raises(FaultError, match="share"):
+        Fault("items", share=1.1)
+
+
+def test_spoilt_connectors_fail_in_an_answer_that_succeeds(server: EmulatorServer, api: httpx.Client) -> None:
+    ids = [each["connectorId"] for each in api.get(CONNECTORS).json()["connectors"]]
+    server.fault("items", share=1.0, operation="update connectors")
+    before = server.state.read("polyai")
+
+    response = api.patch(f"{CONNECTORS}/batch", json={"updates": [{"connectorId": each} for each in ids]})
+
+    assert response.status_code == 200
+    assert [(each["connectorId"], each["success"]) for each in response.json()["results"]] == [
+        (each, False) for each in ids
+    ]
+    assert server.state.read("polyai") == before
+    assert server.journal.entries()[-1].fault == "items"
+    again = api.patch(f"{CONNECTORS}/batch", json={"updates": [{"connectorId": each} for each in ids]})
+    assert all(each["success"] for each in again.json()["results"])
+
+
+def test_spoilt_numbers_are_left_out_of_what_was_imported(server: EmulatorServer, api: httpx.Client) -> None:
+    numbers = [f"+44207900{number:04}" for number in range(50)]
+    fault = server.fault("items", share=0.2, seed=5)
+    expected = sorted(set(numbers) - spoilt(numbers, share=0.2, seed=5))
+
+    response = api.post(NUMBERS, json={"phoneNumbers": numbers, "clientEnv": "sandbox"})
+
+    assert response.status_code == 201
+    assert 0 < len(expected) < 50
+    assert sorted(response.json()["imported"]) == expected
+    assert (
+        sorted(set(server.state.read("polyai", "agents", "harbour-hotels", "numbers")) & set(numbers))
+        == expected
+    )
+    assert fault.fired == 1

@@ -668,3 +668,54 @@ def test_running_again_until_nothing_fails_ends_as_planned(
         )
         assert all(report.status is Status.CHANGED for report in reports)
     assert all((scene.state(name)["x"], scene.state(name)["y"]) == (1, 1) for name in scene.names)
+
+
+# --------------------------------------------------------------- read again, and what the caller admits
+
+
+def bring_moved(now: State, *waypoints: State) -> tuple[Scene, ItemReport]:
+    """Plan one thing, let it become something else, and carry it out reading it again."""
+    scene = Scene("a", members="xy")
+    scene.foreign("a", **now)
+    digests = [scene.kind.digest({**scene.before, **each}) for each in waypoints]
+    report = scene.bring(max_snapshot_age=0.0, waypoints={thing("a"): digests})["a"]
+    return scene, report
+
+
+def test_a_thing_that_stands_where_the_caller_admits_it_is_written_from_there() -> None:
+    scene, report = bring_moved({"other": 4, "x": 1}, {"other": 3}, {"other": 4, "x": 1})
+    assert report.status is Status.CHANGED
+    assert scene.state("a") == {"x": 1, "y": 1, "other": 0}
+    (write,) = [call for call in scene.server.calls if call.method == "PATCH"]
+    assert write.body == {"things": [(thing("a"), {"y": 1, "other": 0})]}
+
+
+@pytest.mark.parametrize("waypoints", [(), ({"other": 3},)])
+def test_a_thing_that_stands_elsewhere_is_not_written(waypoints: Sequence[State]) -> None:
+    scene, report = bring_moved({"other": 4}, *waypoints)
+    assert report.status is Status.FAILED
+    assert "it moved after it was planned (other)" in report.reason
+    assert scene.server.routes() == []
+
+
+def test_what_the_caller_admits_for_one_thing_is_not_admitted_for_another() -> None:
+    scene = Scene("ab")
+    for name in "ab":
+        scene.foreign(name, other=4)
+    admitted = {thing("a"): [scene.kind.digest(scene.state("a"))]}
+    reports = scene.bring(max_snapshot_age=0.0, waypoints=admitted)
+    assert statuses(reports) == {"a": "changed", "b": "failed"}
+
+
+def test_a_refusal_that_all_further_calls_would_meet_is_known_afterwards() -> None:
+    for failure, known in (
+        (Unauthorized("expired key", status=401), True),
+        (RateLimited("spent", status=429, retry_after=3600.0), True),
+        (RateLimited("slow", status=429, retry_after=5.0), False),
+        (Forbidden("not this agent", status=403), False),
+    ):
+        scene = Scene("a", {0: failure})
+        scene.bring()
+        assert scene.carrier is not None
+        assert (scene.carrier.refused is failure) is known
+        assert scene.carrier.refused is None or known

@@ -65,6 +65,12 @@ def test_a_report_is_hopeless_when_no_retry_could_mend_anything(
     assert report(*items).hopeless is hopeless
 
 
+@pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])
+def test_what_a_person_stopped_is_not_mended_by_trying_again(status: Status) -> None:
+    assert report(item(status=status), stopped="enough").hopeless
+    assert not report(item(status=status)).hopeless
+
+
 def test_having_lists_items_by_status() -> None:
     whole = report(item("a"), item("b", Status.FAILED), item("c", Status.UNKNOWN))
     assert [each.resource.name for each in whole.having(Status.FAILED, Status.UNKNOWN)] == ["b", "c"]
@@ -97,7 +103,7 @@ def test_a_document_lists_trouble_first_and_is_json() -> None:
 
 
 def test_an_item_shows_its_reason_and_details_only_where_there_are_some() -> None:
-    plain = {"owner": "hotel-1", "name": "c", "status": "failed"}
+    plain = {"kind": "connector", "owner": "hotel-1", "name": "c", "status": "failed"}
     assert item(status=Status.FAILED).document() == plain
     full = item(status=Status.FAILED, reason="refused", details={"before": "12ab"})
     assert full.document() == {**plain, "reason": "refused", "before": "12ab"}

@@ -10,8 +10,9 @@ from typing import Any
 
 from airflow_voice_agents.fleet.pool import each
 from airflow_voice_agents.fleet.reading import Reading
+from airflow_voice_agents.fleet.rollout import Watch, go_on
 from airflow_voice_agents.fleet.run import Run
-from airflow_voice_agents.http.errors import CallError, InputError, Unauthorized
+from airflow_voice_agents.http.errors import CallError, InputError, TargetLocked, Unauthorized
 from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
 from airflow_voice_agents.polyai.jobs.telephony import Telephony
@@ -61,11 +62,13 @@ class Composer:
     :param run: what the run works with.
     :param spec: what is promoted.
     :param shelf: reads files of an export, where the promotion takes from such.
+    :param after_unit: asked after each target (a lock that has to be renewed).
     """
 
     run: Run
     spec: PromotionSpec
     shelf: Shelf
+    after_unit: Watch = go_on
 
     @cached_property
     def kinds(self) -> dict[str, Restorable[Any]]:
@@ -82,6 +85,7 @@ class Composer:
         :raises Unauthorized: when the platform refuses the key.
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
         :raises InputError: when two targets would write the same resource.
+        :raises TargetLocked: when the targets are not this run's any more.
         """
         targets = [target for target in self.spec.targets if target.name not in but]
         reading = Reading(self.run.send, (agent for target in targets for agent in self._agents(target)))
@@ -92,6 +96,8 @@ class Composer:
             planned[target.name] = await self._unit(target, reading)
             reading.over(self._agents(target))
             progress.add("planned")
+            if lost := self.after_unit():
+                raise TargetLocked(lost)
 
         await each(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])

@@ -118,17 +118,19 @@ class ApplyJob:
         :param run: what the run works with.
         :raises GuardRefused: before any write of this try, when a guard refuses.
         :raises StateMoved: before any write of this try, naming what is not as planned.
+        :raises TargetLocked: before any write of this try, when the targets are not this run's any more.
         """
         run.guard(
             OPERATION, check_live([target.environment for target in self.spec.targets], run.circumstances)
         )
         guard_frozen(run, OPERATION, self.frozen)
         ledger = Ledger(self.notes, self.document.digest)
+        ledger.reopen(self.holds)  # a rollback holds what it undid
         if ledger.done:
             run.say(
                 f"{OPERATION}: an earlier try brought {len(ledger.done)} target(s) to their end; they stay unread"
             )
-        composer = Composer(run, self.spec, self.shelf)
+        composer = Composer(run, self.spec, self.shelf, self.pace.after_unit)
         planned_at = run.clock()
         units = await composer.units(but=ledger.done)
         self._hold_to_plan(units, ledger)

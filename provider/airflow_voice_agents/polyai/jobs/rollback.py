@@ -202,8 +202,7 @@ class _Planner:
         return item if self._is_ours(item) else self._newer(item)
 
     def _is_ours(self, item: PlannedItem) -> bool:
-        note = self.snapshot.notes.get(item.resource, {})
-        known = [note.get("before"), note.get("after"), *note.get("waypoints", ())]
+        known = _digests(self.snapshot.notes.get(item.resource, {}))
         return not item.changed or item.before in [*known, *self.own.get(_key(item.resource), ())]
 
     def _newer(self, item: PlannedItem) -> PlannedItem:
@@ -228,19 +227,37 @@ class _Planner:
         kind, where = ConnectorKind(batch_size=1), connector(resource.owner, resource.name)
         now = self.states[resource]
         if isinstance(now, PlaceState) and now.here and now.connector is not None:
-            return kind.restore(where, kept, now.connector)
-        elsewhere = next(
-            (
-                state.connector
-                for other, state in self.states.items()
-                if other.kind == resource.kind
-                and other.name == resource.name
-                and isinstance(state, PlaceState)
-                if state.here and state.connector is not None
-            ),
-            kept,
-        )
-        return plan_arrival(kind, where, elsewhere, kept)
+            found, item = now.connector, kind.restore(where, kept, now.connector)
+        else:
+            found = self._elsewhere(resource) or kept
+            item = plan_arrival(kind, where, found, kept)
+        known = {
+            *(kind.digest(each) for each in (kept, replace(kept, variant_id=None))),
+            *self.own.get(_key(where), ()),
+            *(digest for digests in self._left_in(resource.name) for digest in digests),
+        }
+        return item if not item.changed or kind.digest(found) in known else self._newer(item)
+
+    def _elsewhere(self, resource: Resource) -> ConnectorState | None:
+        """Return a connector that was moved away as it is where it is now."""
+        places = (state for other, state in self.states.items() if _same_name(other, resource))
+        found = (each.connector for each in places if isinstance(each, PlaceState) and each.here)
+        return next((each for each in found if each is not None), None)
+
+    def _left_in(self, name: str) -> Iterator[Sequence[str]]:
+        """Digests of a connector's settings that the promotion may have left, wherever it moved."""
+        for resource, note in self.snapshot.notes.items():
+            if (resource.kind, resource.name) == (CONNECTOR, name):
+                yield _digests(note)
+
+
+def _same_name(one: Resource, other: Resource) -> bool:
+    return (one.kind, one.name) == (other.kind, other.name)
+
+
+def _digests(note: Mapping[str, Any]) -> list[str]:
+    """Digests that a promotion may have left, and the one that it found."""
+    return [each for each in (note.get("before"), note.get("after"), *note.get("waypoints", ())) if each]
 
 
 def _units_of(snapshot: Snapshot[Any]) -> dict[str, list[Resource]]:

@@ -12,6 +12,9 @@ from airflow_voice_agents.polyai.operators.fleet import FleetOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.polyai.jobs.rollback import RollbackJob
+    from airflow_voice_agents.promotion.report import Report
+
 
 class PolyAIRollbackOperator(FleetOperator):
     """Bring targets back to what a snapshot kept, and put them on hold.
@@ -82,28 +85,47 @@ class PolyAIRollbackOperator(FleetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
-        from airflow_voice_agents.airflow_compat import task_state_store
         from airflow_voice_agents.edge import snapshots
-        from airflow_voice_agents.edge.holds import placer
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.polyai.jobs import rollback
         from airflow_voice_agents.promotion.render import Display
 
-        job = rollback.job(snapshots.load(self.snapshot))
-        with self.lock(context, job.touched) as lock:
-            job = replace(
-                job,
-                force=self.force,
-                dry_run=self.plan_only,
-                pace=self.pace(lock),
-                frozen=self.frozen(),
-                display=Display(self.show_values, tuple(self.sensitive_keys)),
-                keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=job.writes_live),
-                hold=placer(self.state_folder, context["ti"], self.reason, self.say) if self.hold else None,
-                notes=task_state_store(context),
-            )
-            report = self.work(context, job.carry_out)
+        job = replace(
+            rollback.job(snapshots.load(self.snapshot)),
+            force=self.force,
+            dry_run=self.plan_only,
+            display=Display(self.show_values, tuple(self.sensitive_keys)),
+        )
+        report = roll_back(self, context, job, hold=self.hold, reason=self.reason)
         return self.conclude(context, report, changes={} if report.dry_run else changes(report))
+
+
+def roll_back(
+    operator: FleetOperator, context: Context, job: RollbackJob, *, hold: bool, reason: str
+) -> Report:
+    """Carry a rollback out under the locks, brakes and snapshots of an operator.
+
+    :param operator: has the settings of the run.
+    :param context: the task's context.
+    :param job: the way back.
+    :param hold: whether the targets are put on hold.
+    :param reason: why; kept with the hold.
+    :raises TargetLocked: when another run works on one of the targets.
+    :raises GuardRefused: before any write, when a guard refuses or a target has newer work.
+    """
+    from airflow_voice_agents.airflow_compat import task_state_store
+    from airflow_voice_agents.edge.holds import placer
+
+    with operator.lock(context, job.touched) as lock:
+        ready = replace(
+            job,
+            pace=operator.pace(lock),
+            frozen=operator.frozen(),
+            keep=operator.keeper(context, f"{operator.dag_id}-{operator.task_id}", live=job.writes_live),
+            hold=placer(operator.state_folder, context["ti"], reason, operator.say) if hold else None,
+            notes=task_state_store(context),
+        )
+        return operator.work(context, ready.carry_out)
 
 
 class PolyAIReleaseHoldOperator(PolyAIOperator):

@@ -1,0 +1,1 @@
+"""What the newer sensors wait for."""

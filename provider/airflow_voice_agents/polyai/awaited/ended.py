@@ -1,0 +1,82 @@
+"""What has ended, and not as it was waited for; and arguments that several conditions take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from airflow_voice_agents.http.arguments import parse_choice, parse_identifier
+from airflow_voice_agents.http.errors import InputError, VoiceAgentsError
+
+FAIL_ON = ("failed", "never")
+"""Whether what ended badly fails the wait, or is only told."""
+
+
+class EndedOtherwise(VoiceAgentsError):
+    """What was waited for cannot come any more."""
+
+    permanent = True
+
+
+def parse_fail_on(value: object) -> str:
+    """Check whether what ended badly is to fail the wait.
+
+    :param value: one of ``FAIL_ON``.
+    :raises InputError: for anything else.
+    """
+    return parse_choice(value, name="fail_on", choices=FAIL_ON)
+
+
+def sentence(parts: Iterable[str]) -> str:
+    """Join what happened to each of several things.
+
+    :param parts: one text for each.
+    """
+    return "; ".join(parts)
+
+
+def parse_ids(value: object, *, name: str) -> tuple[str, ...]:
+    """Check ids, and leave out repeats; there may be none.
+
+    :param value: a list; ``None``; or a text: a JSON list, or ids separated by commas.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything else, and for an id that cannot be one.
+    """
+    given = [] if value is None else _from_text(value, name) if isinstance(value, str) else value
+    if not isinstance(given, Sequence):
+        raise InputError(f"{name} must be a list of ids, not {type(value).__name__}")
+    ids = [parse_identifier(each, name=f"{name}[{index}]") for index, each in enumerate(given)]
+    return tuple(dict.fromkeys(ids))
+
+
+def parse_whole(value: object, *, name: str) -> int:
+    """Check a number of things that may be 0.
+
+    :param value: the number.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything but a whole number from 0.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise InputError(f"{name} must be a whole number from 0")
+
+
+def parse_flag(value: object, *, name: str) -> bool:
+    """Check a flag.
+
+    :param value: ``True`` or ``False``.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    raise InputError(f"{name} must be true or false, not {type(value).__name__}")
+
+
+def _from_text(text: str, name: str) -> object:
+    if not text.lstrip().startswith(("[", "{")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None

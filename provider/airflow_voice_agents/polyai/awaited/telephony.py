@@ -1,0 +1,168 @@
+"""Connectors and outbound calls as what is waited for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_voice_agents.http.arguments import parse_identifier
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.awaited.ended import EndedOtherwise, parse_fail_on
+from airflow_voice_agents.polyai.conditions import Found
+from airflow_voice_agents.polyai.models import (
+    Connector,
+    ConnectorUpdate,
+    OutboundCallStatus,
+    parse_environment,
+)
+
+_ENDS = ("SUCCESS", "FAILURE")
+_NUMBERS = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
+_REASON_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorCondition:
+    """How a connector of an agent shall be.
+
+    :param agent_id: the agent.
+    :param connector_id: the connector.
+    :param settings: names and values of the settings that it shall have; ``None`` is an unassigned variant.
+    :param client_env: environment that it shall be in, or ``None`` for any.
+    """
+
+    agent_id: str
+    connector_id: str
+    settings: tuple[tuple[str, str | None], ...] = ()
+    client_env: str | None = None
+
+    @classmethod
+    def parse(
+        cls, agent_id: object, connector_id: object, settings: object, client_env: object
+    ) -> ConnectorCondition:
+        """Check a sensor's arguments.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        connector = parse_identifier(connector_id, name="connector_id")
+        return cls(
+            agent_id=parse_identifier(agent_id, name="agent_id"),
+            connector_id=connector,
+            settings=() if settings is None else _settings(settings, connector),
+            client_env=None if client_env is None else str(parse_environment(client_env, name="client_env")),
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return {**asdict(self), "settings": [list(each) for each in self.settings]}
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> ConnectorCondition:
+        """Return the condition that :meth:`serialize` returned as plain JSON."""
+        settings = tuple((name, value) for name, value in plain.get("settings") or ())
+        return cls(**{**plain, "settings": settings})
+
+    def reads(self) -> list[Call[list[Connector]]]:
+        """Return the read-only call that tells: one list for all connectors of the agent."""
+        return [calls.list_connectors(self.agent_id)]
+
+    def holds(self, answers: Sequence[list[Connector]]) -> Found:
+        """Tell whether the agent has the connector as it shall be; one that is not there may be on its way.
+
+        :param answers: what :meth:`reads` returned, in order.
+        """
+        shown = next((each for each in answers[0] if each.connector_id == self.connector_id), None)
+        found = {
+            "agent_id": self.agent_id,
+            "connector_id": self.connector_id,
+            "client_env": shown and shown.client_env,
+        }
+        return shown is not None and self._fits(shown), found
+
+    def _fits(self, shown: Connector) -> bool:
+        return self.client_env in (None, shown.client_env) and all(
+            getattr(shown, name) == value for name, value in self.settings
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundCallCondition:
+    """Which outbound call shall have ended. Nothing here says who is called.
+
+    :param agent_id: the agent that calls.
+    :param call_sid: the call.
+    :param environment: environment that it was started in.
+    :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
+    """
+
+    agent_id: str
+    call_sid: str
+    environment: str
+    fail_on: str = "failed"
+
+    @classmethod
+    def parse(
+        cls, agent_id: object, call_sid: object, environment: object, fail_on: object
+    ) -> OutboundCallCondition:
+        """Check a sensor's arguments.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        return cls(
+            agent_id=parse_identifier(agent_id, name="agent_id"),
+            call_sid=parse_identifier(call_sid, name="call_sid"),
+            environment=str(parse_environment(environment)),
+            fail_on=parse_fail_on(fail_on),
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return asdict(self)
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> OutboundCallCondition:
+        """Return the condition that :meth:`serialize` returned as plain JSON."""
+        return cls(**plain)
+
+    def reads(self) -> list[Call[OutboundCallStatus]]:
+        """Return the read-only call that tells."""
+        return [
+            calls.get_outbound_call_status(
+                self.agent_id, call_sid=self.call_sid, environment=self.environment
+            )
+        ]
+
+    def holds(self, answers: Sequence[OutboundCallStatus]) -> Found:
+        """Tell whether the call has ended; an unknown status is that of a call under way.
+
+        :param answers: what :meth:`reads` returned, in order.
+        :raises EndedOtherwise: when it has failed.
+        """
+        status = (answers[0].status or "").upper()
+        if status == "FAILURE" and self.fail_on == "failed":
+            raise EndedOtherwise(
+                f"Call {self.call_sid} of agent {self.agent_id} failed ({_reason(answers[0].reason)}). "
+                "It is not repeated here; start another one if that is wanted."
+            )
+        found = {"agent_id": self.agent_id, "call_sid": self.call_sid, "status": status}
+        return status in _ENDS, found
+
+
+def _settings(value: object, connector_id: str) -> tuple[tuple[str, str | None], ...]:
+    if not isinstance(value, Mapping) or not value:
+        raise InputError(
+            "settings must be a mapping of at least one of variant_id, asr_lang_code, voice_name"
+        )
+    update = ConnectorUpdate.parse({"connector_id": connector_id, **value})
+    if update.moves:
+        raise InputError("settings must not hold project_id: wait under the agent that it shall belong to")
+    return tuple(update.changes().items())
+
+
+def _reason(text: str | None) -> str:
+    """The platform's own words may repeat the number that was called."""
+    return _NUMBERS.sub("(number)", text)[:_REASON_SHOWN] if text else "the platform gave no reason"

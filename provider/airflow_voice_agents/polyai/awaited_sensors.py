@@ -1,0 +1,383 @@
+"""Sensors for what promotions start and wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_voice_agents.polyai.sensors import PolyAISensor
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition, TestRunsCondition
+    from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition, QuietCondition
+    from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition, OutboundCallCondition
+    from airflow_voice_agents.polyai.triggers import (
+        PolyAIAlertsClearTrigger,
+        PolyAIConnectorTrigger,
+        PolyAIDeploymentTrigger,
+        PolyAIOutboundCallTrigger,
+        PolyAIQuietWindowTrigger,
+        PolyAITestRunsTrigger,
+    )
+
+
+class PolyAIDeploymentSensor(PolyAISensor):
+    """Wait until an environment runs a deployment. Give exactly one of the last three conditions.
+
+    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: get active deployments.
+
+    :param agent_id: the agent. (templated)
+    :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
+    :param version: version that is to be active. (templated)
+    :param deployment_id: record that is to be active; a rollback or a promotion makes a new one of an old
+        version. (templated)
+    :param newer_than: aware time, or ISO 8601 with a zone, after which the active record is to have been
+        made. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of what is
+        active.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "environment",
+        "version",
+        "deployment_id",
+        "newer_than",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        environment: str,
+        version: str | None = None,
+        deployment_id: str | None = None,
+        newer_than: datetime | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.environment = environment
+        self.version = version
+        self.deployment_id = deployment_id
+        self.newer_than = newer_than
+
+    def trigger_class(self) -> type[PolyAIDeploymentTrigger]:
+        """Return the trigger for active deployments."""
+        from airflow_voice_agents.polyai.triggers import PolyAIDeploymentTrigger
+
+        return PolyAIDeploymentTrigger
+
+    def condition(self) -> DeploymentCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition
+
+        return DeploymentCondition.parse(
+            self.agent_id, self.environment, self.version, self.deployment_id, self.newer_than
+        )
+
+
+class PolyAITestRunsSensor(PolyAISensor):
+    """Wait until test runs have ended, and fail unless all passed.
+
+    Without ids there is nothing to wait for, and nothing is asked. A run whose status nobody documents counts
+    as under way. What was deployed stays deployed: tests run after it. Transient errors of the platform are
+    tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: get test run.
+
+    :param agent_id: the agent. (templated)
+    :param test_run_ids: the runs, as ``test_run_ids`` of a deployment names them: a list, or a text with JSON
+        or commas. (templated)
+    :param allowed_failures: how many tests may fail in all runs together; a run without a result never may.
+    :param fail_on: ``failed``, or ``never`` when it is enough that they have ended.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help, and when a run did not pass; with ``soft_fail`` the task is
+        skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, and as ``test_runs`` the ``verdict`` and the counts of each run.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "test_run_ids",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        test_run_ids: Sequence[str] | str | None,
+        allowed_failures: int = 0,
+        fail_on: str = "failed",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.test_run_ids = test_run_ids
+        self.allowed_failures = allowed_failures
+        self.fail_on = fail_on
+
+    def trigger_class(self) -> type[PolyAITestRunsTrigger]:
+        """Return the trigger for test runs."""
+        from airflow_voice_agents.polyai.triggers import PolyAITestRunsTrigger
+
+        return PolyAITestRunsTrigger
+
+    def condition(self) -> TestRunsCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.deployments import TestRunsCondition
+
+        return TestRunsCondition.parse(self.agent_id, self.test_run_ids, self.allowed_failures, self.fail_on)
+
+
+class PolyAIConnectorSensor(PolyAISensor):
+    """Wait until an agent has a connector, with some settings.
+
+    One that is not there is waited for: it may be on its way from another agent. Transient errors of the
+    platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: list connectors.
+
+    :param agent_id: the agent. (templated)
+    :param connector_id: the connector. (templated)
+    :param settings: ``variant_id``, ``asr_lang_code`` and ``voice_name`` that it is to have, as many as
+        matter; a ``variant_id`` of ``None`` is an unassigned variant. (templated)
+    :param client_env: environment that it is to be in; ``None`` for any. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, ``connector_id`` and ``client_env``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "connector_id",
+        "settings",
+        "client_env",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        connector_id: str,
+        settings: Mapping[str, str | None] | str | None = None,
+        client_env: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.connector_id = connector_id
+        self.settings = settings
+        self.client_env = client_env
+
+    def trigger_class(self) -> type[PolyAIConnectorTrigger]:
+        """Return the trigger for connectors."""
+        from airflow_voice_agents.polyai.triggers import PolyAIConnectorTrigger
+
+        return PolyAIConnectorTrigger
+
+    def condition(self) -> ConnectorCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition
+
+        return ConnectorCondition.parse(
+            self.agent_id, self.connector_id, self.argument("settings"), self.client_env
+        )
+
+
+class PolyAIOutboundCallSensor(PolyAISensor):
+    """Wait until an outbound call has ended, and fail if it failed.
+
+    It does not know who is called. Success means that the call was connected and completed, not that the
+    agent did well. The platform tells of a call for about two hours after its end. Transient errors of the
+    platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: get outbound call status.
+
+    :param agent_id: the agent. (templated)
+    :param call_sid: the call. (templated)
+    :param environment: environment that it was started in. (templated)
+    :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help, and when the call failed; with ``soft_fail`` the task is
+        skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, ``call_sid`` and ``status``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "call_sid",
+        "environment",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        call_sid: str,
+        environment: str,
+        fail_on: str = "failed",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.call_sid = call_sid
+        self.environment = environment
+        self.fail_on = fail_on
+
+    def trigger_class(self) -> type[PolyAIOutboundCallTrigger]:
+        """Return the trigger for outbound calls."""
+        from airflow_voice_agents.polyai.triggers import PolyAIOutboundCallTrigger
+
+        return PolyAIOutboundCallTrigger
+
+    def condition(self) -> OutboundCallCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.telephony import OutboundCallCondition
+
+        return OutboundCallCondition.parse(self.agent_id, self.call_sid, self.environment, self.fail_on)
+
+
+class PolyAIQuietWindowSensor(PolyAISensor):
+    """Wait until there have been few conversations at once for some time.
+
+    The platform counts in steps of five minutes, and the newest step lags: it is left out, and without a gap
+    the steps before it must be quiet. The connection needs its ``runtime_api_key``. Transient errors of the
+    platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: get concurrency.
+
+    :param account_id: the account. (templated)
+    :param project_id: the agent. (templated)
+    :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
+    :param max_concurrent: most conversations at once.
+    :param minutes: for how long, rounded up to five minutes.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``project_id``, ``environment``, ``max_concurrent`` that was reached, and ``until`` when.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "account_id",
+        "project_id",
+        "environment",
+    )
+
+    def __init__(
+        self,
+        *,
+        account_id: str,
+        project_id: str,
+        environment: str,
+        max_concurrent: int = 0,
+        minutes: int = 15,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.account_id = account_id
+        self.project_id = project_id
+        self.environment = environment
+        self.max_concurrent = max_concurrent
+        self.minutes = minutes
+
+    def trigger_class(self) -> type[PolyAIQuietWindowTrigger]:
+        """Return the trigger for concurrency."""
+        from airflow_voice_agents.polyai.triggers import PolyAIQuietWindowTrigger
+
+        return PolyAIQuietWindowTrigger
+
+    def condition(self) -> QuietCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.quiet import QuietCondition
+
+        return QuietCondition.parse(
+            self.account_id, self.project_id, self.environment, self.max_concurrent, self.minutes
+        )
+
+
+class PolyAIAlertsClearSensor(PolyAISensor):
+    """Wait until alert rules are evaluated anew and none fires.
+
+    A rule is clear when it is ``ok`` by an evaluation that lies a whole window after ``after``; ``no_data``
+    and ``unknown`` are not clear. Rules know no environments. If nothing watches, the wait ends at once.
+    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: list alert rules.
+
+    :param after: aware time, or ISO 8601 with a zone, such as that of a promotion. (templated)
+    :param project_id: the agent whose rules are meant, in the form that the rules name it in; ``None`` for
+        all rules of the account. (templated)
+    :param rule_ids: only these rules. (templated)
+    :param ignore_older: leave out rules that have been firing since before ``after``.
+    :param fail_on_alert: fail at once when a rule began to fire after ``after``.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help, and when a rule fires where that is to fail; with
+        ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``after``, number of ``rules``, and ids ``firing_before`` and ``not_clear``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "after",
+        "project_id",
+        "rule_ids",
+    )
+
+    def __init__(
+        self,
+        *,
+        after: datetime | str,
+        project_id: str | None = None,
+        rule_ids: Sequence[str] | str | None = None,
+        ignore_older: bool = False,
+        fail_on_alert: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.after = after
+        self.project_id = project_id
+        self.rule_ids = rule_ids
+        self.ignore_older = ignore_older
+        self.fail_on_alert = fail_on_alert
+
+    def trigger_class(self) -> type[PolyAIAlertsClearTrigger]:
+        """Return the trigger for alert rules."""
+        from airflow_voice_agents.polyai.triggers import PolyAIAlertsClearTrigger
+
+        return PolyAIAlertsClearTrigger
+
+    def condition(self) -> AlertsClearCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition
+
+        return AlertsClearCondition.parse(
+            self.after, self.project_id, self.rule_ids, self.ignore_older, self.fail_on_alert
+        )

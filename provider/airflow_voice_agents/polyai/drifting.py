@@ -1,0 +1,62 @@
+"""From what an operator, sensor or trigger is asked to compare to the job that does so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_voice_agents.edge import baselines
+from airflow_voice_agents.edge.inputs import from_yaml, read_yaml
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai.jobs.drift import BaselineDriftJob, DriftJob
+from airflow_voice_agents.polyai.shelf import shelf
+from airflow_voice_agents.polyai.spec import PromotionSpec
+
+
+def drift_job(
+    *,
+    spec: Any = None,
+    spec_file: str | None = None,
+    targets: Any = None,
+    baseline: str | None = None,
+    state_folder: str | None = None,
+) -> DriftJob | BaselineDriftJob:
+    """Read what is named, and return the job that compares. It blocks; nothing is asked of the platform.
+
+    :param spec: the promotion; a text is read as YAML or JSON.
+    :param spec_file: file that holds it.
+    :param targets: targets instead of those of the promotion.
+    :param baseline: name under which promotions have noted what they applied.
+    :param state_folder: URL of the folder that it is in; ``None`` takes the configured one.
+    :raises InputError: for arguments that are wrong or do not go together, and for files that cannot be read.
+    """
+    noted = baselines.load(state_folder, baseline) if baseline else None
+    if spec is not None or spec_file is not None:
+        return DriftJob(read_spec(spec, spec_file, targets), shelf(), noted)
+    if not baseline:
+        raise InputError("give spec or spec_file to compare with the source, or baseline, or both")
+    if targets is not None:
+        raise InputError(
+            "targets go with spec or spec_file; without, all that the baseline holds is compared"
+        )
+    if not noted:
+        raise InputError(
+            f"nothing was noted under the name {baseline} yet: no promotion with that baseline ran"
+        )
+    return BaselineDriftJob(noted)
+
+
+def read_spec(spec: Any, spec_file: str | None, targets: Any) -> PromotionSpec:
+    """Read a promotion from where it is.
+
+    :param spec: the promotion; a text is read as YAML or JSON.
+    :param spec_file: file that holds it.
+    :param targets: targets instead of those of the promotion.
+    :raises InputError: when it is wrong, or given twice.
+    """
+    if spec is not None and spec_file is not None:
+        raise InputError("give either spec or spec_file")
+    given = from_yaml(spec, name="spec") if spec_file is None else read_yaml(spec_file, name="spec_file")
+    if targets is not None and isinstance(given, Mapping):
+        given = {**given, "targets": targets}
+    return PromotionSpec.parse(given)

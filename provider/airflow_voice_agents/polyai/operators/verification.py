@@ -1,0 +1,514 @@
+"""Operators that look at what was promoted, and roll it back when it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.fleet import FleetOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.polyai.jobs.rollback import RollbackJob
+    from airflow_voice_agents.polyai.jobs.smoke import Once
+    from airflow_voice_agents.polyai.operators.notes import Note
+    from airflow_voice_agents.promotion.verdict import Verdict
+
+VERDICT_KEY = "verdict"
+"""XCom under which the verdict lies, before the task fails as well."""
+
+KEEP, ROLL_BACK, WATCH_AGAIN = "Keep", "Roll back", "Watch again"
+"""What a person is asked to choose from."""
+
+SLACK = 600.0
+"""Seconds beyond its period and its last looks for which a watch is waited for."""
+
+
+class LookingOperator(PolyAIOperator):
+    """What operators share that look at what was promoted.
+
+    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
+        their kind in ``check``; a text is read as YAML or JSON. (templated)
+    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
+        the task ran first. (templated)
+    :param poll_interval: seconds between two looks.
+    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"checks": "json"}
+    confidential_fields: ClassVar[Sequence[str]] = ("checks",)
+    open_keys: ClassVar[Sequence[str]] = (
+        *("check", "name", "agent_id", "environment", "account_id", "host", "metrics"),
+        *("project_ids", "rule_ids", "test_run_ids", "deployment_id", "variant_id"),
+    )
+
+    def __init__(
+        self,
+        *,
+        checks: Sequence[Mapping[str, Any]] | str,
+        since: str | None = None,
+        poll_interval: float = 60.0,
+        confirmations: int = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.checks = checks
+        self.since = since
+        self.poll_interval = poll_interval
+        self.confirmations = confirmations
+
+    def parsed(self, minutes: float) -> tuple[Any, ...]:
+        """Return the checks, once everything about the looks is known to be right.
+
+        :param minutes: how long is looked.
+        :raises InputError: naming what is wrong.
+        """
+        from airflow_voice_agents.edge.inputs import from_yaml
+        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.polyai.checks_spec import parse_checks
+
+        if not self.poll_interval > 0 or not minutes >= 0:
+            raise InputError("poll_interval must be above 0 seconds, and the minutes to look for not below 0")
+        if isinstance(self.confirmations, bool) or not isinstance(self.confirmations, int):
+            raise InputError("confirmations must be a whole number")
+        if self.confirmations < 1:
+            raise InputError("confirmations must be at least 1")
+        return parse_checks(from_yaml(self.uncovered("checks"), name="checks"))
+
+    def note(self, context: Context, minutes: float, *mark: Any) -> Note:
+        """Return what earlier tries of this task noted, or start anew.
+
+        :param context: the task's context.
+        :param minutes: how long is looked.
+        :param mark: what makes this another watch than one before.
+        """
+        from airflow_voice_agents.airflow_compat import task_state_store
+        from airflow_voice_agents.edge.brakes import now
+        from airflow_voice_agents.polyai.operators.notes import Note
+
+        ti = context["ti"]
+        note = Note.open(task_state_store(context), [self.since, ti.max_tries, *mark])
+        given = self._given_since()
+        if "until" not in note:
+            since = note.get("since") or (given or now()).isoformat()
+            note.add(since=since, until=(now() + timedelta(minutes=minutes)).timestamp())
+        return note
+
+    def once(self, context: Context, checks: Sequence[Any], note: Note) -> Once:
+        """Make the checks that are made once, unless an earlier try has made them.
+
+        :param context: the task's context.
+        :param checks: all checks.
+        :param note: what earlier tries noted.
+        """
+        from airflow_voice_agents.airflow_compat import task_state_store
+        from airflow_voice_agents.polyai.jobs.smoke import Once, OnceJob
+
+        if "once" in note:
+            return Once.from_document(note["once"])
+        if all(check.polled for check in checks):
+            return Once(())
+        job = OnceJob(checks, task_state_store(context), note.mark, self.confirmations)
+        once = self.work(context, job.carry_out)
+        note.add(once=once.document())
+        return once
+
+    def wait(self, checks: Sequence[Any], once: Once, note: Note, *, whole_period: bool) -> NoReturn:
+        """Let the triggerer look until there is a verdict.
+
+        :param checks: all checks.
+        :param once: what those came to that are made once.
+        :param note: says since when and until when.
+        :param whole_period: whether a verdict other than failed waits for the end of the period.
+        """
+        from airflow_voice_agents.edge.sensor import BACKSTOP_SECONDS
+        from airflow_voice_agents.polyai.jobs.watching import Watching
+        from airflow_voice_agents.polyai.watch_trigger import PolyAIWatchTrigger
+        from airflow_voice_agents.promotion.verdict import GRACE, Watch
+
+        watch = Watch(confirmations=self.confirmations, whole_period=whole_period)
+        watching = Watching.of(checks, once, datetime.fromisoformat(note["since"]), watch)
+        looks = 2 * (GRACE + self.confirmations + 1)
+        deadline = note["until"] + looks * self.poll_interval + SLACK
+        self.defer(
+            trigger=PolyAIWatchTrigger(
+                polyai_conn_id=self.polyai_conn_id,
+                watching=watching.plain(),
+                until=note["until"],
+                concurrency=self.concurrency,
+                poll_interval=self.poll_interval,
+                deadline=deadline,
+            ),
+            method_name="execute_complete",
+            timeout=_from_now(deadline) + timedelta(seconds=BACKSTOP_SECONDS),
+        )
+
+    def _given_since(self) -> datetime | None:
+        from airflow_voice_agents.http.errors import InputError
+
+        if self.since in (None, "", "None"):
+            return None
+        try:
+            moment = datetime.fromisoformat(str(self.since))
+        except ValueError:
+            raise InputError("since must be an ISO 8601 time") from None
+        if moment.tzinfo is None:
+            raise InputError("since must be a time with a zone")
+        return moment.astimezone(UTC)
+
+
+class PolyAICheckPromotionOperator(LookingOperator):
+    """Look at what was promoted, once or until it passes, and fail when it does not hold.
+
+    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell) or ``error`` (it could not be
+    looked at). Nothing is rolled back. While it waits, the task holds no worker slot.
+
+    Vendor operations: those of the checks: list real-time configs, get active deployments, batch get
+    connectors, batch get numbers, get test run, list alert rules, list conversations, list agent
+    conversations, get conversation, create debug chat, send debug chat message, create outbound call, get
+    outbound call status.
+
+    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
+        their kind in ``check``; a text is read as YAML or JSON. (templated)
+    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
+        the task ran first. (templated)
+    :param wait_minutes: how long to look again until it passes; 0 looks once, and that look decides.
+    :param poll_interval: seconds between two looks.
+    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param on_unclear: ``fail``, or ``pass`` to leave the task successful when the verdict is inconclusive or
+        error.
+    :param concurrency: most reads in flight.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises ChecksFailed: when a check failed; XCom ``verdict`` tells all.
+    :raises ChecksUnclear: when there is no verdict, unless ``on_unclear`` lets that pass.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``.
+    """
+
+    def __init__(
+        self, *, wait_minutes: float = 0.0, on_unclear: Literal["fail", "pass"] = "fail", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_minutes = wait_minutes
+        self.on_unclear = on_unclear
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look once, or wait for a verdict."""
+        from airflow_voice_agents.http.arguments import parse_choice
+
+        parse_choice(self.on_unclear, name="on_unclear", choices=("fail", "pass"))
+        checks = self.parsed(self.wait_minutes)
+        note = self.note(context, self.wait_minutes)
+        once = self.once(context, checks, note)
+        if self.wait_minutes > 0 and not once.failed:
+            self.wait(checks, once, note, whole_period=False)
+        return self._judged(context, self._look(context, checks, once, note))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Go on when there is a verdict.
+
+        :param context: the task's context.
+        :param event: what the trigger ended with.
+        """
+        return self._judged(context, found_in(event))
+
+    def _look(self, context: Context, checks: Sequence[Any], once: Once, note: Note) -> dict[str, Any]:
+        """Look once; that look decides."""
+        from airflow_voice_agents.edge.brakes import now
+        from airflow_voice_agents.fleet.run import Run
+        from airflow_voice_agents.polyai.jobs.watching import Watching
+        from airflow_voice_agents.promotion.verdict import Watch, combine
+
+        watching = Watching.of(checks, once, datetime.fromisoformat(note["since"]), Watch())
+
+        async def look(run: Run) -> Verdict:
+            await watching.step(run, now(), over=True)
+            return combine(watching.last)
+
+        return watching.document(self.work(context, look))
+
+    def _judged(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
+        from airflow_voice_agents.http.errors import ChecksFailed, ChecksUnclear
+
+        publish(self, context, found)
+        if found["verdict"] == "failed":
+            raise ChecksFailed(f"{reasons(found)} Nothing was rolled back.")
+        if found["verdict"] != "passed" and self.on_unclear == "fail":
+            raise ChecksUnclear(f"{reasons(found)} Nothing was rolled back. A retry looks again.")
+        return found
+
+
+class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
+    """Watch what was promoted, and roll it back when it does not hold.
+
+    For the whole period the checks are made again and again. When one has failed, as often as
+    ``confirmations`` says, the targets go back to what the snapshot kept, are put on hold, and the task fails
+    for good, so that nothing follows. When the period ends with an inconclusive verdict, or the checks cannot
+    be made, nothing is rolled back: a person is asked whether to keep it, to roll back or to watch again. No
+    answer in time fails the task, and rolls nothing back. While it waits, the task holds no worker slot. A
+    retry goes on where the try before it ended; a task that somebody cleared watches anew.
+
+    XComs: ``verdict``; after a rollback ``report`` and ``snapshot`` as from
+    :class:`.PolyAIRollbackOperator`.
+
+    Vendor operations: those of the checks, as for :class:`PolyAICheckPromotionOperator`, and those of a
+    rollback: update schema, update variables, roll back deployment, update connector, batch update
+    connectors, assign number.
+
+    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
+        their kind in ``check``; a text is read as YAML or JSON. (templated)
+    :param watch_minutes: how long is watched.
+    :param snapshot: URL that the promotion left in XCom ``snapshot``; ``None`` rolls nothing back, and a
+        failed verdict only fails the task. (templated)
+    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
+        the task ran first. (templated)
+    :param poll_interval: seconds between two looks.
+    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param hold: whether targets that are rolled back are put on hold.
+    :param force: whether a rollback overwrites what was changed since the promotion as well.
+    :param reason: why; kept with the hold. (templated)
+    :param response_timeout: how long a person may take to answer; ``None`` waits for good.
+    :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
+    :param notifiers: Airflow notifiers that are called when there is a verdict other than passed.
+    :param stop_variable: Airflow Variable that stops a rollback before its next wave; ``None``, the default,
+        has none.
+    :param confirm_live: must be true where the snapshot holds live, for the rollback.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, and for a snapshot that cannot be read, before any request.
+    :raises GuardRefused: before any request, when a rollback would be refused; later, when it is, or when
+        nobody answers in time.
+    :raises ChecksFailed: after a failed verdict; it says what was rolled back.
+    :raises ItemsFailed: when a target was not brought back; XCom ``report`` tells which.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` where a person decided.
+    """
+
+    template_fields: Sequence[str] = (
+        *("checks", "since", "snapshot", "reason"),
+        *FleetOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        watch_minutes: float = 30.0,
+        snapshot: str | None = None,
+        hold: bool = True,
+        force: bool = False,
+        reason: str = "",
+        response_timeout: timedelta | None = timedelta(hours=24),
+        assigned_users: Sequence[Any] | None = None,
+        notifiers: Sequence[Any] = (),
+        stop_variable: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(stop_variable=stop_variable, **kwargs)
+        self.watch_minutes = watch_minutes
+        self.snapshot = snapshot
+        self.hold = hold
+        self.force = force
+        self.reason = reason
+        self.response_timeout = response_timeout
+        self.assigned_users = assigned_users
+        self.notifiers = notifiers
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make the checks that are made once, and wait; or go on where an earlier try ended."""
+        checks = self.parsed(self.watch_minutes)
+        self._check_way_back(context)
+        note = self._note(context)
+        if "found" in note:
+            return self._conclude(context, note)
+        once = self.once(context, checks, note)
+        if not once.failed:
+            self.wait(checks, once, note, whole_period=True)
+        note.add(found=_at_once(once, note))
+        return self._conclude(context, note)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Go on when there is a verdict.
+
+        :param context: the task's context.
+        :param event: what the trigger ended with.
+        """
+        note = self._note(context)
+        note.add(found=found_in(event))
+        return self._conclude(context, note)
+
+    def answered(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Go on when a person has answered, or the time for that is up.
+
+        :param context: the task's context.
+        :param event: the answer, as Airflow hands it on.
+        :raises GuardRefused: when there is none.
+        """
+        from airflow_voice_agents.http.errors import GuardRefused
+
+        note = self._note(context)
+        chosen = (event or {}).get("chosen_options") or []
+        if event is None or "error" in event or len(chosen) != 1:
+            raise GuardRefused(
+                f"{reasons(note['found'])} Nobody decided in time, and nothing was rolled back. Decide, then roll "
+                "back with PolyAIRollbackOperator, or clear this task to watch again."
+            )
+        note.add(answer={"option": chosen[0], "by": _who(event)})
+        return self._conclude(context, note)
+
+    def _note(self, context: Context) -> Note:
+        return self.note(context, self.watch_minutes, self.snapshot)
+
+    def _conclude(self, context: Context, note: Note) -> dict[str, Any]:
+        """Do what follows from a verdict, and from a person's answer."""
+        found: dict[str, Any] = {**note["found"], **({"answer": note["answer"]} if "answer" in note else {})}
+        publish(self, context, found)
+        answer = found.get("answer", {}).get("option")
+        if found["verdict"] == "failed" or answer == ROLL_BACK:
+            self._go_back(context, note, found)
+        if found["verdict"] == "passed" or answer == KEEP:
+            return found
+        if answer == WATCH_AGAIN:
+            self._watch_again(context, note)
+        return self._ask(context, note, found)
+
+    def _go_back(self, context: Context, note: Note, found: dict[str, Any]) -> NoReturn:
+        """Roll back, tell, and fail.
+
+        :raises ChecksFailed: when everything was brought back, or there is nothing to go back to.
+        """
+        from airflow_voice_agents.edge.operator import REPORT_KEY
+        from airflow_voice_agents.edge.outcome import failure_of
+        from airflow_voice_agents.http.errors import ChecksFailed
+        from airflow_voice_agents.polyai.operators.rollback import roll_back
+        from airflow_voice_agents.promotion.render import render_report
+
+        if (job := self._way_back()) is None:
+            self._notify(context, note, "failed")
+            raise ChecksFailed(f"{reasons(found)} Nothing was rolled back: this task was given no snapshot.")
+        try:
+            reason = self.reason or f"watch of a promotion: {found['verdict']}"
+            report = roll_back(self, context, job, hold=self.hold, reason=reason)
+            context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
+            self.log.info("%s", render_report(report))
+            if not report.complete:
+                raise failure_of(report)
+        except Exception:
+            self._notify(context, note, "failed, not rolled back")
+            raise
+        self._notify(context, note, "failed, rolled back")
+        held = " They are on hold." if self.hold else ""
+        raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(job.targets)}.{held}")
+
+    def _watch_again(self, context: Context, note: Note) -> NoReturn:
+        note.forget("found", "answer", "until", "told")
+        checks, again = self.parsed(self.watch_minutes), self._note(context)
+        self.wait(checks, self.once(context, checks, again), again, whole_period=True)
+
+    def _ask(self, context: Context, note: Note, found: dict[str, Any]) -> NoReturn:
+        from airflow_voice_agents.airflow_compat import ask_a_person
+        from airflow_voice_agents.promotion.verdict_text import verdict_markdown
+
+        self._notify(context, note, found["verdict"])
+        self.log.info("Asking a person: %s", reasons(found))
+        ask_a_person(
+            context,
+            subject="A promotion was watched and came to no verdict. Keep it?",
+            body=verdict_markdown(found),
+            options=[KEEP, *([ROLL_BACK] if self._way_back() else []), WATCH_AGAIN],
+            method_name="answered",
+            response_timeout=self.response_timeout,
+            assigned_users=self.assigned_users,
+        )
+
+    def _way_back(self) -> RollbackJob | None:
+        from dataclasses import replace
+
+        from airflow_voice_agents.edge import snapshots
+        from airflow_voice_agents.polyai.jobs import rollback
+
+        if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
+            return None
+        return replace(rollback.job(snapshots.load(self.snapshot)), force=self.force)
+
+    def _check_way_back(self, context: Context) -> None:
+        """Refuse at once what would be refused when it is needed most."""
+        from airflow_voice_agents.http.errors import GuardRefused
+        from airflow_voice_agents.promotion.guards import LIVE, check_live
+
+        job = self._way_back()
+        if job is None or not job.writes_live:
+            return
+        if said := " ".join(each.message for each in check_live([LIVE], self.circumstances(context))):
+            raise GuardRefused(f"A rollback would be refused: {said} Nothing was read or written.")
+
+    def _notify(self, context: Context, note: Note, about: str) -> None:
+        """Call the notifiers once about each thing; what goes wrong with one is no reason to stop."""
+        if about in note.get("told", []):
+            return
+        for notifier in self.notifiers:
+            try:
+                notifier(context)
+            except Exception as trouble:  # noqa: BLE001  whatever a notifier raises
+                self.log.warning("%s: %s", type(notifier).__name__, type(trouble).__name__)
+        note.add(told=[*note.get("told", []), about])
+
+
+def found_in(event: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the verdict that a trigger ended with; anything else it ended with is an error.
+
+    :param event: ``status`` and ``found``.
+    """
+    from airflow_voice_agents.promotion.verdict import CheckResult, Verdict, document
+
+    status = event.get("status") if isinstance(event, Mapping) else None
+    if event is not None and status == "success" and isinstance(event.get("found"), Mapping):
+        return dict(event["found"])
+    text = f"the trigger came to no verdict (status {status!r})"
+    return document(Verdict.ERROR, [CheckResult("watch", Verdict.ERROR, text)], since=None, looks=0, errors=1)
+
+
+def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]) -> None:
+    """Leave a verdict as XCom and in the log.
+
+    :param operator: whose task it is.
+    :param context: the task's context.
+    :param found: the verdict.
+    """
+    from airflow_voice_agents.promotion.verdict_text import verdict_text
+
+    context["ti"].xcom_push(key=VERDICT_KEY, value=dict(found))
+    operator.say(verdict_text(found))
+
+
+def reasons(found: Mapping[str, Any]) -> str:
+    """Return a verdict and what led to it in one line.
+
+    :param found: the verdict.
+    """
+    from airflow_voice_agents.promotion.render import visible
+
+    mine = [each for each in found["checks"] if each["verdict"] == found["verdict"]]
+    told = "; ".join(visible(f"{each['name']}: {each['reason'].rstrip('.')}") for each in mine[:3])
+    more = f"; and {len(mine) - 3} more" if len(mine) > 3 else ""
+    return (
+        f"The checks of the promotion came to the verdict {found['verdict']}: {told or 'none decides'}{more}."
+    )
+
+
+def _at_once(once: Once, note: Note) -> dict[str, Any]:
+    from airflow_voice_agents.promotion.verdict import combine, document
+
+    return document(combine(once.results), once.results, since=note["since"], looks=0, errors=0)
+
+
+def _from_now(moment: float) -> timedelta:
+    from airflow_voice_agents.edge.brakes import now
+
+    return timedelta(seconds=max(moment - now().timestamp(), 0.0))
+
+
+def _who(event: Mapping[str, Any]) -> str:
+    user = event.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "somebody")

@@ -1,0 +1,75 @@
+"""The trigger that looks at what was promoted until there is a verdict; it only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
+from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+
+class PolyAIWatchTrigger(PollingTrigger):
+    """Look at what was promoted again and again, and end with a verdict.
+
+    One that is started anew, after a restart of the triggerer, counts its looks anew.
+
+    Vendor operations: those of the checks, all of which read.
+
+    :param polyai_conn_id: id of a connection of type ``polyai``.
+    :param watching: what :meth:`.Watching.plain` returned: ids, thresholds and digests.
+    :param until: seconds since the epoch at which the period ends.
+    :param concurrency: most reads in flight.
+    :param poll_interval: seconds between two looks.
+    :param deadline: seconds since the epoch at which it gives up.
+    """
+
+    def __init__(
+        self,
+        *,
+        polyai_conn_id: str,
+        watching: Mapping[str, Any],
+        until: float,
+        concurrency: int,
+        poll_interval: float,
+        deadline: float,
+    ) -> None:
+        super().__init__(poll_interval=poll_interval, deadline=deadline)
+        self.polyai_conn_id = polyai_conn_id
+        self.watching = watching
+        self.until = until
+        self.concurrency = concurrency
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the connection's id, what is watched, and until when."""
+        return {
+            "polyai_conn_id": self.polyai_conn_id,
+            "watching": self.watching,
+            "until": self.until,
+            "concurrency": self.concurrency,
+        }
+
+    async def answers(self) -> AsyncGenerator[Answer]:
+        """Yield one answer per look, over one pooled client; the last one holds the verdict."""
+        from airflow_voice_agents.fleet.run import Run
+        from airflow_voice_agents.polyai.jobs.watching import Watching
+
+        watching = Watching.from_plain(self.watching)
+        async with PolyAIHook(self.polyai_conn_id) as hook:
+            run = Run(send=hook.asend, say=self.log.info, concurrency=self.concurrency)
+            while True:
+                now = time.time()
+                over = now >= self.until
+                verdict = await watching.step(run, datetime.fromtimestamp(now, UTC), over=over)
+                yield verdict is not None, watching.document(verdict) if verdict else {}
+
+    async def pause(self) -> bool:
+        """Sleep no longer than to the end of the period, so that a look is at its end."""
+        left = self.until - time.time()
+        if not 0 < left < self.poll_interval:
+            return await super().pause()
+        await asyncio.sleep(left)
+        return True

@@ -1,0 +1,218 @@
+"""A thousand deferred sensors in one triggerer: each ends once, and the platform is asked as if they were few."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_voice_agents.edge.trigger import JITTER
+from airflow_voice_agents.emulator.fleet_seed import FLEET_ACCOUNT, FLEET_KEY, fleet_seed
+from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition, TestRunsCondition
+from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition, QuietCondition
+from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition
+from airflow_voice_agents.polyai.conditions import ConfigCondition, NumbersCondition
+from airflow_voice_agents.polyai.triggers import (
+    PolyAIAlertsClearTrigger,
+    PolyAIConfigTrigger,
+    PolyAIConnectorTrigger,
+    PolyAIDeploymentTrigger,
+    PolyAIPhoneNumbersTrigger,
+    PolyAIQuietWindowTrigger,
+    PolyAITestRunsTrigger,
+    PolyAITrigger,
+)
+from support.triggerer import BLOCKED, Triggerer
+
+AGENTS = 50
+PER_AGENT = {"config": 6, "deployment": 5, "numbers": 4, "connector": 3, "tests": 1}
+ACCOUNT_WIDE = {"alerts": 25, "quiet": 25}
+TRIGGERS = AGENTS * sum(PER_AGENT.values()) + sum(ACCOUNT_WIDE.values())
+POLLS = AGENTS * len(PER_AGENT) + len(ACCOUNT_WIDE)
+"""What there is to ask, whoever asks it."""
+INTERVAL = 6.0
+RUNTIME_KEY, RULE = "demo-key-fleet-runtime", "ar_0Fleet"
+NEW_VERSION, NEW_VOICE = "9" * 32, "en-GB-Neural2-C"
+
+
+def site(index: int) -> str:
+    return f"site-{index:04}"
+
+
+def new_number(index: int) -> str:
+    return f"+44208{index:07}"
+
+
+@dataclass
+class Waits:
+    """The sensors' triggers, as a database holds them, and the platform that they look at."""
+
+    server: EmulatorServer
+    runs: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.deadline = time.time() + 600
+        self.stored = dict(enumerate(self._all(), start=1))
+
+    @property
+    def connections(self) -> dict[str, Any]:
+        extra = {
+            "max_concurrency": 8,
+            "runtime_host": self.server.url,
+            "runtime_api_key": RUNTIME_KEY,
+        }
+        import json
+
+        return {
+            "polyai_default": {
+                "conn_type": "polyai",
+                "host": self.server.url,
+                "password": FLEET_KEY,
+                "extra": json.dumps(extra),
+            }
+        }
+
+    def _all(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for index in range(1, AGENTS + 1):
+            for kind, count in PER_AGENT.items():
+                yield from (self._stored(kind, index) for _ in range(count))
+        for kind, count in ACCOUNT_WIDE.items():
+            yield from (self._stored(kind, 1) for _ in range(count))
+
+    def _stored(self, kind: str, index: int) -> tuple[str, dict[str, Any]]:
+        agent = site(index)
+        after = datetime.now(UTC) - timedelta(hours=1)
+        trigger, condition = {
+            "config": lambda: (
+                PolyAIConfigTrigger,
+                ConfigCondition.parse(agent, "live", {"site_name": "new"}, None, None),
+            ),
+            "deployment": lambda: (
+                PolyAIDeploymentTrigger,
+                DeploymentCondition.parse(agent, "live", NEW_VERSION, None, None),
+            ),
+            "numbers": lambda: (
+                PolyAIPhoneNumbersTrigger,
+                NumbersCondition.parse(agent, new_number(index), "live", None),
+            ),
+            "connector": lambda: (
+                PolyAIConnectorTrigger,
+                ConnectorCondition.parse(agent, f"conn_{index}_live", {"voice_name": NEW_VOICE}, None),
+            ),
+            "tests": lambda: (
+                PolyAITestRunsTrigger,
+                TestRunsCondition.parse(agent, [self.runs[agent]], 0, "failed"),
+            ),
+            "alerts": lambda: (
+                PolyAIAlertsClearTrigger,
+                AlertsClearCondition.parse(after, agent, None, False, False),
+            ),
+            "quiet": lambda: (
+                PolyAIQuietWindowTrigger,
+                QuietCondition.parse(FLEET_ACCOUNT, agent, "live", 0, 15),
+            ),
+        }[kind]()
+        return self._kept(trigger, condition)
+
+    def _kept(self, trigger: type[PolyAITrigger], condition: Any) -> tuple[str, dict[str, Any]]:
+        made = trigger(
+            polyai_conn_id="polyai_default",
+            condition=condition.serialize(),
+            poll_interval=INTERVAL,
+            deadline=self.deadline,
+        )
+        return made.serialize()
+
+    def fulfil(self) -> None:
+        """Bring about everything that is waited for, as colleagues and the platform would."""
+        store = self.server.polyai
+        self.server.switches.test_run_outcome = "passed"
+        store.set_alert(RULE, "ok", lastEvaluatedAt=0)
+        with store.state.lock:
+            for index in range(1, AGENTS + 1):
+                agent = store.agents[site(index)]
+                store.write_page(site(index), "live", variables={"site_name": "new"})
+                source = {"version": NEW_VERSION, "artifactVersion": "9"}
+                store.deploy(site(index), "live", source, "someone", {})
+                connector_id = f"conn_{index}_live"
+                record = {"clientEnv": "live", "connectorId": connector_id}
+                store.put_number(site(index), new_number(index), record)
+                connector = agent["connectors"][connector_id]
+                agent["connectors"][connector_id] = {**connector, "voiceName": NEW_VOICE}
+            store.agents[site(1)]["conversations"].clear()
+
+    def asked(self) -> Counter[str]:
+        """Requests so far by what was asked; the times of the quiet window left out."""
+        return Counter(entry.path.partition("?")[0] for entry in self.server.journal.entries())
+
+
+@pytest.fixture
+def waits() -> Iterator[Waits]:
+    seed = fleet_seed(AGENTS)
+    polyai = seed["polyai"]
+    polyai["keys"][RUNTIME_KEY] = {"name": "Fleet runtime", "account": FLEET_ACCOUNT, "host": "runtime"}
+    polyai["alertRules"] = {
+        RULE: {
+            "account": FLEET_ACCOUNT,
+            "name": "Errors",
+            "agent": site(1),
+            "metric": "api_errors",
+            "threshold": 5,
+            "state": "alert",
+            "since": -60,
+            "lastEvaluatedAt": -30,
+        }
+    }
+    switches = {"wall_clock": True, "test_run_outcome": "never"}
+    with EmulatorServer(seed, switches=switches) as server:
+        server.polyai.add_conversation(site(1), "live", inProgress=True, startedAt=-3600)
+        runs = {slug: server.polyai.start_run(slug, "main", ["CASE-1"]) for slug in server.polyai.agents}
+        yield Waits(server, runs)
+
+
+def test_a_thousand_waits_end_once_each_and_share_what_they_ask(waits: Waits, tmp_path: Path) -> None:
+    assert (len(waits.stored), TRIGGERS, POLLS) == (1000, 1000, 252)
+    began = time.monotonic()
+    with Triggerer(waits.connections, tmp_path / "triggerer.log") as triggerer:
+        for trigger_id, (classpath, kwargs) in waits.stored.items():
+            triggerer.create(trigger_id, classpath, kwargs)
+        rounds_of_all(waits, triggerer, rounds=3)
+        fired_early = dict(triggerer.events)
+        waits.fulfil()
+        triggerer.wait(waits.stored)
+        seconds = time.monotonic() - began
+        log = triggerer.log
+
+    assert fired_early == {}
+    assert {key: [event["status"] for event in events] for key, events in triggerer.events.items()} == {
+        key: ["success"] for key in waits.stored
+    }
+    assert triggerer.failures == []
+    asked = waits.asked()
+    assert len(asked) == POLLS
+    # A poll is repeated after 0.9 intervals at the earliest: at an interval of 60 s, a thousand waits on 252
+    # things cost at most 280 requests a minute, where each by itself would ask 1,000 times or more.
+    most = seconds / (INTERVAL * (1 - JITTER)) + 1
+    assert max(asked.values()) <= most
+    assert sum(asked.values()) <= POLLS * most
+    assert POLLS * 60 / (60 * (1 - JITTER)) == pytest.approx(280)
+    assert BLOCKED not in log
+    assert triggerer.asked.count("GetConnection") <= 3
+    assert FLEET_KEY not in log
+    print({"seconds": seconds, "requests": sum(asked.values()), "most": max(asked.values()), "bound": most, "conn": Counter(triggerer.asked)})
+
+
+def rounds_of_all(waits: Waits, triggerer: Triggerer, rounds: int) -> None:
+    """Return when everything there is to ask was asked some times."""
+    give_up = time.monotonic() + 120
+    while len(asked := waits.asked()) < POLLS or min(asked.values()) < rounds:
+        assert time.monotonic() < give_up, f"{len(asked)} of {POLLS}, {asked.most_common()[-3:]}"
+        triggerer.check()
+        time.sleep(0.2)
