@@ -126,6 +126,7 @@ def quiet_log(_: Any) -> Iterator[Any]:
             yield structlog.get_logger("task")
         finally:
             root.removeHandler(handler)
+            structlog.reset_defaults()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from airflow.sdk import DAG, Param, task
 
@@ -21,7 +22,7 @@ with DAG(
     max_active_runs=1,
     params={
         "action": Param("back up", enum=["back up", "restore"]),
-        "folder": "file:///tmp/voice-agent-backups",
+        "folder": f"file://{Path.home()}/voice-agent-backups",
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "backup", "promotion"],

@@ -6,12 +6,14 @@ fails here takes the whole deployment with it.
 
 PACKAGE = "airflow_voice_agents"
 
-
 SYSTEMS = {
     "PolyAI": (
         "polyai",
         "https://docs.poly.ai",
-        ("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
+        (
+            *("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
+            *("promotion", "rollback", "verification"),
+        ),
     ),
     "SignalWire": (
         "signalwire",
@@ -21,6 +23,8 @@ SYSTEMS = {
     "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
 }
 """Name -> folder, documentation, modules of operators."""
+SPLIT = {("polyai", "sensors"): ("sensors.outcomes", "sensors.resources")}
+"""Modules of what a system has more than one module of, beside its operators."""
 
 
 def get_provider_info() -> dict[str, object]:
@@ -42,20 +46,30 @@ def get_provider_info() -> dict[str, object]:
             }
             for name, (folder, _, modules) in SYSTEMS.items()
         ],
-        **{
-            word: [
-                {"integration-name": name, "python-modules": [f"{PACKAGE}.{folder}.{word}"]}
-                for name, (folder, _, _) in SYSTEMS.items()
-            ]
-            for word in ("hooks", "sensors", "triggers")
-        },
+        **{word: _modules(word) for word in ("hooks", "sensors", "triggers")},
         "asset-uris": [
             {"schemes": [scheme], "handler": f"{PACKAGE}.edge.assets.sanitize_uri"}
             for scheme in ("polyai", "signalwire", "omniavoice")
         ],
+        "notifications": [f"{PACKAGE}.polyai.notifications.PolyAIPromotionNotifier"],
+        "extra-links": [
+            f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
+        ],
         "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
         "config": _settings(),
     }
+
+
+def _modules(word: str) -> list[dict[str, object]]:
+    return [
+        {
+            "integration-name": name,
+            "python-modules": [
+                f"{PACKAGE}.{folder}.{module}" for module in SPLIT.get((folder, word), (word,))
+            ],
+        }
+        for name, (folder, _, _) in SYSTEMS.items()
+    ]
 
 
 def _settings() -> dict[str, object]:
@@ -71,6 +85,16 @@ def _settings() -> dict[str, object]:
                     "version_added": "0.2.0",
                     "type": "string",
                     "example": "s3://aws_default@my-bucket/voice-agents",
+                    "default": "",
+                },
+                "studio_url": {
+                    "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
+                    "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
+                    "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
+                    "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
+                    "version_added": "0.2.0",
+                    "type": "string",
+                    "example": "https://studio.uk.poly.ai/{account_id}/{agent_id}",
                     "default": "",
                 },
             },

@@ -124,7 +124,7 @@ class Desk:
             spec |= {"allow_skip_pre_release": True}
         self.spec = spec
         for rule in (RULE, "ar_0HarbourCrashes"):
-            emulated.server.polyai.set_alert(rule, "ok", lastEvaluatedAt=30)
+            emulated.server.polyai.set_alert(rule, "ok", lastEvaluatedAt=7200)
         self.promote("apply")
 
     def promote(self, task_id: str) -> None:
@@ -484,7 +484,7 @@ def test_a_retry_keeps_the_period_of_the_first_try(desk: Desk, clock: Time) -> N
 def test_a_task_that_was_cleared_watches_anew(desk: Desk) -> None:
     desk.fires(nth=1)
     desk.end(desk.watch())
-    desk.alert("ok", lastEvaluatedAt=600)
+    desk.alert("ok")
     desk.polyai.server.emulator.faults.clear()
     holds.release(desk.folder, [f"{HOTELS}/{PRE_RELEASE}"])
     desk.polyai.runner.state_store.pop(("apply", -1), None)
@@ -494,6 +494,16 @@ def test_a_task_that_was_cleared_watches_anew(desk: Desk) -> None:
     outcome = desk.end(cleared, try_number=2)
 
     assert outcome.state == "success", outcome.error
+
+
+def test_the_period_may_be_a_template(desk: Desk, clock: Time) -> None:
+    desk.polyai.runner.push("setup", 5)
+    template = "{{ ti.xcom_pull('setup') * 2 }}"
+
+    outcome = desk.end(desk.watch(watch_minutes=template, poll_interval="{{ 30 }}"))
+
+    assert outcome.state == "success", outcome.error
+    assert sum(clock.slept) == pytest.approx(600)
 
 
 def test_live_is_not_watched_without_leave_to_roll_it_back(polyai: Emulated, tmp_path: Path) -> None:
@@ -511,7 +521,10 @@ def test_live_is_not_watched_without_leave_to_roll_it_back(polyai: Emulated, tmp
     "wrong",
     [
         {"watch_minutes": -1},
+        {"watch_minutes": "soon"},
+        {"watch_minutes": True},
         {"poll_interval": 0},
+        {"poll_interval": "inf"},
         {"confirmations": 0},
         {"since": "yesterday"},
         {"since": "2026-08-01T08:00:00"},

@@ -119,7 +119,9 @@ def calmly(server: EmulatorServer, nursery: Nursery, begin: Start, folder: Path)
 
 
 @pytest.fixture(scope="module")
-def sweeping(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmulatorServer, Calm, Calm]]:
+def sweeping(
+    nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[EmulatorServer, Calm, Calm]]:
     """A server, an undisturbed promotion, and an undisturbed way back."""
     folder = tmp_path_factory.mktemp("calm")
     with EmulatorServer(fleet()) as server:
@@ -229,7 +231,7 @@ def notes_of(folder: Path) -> Any:
     }
 
 
-def only_what_is_open_was_read(  # noqa: PLR0917
+def only_what_is_open_was_read(
     calm: Calm, ended: Ended, again: Sequence[Entry], done: Mapping[str, Any], where: str
 ) -> None:
     finished = {unit.partition("/")[0] for unit in done}
@@ -238,7 +240,7 @@ def only_what_is_open_was_read(  # noqa: PLR0917
     assert asked(again[: comparing(ended.moments)]) <= asked(needed), where
 
 
-def the_report_is_true(  # noqa: PLR0917
+def the_report_is_true(
     calm: Calm, again: Sequence[Entry], ended: Ended, done: Mapping[str, Mapping[str, str]], where: str
 ) -> None:
     items, noted = report_items(ended), {name: how for unit in done.values() for name, how in unit.items()}

@@ -1,4 +1,4 @@
-"""Random promotions under faults, edits and kills, and their way back, against a simple model of what may come of it."""
+"""Random promotions under faults, edits and kills, and their way back, against a simple model."""
 
 from __future__ import annotations
 
@@ -77,12 +77,16 @@ class Case:
             f"{each['kind']}:{each['owner']}/{each['name']}": each["before"] != each["after"]
             for each in plan.result["items"]
         }
-        assert {cell for item in self.items for cell in cells_of(item, self.world.wanted)} == set(self.world.wanted)
+        assert {cell for item in self.items for cell in cells_of(item, self.world.wanted)} == set(
+            self.world.wanted
+        )
         return plan.result
 
     def plan(self) -> Any:
         """Plan, as another task."""
-        task = PolyAIPlanPromotionOperator(task_id="plan", spec=self.world.spec, state_folder=str(self.folder))
+        task = PolyAIPlanPromotionOperator(
+            task_id="plan", spec=self.world.spec, state_folder=str(self.folder)
+        )
         return Emulated(self.server, key=FLEET_KEY).run(task)
 
     def attempt(self, attempt: Attempt, *, kill_at: int = 0) -> tuple[Ended, Cells, list[Entry]]:
@@ -105,7 +109,9 @@ class Case:
         for elsewhere, share in ((True, 0.5), (False, 0.2)):
             if self.dice.random() < share:
                 change = draw_edit(self.dice, self.world, elsewhere=elsewhere)
-                polyai.meanwhile(lambda change=change: self.colleague.edit(change), nth=self.dice.randint(1, 60))
+                polyai.meanwhile(
+                    lambda change=change: self.colleague.edit(change), nth=self.dice.randint(1, 60)
+                )
         return self.dice.randint(1, 120) if self.dice.random() < 0.4 else 0
 
     def is_newer(self, items: Sequence[str]) -> list[str]:
@@ -115,7 +121,9 @@ class Case:
 
 def draw_fault(dice: random.Random) -> Fault:
     """A fault of any kind, rare or frequent, on reads and writes."""
-    action: Any = dice.choice(["answer", "answer", "answer", "reset", "reset", "truncate", "not_json", "items"])
+    action: Any = dice.choice(
+        ["answer", "answer", "answer", "reset", "reset", "truncate", "not_json", "items"]
+    )
     status = dice.choice([429, 500, 502, 503, 504, 408, 400, 403, 404, 409, 422])
     return Fault(
         action,
@@ -162,7 +170,9 @@ def report_is_true(case: Case, ended: Ended, before: Cells, now: Cells, aim: Cel
     assert counts.pop("total") == sum(counts.values()) == len(found)
     for name, item in found.items():
         own = {cell: aim[cell] for cell in cells_of(name, aim) if cell not in case.colleague.touched}
-        kept = all(before.get(cell, ABSENT) == now.get(cell, ABSENT) for cell in own) or _moves_along(case, name)
+        kept = all(before.get(cell, ABSENT) == now.get(cell, ABSENT) for cell in own) or _moves_along(
+            case, name
+        )
         reached = not differing(now, own)
         status, reason = item["status"], item.get("reason", "")
         claims = {
@@ -296,7 +306,8 @@ def go_back(case: Case, plan: Any, snapshot: str, options: dict[str, Any]) -> No
     newer = case.is_newer(changed)
     force = case.dice.random() < 0.3
     attempt = replace(
-        returning(snapshot, case.folder, case.server.url, force=force, **options), batch=case.dice.randint(1, 3)
+        returning(snapshot, case.folder, case.server.url, force=force, **options),
+        batch=case.dice.randint(1, 3),
     )
     case.store, case.tries = {}, 0
     if newer and not force:
@@ -318,7 +329,9 @@ def go_back(case: Case, plan: Any, snapshot: str, options: dict[str, Any]) -> No
 def newer_work_stays(case: Case, attempt: Attempt, newer: Sequence[str]) -> None:
     before = cells(case.server)
     ended, _, entries = case.attempt(attempt)
-    if ended.state == "success" and all(not differing(before, {c: case.first.get(c, ABSENT)}) for c in case.colleague.touched):
+    if ended.state == "success" and all(
+        not differing(before, {c: case.first.get(c, ABSENT)}) for c in case.colleague.touched
+    ):
         return  # they brought back themselves what was there
     assert (ended.state, ended.error) == ("failed", "GuardRefused"), f"{newer}: {ended.text}"
     assert any(item.rpartition("/")[2] in ended.text for item in newer), ended.text

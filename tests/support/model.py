@@ -109,7 +109,10 @@ def _draw_target(dice: random.Random, world: World, index: int) -> None:
     if "connectors" in asked:
         target["connectors"] = {"names": ["Main"]}
         main = f"conn_{index}_{PRE_RELEASE}"
-        world.wanted |= {("setting", main, "voiceName"): VOICES[SANDBOX], ("setting", main, "asrLangCode"): "en-GB"}
+        world.wanted |= {
+            ("setting", main, "voiceName"): VOICES[SANDBOX],
+            ("setting", main, "asrLangCode"): "en-GB",
+        }
         world.wanted["setting", main, "variantId"] = f"VARIANT-{index:08X}"
     if "move" in asked:
         variant = dice.choice([VARIANT, None])
@@ -117,7 +120,9 @@ def _draw_target(dice: random.Random, world: World, index: int) -> None:
         world.moved.append(desk(index))
         world.wanted["place", desk(index)] = slug
         world.wanted["setting", desk(index), "variantId"] = variant and f"VARIANT-{index:08X}"
-    if "routing" in asked or not (target.keys() - {"agent_id", "environment", "source"} or "config" in world.spec):
+    if "routing" in asked or not (
+        target.keys() - {"agent_id", "environment", "source"} or "config" in world.spec
+    ):
         name = dice.choice(["Main", "Desk"] if "move" in asked else ["Main"])
         to = desk(index) if name == "Desk" else f"conn_{index}_{PRE_RELEASE}"
         target["routing"] = {"numbers": {number(index): name}}
@@ -136,7 +141,11 @@ def _draw_page(dice: random.Random, world: World, slug: str, agent: dict[str, An
             (NEW, {**WANTED, "limit": 2}),
         ]
     )
-    agent["configs"][PRE_RELEASE] = {"schema": schema, "variables": values, "lastUpdated": "2026-08-01T08:00:00Z"}
+    agent["configs"][PRE_RELEASE] = {
+        "schema": schema,
+        "variables": values,
+        "lastUpdated": "2026-08-01T08:00:00Z",
+    }
     world.wanted["schema", slug, PRE_RELEASE] = NEW
     for key, value in {**WANTED, **world.spec["config"].get("overrides", {})}.items():
         world.wanted["key", slug, PRE_RELEASE, key] = value
@@ -170,7 +179,9 @@ class Colleague:
                 self.shadow[cell] = after.get(cell, ABSENT)
 
 
-def draw_edit(dice: random.Random, world: World, *, elsewhere: bool = False) -> Callable[[EmulatorServer], None]:
+def draw_edit(
+    dice: random.Random, world: World, *, elsewhere: bool = False
+) -> Callable[[EmulatorServer], None]:
     """Something that a colleague does.
 
     :param elsewhere: to what the promotion leaves alone.
@@ -183,20 +194,24 @@ def draw_edit(dice: random.Random, world: World, *, elsewhere: bool = False) -> 
     if elsewhere:
         return dice.choice(
             [
-                lambda server: _set_key(server, slug, SANDBOX if slug not in _sources(world) else "live", "theirs", mark),
-                lambda server: _set_connector(server, f"conn_{index}_spare", asrLangCode="cy-GB"),
-                lambda server: _set_key(server, site(free), PRE_RELEASE, "greeting", f"x{mark}"),
-                lambda server: _set_number(server, number(index, 1), f"conn_{index}_{PRE_RELEASE}"),
+                lambda server: set_key(
+                    server, slug, SANDBOX if slug not in _sources(world) else "live", "theirs", mark
+                ),
+                lambda server: set_connector(server, f"conn_{index}_spare", asrLangCode="cy-GB"),
+                lambda server: set_key(server, site(free), PRE_RELEASE, "greeting", f"x{mark}"),
+                lambda server: set_number(server, number(index, 1), f"conn_{index}_{PRE_RELEASE}"),
             ]
         )
     return dice.choice(
         [
-            lambda server: _set_key(server, slug, PRE_RELEASE, "greeting", f"x{mark}"),
-            lambda server: _set_key(server, slug, PRE_RELEASE, "theirs", mark),
-            lambda server: _set_connector(server, f"conn_{index}_{PRE_RELEASE}", voiceName=f"en-GB-Neural2-X{mark}"),
-            lambda server: _set_connector(server, desk(index), asrLangCode=f"en-A{mark}"),
-            lambda server: _set_number(server, number(index), f"conn_{index}_spare"),
-            lambda server: _deploy(server, slug, f"{mark:032}"),
+            lambda server: set_key(server, slug, PRE_RELEASE, "greeting", f"x{mark}"),
+            lambda server: set_key(server, slug, PRE_RELEASE, "theirs", mark),
+            lambda server: set_connector(
+                server, f"conn_{index}_{PRE_RELEASE}", voiceName=f"en-GB-Neural2-X{mark}"
+            ),
+            lambda server: set_connector(server, desk(index), asrLangCode=f"en-A{mark}"),
+            lambda server: set_number(server, number(index), f"conn_{index}_spare"),
+            lambda server: deploy(server, slug, PRE_RELEASE, f"{mark:032}"),
         ]
     )
 
@@ -205,19 +220,22 @@ def _sources(world: World) -> set[str]:
     return {target["source"]["agent_id"] for target in world.spec["targets"]}
 
 
-def _set_key(server: EmulatorServer, slug: str, environment: str, key: str, value: Any) -> None:
+def set_key(server: EmulatorServer, slug: str, environment: str, key: str, value: Any) -> None:
+    """Set a value of a page."""
     values = server.polyai.page(slug, environment)["variables"] or {}
     server.polyai.write_page(slug, environment, variables={**values, key: value})
 
 
-def _set_connector(server: EmulatorServer, name: str, **settings: Any) -> None:
+def set_connector(server: EmulatorServer, name: str, **settings: Any) -> None:
+    """Change a connector, wherever it is."""
     for agent in server.polyai.agents.values():
         if name in agent["connectors"]:
             agent["connectors"][name] = {**agent["connectors"][name], **settings}
     server.state.touch()
 
 
-def _set_number(server: EmulatorServer, which: str, connector: str) -> None:
+def set_number(server: EmulatorServer, which: str, connector: str) -> None:
+    """Let a number ring another connector."""
     for slug, agent in server.polyai.agents.items():
         if which in agent["numbers"]:
             record = {**agent["numbers"][which], "connectorId": connector}
@@ -225,9 +243,10 @@ def _set_number(server: EmulatorServer, which: str, connector: str) -> None:
             return
 
 
-def _deploy(server: EmulatorServer, slug: str, version: str) -> None:
+def deploy(server: EmulatorServer, slug: str, environment: str, version: str) -> None:
+    """Deploy a version that nobody knows."""
     source = {"version": version, "artifactVersion": "2026-09-01T08:00:00Z"}
-    server.polyai.deploy(slug, PRE_RELEASE, source, "colleague", {"deployment_type": "publish"})
+    server.polyai.deploy(slug, environment, source, "colleague", {"deployment_type": "publish"})
 
 
 def differing(now: Mapping[Cell, Any], wanted: Mapping[Cell, Any]) -> list[Cell]:

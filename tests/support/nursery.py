@@ -43,6 +43,7 @@ class Attempt:
         0 for never.
     :param last_moment: number of the moment at which it kills itself, as :class:`.Moments` counts them.
     :param batch: targets per checkpoint of a promotion; 0 leaves it as it is.
+    :param task_id: its task's name; that of another task is another run to a lock.
     :param quiet: whether the log leaves out what the HTTP libraries say, which takes longer than the requests.
     """
 
@@ -55,6 +56,7 @@ class Attempt:
     last_message: int = 0
     last_moment: int = 0
     batch: int = 0
+    task_id: str = "job"
     quiet: bool = False
 
 
@@ -188,6 +190,7 @@ def _await(pid: int, receiver: Connection, attempt: Attempt) -> Ended:
 
 
 def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
+    from airflow_voice_agents.edge import locks
     from airflow_voice_agents.http import retry
     from support.airflow_runner import AirflowRunner
     from support.moments import Moments
@@ -207,7 +210,7 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 
-    retry.FIRST_WAIT = 0.0
+    retry.FIRST_WAIT, locks.POLL = 0.0, 0.05
     for library in ("httpcore", "httpx"):
         logging.getLogger(library).setLevel(logging.WARNING if attempt.quiet else logging.NOTSET)
     runner = Telling(
@@ -216,7 +219,7 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
     )
     with _leftovers() as left, moments.watched(), _batched(attempt.batch):
         outcome = runner.run(
-            attempt.operator(task_id="job", **attempt.arguments), try_number=attempt.try_number
+            attempt.operator(task_id=attempt.task_id, **attempt.arguments), try_number=attempt.try_number
         )
     return Ended(
         exit_code=0,

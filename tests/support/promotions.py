@@ -7,6 +7,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -75,7 +76,8 @@ def _arrange(index: int, agent: dict[str, Any]) -> None:
     agent["connectors"][f"conn_{index}_{SANDBOX}"]["variantId"] = mine
     agent["connectors"][f"conn_{index}_spare"] = _connector("Spare", PRE_RELEASE, VOICES[PRE_RELEASE])
     agent["numbers"] = {
-        number(index, line): {"clientEnv": PRE_RELEASE, "connectorId": f"conn_{index}_spare"} for line in (0, 1)
+        number(index, line): {"clientEnv": PRE_RELEASE, "connectorId": f"conn_{index}_spare"}
+        for line in (0, 1)
     }
     agent["deployments"] = [
         {"environment": environment, "version": version, "createdAt": f"2026-08-{day:02}T08:00:00Z"}
@@ -126,7 +128,13 @@ def _ringing(index: int, *names: str) -> dict[str, Any]:
 
 
 TARGETS: dict[int, dict[str, Any]] = {
-    2: {**_inside(2), **_moving(2), **_ringing(2, "Desk"), "deployment": {}, "connectors": {"names": ["Main"]}},
+    2: {
+        **_inside(2),
+        **_moving(2),
+        **_ringing(2, "Desk"),
+        "deployment": {},
+        "connectors": {"names": ["Main"]},
+    },
     3: {**_inside(3), "deployment": {}},
     4: {**_inside(4), **_ringing(4, "Main"), "connectors": {}},
     5: {**ACROSS, **_ringing(5, "Main"), "connectors": {}},
@@ -240,7 +248,7 @@ def deployed_twice(server: EmulatorServer, environment: str = PRE_RELEASE) -> li
     found = []
     for slug, agent in server.polyai.agents.items():
         versions = [each["version"] for each in agent["deployments"] if each["environment"] == environment]
-        found += [slug for earlier, later in zip(versions, versions[1:], strict=False) if earlier == later]
+        found += [slug for earlier, later in pairwise(versions) if earlier == later]
     return found
 
 

@@ -7,6 +7,7 @@ what they ask for, and collects what they send.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,9 +28,26 @@ from airflow.executors.workloads import RunTrigger
 from airflow.jobs.triggerer_job_runner import messages
 from airflow.models.trigger import Trigger
 from airflow.sdk.execution_time.comms import _RequestFrame, _ResponseFrame
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 BLOCKED = "async thread was blocked"
 """What the runner's watchdog says."""
+BLOCKED_SECONDS = 1.0
+"""When it says so: not below what the machine may take from a process that others crowd out."""
+
+
+class Blocking(BaseTrigger):
+    """Blocks the event loop, to show that this would be seen."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path."""
+        return f"{__name__}.Blocking", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Sleep as no trigger may, and let the watchdog wake up."""
+        time.sleep(BLOCKED_SECONDS + 0.5)  # noqa: ASYNC251
+        await asyncio.sleep(0.3)
+        yield TriggerEvent({"status": "success"})
 
 
 class Triggerer:
@@ -115,7 +133,7 @@ class Triggerer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._ours.close() if not self._reader.is_alive() else self._reader.join(timeout=20)
+        self._reader.join(timeout=20)
         self._ours.close()
 
     def _supervise(self) -> None:
@@ -164,7 +182,11 @@ class Triggerer:
 def _settings() -> dict[str, str]:
     """What both processes must agree on; in tests each would make up an encryption key of its own."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {"PYTHONPATH": path, "AIRFLOW__CORE__FERNET_KEY": conf.get("core", "fernet_key")}
+    return {
+        "PYTHONPATH": path,
+        "AIRFLOW__CORE__FERNET_KEY": conf.get("core", "fernet_key"),
+        "AIRFLOW__TRIGGERER__BLOCKED_MAIN_THREAD_WARNING_THRESHOLD": str(BLOCKED_SECONDS),
+    }
 
 
 def serve() -> None:

@@ -124,6 +124,7 @@ class Line:
         self.listeners = 0
         self._connect = connect
         self._session: _Session | None = None
+        self._opening = asyncio.Lock()
         self._questions: WeakValueDictionary[Hashable, Question] = WeakValueDictionary()
 
     def question(self, calls: Sequence[Call[Any]]) -> Question:
@@ -154,6 +155,8 @@ class Line:
         session = self._session = self._session or _Session(self._connect(), time.monotonic())
         session.users += 1
         try:
+            async with self._opening:  # so that many first questions resolve the connection once
+                await session.hook.aclient()
             yield session.hook
         finally:
             session.users -= 1

@@ -17,17 +17,22 @@ from airflow_voice_agents.http.errors import VoiceAgentsError
 
 if TYPE_CHECKING:
     from airflow_voice_agents.edge.shared_polls import Heard
-    from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition, TestRunsCondition
-    from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition, QuietCondition
-    from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition, OutboundCallCondition
-    from airflow_voice_agents.polyai.conditions import Condition, ConfigCondition, Found, NumbersCondition
+    from airflow_voice_agents.polyai.conditions import (
+        AlertsClearCondition,
+        Condition,
+        ConfigCondition,
+        ConnectorCondition,
+        DeploymentCondition,
+        Found,
+        NumbersCondition,
+        OutboundCallCondition,
+        QuietCondition,
+        TestRunsCondition,
+    )
     from airflow_voice_agents.polyai.hooks import PolyAIHook
 
 _READING = (
     "airflow_voice_agents.edge.shared_polls",
-    "airflow_voice_agents.polyai.awaited.deployments",
-    "airflow_voice_agents.polyai.awaited.quiet",
-    "airflow_voice_agents.polyai.awaited.telephony",
     "airflow_voice_agents.polyai.conditions",
     "airflow_voice_agents.polyai.hooks",
 )
@@ -95,15 +100,6 @@ class PolyAITrigger(PolyAIWaitingTrigger):
                 yield _judged(condition, heard)
 
 
-def _judged(condition: Condition, heard: Heard) -> Answer:
-    if isinstance(heard.answers, VoiceAgentsError):
-        return heard.answers
-    try:
-        return condition.holds(heard.answers)
-    except VoiceAgentsError as error:
-        return error
-
-
 class PolyAIConfigTrigger(PolyAITrigger):
     """Wait for a config page.
 
@@ -138,7 +134,7 @@ class PolyAIDeploymentTrigger(PolyAITrigger):
 
     def wanted(self) -> DeploymentCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition
+        from airflow_voice_agents.polyai.conditions import DeploymentCondition
 
         return DeploymentCondition.deserialize(self.condition)
 
@@ -151,7 +147,7 @@ class PolyAITestRunsTrigger(PolyAITrigger):
 
     def wanted(self) -> TestRunsCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.deployments import TestRunsCondition
+        from airflow_voice_agents.polyai.conditions import TestRunsCondition
 
         return TestRunsCondition.deserialize(self.condition)
 
@@ -164,7 +160,7 @@ class PolyAIConnectorTrigger(PolyAITrigger):
 
     def wanted(self) -> ConnectorCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition
+        from airflow_voice_agents.polyai.conditions import ConnectorCondition
 
         return ConnectorCondition.deserialize(self.condition)
 
@@ -177,7 +173,7 @@ class PolyAIOutboundCallTrigger(PolyAITrigger):
 
     def wanted(self) -> OutboundCallCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.telephony import OutboundCallCondition
+        from airflow_voice_agents.polyai.conditions import OutboundCallCondition
 
         return OutboundCallCondition.deserialize(self.condition)
 
@@ -190,7 +186,7 @@ class PolyAIQuietWindowTrigger(PolyAITrigger):
 
     def wanted(self) -> QuietCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.quiet import QuietCondition
+        from airflow_voice_agents.polyai.conditions import QuietCondition
 
         return QuietCondition.deserialize(self.condition)
 
@@ -203,7 +199,7 @@ class PolyAIAlertsClearTrigger(PolyAITrigger):
 
     def wanted(self) -> AlertsClearCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition
+        from airflow_voice_agents.polyai.conditions import AlertsClearCondition
 
         return AlertsClearCondition.deserialize(self.condition)
 
@@ -240,3 +236,12 @@ class PolyAIDriftTrigger(PolyAIWaitingTrigger):
         job = await asyncio.to_thread(drift_job, **condition.request())
         run = Run(send=hook.asend, say=self.log.info, redact=(await hook.aclient()).redact)
         return condition.holds(await job.carry_out(run))
+
+
+def _judged(condition: Condition, heard: Heard) -> Answer:
+    if isinstance(heard.answers, VoiceAgentsError):
+        return heard.answers
+    try:
+        return condition.holds(heard.answers)
+    except VoiceAgentsError as error:
+        return error

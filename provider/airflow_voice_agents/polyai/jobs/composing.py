@@ -15,6 +15,7 @@ from airflow_voice_agents.fleet.run import Run
 from airflow_voice_agents.http.errors import CallError, InputError, TargetLocked, Unauthorized
 from airflow_voice_agents.polyai import calls
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
+from airflow_voice_agents.polyai.jobs.entangled import refuse_entangled
 from airflow_voice_agents.polyai.jobs.telephony import Telephony
 from airflow_voice_agents.polyai.kinds import ORDER, kinds
 from airflow_voice_agents.polyai.models import ConfigPage, Deployment, Environment
@@ -84,9 +85,10 @@ class Composer:
         :param but: names of targets that are left out.
         :raises Unauthorized: when the platform refuses the key.
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
-        :raises InputError: when two targets would write the same resource.
+        :raises InputError: when two targets would write the same resource, or one what another takes from.
         :raises TargetLocked: when the targets are not this run's any more.
         """
+        refuse_entangled(self.spec)
         targets = [target for target in self.spec.targets if target.name not in but]
         reading = Reading(self.run.send, (agent for target in targets for agent in self._agents(target)))
         progress = self.run.progress(f"{OPERATION}: plan", len(targets))

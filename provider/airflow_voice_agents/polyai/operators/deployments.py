@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class _DeploymentOperator(PolyAIOperator):
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "message")
+    operator_extra_links = LINKS
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class _DeploymentOperator(PolyAIOperator):
         from airflow_voice_agents.polyai.assets import deployment_uri
         from airflow_voice_agents.promotion.report import Status
 
+        leave_links(self, context, [job.agent_id])
         report = self.work(context, job.carry_out)
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         facts = {

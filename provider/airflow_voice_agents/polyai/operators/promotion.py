@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 from airflow_voice_agents.polyai.operators.fleet import FleetOperator
 
@@ -54,6 +55,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "spec", "spec_file", "targets")
+    operator_extra_links = LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("spec", "targets")
     open_keys: ClassVar[Sequence[str]] = (
@@ -98,6 +100,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.promotion.markdown import render_plan_markdown
 
         spec = self._spec()
+        leave_links(self, context, [target.agent_id for target in spec.targets])
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
         job = PlanJob(
             spec,
@@ -181,6 +184,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
     """
 
     template_fields: Sequence[str] = (*FleetOperator.template_fields, "plan", "approved_digest", "baseline")
+    operator_extra_links = LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
     def __init__(
@@ -208,6 +212,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
         from airflow_voice_agents.promotion.budget import Cap
 
         document, spec = read_plan(self.argument("plan"))
+        leave_links(self, context, [target.agent_id for target in spec.targets])
         self._check_approval(document)
         targets = [target.name for target in spec.targets]
         with self.lock(context, [*spec.touched, *self._named()]) as lock:

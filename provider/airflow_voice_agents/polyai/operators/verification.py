@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
+from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 from airflow_voice_agents.polyai.operators.fleet import FleetOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.edge.notes import Note
     from airflow_voice_agents.polyai.jobs.rollback import RollbackJob
     from airflow_voice_agents.polyai.jobs.smoke import Once
-    from airflow_voice_agents.polyai.operators.notes import Note
     from airflow_voice_agents.promotion.verdict import Verdict
 
 VERDICT_KEY = "verdict"
@@ -27,20 +28,21 @@ SLACK = 600.0
 """Seconds beyond its period and its last looks for which a watch is waited for."""
 
 
-class LookingOperator(PolyAIOperator):
+class _LookingOperator(PolyAIOperator):
     """What operators share that look at what was promoted.
 
     :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
         their kind in ``check``; a text is read as YAML or JSON. (templated)
     :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
         the task ran first. (templated)
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks. (templated)
     :param confirmations: how many looks at the same check must fail, one after the other, before it has.
     """
 
-    template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since")
+    template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since", "poll_interval")
     template_fields_renderers: ClassVar[dict[str, str]] = {"checks": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("checks",)
+    operator_extra_links = LINKS
     open_keys: ClassVar[Sequence[str]] = (
         *("check", "name", "agent_id", "environment", "account_id", "host", "metrics"),
         *("project_ids", "rule_ids", "test_run_ids", "deployment_id", "variant_id"),
@@ -61,23 +63,27 @@ class LookingOperator(PolyAIOperator):
         self.poll_interval = poll_interval
         self.confirmations = confirmations
 
-    def parsed(self, minutes: float) -> tuple[Any, ...]:
+    def parsed(self) -> tuple[Any, ...]:
         """Return the checks, once everything about the looks is known to be right.
 
-        :param minutes: how long is looked.
         :raises InputError: naming what is wrong.
         """
         from airflow_voice_agents.edge.inputs import from_yaml
         from airflow_voice_agents.http.errors import InputError
         from airflow_voice_agents.polyai.checks_spec import parse_checks
 
-        if not self.poll_interval > 0 or not minutes >= 0:
-            raise InputError("poll_interval must be above 0 seconds, and the minutes to look for not below 0")
+        if not self.interval > 0:
+            raise InputError("poll_interval must be above 0 seconds")
         if isinstance(self.confirmations, bool) or not isinstance(self.confirmations, int):
             raise InputError("confirmations must be a whole number")
         if self.confirmations < 1:
             raise InputError("confirmations must be at least 1")
         return parse_checks(from_yaml(self.uncovered("checks"), name="checks"))
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks."""
+        return _number(self.poll_interval, "poll_interval")
 
     def note(self, context: Context, minutes: float, *mark: Any) -> Note:
         """Return what earlier tries of this task noted, or start anew.
@@ -88,7 +94,7 @@ class LookingOperator(PolyAIOperator):
         """
         from airflow_voice_agents.airflow_compat import task_state_store
         from airflow_voice_agents.edge.brakes import now
-        from airflow_voice_agents.polyai.operators.notes import Note
+        from airflow_voice_agents.edge.notes import Note
 
         ti = context["ti"]
         note = Note.open(task_state_store(context), [self.since, ti.max_tries, *mark])
@@ -133,14 +139,14 @@ class LookingOperator(PolyAIOperator):
         watch = Watch(confirmations=self.confirmations, whole_period=whole_period)
         watching = Watching.of(checks, once, datetime.fromisoformat(note["since"]), watch)
         looks = 2 * (GRACE + self.confirmations + 1)
-        deadline = note["until"] + looks * self.poll_interval + SLACK
+        deadline = note["until"] + looks * self.interval + SLACK
         self.defer(
             trigger=PolyAIWatchTrigger(
                 polyai_conn_id=self.polyai_conn_id,
                 watching=watching.plain(),
                 until=note["until"],
                 concurrency=self.concurrency,
-                poll_interval=self.poll_interval,
+                poll_interval=self.interval,
                 deadline=deadline,
             ),
             method_name="execute_complete",
@@ -161,7 +167,7 @@ class LookingOperator(PolyAIOperator):
         return moment.astimezone(UTC)
 
 
-class PolyAICheckPromotionOperator(LookingOperator):
+class PolyAICheckPromotionOperator(_LookingOperator):
     """Look at what was promoted, once or until it passes, and fail when it does not hold.
 
     The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell) or ``error`` (it could not be
@@ -177,7 +183,8 @@ class PolyAICheckPromotionOperator(LookingOperator):
     :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
         the task ran first. (templated)
     :param wait_minutes: how long to look again until it passes; 0 looks once, and that look decides.
-    :param poll_interval: seconds between two looks.
+        (templated)
+    :param poll_interval: seconds between two looks. (templated)
     :param confirmations: how many looks at the same check must fail, one after the other, before it has.
     :param on_unclear: ``fail``, or ``pass`` to leave the task successful when the verdict is inconclusive or
         error.
@@ -188,6 +195,8 @@ class PolyAICheckPromotionOperator(LookingOperator):
     :raises ChecksUnclear: when there is no verdict, unless ``on_unclear`` lets that pass.
     :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``.
     """
+
+    template_fields: Sequence[str] = (*_LookingOperator.template_fields, "wait_minutes")
 
     def __init__(
         self, *, wait_minutes: float = 0.0, on_unclear: Literal["fail", "pass"] = "fail", **kwargs: Any
@@ -201,10 +210,11 @@ class PolyAICheckPromotionOperator(LookingOperator):
         from airflow_voice_agents.http.arguments import parse_choice
 
         parse_choice(self.on_unclear, name="on_unclear", choices=("fail", "pass"))
-        checks = self.parsed(self.wait_minutes)
-        note = self.note(context, self.wait_minutes)
+        checks, minutes = self.parsed(), _minutes(self.wait_minutes, "wait_minutes")
+        leave_links(self, context, _agents(checks))
+        note = self.note(context, minutes)
         once = self.once(context, checks, note)
-        if self.wait_minutes > 0 and not once.failed:
+        if minutes > 0 and not once.failed:
             self.wait(checks, once, note, whole_period=False)
         return self._judged(context, self._look(context, checks, once, note))
 
@@ -242,7 +252,7 @@ class PolyAICheckPromotionOperator(LookingOperator):
         return found
 
 
-class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
+class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
     """Watch what was promoted, and roll it back when it does not hold.
 
     For the whole period the checks are made again and again. When one has failed, as often as
@@ -261,12 +271,12 @@ class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
 
     :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
         their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param watch_minutes: how long is watched.
+    :param watch_minutes: how long is watched. (templated)
     :param snapshot: URL that the promotion left in XCom ``snapshot``; ``None`` rolls nothing back, and a
         failed verdict only fails the task. (templated)
     :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
         the task ran first. (templated)
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks. (templated)
     :param confirmations: how many looks at the same check must fail, one after the other, before it has.
     :param hold: whether targets that are rolled back are put on hold.
     :param force: whether a rollback overwrites what was changed since the promotion as well.
@@ -287,7 +297,7 @@ class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
     """
 
     template_fields: Sequence[str] = (
-        *("checks", "since", "snapshot", "reason"),
+        *("checks", "since", "poll_interval", "watch_minutes", "snapshot", "reason"),
         *FleetOperator.template_fields,
     )
 
@@ -317,8 +327,9 @@ class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the checks that are made once, and wait; or go on where an earlier try ended."""
-        checks = self.parsed(self.watch_minutes)
+        checks = self.parsed()
         self._check_way_back(context)
+        leave_links(self, context, _agents(checks))
         note = self._note(context)
         if "found" in note:
             return self._conclude(context, note)
@@ -349,16 +360,17 @@ class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
 
         note = self._note(context)
         chosen = (event or {}).get("chosen_options") or []
-        if event is None or "error" in event or len(chosen) != 1:
+        if "found" not in note or event is None or "error" in event or len(chosen) != 1:
+            told = reasons(note["found"]) if "found" in note else "What was found is not known any more."
             raise GuardRefused(
-                f"{reasons(note['found'])} Nobody decided in time, and nothing was rolled back. Decide, then roll "
+                f"{told} Nobody decided in time, and nothing was rolled back. Decide, then roll "
                 "back with PolyAIRollbackOperator, or clear this task to watch again."
             )
         note.add(answer={"option": chosen[0], "by": _who(event)})
         return self._conclude(context, note)
 
     def _note(self, context: Context) -> Note:
-        return self.note(context, self.watch_minutes, self.snapshot)
+        return self.note(context, _minutes(self.watch_minutes, "watch_minutes"), self.snapshot)
 
     def _conclude(self, context: Context, note: Note) -> dict[str, Any]:
         """Do what follows from a verdict, and from a person's answer."""
@@ -403,7 +415,7 @@ class PolyAIWatchPromotionOperator(LookingOperator, FleetOperator):
 
     def _watch_again(self, context: Context, note: Note) -> NoReturn:
         note.forget("found", "answer", "until", "told")
-        checks, again = self.parsed(self.watch_minutes), self._note(context)
+        checks, again = self.parsed(), self._note(context)
         self.wait(checks, self.once(context, checks, again), again, whole_period=True)
 
     def _ask(self, context: Context, note: Note, found: dict[str, Any]) -> NoReturn:
@@ -495,6 +507,37 @@ def reasons(found: Mapping[str, Any]) -> str:
     return (
         f"The checks of the promotion came to the verdict {found['verdict']}: {told or 'none decides'}{more}."
     )
+
+
+def _minutes(value: Any, name: str) -> float:
+    from airflow_voice_agents.http.errors import InputError
+
+    if not (minutes := _number(value, name)) >= 0:
+        raise InputError(f"{name} must not be below 0")
+    return minutes
+
+
+def _number(value: Any, name: str) -> float:
+    """Read a number that may come from a template."""
+    import math
+
+    from airflow_voice_agents.http.errors import InputError
+
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise InputError(f"{name} must be a number")
+    return number
+
+
+def _agents(checks: Sequence[Any]) -> list[str]:
+    """Agents that checks are about, for links."""
+    named = [getattr(check, "agent_id", None) for check in checks]
+    of_rules = [each for check in checks for each in getattr(check, "project_ids", ())]
+    of_plans = [pin.owner for check in checks for pin in getattr(check, "pins", ())]
+    return [each for each in [*named, *of_plans, *of_rules] if each]
 
 
 def _at_once(once: Once, note: Note) -> dict[str, Any]:

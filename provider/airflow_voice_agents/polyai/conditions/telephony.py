@@ -1,4 +1,4 @@
-"""Connectors and outbound calls as what is waited for."""
+"""Phone numbers, connectors and outbound calls as what is waited for."""
 
 from __future__ import annotations
 
@@ -7,22 +7,88 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_identifier
+from airflow_voice_agents.http.arguments import parse_batch, parse_e164, parse_identifier
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.awaited.ended import EndedOtherwise, parse_fail_on
-from airflow_voice_agents.polyai.conditions import Found
+from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on
+from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
 from airflow_voice_agents.polyai.models import (
     Connector,
     ConnectorUpdate,
     OutboundCallStatus,
+    PhoneNumber,
     parse_environment,
 )
 
 _ENDS = ("SUCCESS", "FAILURE")
 _NUMBERS = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
 _REASON_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersCondition:
+    """Which numbers an agent shall have, where, and who shall answer them.
+
+    :param agent_id: the agent.
+    :param numbers: E.164 numbers.
+    :param client_env: environment that they shall be in, or ``None`` for any.
+    :param connector_id: connector that shall answer them, or ``None`` for any.
+    """
+
+    agent_id: str
+    numbers: tuple[str, ...]
+    client_env: str | None = None
+    connector_id: str | None = None
+
+    @classmethod
+    def parse(
+        cls, agent_id: object, phone_numbers: object, client_env: object, connector_id: object
+    ) -> NumbersCondition:
+        """Check a sensor's arguments.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        numbers = [phone_numbers] if isinstance(phone_numbers, str) else phone_numbers
+        checked = parse_batch(
+            numbers, lambda value, place: parse_e164(value, name=place), name="phone_numbers"
+        )
+        return cls(
+            agent_id=parse_identifier(agent_id, name="agent_id"),
+            numbers=tuple(dict.fromkeys(checked)),
+            client_env=None if client_env is None else str(parse_environment(client_env, name="client_env")),
+            connector_id=None
+            if connector_id is None
+            else parse_identifier(connector_id, name="connector_id"),
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return {**asdict(self), "numbers": list(self.numbers)}
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> NumbersCondition:
+        """Return the condition that :meth:`serialize` returned as plain JSON."""
+        return cls(**{**plain, "numbers": tuple(plain["numbers"])})
+
+    def reads(self) -> list[Call[list[PhoneNumber]]]:
+        """Return the read-only call that tells: one list, only of the connector where it is named."""
+        return [calls.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
+
+    def holds(self, answers: Sequence[list[PhoneNumber]]) -> Found:
+        """Tell whether every number is as it shall be.
+
+        :param answers: what :meth:`reads` returned, in order.
+        """
+        there = {each.number for each in answers[0] if self._fits(each)}
+        missing = [number for number in self.numbers if number not in there]
+        return not missing, {"agent_id": self.agent_id, "phone_numbers": len(self.numbers)}
+
+    def _fits(self, number: PhoneNumber) -> bool:
+        return self.client_env in (None, number.client_env) and self.connector_id in (
+            None,
+            number.connector_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

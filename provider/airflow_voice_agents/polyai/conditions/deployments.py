@@ -11,15 +11,9 @@ from airflow_voice_agents.http.arguments import parse_identifier
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.awaited.ended import (
-    EndedOtherwise,
-    parse_fail_on,
-    parse_ids,
-    parse_whole,
-    sentence,
-)
-from airflow_voice_agents.polyai.awaited.moments import parse_moment
-from airflow_voice_agents.polyai.conditions import Found
+from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on, parse_ids, parse_whole
+from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
+from airflow_voice_agents.polyai.conditions.moments import parse_moment
 from airflow_voice_agents.polyai.models import Deployment, parse_environment
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.polyai.resources.deployment_records import moment
@@ -159,7 +153,7 @@ class TestRunsCondition:
             return False, found
         bad = {key: run for key, run in runs.items() if run.verdict is not Verdict.PASSED}
         if bad and self.fail_on == "failed" and not self._allowed(bad.values()):
-            told = sentence(f"{key} {_told(run)}" for key, run in bad.items())
+            told = "; ".join(f"{key} {_told(run)}" for key, run in bad.items())
             raise EndedOtherwise(
                 f"{len(bad)} of {len(runs)} test run(s) of agent {self.agent_id} did not pass: {told}. "
                 "Look at them in Agent Studio before you promote further; what was deployed stays deployed."

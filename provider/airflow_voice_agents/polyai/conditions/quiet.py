@@ -11,15 +11,9 @@ from typing import Any
 from airflow_voice_agents.http.arguments import parse_count, parse_identifier
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.awaited.ended import (
-    EndedOtherwise,
-    parse_flag,
-    parse_ids,
-    parse_whole,
-    sentence,
-)
-from airflow_voice_agents.polyai.awaited.moments import BUCKET, bucket_of, parse_moment
-from airflow_voice_agents.polyai.conditions import Found
+from airflow_voice_agents.polyai.conditions.arguments import parse_flag, parse_ids, parse_whole
+from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
+from airflow_voice_agents.polyai.conditions.moments import BUCKET, bucket_of, parse_moment
 from airflow_voice_agents.polyai.models import parse_environment
 from airflow_voice_agents.polyai.observations import AlertRule, ConcurrencyInterval
 
@@ -169,7 +163,7 @@ class AlertsClearCondition:
         older = [rule for rule in rules if self._is_firing(rule) and not self._is_new(rule)]
         new = [rule for rule in rules if self._is_firing(rule) and self._is_new(rule)]
         if new and self.fail_on_alert:
-            told = sentence(f"{rule.name or rule.id} ({rule.metric})" for rule in new)
+            told = "; ".join(f"{rule.name or rule.id} ({rule.metric})" for rule in new)
             raise EndedOtherwise(f"{len(new)} alert rule(s) began to fire since {self.after}: {told}.")
         left_out = older if self.ignore_older else []
         open_ones = [rule.id for rule in rules if rule not in left_out and not self._is_clear(rule)]

@@ -1,21 +1,15 @@
-"""What has ended, and not as it was waited for; and arguments that several conditions take."""
+"""Arguments that several conditions take."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from airflow_voice_agents.http.arguments import parse_choice, parse_identifier
-from airflow_voice_agents.http.errors import InputError, VoiceAgentsError
+from airflow_voice_agents.http.errors import InputError
 
 FAIL_ON = ("failed", "never")
 """Whether what ended badly fails the wait, or is only told."""
-
-
-class EndedOtherwise(VoiceAgentsError):
-    """What was waited for cannot come any more."""
-
-    permanent = True
 
 
 def parse_fail_on(value: object) -> str:
@@ -25,14 +19,6 @@ def parse_fail_on(value: object) -> str:
     :raises InputError: for anything else.
     """
     return parse_choice(value, name="fail_on", choices=FAIL_ON)
-
-
-def sentence(parts: Iterable[str]) -> str:
-    """Join what happened to each of several things.
-
-    :param parts: one text for each.
-    """
-    return "; ".join(parts)
 
 
 def parse_ids(value: object, *, name: str) -> tuple[str, ...]:

@@ -1,89 +1,26 @@
-"""Sensors for what promotions start and wait for."""
+"""Sensors for how things go: test runs, outbound calls, conversations, alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.polyai.sensors import PolyAISensor
+from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition, TestRunsCondition
-    from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition, QuietCondition
-    from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition, OutboundCallCondition
+    from airflow_voice_agents.polyai.conditions import (
+        AlertsClearCondition,
+        OutboundCallCondition,
+        QuietCondition,
+        TestRunsCondition,
+    )
     from airflow_voice_agents.polyai.triggers import (
         PolyAIAlertsClearTrigger,
-        PolyAIConnectorTrigger,
-        PolyAIDeploymentTrigger,
         PolyAIOutboundCallTrigger,
         PolyAIQuietWindowTrigger,
         PolyAITestRunsTrigger,
     )
-
-
-class PolyAIDeploymentSensor(PolyAISensor):
-    """Wait until an environment runs a deployment. Give exactly one of the last three conditions.
-
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
-
-    Vendor operation: get active deployments.
-
-    :param agent_id: the agent. (templated)
-    :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
-    :param version: version that is to be active. (templated)
-    :param deployment_id: record that is to be active; a rollback or a promotion makes a new one of an old
-        version. (templated)
-    :param newer_than: aware time, or ISO 8601 with a zone, after which the active record is to have been
-        made. (templated)
-    :param deferrable: wait in the triggerer, without a worker slot.
-    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of what is
-        active.
-    """
-
-    template_fields: Sequence[str] = (
-        *PolyAISensor.template_fields,
-        "agent_id",
-        "environment",
-        "version",
-        "deployment_id",
-        "newer_than",
-    )
-
-    def __init__(
-        self,
-        *,
-        agent_id: str,
-        environment: str,
-        version: str | None = None,
-        deployment_id: str | None = None,
-        newer_than: datetime | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.agent_id = agent_id
-        self.environment = environment
-        self.version = version
-        self.deployment_id = deployment_id
-        self.newer_than = newer_than
-
-    def trigger_class(self) -> type[PolyAIDeploymentTrigger]:
-        """Return the trigger for active deployments."""
-        from airflow_voice_agents.polyai.triggers import PolyAIDeploymentTrigger
-
-        return PolyAIDeploymentTrigger
-
-    def condition(self) -> DeploymentCondition:
-        """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.deployments import DeploymentCondition
-
-        return DeploymentCondition.parse(
-            self.agent_id, self.environment, self.version, self.deployment_id, self.newer_than
-        )
 
 
 class PolyAITestRunsSensor(PolyAISensor):
@@ -138,68 +75,9 @@ class PolyAITestRunsSensor(PolyAISensor):
 
     def condition(self) -> TestRunsCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.deployments import TestRunsCondition
+        from airflow_voice_agents.polyai.conditions import TestRunsCondition
 
         return TestRunsCondition.parse(self.agent_id, self.test_run_ids, self.allowed_failures, self.fail_on)
-
-
-class PolyAIConnectorSensor(PolyAISensor):
-    """Wait until an agent has a connector, with some settings.
-
-    One that is not there is waited for: it may be on its way from another agent. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
-
-    Vendor operation: list connectors.
-
-    :param agent_id: the agent. (templated)
-    :param connector_id: the connector. (templated)
-    :param settings: ``variant_id``, ``asr_lang_code`` and ``voice_name`` that it is to have, as many as
-        matter; a ``variant_id`` of ``None`` is an unassigned variant. (templated)
-    :param client_env: environment that it is to be in; ``None`` for any. (templated)
-    :param deferrable: wait in the triggerer, without a worker slot.
-    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, ``connector_id`` and ``client_env``.
-    """
-
-    template_fields: Sequence[str] = (
-        *PolyAISensor.template_fields,
-        "agent_id",
-        "connector_id",
-        "settings",
-        "client_env",
-    )
-
-    def __init__(
-        self,
-        *,
-        agent_id: str,
-        connector_id: str,
-        settings: Mapping[str, str | None] | str | None = None,
-        client_env: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.agent_id = agent_id
-        self.connector_id = connector_id
-        self.settings = settings
-        self.client_env = client_env
-
-    def trigger_class(self) -> type[PolyAIConnectorTrigger]:
-        """Return the trigger for connectors."""
-        from airflow_voice_agents.polyai.triggers import PolyAIConnectorTrigger
-
-        return PolyAIConnectorTrigger
-
-    def condition(self) -> ConnectorCondition:
-        """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.telephony import ConnectorCondition
-
-        return ConnectorCondition.parse(
-            self.agent_id, self.connector_id, self.argument("settings"), self.client_env
-        )
 
 
 class PolyAIOutboundCallSensor(PolyAISensor):
@@ -254,7 +132,7 @@ class PolyAIOutboundCallSensor(PolyAISensor):
 
     def condition(self) -> OutboundCallCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.telephony import OutboundCallCondition
+        from airflow_voice_agents.polyai.conditions import OutboundCallCondition
 
         return OutboundCallCondition.parse(self.agent_id, self.call_sid, self.environment, self.fail_on)
 
@@ -313,7 +191,7 @@ class PolyAIQuietWindowSensor(PolyAISensor):
 
     def condition(self) -> QuietCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.quiet import QuietCondition
+        from airflow_voice_agents.polyai.conditions import QuietCondition
 
         return QuietCondition.parse(
             self.account_id, self.project_id, self.environment, self.max_concurrent, self.minutes
@@ -376,7 +254,7 @@ class PolyAIAlertsClearSensor(PolyAISensor):
 
     def condition(self) -> AlertsClearCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.polyai.awaited.quiet import AlertsClearCondition
+        from airflow_voice_agents.polyai.conditions import AlertsClearCondition
 
         return AlertsClearCondition.parse(
             self.after, self.project_id, self.rule_ids, self.ignore_older, self.fail_on_alert

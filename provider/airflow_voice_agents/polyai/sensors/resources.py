@@ -1,77 +1,28 @@
-"""Sensors for PolyAI."""
+"""Sensors for how things are: pages, deployments, connectors, numbers, drift."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
+from airflow_voice_agents.polyai.sensors.base import PolyAISensor, PolyAIWaitingSensor
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.conditions import (
-        Condition,
         ConfigCondition,
+        ConnectorCondition,
+        DeploymentCondition,
         DriftCondition,
-        Kept,
         NumbersCondition,
     )
     from airflow_voice_agents.polyai.triggers import (
         PolyAIConfigTrigger,
+        PolyAIConnectorTrigger,
+        PolyAIDeploymentTrigger,
         PolyAIDriftTrigger,
         PolyAIPhoneNumbersTrigger,
-        PolyAIWaitingTrigger,
     )
-
-
-class PolyAIWaitingSensor(VoiceAgentsSensor):
-    """Base of all PolyAI sensors.
-
-    :param polyai_conn_id: id of a connection of type ``polyai``.
-    """
-
-    template_fields: Sequence[str] = ("polyai_conn_id",)
-    ui_color: str = "#e8e4ff"
-
-    def __init__(self, *, polyai_conn_id: str = "polyai_default", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.polyai_conn_id = polyai_conn_id
-
-    @abstractmethod
-    def condition(self) -> Kept:
-        """Return what is waited for."""
-
-    @abstractmethod
-    def trigger_class(self) -> type[PolyAIWaitingTrigger]:
-        """Return the trigger that waits for the same."""
-
-    def trigger(self, deadline: float) -> PolyAIWaitingTrigger:
-        """Return the trigger that waits for the same.
-
-        :param deadline: seconds since the epoch at which it gives up.
-        """
-        return self.trigger_class()(
-            polyai_conn_id=self.polyai_conn_id,
-            condition=self.condition().serialize(),
-            poll_interval=float(self.poke_interval),
-            deadline=deadline,
-        )
-
-
-class PolyAISensor(PolyAIWaitingSensor):
-    """Base of the PolyAI sensors whose condition names the reads that tell."""
-
-    @abstractmethod
-    def condition(self) -> Condition:
-        """Return what is waited for."""
-
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Ask once whether the condition holds."""
-        from airflow_voice_agents.polyai.hooks import PolyAIHook
-
-        condition = self.condition()
-        with PolyAIHook(self.polyai_conn_id) as hook:
-            return condition.holds([hook.send(call) for call in condition.reads()])
 
 
 class PolyAIConfigSensor(PolyAISensor):
@@ -134,6 +85,129 @@ class PolyAIConfigSensor(PolyAISensor):
 
         return ConfigCondition.parse(
             self.agent_id, self.environment, self.argument("values"), self.digest, self.argument("equals")
+        )
+
+
+class PolyAIDeploymentSensor(PolyAISensor):
+    """Wait until an environment runs a deployment. Give exactly one of the last three conditions.
+
+    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: get active deployments.
+
+    :param agent_id: the agent. (templated)
+    :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
+    :param version: version that is to be active. (templated)
+    :param deployment_id: record that is to be active; a rollback or a promotion makes a new one of an old
+        version. (templated)
+    :param newer_than: aware time, or ISO 8601 with a zone, after which the active record is to have been
+        made. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of what is
+        active.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "environment",
+        "version",
+        "deployment_id",
+        "newer_than",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        environment: str,
+        version: str | None = None,
+        deployment_id: str | None = None,
+        newer_than: datetime | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.environment = environment
+        self.version = version
+        self.deployment_id = deployment_id
+        self.newer_than = newer_than
+
+    def trigger_class(self) -> type[PolyAIDeploymentTrigger]:
+        """Return the trigger for active deployments."""
+        from airflow_voice_agents.polyai.triggers import PolyAIDeploymentTrigger
+
+        return PolyAIDeploymentTrigger
+
+    def condition(self) -> DeploymentCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.conditions import DeploymentCondition
+
+        return DeploymentCondition.parse(
+            self.agent_id, self.environment, self.version, self.deployment_id, self.newer_than
+        )
+
+
+class PolyAIConnectorSensor(PolyAISensor):
+    """Wait until an agent has a connector, with some settings.
+
+    One that is not there is waited for: it may be on its way from another agent. Transient errors of the
+    platform are tolerated; errors that waiting cannot mend end the wait at once.
+
+    Vendor operation: list connectors.
+
+    :param agent_id: the agent. (templated)
+    :param connector_id: the connector. (templated)
+    :param settings: ``variant_id``, ``asr_lang_code`` and ``voice_name`` that it is to have, as many as
+        matter; a ``variant_id`` of ``None`` is an unassigned variant. (templated)
+    :param client_env: environment that it is to be in; ``None`` for any. (templated)
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :returns: ``agent_id``, ``connector_id`` and ``client_env``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAISensor.template_fields,
+        "agent_id",
+        "connector_id",
+        "settings",
+        "client_env",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent_id: str,
+        connector_id: str,
+        settings: Mapping[str, str | None] | str | None = None,
+        client_env: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.connector_id = connector_id
+        self.settings = settings
+        self.client_env = client_env
+
+    def trigger_class(self) -> type[PolyAIConnectorTrigger]:
+        """Return the trigger for connectors."""
+        from airflow_voice_agents.polyai.triggers import PolyAIConnectorTrigger
+
+        return PolyAIConnectorTrigger
+
+    def condition(self) -> ConnectorCondition:
+        """Return what is waited for."""
+        from airflow_voice_agents.polyai.conditions import ConnectorCondition
+
+        return ConnectorCondition.parse(
+            self.agent_id, self.connector_id, self.argument("settings"), self.client_env
         )
 
 

@@ -1,1 +1,0 @@
-"""What the newer sensors wait for."""

@@ -1,0 +1,31 @@
+"""What sensors wait for: one predicate for poking and for the trigger, free of values."""
+
+from __future__ import annotations
+
+from airflow_voice_agents.polyai.conditions.base import Condition, EndedOtherwise, Found, Kept
+from airflow_voice_agents.polyai.conditions.config import ConfigCondition
+from airflow_voice_agents.polyai.conditions.deployments import DeploymentCondition, TestRunsCondition
+from airflow_voice_agents.polyai.conditions.drift import TARGETS_NAMED, DriftCondition
+from airflow_voice_agents.polyai.conditions.quiet import AlertsClearCondition, QuietCondition
+from airflow_voice_agents.polyai.conditions.telephony import (
+    ConnectorCondition,
+    NumbersCondition,
+    OutboundCallCondition,
+)
+
+__all__ = [
+    "TARGETS_NAMED",
+    "AlertsClearCondition",
+    "Condition",
+    "ConfigCondition",
+    "ConnectorCondition",
+    "DeploymentCondition",
+    "DriftCondition",
+    "EndedOtherwise",
+    "Found",
+    "Kept",
+    "NumbersCondition",
+    "OutboundCallCondition",
+    "QuietCondition",
+    "TestRunsCondition",
+]

@@ -1,0 +1,135 @@
+"""Config pages as what is waited for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_voice_agents.http.arguments import (
+    parse_identifier,
+    parse_json_object,
+)
+from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai.conditions.base import Found
+from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
+from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
+from airflow_voice_agents.promotion.canonical import digest
+from airflow_voice_agents.promotion.diff import ABSENT
+from airflow_voice_agents.promotion.selection import value_at
+
+_DIGEST = re.compile(r"[0-9a-f]{12,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigCondition:
+    """What an environment's config page shall be. Exactly one of the three is given.
+
+    :param agent_id: the agent.
+    :param environment: one of the three stages.
+    :param leaves: paths and the digests that their values shall have.
+    :param page_digest: digest that schema and variables together shall have; the beginning is enough.
+    :param equals: ``[agent_id, environment]`` of the page that it shall be equal to.
+    """
+
+    agent_id: str
+    environment: str
+    leaves: tuple[tuple[tuple[str, ...], str], ...] = ()
+    page_digest: str | None = None
+    equals: tuple[str, str] | None = None
+
+    @classmethod
+    def parse(
+        cls, agent_id: object, environment: object, values: object, page_digest: object, equals: object
+    ) -> ConfigCondition:
+        """Check a sensor's arguments; values are kept as digests only.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        if sum(given is not None for given in (values, page_digest, equals)) != 1:
+            raise InputError("give exactly one of values, digest and equals")
+        place = _place(agent_id, environment, "")
+        if values is not None:
+            if not isinstance(values, Mapping) or not values:
+                raise InputError("values must be a mapping of at least one key")
+            checked = parse_json_object(values, name="values")
+            return cls(*place, leaves=tuple(_leaves(checked, ())))
+        if page_digest is not None:
+            if not isinstance(page_digest, str) or not _DIGEST.fullmatch(page_digest):
+                raise InputError("digest must be a text of at least 12 hexadecimal digits in lower case")
+            return cls(*place, page_digest=page_digest)
+        if not isinstance(equals, Mapping):
+            raise InputError("equals must be a mapping of agent_id and environment")
+        other = _place(equals.get("agent_id"), equals.get("environment"), "equals.")
+        if other == place:
+            raise InputError("equals names the page itself; name another one")
+        return cls(*place, equals=other)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger."""
+        return {
+            "agent_id": self.agent_id,
+            "environment": self.environment,
+            "leaves": [[list(path), value] for path, value in self.leaves],
+            "page_digest": self.page_digest,
+            "equals": list(self.equals) if self.equals else None,
+        }
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> ConfigCondition:
+        """Return the condition that :meth:`serialize` returned as plain JSON."""
+        return cls(
+            agent_id=plain["agent_id"],
+            environment=plain["environment"],
+            leaves=tuple((tuple(path), value) for path, value in plain.get("leaves") or ()),
+            page_digest=plain.get("page_digest"),
+            equals=tuple(plain["equals"]) if plain.get("equals") else None,
+        )
+
+    def reads(self) -> list[Call[list[ConfigPage]]]:
+        """Return the read-only calls that tell: one per agent."""
+        agents = [self.agent_id, *([self.equals[0]] if self.equals else [])]
+        return [calls.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
+
+    def holds(self, answers: Sequence[list[ConfigPage]]) -> Found:
+        """Tell whether the condition holds, and which page was found.
+
+        :param answers: what :meth:`reads` returned, in order.
+        """
+        kind = ConfigPageKind()
+        mine = _state(answers[0], self.agent_id, self.environment)
+        digest_found = kind.digest(mine)
+        found = {"agent_id": self.agent_id, "environment": self.environment, "digest": digest_found}
+        if self.equals:
+            other = _state(answers[-1], *self.equals)
+            return mine is not None and digest_found == kind.digest(other), found
+        if self.page_digest:
+            return digest_found.startswith(self.page_digest), found
+        values = mine.values if mine else {}
+        shown = [(value_at(values, path), wanted) for path, wanted in self.leaves]
+        return all(value is not ABSENT and digest(value) == wanted for value, wanted in shown), found
+
+
+def _state(pages: list[ConfigPage], agent_id: str, environment: str) -> PageState | None:
+    resource = page(agent_id, environment)
+    (observation,) = ConfigPageKind().observe([resource])
+    return observation.states(pages).get(resource)
+
+
+def _place(agent_id: object, environment: object, prefix: str) -> tuple[str, str]:
+    return (
+        parse_identifier(agent_id, name=f"{prefix}agent_id"),
+        str(parse_environment(environment, name=f"{prefix}environment")),
+    )
+
+
+def _leaves(values: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+    """Objects are compared member by member, so that a part of one may be waited for."""
+    found = []
+    for key, value in values.items():
+        here = (*path, str(key))
+        found += _leaves(value, here) if isinstance(value, Mapping) and value else [(here, digest(value))]
+    return found

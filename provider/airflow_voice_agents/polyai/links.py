@@ -1,0 +1,121 @@
+"""Links from a task in Airflow to the agent in Agent Studio, and to the task's report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import attrs
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
+
+    from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+
+STUDIO_KEY = "agent_studio_url"
+"""XCom under which the address of the agent in Agent Studio lies."""
+REPORT_KEY = "promotion_report_url"
+"""XCom under which the address of the task's XComs lies, where plan, report and verdict are."""
+
+SECTION, OPTION = "voice_agents", "studio_url"
+DEFAULT_STUDIO_URL = "https://studio.{region}.poly.ai/{account_id}/{agent_id}"
+"""The form that the vendor's own command line prints; the vendor documents none."""
+SELF_SERVE_URL = "https://studio.poly.ai/{account_id}/{agent_id}"
+
+
+class _StoredLink(BaseOperatorLink):
+    """A link whose address a task left as XCom."""
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address, or an empty text where the task left none.
+
+        :param operator: the task's operator.
+        :param ti_key: the task instance.
+        """
+        from airflow.providers.common.compat.sdk import XCom
+
+        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
+
+
+@attrs.define()
+class AgentStudioLink(_StoredLink):
+    """Opens the agent in Agent Studio."""
+
+    name: str = "Agent Studio"
+
+    @property
+    def xcom_key(self) -> str:
+        """Where the address lies."""
+        return STUDIO_KEY
+
+
+@attrs.define()
+class PromotionReportLink(_StoredLink):
+    """Opens the task's plan, report and verdict."""
+
+    name: str = "Promotion report"
+
+    @property
+    def xcom_key(self) -> str:
+        """Where the address lies."""
+        return REPORT_KEY
+
+
+LINKS = (AgentStudioLink(), PromotionReportLink())
+"""What operators show that promote, deploy or watch."""
+
+
+def leave_links(operator: PolyAIOperator, context: Context, agents: Sequence[str]) -> None:
+    """Leave the addresses as XComs, so that the links work while the task runs.
+
+    :param operator: whose task it is.
+    :param context: the task's context.
+    :param agents: agents that the task is about; the link leads to the first.
+    """
+    ti = context["ti"]
+    ti.xcom_push(key=REPORT_KEY, value=report_url(ti))
+    try:
+        connection = operator.hook().get_connection(operator.polyai_conn_id)
+        address = studio_url(dict(connection.extra_dejson), agents[0]) if agents else ""
+    except Exception as trouble:  # noqa: BLE001  a link is no reason to fail; the task tells what is wrong
+        operator.log.info("No link to Agent Studio (%s)", type(trouble).__name__)
+        return
+    if address:
+        ti.xcom_push(key=STUDIO_KEY, value=address)
+
+
+def studio_url(extra: dict[str, Any], agent_id: str) -> str:
+    """Return the address of an agent in Agent Studio, or an empty text where it cannot be known.
+
+    The form is that of ``[voice_agents] studio_url``, where that is set.
+
+    :param extra: the connection's extra: ``region`` and ``account_id``.
+    :param agent_id: the agent.
+    """
+    from airflow.sdk import conf
+
+    region, account = str(extra.get("region") or ""), str(extra.get("account_id") or "")
+    usual = SELF_SERVE_URL if region == "studio" else DEFAULT_STUDIO_URL
+    form = conf.get(SECTION, OPTION, fallback="") or usual
+    parts = {"region": region, "account_id": account, "agent_id": agent_id}
+    if any(f"{{{name}}}" in form and not value for name, value in parts.items()):
+        return ""
+    for name, value in parts.items():
+        form = form.replace(f"{{{name}}}", quote(value, safe=""))
+    return form
+
+
+def report_url(ti: Any) -> str:
+    """Return the address of a task's XComs in Airflow, below the base URL where one is set.
+
+    :param ti: the task instance.
+    """
+    from airflow.sdk import conf
+
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    run, task = (quote(text, safe="") for text in (ti.run_id, ti.task_id))
+    mapped = "" if ti.map_index is None or ti.map_index < 0 else f"/mapped/{ti.map_index}"
+    return f"{base}/dags/{quote(ti.dag_id, safe='')}/runs/{run}/tasks/{task}{mapped}/xcom"

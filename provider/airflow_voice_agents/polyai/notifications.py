@@ -1,0 +1,145 @@
+"""A notifier that tells of a promotion over any channel that Airflow has a notifier for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseNotifier
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+VERDICT_KEY, REPORT_KEY = "verdict", "report"
+"""XComs that a message is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionMessage:
+    """What there is to tell.
+
+    :param subject: in one line.
+    :param text: verdict and report as plain text.
+    :param markdown: the same as Markdown.
+    """
+
+    subject: str
+    text: str
+    markdown: str
+
+
+class PolyAIPromotionNotifier(BaseNotifier):
+    """Render the verdict and the report of a promotion, and hand them to other notifiers.
+
+    Usable wherever Airflow takes a notifier: ``on_failure_callback``, ``on_success_callback``, and
+    ``notifiers`` of :class:`.PolyAIWatchPromotionOperator`. The templates of the other notifiers can use
+    ``promotion_subject``, ``promotion_text`` and ``promotion_markdown``:
+
+    .. code-block:: python
+
+        PolyAIPromotionNotifier(notifiers=[SlackWebhookNotifier(text="{{ promotion_text }}")])
+
+    :param notifiers: notifiers of any provider.
+    :param send: called with the :class:`PromotionMessage`, for a channel without a notifier.
+    :param task_id: task whose verdict and report are told; ``None`` is the one that notifies.
+    """
+
+    def __init__(
+        self,
+        *,
+        notifiers: Sequence[BaseNotifier] | BaseNotifier = (),
+        send: Callable[[PromotionMessage], Any] | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.notifiers = notifiers
+        self.send = send
+        self.task_id = task_id
+
+    def notify(self, context: Context) -> None:
+        """Render the message and hand it on.
+
+        :param context: the task's context.
+        """
+        message = self.message(context)
+        for notifier in self._others():
+            notifier(_with(context, message))
+        if self.send is not None:
+            self.send(message)
+
+    async def async_notify(self, context: Context) -> None:
+        """Render the message and hand it on, where notifiers are awaited.
+
+        :param context: the context, as far as there is one.
+        """
+        message = self.message(context)
+        for notifier in self._others():
+            notifier.context = _with(context, message)
+            await notifier
+        if self.send is not None:
+            self.send(message)
+
+    def message(self, context: Context) -> PromotionMessage:
+        """Return what there is to tell.
+
+        :param context: the task's context; without a task instance there is only its absence to tell.
+        """
+        from airflow_voice_agents.promotion.report_text import report_markdown, report_text
+        from airflow_voice_agents.promotion.verdict_text import verdict_markdown, verdict_text
+
+        verdict, report = self._left(context, VERDICT_KEY), self._left(context, REPORT_KEY)
+        texts = [*([verdict_text(verdict)] if verdict else []), *([report_text(report)] if report else [])]
+        marked = [
+            *([verdict_markdown(verdict)] if verdict else []),
+            *([report_markdown(report)] if report else []),
+        ]
+        nothing = "The task left neither a verdict nor a report."
+        return PromotionMessage(
+            subject=_subject(context, verdict, report),
+            text="\n\n".join(texts) or nothing,
+            markdown="\n\n".join(marked) or nothing,
+        )
+
+    def _left(self, context: Context, key: str) -> dict[str, Any] | None:
+        ti = context.get("ti")
+        if ti is None:
+            return None
+        if self.task_id in (None, ti.task_id):
+            found = ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+        else:
+            found = ti.xcom_pull(task_ids=self.task_id, key=key)
+        return found if isinstance(found, dict) else None
+
+    def _others(self) -> list[BaseNotifier]:
+        """Copies of the notifiers: rendering writes into them, and they may be needed again."""
+        given = [self.notifiers] if isinstance(self.notifiers, BaseNotifier) else self.notifiers
+        return [copy.copy(each) for each in given]
+
+
+def _with(context: Context, message: PromotionMessage) -> Any:
+    own = {
+        "promotion_subject": message.subject,
+        "promotion_text": message.text,
+        "promotion_markdown": message.markdown,
+    }
+    return {**context, **own}
+
+
+def _subject(context: Context, verdict: Any, report: Any) -> str:
+    from airflow_voice_agents.promotion.render import visible
+
+    ti = context.get("ti")
+    where = f"{ti.dag_id}.{ti.task_id}" if ti is not None else "promotion"
+    told = [
+        *([f"verdict {verdict.get('verdict')}"] if verdict else []),
+        *([f"{report.get('operation')}: {_changed(report)}"] if report else []),
+    ]
+    return visible(f"{where}: {', '.join(told) or 'no report'}")
+
+
+def _changed(report: Any) -> str:
+    counts = report.get("counts") or {}
+    trouble = sum(int(counts.get(word) or 0) for word in ("failed", "unknown", "skipped"))
+    return f"{counts.get('changed', 0)} changed, {trouble} not as asked for"

@@ -1,0 +1,225 @@
+"""The release pipeline in a whole Airflow: to its end, back by itself, and over the death of the triggerer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from airflow_voice_agents.emulator.core import default_seed
+from airflow_voice_agents.emulator.server import EmulatorServer
+from support.airflow_home import SERVICES, AirflowHome, AirflowServices
+from support.emulated import KEY, LIVE, ROSA, Emulated
+
+EXAMPLE = Path(__file__).parents[2] / "example_dags" / "release_pipeline.py"
+DAG_ID = EXAMPLE.stem
+RULE = "ar_0EverySlowTurn"
+RULES, PROMOTE, BACK = "list alert rules", "promote deployment", "roll back deployment"
+APPROVAL = "live.approval"
+BEFORE_THE_WATCH = (
+    *("merge", "publish", "tests", "to_pre_release", "smoke", "moment"),
+    *("live.plan", APPROVAL, "live.apply", "live.verify"),
+)
+BUSY = ("running", "queued", "restarting")
+
+
+@dataclass
+class Stage:
+    """A running Airflow with the release pipeline, and the local server that its connection leads to."""
+
+    airflow: AirflowServices
+    polyai: Emulated
+
+    def reset(self) -> None:
+        """The shipped seed on the clock of this machine; deployments start a test run each."""
+        server = self.polyai.server
+        server.reset(default_seed())
+        server.state.switches.wall_clock = True
+        server.state.switches.tested = [ROSA]
+        server.polyai.set_alert(RULE, "ok", lastEvaluatedAt=0)
+        server.journal.clear()
+
+    def start(self, minutes: float) -> Run:
+        """Start a release whose watch lasts so long."""
+        wait_until(lambda: self.airflow.request("GET", f"/api/v2/dags/{DAG_ID}")["dag_id"] == DAG_ID)
+        body = {"logical_date": None, "conf": {"watch_minutes": minutes, "poll_seconds": 1}}
+        run_id = self.airflow.request("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"]
+        return Run(self.airflow, run_id)
+
+    def versions(self, environment: str = LIVE) -> list[str]:
+        """Versions that an environment has run, one after the other."""
+        deployments = self.polyai.server.polyai.agents[ROSA]["deployments"]
+        return [str(each["version"]) for each in deployments if each["environment"] == environment]
+
+    def looks(self) -> int:
+        """How often the rules were asked for."""
+        return self.polyai.requests().get(RULES, 0)
+
+    def holds(self) -> list[str]:
+        """Names of the files that hold targets."""
+        return [path.name for path in (self.airflow.home.path / "voice-agents" / "holds").glob("*")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the pipeline."""
+
+    airflow: AirflowServices
+    run_id: str
+
+    @property
+    def path(self) -> str:
+        return f"/api/v2/dags/{DAG_ID}/dagRuns/{self.run_id}"
+
+    def states(self) -> dict[str, str]:
+        """State per task."""
+        found = self.airflow.request("GET", f"{self.path}/taskInstances")["task_instances"]
+        return {each["task_id"]: each["state"] for each in found}
+
+    def reach(self, task_id: str, state: str) -> None:
+        """Wait until a task has a state and no worker any more; it holds no slot then, nor does any other."""
+        wait_until(lambda: self.states().get(task_id) in (state, "failed", "up_for_retry"))
+        states = self.states()
+        assert states[task_id] == state, f"{states}\n{self.logs(task_id)}"
+        assert [each for each in states.values() if each in BUSY] == []
+        pool = self.airflow.request("GET", "/api/v2/pools/default_pool")
+        assert (pool["running_slots"], pool["queued_slots"]) == (0, 0)
+
+    def approve(self) -> None:
+        """Wait for the question, and approve as a person does."""
+        self.reach(APPROVAL, "awaiting_input")
+        wait_until(self._parked)
+        details = f"{self.path}/taskInstances/{APPROVAL}/-1/hitlDetails"
+        self.airflow.request("PATCH", details, {"chosen_options": ["Approve"], "params_input": {}})
+
+    def end(self) -> str:
+        """Wait for the run's end and return its state."""
+        wait_until(lambda: self.airflow.request("GET", self.path)["state"] in ("success", "failed"))
+        return str(self.airflow.request("GET", self.path)["state"])
+
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        """An XCom of a task."""
+        return self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}")["value"]
+
+    def logs(self, task_id: str) -> str:
+        """What a task logged in its first try."""
+        return str(self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/logs/1")["content"])
+
+    def _parked(self) -> bool:
+        """Tell whether the scheduler knows that the task has left its worker; people are never so quick."""
+        key = f"task_id='{APPROVAL}', run_id='{self.run_id}', try_number=1"
+        log = (self.airflow.home.path / "scheduler.log").read_text()
+        return any("executor event with state success" in line and key in line for line in log.splitlines())
+
+
+@pytest.fixture(scope="module")
+def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    home = AirflowHome.create(tmp_path_factory.mktemp("releases") / "airflow-home", airflow_template)
+    home.settings |= {
+        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+    }
+    home.add_dag(EXAMPLE)
+    with EmulatorServer() as server:
+        home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
+        with AirflowServices(home) as airflow:
+            yield Stage(airflow, Emulated(server))
+    assert home.processes() == []
+
+
+@pytest.fixture
+def stage(airflow_and_server: Stage) -> Stage:
+    airflow_and_server.reset()
+    for path in (airflow_and_server.airflow.home.path / "voice-agents" / "holds").glob("*"):
+        path.unlink()
+    return airflow_and_server
+
+
+def test_a_release_that_holds_ends_well(stage: Stage) -> None:
+    before = stage.versions()
+
+    run = stage.start(minutes=0.1)
+    run.approve()
+
+    assert run.end() == "success", run.states()
+    assert set(run.states().values()) == {"success"}
+    found = run.xcom("watch")
+    assert (found["verdict"], [each["verdict"] for each in found["checks"]]) == ("passed", ["passed"])
+    assert found["looks"] >= 2
+    assert stage.versions()[:-1] == before
+    assert stage.versions()[-1] == stage.versions("pre-release")[-1] == stage.versions("sandbox")[-1]
+    assert stage.polyai.requests()[PROMOTE] == 2
+    assert BACK not in stage.polyai.requests()
+    assert stage.holds() == []
+
+
+@pytest.mark.parametrize("triggerer_dies", [False, True], ids=["undisturbed", "triggerer-killed"])
+def test_a_release_that_does_not_hold_goes_back_by_itself(stage: Stage, triggerer_dies: bool) -> None:
+    before = stage.versions()
+
+    run = stage.start(minutes=30)
+    run.approve()
+    run_reaches_its_watch(stage, run)
+    if triggerer_dies:
+        kill_triggerer(stage.airflow)
+    stage.polyai.server.polyai.set_alert(RULE, "alert")
+    if triggerer_dies:
+        time_passes_without_a_look(stage)
+        assert run.states()["watch"] == "deferred"
+        stage.airflow._start("triggerer")
+
+    assert run.end() == "failed"
+    states = run.states()
+    assert {states.pop(each) for each in BEFORE_THE_WATCH} == {"success"}
+    assert states == {"watch": "failed", "finish": "upstream_failed"}
+    assert f"Rolled back: {ROSA}/{LIVE}" in run.logs("watch")
+    assert run.xcom("watch", "verdict")["verdict"] == "failed"
+    assert run.xcom("watch", "report")["counts"]["changed"] == 1
+    assert stage.versions() == [*before, stage.versions("pre-release")[-1], before[-1]]
+    assert {each: stage.polyai.requests()[each] for each in (PROMOTE, BACK)} == {PROMOTE: 2, BACK: 1}
+    assert len(stage.holds()) == 1
+
+
+def run_reaches_its_watch(stage: Stage, run: Run) -> None:
+    """Wait until the triggerer has looked a few times; nobody holds a slot meanwhile."""
+    run.reach("watch", "deferred")
+    asked = stage.looks()
+    wait_until(lambda: stage.looks() >= asked + 2)
+    run.reach("watch", "deferred")
+
+
+def kill_triggerer(airflow: AirflowServices) -> None:
+    """End the triggerer and its children at once, as a machine that fails does."""
+    process = next(each for each in airflow._started if each.args[-1] == SERVICES[-1])  # type: ignore[index]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    airflow._started.remove(process)
+
+
+def time_passes_without_a_look(stage: Stage) -> None:
+    """Nobody asks for the rules any more, once what was under way has ended."""
+    wait_until(lambda: (stage.looks(), time.sleep(2), stage.looks())[0] == stage.looks())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for a condition, which must come true in time."""
+    deadline = time.monotonic() + seconds
+    while not quietly(condition):
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.25)
+
+
+def quietly(condition: Callable[[], bool]) -> bool:
+    """Ask; an Airflow that does not know the DAG or the run yet is no answer."""
+    try:
+        return condition()
+    except (OSError, KeyError):
+        return False
