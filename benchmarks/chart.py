@@ -61,6 +61,8 @@ def growth(axes: Axes, results: Mapping[str, Any]) -> None:
     )
     axes.set_title("Promotion in a whole Airflow, 20 ms per request", fontsize=11)
     axes.grid(visible=True, which="both", alpha=0.2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.legend(fontsize=9)
 
 
@@ -88,4 +90,6 @@ def distance(axes: Axes, results: Mapping[str, Any]) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xscale="log", xlabel="wall time ÷ bound (requests × latency ÷ 16)")
     axes.set_title("One task: how near to the bound", fontsize=11)
+    axes.set_xlim(0.8, 1.4 * axes.get_xlim()[1])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.legend(fontsize=9)

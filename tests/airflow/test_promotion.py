@@ -348,7 +348,11 @@ def test_one_unit_of_all_kinds_is_applied_in_order_and_undone_by_one_rollback(de
         deployment={},
     )
     before = json.loads(desk.emulated.state())["agents"]
-    plan = desk.plan({"targets": [target], "config": {"stale_keys": "keep"}}).result
+    planned = desk.plan({"targets": [target], "config": {"stale_keys": "keep"}})
+    for told in (planned.log, planned.xcoms["plan_markdown"]):
+        assert '"conn_rr_prerelease" → "conn_hh_prerelease"' in told  # ids are shown, values are not
+        assert f"{ROSA} {SANDBOX}" not in told
+    plan = planned.result
     desk.emulated.server.journal.clear()
     outcome = desk.apply(plan)
     assert outcome.state == "success", outcome.error

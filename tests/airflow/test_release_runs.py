@@ -92,12 +92,15 @@ class Run:
         pool = self.airflow.request("GET", "/api/v2/pools/default_pool")
         assert (pool["running_slots"], pool["queued_slots"]) == (0, 0)
 
-    def approve(self) -> None:
-        """Wait for the question, and approve as a person does."""
-        self.reach(APPROVAL, "awaiting_input")
-        wait_until(self._parked)
-        details = f"{self.path}/taskInstances/{APPROVAL}/-1/hitlDetails"
-        self.airflow.request("PATCH", details, {"chosen_options": ["Approve"], "params_input": {}})
+    def answer(self, task_id: str, option: str, *, turns: int = 1) -> None:
+        """Wait for a question, and answer it as a person does.
+
+        :param turns: how often the task has left a worker by then.
+        """
+        wait_until(lambda: self._turns(task_id) >= turns)
+        self.reach(task_id, "awaiting_input")
+        details = f"{self.path}/taskInstances/{task_id}/-1/hitlDetails"
+        self.airflow.request("PATCH", details, {"chosen_options": [option], "params_input": {}})
 
     def end(self) -> str:
         """Wait for the run's end and return its state."""
@@ -112,11 +115,11 @@ class Run:
         """What a task logged in its first try."""
         return str(self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/logs/1")["content"])
 
-    def _parked(self) -> bool:
-        """Tell whether the scheduler knows that the task has left its worker; people are never so quick."""
-        key = f"task_id='{APPROVAL}', run_id='{self.run_id}', try_number=1"
+    def _turns(self, task_id: str) -> int:
+        """How often the scheduler has heard that the task left its worker; people never answer before that."""
+        key = f"task_id='{task_id}', run_id='{self.run_id}', try_number=1"
         log = (self.airflow.home.path / "scheduler.log").read_text()
-        return any("executor event with state success" in line and key in line for line in log.splitlines())
+        return sum("executor event with state success" in line and key in line for line in log.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ def test_a_release_that_holds_ends_well(stage: Stage) -> None:
     before = stage.versions()
 
     run = stage.start(minutes=0.1)
-    run.approve()
+    run.answer(APPROVAL, "Approve")
 
     assert run.end() == "success", run.states()
     assert set(run.states().values()) == {"success"}
@@ -166,7 +169,7 @@ def test_a_release_that_does_not_hold_goes_back_by_itself(stage: Stage, triggere
     before = stage.versions()
 
     run = stage.start(minutes=30)
-    run.approve()
+    run.answer(APPROVAL, "Approve")
     run_reaches_its_watch(stage, run)
     if triggerer_dies:
         kill_triggerer(stage.airflow)
@@ -185,6 +188,23 @@ def test_a_release_that_does_not_hold_goes_back_by_itself(stage: Stage, triggere
     assert run.xcom("watch", "report")["counts"]["changed"] == 1
     assert stage.versions() == [*before, stage.versions("pre-release")[-1], before[-1]]
     assert {each: stage.polyai.requests()[each] for each in (PROMOTE, BACK)} == {PROMOTE: 2, BACK: 1}
+    assert len(stage.holds()) == 1
+
+
+def test_a_person_decides_where_the_watch_came_to_no_verdict(stage: Stage) -> None:
+    before = stage.versions()
+    stage.polyai.server.polyai.set_alert(RULE, "no_data")
+
+    run = stage.start(minutes=0.05)
+    run.answer(APPROVAL, "Approve")
+    run.answer("watch", "Watch again", turns=2)
+    run.answer("watch", "Roll back", turns=4)
+
+    assert run.end() == "failed"
+    assert run.states()["watch"] == "failed"
+    assert run.xcom("watch", "verdict")["answer"]["option"] == "Roll back"
+    assert stage.versions() == [*before, stage.versions("pre-release")[-1], before[-1]]
+    assert stage.polyai.requests()[BACK] == 1
     assert len(stage.holds()) == 1
 
 

@@ -60,6 +60,7 @@ class PlannedItem:
     :param findings: what the guards and checks say.
     :param sensitive: path patterns whose values are never shown.
     :param writes: number of calls that carry it out.
+    :param identifiers: whether its values are ids and names, which may always be shown, and no config values.
     :param waypoints: digests of the states that its writes lead through, where an interrupted try may
         have left it.
     :param intent: the states themselves, or ``None`` when nothing changes.
@@ -76,6 +77,7 @@ class PlannedItem:
     sensitive: tuple[tuple[str, ...], ...] = ()
     writes: int = 0
     waypoints: tuple[str, ...] = ()
+    identifiers: bool = False
     intent: Intent[Any] | None = field(default=None, repr=False, compare=False)
 
     @property

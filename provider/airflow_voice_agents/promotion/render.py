@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -149,6 +149,8 @@ def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
     :param item: one target of a plan.
     :param display: what to show of values.
     """
+    if item.identifiers:
+        display = replace(display, show_values=True)
     paths = [show_path(change.path) for change in item.changes]
     width = min(max(map(len, paths), default=0), PATH_WIDTH)
     for path, change in zip(paths, item.changes, strict=True):
@@ -165,13 +167,14 @@ def counts_line(plan: Plan) -> str:
     :param plan: the plan.
     """
     counts = plan.counts()
+    noun = "target(s)" if len({item.resource.kind for item in plan.items}) < 2 else "resource(s)"
     if wrong := len({resource for resource, _ in plan.errors()}):
-        return f"{wrong} of {counts['targets']} target(s) have errors (✗): nothing is written."
+        return f"{wrong} of {counts['targets']} {noun} have errors (✗): nothing is written."
     if plan.empty and not counts["stale_keys"]:
-        return f"Nothing to change: {counts['targets']} target(s) are as asked for."
+        return f"Nothing to change: {counts['targets']} {noun} are as asked for."
     stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
     return (
-        f"{counts['to_change']} of {counts['targets']} target(s) to change with {counts['writes']} call(s): "
+        f"{counts['to_change']} of {counts['targets']} {noun} to change with {counts['writes']} call(s): "
         f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove.{stale}"
     )
 

@@ -226,7 +226,7 @@ def test_errors_come_first_among_the_targets_and_within_each() -> None:
     plan = Plan("promote", (RAISED, REFUSED, SAME))
     text = render_plan_markdown(plan)
     assert text.split("\n\n")[2:6] == [
-        "**1 of 3 target(s) have errors (✗): nothing is written.**",
+        "**1 of 3 resource(s) have errors (✗): nothing is written.**",
         "### connector `rosa/CONN-1` (1 call)",
         (
             "- ✗ **error** `confirm_live`: This writes into live, where callers are. Pass `confirm_live=True` if "

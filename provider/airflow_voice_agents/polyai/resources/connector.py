@@ -145,7 +145,7 @@ class ConnectorKind:
         stuck = [name for name in lasting if getattr(now, name) is not None]
         message = f"{', '.join(stuck)} was not set when it was kept and stays, because no call can clear it."
         findings = (cannot_undo(message),) if stuck else ()
-        return planned(self, resource, now, replace(now, **kept), findings=findings)
+        return planned(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
     def _batches(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Step[ConnectorState]]:
         return (_batch(chunk) for chunk in batches(intents, self._batch_size))

@@ -240,7 +240,7 @@ def _half(
     *findings: Finding,
 ) -> PlannedItem:
     """One of the two items of a move; their one call is counted where the connector arrives."""
-    item = planned(kind, resource, now, after, findings=findings)
+    item = planned(kind, resource, now, after, findings=findings, identifiers=True)
     return replace(item, writes=int(item.changed and after.here and not item.errors))
 
 

@@ -407,6 +407,7 @@ def _item(
         changes=(change,),
         findings=findings,
         writes=1,
+        identifiers=True,
         intent=Intent(target, now, after),
     )
 

@@ -18,6 +18,7 @@ def planned(
     *,
     findings: tuple[Finding, ...] = (),
     source: str | None = None,
+    identifiers: bool = False,
 ) -> PlannedItem:
     """Return the item that leads from one state to another; with an error among the findings, by no write.
 
@@ -27,6 +28,7 @@ def planned(
     :param after: what it shall be.
     :param findings: what there is to say about it.
     :param source: digest of what was taken from.
+    :param identifiers: whether states are ids and names, which every plan may show.
     """
     digests = kind.digest(before), kind.digest(after)
     if digests[0] == digests[1]:
@@ -42,6 +44,7 @@ def planned(
         findings=findings,
         writes=sum(map(len, lanes)),
         waypoints=passed(lanes),
+        identifiers=identifiers,
         intent=intent,
     )
 

@@ -112,7 +112,7 @@ def plan_arrival(
     :param after: what it shall be.
     :param findings: what there is to say about it.
     """
-    item = planned(kind, resource, None, after, findings=findings)
+    item = planned(kind, resource, None, after, findings=findings, identifiers=True)
     ways = (kind.digest(seen), kind.digest(replace(seen, variant_id=None)))
     return replace(item, waypoints=tuple(dict.fromkeys(ways)))
 
@@ -187,7 +187,7 @@ class _Desk:
         if resource not in self.present:
             return plan_arrival(self.kind, resource, now, after, *findings)
         source = _source(each) if each and not is_moved else None
-        return planned(self.kind, resource, now, after, findings=findings, source=source)
+        return planned(self.kind, resource, now, after, findings=findings, source=source, identifiers=True)
 
     def _wanted_variant(self, each: NamedSettings | None) -> str | None:
         return None if each is None or each.variant is None else self.rules.variant_of(each.variant)

@@ -130,7 +130,7 @@ class RoutingKind(_PhoneNumberKind):
             return left_alone(self, resource, now, loss)
         if wanted is None or now is None:
             return left_alone(self, resource, now)
-        return planned(self, resource, now, replace(now, connector_id=wanted.connector_id))
+        return planned(self, resource, now, replace(now, connector_id=wanted.connector_id), identifiers=True)
 
 
 def _loss(wanted: NumberState | None, now: NumberState | None) -> Finding | None:

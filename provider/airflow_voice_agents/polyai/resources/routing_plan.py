@@ -48,7 +48,7 @@ def _routed(
         return left_alone(kind, resource, now, _misplaced(resource, client_env, now))
     if len(ids) != 1:
         return left_alone(kind, resource, now, _unclear(resource, client_env, ids, choice))
-    return planned(kind, resource, now, replace(now, connector_id=ids[0]))
+    return planned(kind, resource, now, replace(now, connector_id=ids[0]), identifiers=True)
 
 
 def _ids(wanted: str, called: Mapping[str, Sequence[str]]) -> Sequence[str]:
