@@ -107,7 +107,7 @@ PAGES = {
     5: (NEW, {**WANTED, "limit": 1, "own": "stays"}),  # values, beside a key of its own
     6: (OPEN, {"greeting": "hi"}),  # values, then the schema
     7: (OPEN, WANTED),  # the schema
-    8: (NEW, {**WANTED, "limit": 2}),  # values
+    8: (LOW, {"greeting": "hi", "limit": 1}),  # the schema, then values, of which one cannot be taken back
     9: (NEW, {**WANTED, "limit": 3}),  # values
 }
 """What is not as in sandbox already."""
