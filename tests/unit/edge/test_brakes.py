@@ -34,7 +34,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.parametrize("value", [*OFF, "OFF", " False ", "None", False, 0, None])
+@pytest.mark.parametrize("value", [*sorted(OFF), "OFF", " False ", "None", False, 0, None])
 def test_a_switch_that_is_off_stops_nothing(variables: dict[str, Any], value: Any) -> None:
     variables["stop"] = value
     assert stop_switch("stop") is None

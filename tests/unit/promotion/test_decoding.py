@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 
 from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.promotion.decoding import decode_json, decode_yaml
 from airflow_voice_agents.promotion.canonical import same
+from airflow_voice_agents.promotion.decoding import decode_json, decode_yaml
 from support.json_values import JSON, bounded
 
 SECRET = "hunter2"
