@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from airflow_voice_agents.fleet.pool import Sender
@@ -18,10 +19,15 @@ class Reading:
 
     :param send: sends a call.
     :param owners: what the targets read from, named once per target that does.
+    :param clock: monotonic seconds.
     """
 
-    def __init__(self, send: Sender, owners: Iterable[str]) -> None:
+    def __init__(
+        self, send: Sender, owners: Iterable[str], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._send = send
+        self._clock = clock
+        self._begun: dict[str, float] = {}
         self._uses = Counter(owners)
         self._answers: dict[str, dict[CallKey, asyncio.Future[Any]]] = {}
 
@@ -33,6 +39,7 @@ class Reading:
         :raises CallError: as the first who asked met it, like any other error.
         """
         known = self._answers.setdefault(owner, {})
+        self._begun.setdefault(owner, self._clock())
         if call.key in known:
             answer: T = await asyncio.shield(known[call.key])  # one that gives up takes nobody along
             return answer
@@ -50,6 +57,13 @@ class Reading:
         future.set_result(answer)
         return answer
 
+    def begun(self, owner: str) -> float | None:
+        """Return when the oldest answer that is kept was asked for, or ``None`` where there is none.
+
+        :param owner: what is read from.
+        """
+        return self._begun.get(owner)
+
     def over(self, owners: Iterable[str]) -> None:
         """Say that a target is done with what it reads from.
 
@@ -59,3 +73,4 @@ class Reading:
             self._uses[owner] -= 1
             if self._uses[owner] <= 0:
                 self._answers.pop(owner, None)
+                self._begun.pop(owner, None)

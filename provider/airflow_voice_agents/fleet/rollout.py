@@ -71,7 +71,7 @@ async def roll_out(
     :param pace: how fast it goes, and what stops it.
     :param ledger: what an earlier try has done; forgotten once everything is.
     :param order: names of all units, in the order of the report.
-    :param planned_at: when the oldest of their states was read, on the run's clock.
+    :param planned_at: when the oldest of their states was read, on the run's clock, where a unit does not say.
     :param plan_digest: digest of the plan that is carried out.
     :param notes: what else the report has to say.
     """
@@ -174,7 +174,7 @@ class Rollout:
         if self._stopped is not None:
             self._ended[unit.name] = tuple(_skipped(unit.items, f"not attempted. {self._stopped}"))
             return
-        outcome = await self._items(unit, planned_at)
+        outcome = await self._items(unit, planned_at if unit.read_at is None else unit.read_at)
         self._ended[unit.name] = outcome
         if any(item.status in TROUBLE for item in outcome):
             self._failed += 1

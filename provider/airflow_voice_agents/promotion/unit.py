@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from airflow_voice_agents.promotion.plan import Plan, PlannedItem
@@ -15,10 +15,12 @@ class Unit:
 
     :param name: the target, for people and checkpoints (``"hotel-1/live"``).
     :param items: its items; a kind that stands on another comes after it.
+    :param read_at: when the oldest of their states was read, on the run's clock.
     """
 
     name: str
     items: tuple[PlannedItem, ...]
+    read_at: float | None = field(default=None, compare=False)
 
     @property
     def changed(self) -> bool:

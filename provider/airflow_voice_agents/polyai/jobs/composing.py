@@ -90,7 +90,11 @@ class Composer:
         """
         refuse_entangled(self.spec)
         targets = [target for target in self.spec.targets if target.name not in but]
-        reading = Reading(self.run.send, (agent for target in targets for agent in self._agents(target)))
+        reading = Reading(
+            self.run.send,
+            (agent for target in targets for agent in self._agents(target)),
+            clock=self.run.clock,
+        )
         progress = self.run.progress(f"{OPERATION}: plan", len(targets))
         planned: dict[str, Unit] = {}
 
@@ -115,7 +119,8 @@ class Composer:
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
-        return Unit(target.name, tuple(sorted(items, key=lambda item: ORDER.index(item.resource.kind))))
+        ordered = sorted(items, key=lambda item: ORDER.index(item.resource.kind))
+        return Unit(target.name, tuple(ordered), reading.begun(target.agent_id))
 
     def _guards(self, target: TargetSpec) -> Sequence[Finding]:
         source = self.spec.source_of(target)

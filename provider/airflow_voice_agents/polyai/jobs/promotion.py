@@ -151,19 +151,18 @@ class ApplyJob:
 
     def _hold_to_plan(self, units: Sequence[Unit], ledger: Ledger) -> None:
         """Refuse what has errors now, what moved, what is on hold, and more than may change."""
-        units = [_with_hold(unit, self.holds) for unit in units]
-        refuse_errors(OPERATION, [item for unit in units for item in unit.items])
+        planned = {item.resource: item for unit in units for item in unit.items}
         done = ledger.resources
-        items = [item for unit in units for item in unit.items]
-        if away := self.document.moved(items, done=done):
-            told = ", ".join(f"{each.kind} {each}" for each in away[:SHOWN])
-            more = f" and {len(away) - SHOWN} more" if len(away) > SHOWN else ""
+        if away := self.document.moved(planned.values(), done=done):
+            told = "; ".join(_why_moved(each, planned.get(each)) for each in away[:SHOWN])
+            more = f"; and {len(away) - SHOWN} more" if len(away) > SHOWN else ""
             earlier = " What an earlier try applied stays." if done else ""
             raise StateMoved(
-                f"{len(away)} resource(s) are not as the plan {self.document.digest[:12]} has them: {told}{more}. "
-                f"The source or the target changed since. Nothing was written.{earlier} Plan again and have the "
-                "new plan approved."
+                f"{len(away)} resource(s) are not as the plan {self.document.digest[:12]} has them: "
+                f"{visible(told)}{more}. The source or the target changed since. Nothing was written.{earlier} Plan "
+                "again and have the new plan approved."
             )
+        refuse_errors(OPERATION, [item for unit in units for item in _with_hold(unit, self.holds).items])
         refuse_many(self.cap, sum(unit.changed for unit in units) + len(ledger.done), len(self.spec.targets))
 
 
@@ -197,6 +196,12 @@ class VerifyJob:
 
         await observe(run, ways, pins, seen=seen, unreadable=unreadable)
         return Report(VERIFY, in_order(list(pins), items.values()), plan_digest=self.document.digest)
+
+
+def _why_moved(resource: Resource, item: PlannedItem | None) -> str:
+    """Name what moved, with what stands in its way now."""
+    problems = " ".join(finding.message for finding in item.errors) if item else ""
+    return f"{resource.kind} {resource}" + (f" ({problems.rstrip('.')})" if problems else "")
 
 
 def guard_frozen(run: Run, operation: str, findings: Iterable[Finding]) -> None:
@@ -248,4 +253,4 @@ def _with_hold(unit: Unit, holds: Mapping[str, Hold]) -> Unit:
         return unit
     findings = tuple(check_holds(unit.items, holds[unit.name]))
     first = replace(unit.items[0], findings=(*unit.items[0].findings, *findings))
-    return Unit(unit.name, (first, *unit.items[1:]))
+    return replace(unit, items=(first, *unit.items[1:]))

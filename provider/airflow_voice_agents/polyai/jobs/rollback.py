@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from airflow_voice_agents.fleet.ledger import Ledger, Notes
@@ -30,6 +31,9 @@ from airflow_voice_agents.promotion.snapshot import Snapshot
 from airflow_voice_agents.promotion.unit import Unit, plan_of
 
 OPERATION = "roll back"
+
+_ways = partial(kinds, bridge_schema=True)
+"""A page that no plain order of writes keeps valid on its way back takes the way over a permissive schema."""
 PutOnHold = Callable[[Mapping[str, Mapping[Resource, str]]], None]
 """Puts targets on hold: target -> resource -> digest that is not to be promoted again."""
 
@@ -115,7 +119,7 @@ class RollbackJob:
         return await roll_out(
             replace(run, send=hinted(run.send)),
             OPERATION,
-            kinds(),
+            _ways(),
             units,
             pace=self.pace,
             ledger=ledger,
@@ -131,7 +135,7 @@ class RollbackJob:
         def unreadable(resource: Resource, failure: CallError) -> None:
             states[resource] = failure
 
-        await observe(run, kinds(), resources, seen=states.__setitem__, unreadable=unreadable)
+        await observe(run, _ways(), resources, seen=states.__setitem__, unreadable=unreadable)
         return states
 
     @property
@@ -180,7 +184,7 @@ class _Planner:
         :param name: the target.
         :param resources: what the snapshot has of it.
         """
-        ways = kinds()
+        ways = _ways()
         items = [self._item(ways[each.kind], each) for each in resources if not self._arrived(each)]
         there = sorted(items, key=lambda item: -ORDER.index(item.resource.kind))
         places = [place for place, item in enumerate(there) if item.resource.kind == connector_place.KIND]

@@ -31,9 +31,18 @@ def plan_restore(kind: ConfigPageKind, target: Resource, kept: PageState, now: P
     after = replace(
         now, schema=kept.schema or now.schema, variables={**now.values, **kept.values} or now.variables
     )
-    item = plan_page(kind, target, now, after)
-    findings = (*_losses(kept, now, added), *item.findings)
-    return replace(item, stale_keys=tuple(added), findings=findings)
+    item, losses = plan_page(kind, target, now, after), list(_losses(kept, now, added))
+    if item.errors:
+        rather = plan_page(kind, target, now, replace(after, schema=now.schema))
+        if not rather.errors:
+            item = rather
+            losses.append(_SCHEMA_STAYS)
+    return replace(item, stale_keys=tuple(added), findings=(*losses, *item.findings))
+
+
+_SCHEMA_STAYS = cannot_undo(
+    "With its former schema the page would not be valid, because of what cannot be removed: the present schema stays."
+)
 
 
 def _losses(kept: PageState, now: PageState, added: list[str]) -> Iterator[Finding]:

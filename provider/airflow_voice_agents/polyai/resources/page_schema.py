@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
+from airflow_voice_agents.promotion.canonical import canonical
+
 Pattern = tuple[str, ...]
+
+SCHEMAS_KEPT = 64
+"""Schemas that are not read anew while they recur."""
 
 PROBLEMS_SHOWN = 10
 _BELOW_A_NAME: dict[str, Pattern] = {"properties": (), "patternProperties": ("*",)}
@@ -23,14 +30,7 @@ def schema_problems(schema: Any) -> list[str]:
 
     :param schema: the schema of a config page.
     """
-    from jsonschema import Draft7Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft7Validator.check_schema(schema)
-    except SchemaError as error:
-        return [f"{_place(error.absolute_path)}: breaks {error.validator!r} of JSON Schema Draft 7"]
-    return []
+    return list(_schema_problems(canonical(schema)))
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -42,14 +42,12 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     :param schema: Draft 7 schema, or ``None``.
     :param variables: top-level keys and values; ``None`` counts as none.
     """
-    from jsonschema import Draft7Validator
-    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     if not schema:
         return []
     try:
-        errors = Draft7Validator(schema, registry=Registry()).iter_errors(dict(variables or {}))
+        errors = _validator(canonical(schema)).iter_errors(dict(variables or {}))
         return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
     except Unresolvable as error:
         return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
@@ -63,6 +61,28 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
     :param schema: Draft 7 schema, or ``None``.
     """
     return list(dict.fromkeys(_sensitive(schema, schema, (), frozenset()))) if _marks(schema) else []
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _schema_problems(schema: str) -> tuple[str, ...]:
+    """Check a schema given in its canonical spelling: the pages of a fleet share a few."""
+    from jsonschema import Draft7Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft7Validator.check_schema(json.loads(schema))
+    except SchemaError as error:
+        return (f"{_place(error.absolute_path)}: breaks {error.validator!r} of JSON Schema Draft 7",)
+    return ()
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _validator(schema: str) -> Any:
+    """Return what checks values by a schema given in its canonical spelling."""
+    from jsonschema import Draft7Validator
+    from referencing import Registry
+
+    return Draft7Validator(json.loads(schema), registry=Registry())
 
 
 def _marks(schema: Any) -> bool:
