@@ -10,6 +10,10 @@ import json
 from typing import Any
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types whose ``==`` is strict once the types are the same; of floats, ``0.0`` and ``-0.0`` are two."""
+
+
 def canonical(value: Any) -> str:
     """Return the one spelling of a JSON value: keys sorted, no spaces, non-ASCII kept.
 
@@ -29,4 +33,8 @@ def digest(value: Any) -> str:
 
 def same(left: Any, right: Any) -> bool:
     """Tell whether two JSON values are the same, types included."""
-    return left is right or canonical(left) == canonical(right)
+    if left is right:
+        return True
+    if type(left) in _PLAIN or type(right) in _PLAIN:
+        return type(left) is type(right) and bool(left == right)
+    return canonical(left) == canonical(right)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from airflow_voice_agents.promotion.canonical import same
@@ -146,13 +147,19 @@ def value_at(value: Any, path: Sequence[str]) -> Any:
 
 def matches(selector: str, path: Sequence[str]) -> bool:
     """Tell whether a selector names exactly this path."""
-    parts = selector.split(".")
-    if parts[0] == ANY_DEPTH:
-        parts = parts[1:]
+    any_depth, parts = _parts(selector)
+    if any_depth:
         if len(path) < len(parts):
             return False
         path = path[len(path) - len(parts) :]
     return len(parts) == len(path) and all(map(fnmatchcase, path, parts))
+
+
+@lru_cache(maxsize=256)
+def _parts(selector: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a selector matches at any depth, and its patterns."""
+    parts = tuple(selector.split("."))
+    return (True, parts[1:]) if parts[0] == ANY_DEPTH else (False, parts)
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -164,7 +171,5 @@ def _any_match(selectors: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def _may_match_below(selector: str, path: Sequence[str]) -> bool:
-    parts = selector.split(".")
-    if parts[0] == ANY_DEPTH:
-        return True
-    return len(parts) > len(path) and all(map(fnmatchcase, path, parts))
+    any_depth, parts = _parts(selector)
+    return any_depth or (len(parts) > len(path) and all(map(fnmatchcase, path, parts)))
