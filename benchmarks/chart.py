@@ -63,7 +63,7 @@ def growth(axes: Axes, results: Mapping[str, Any]) -> None:
     axes.grid(visible=True, which="both", alpha=0.2)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, loc="center left")
 
 
 def distance(axes: Axes, results: Mapping[str, Any]) -> None:

@@ -75,8 +75,12 @@ def _machine(results: Results) -> Iterator[str]:
 
 
 def _verdicts(results: Results) -> Iterator[str]:
-    rows = [(each.target, each.word, each.measured, each.why) for each in verdicts(results)]
-    yield from table(["Target", "Verdict", "Measured", "Why"], rows)
+    judged = verdicts(results)
+    yield from table(
+        ["Target", "Verdict", "Measured"], [(each.target, each.word, each.measured) for each in judged]
+    )
+    for each in (each for each in judged if each.why):
+        yield from ("", f"{each.target}, missed because:", "", *(f"- {why}" for why in each.why))
 
 
 def _airflow(results: Results) -> Iterator[str]:

@@ -129,7 +129,7 @@ def airflow_scenario(
     """
     runs, failures = [], []
     for repeat in range(wanted.repeats):
-        for letter in wanted.who:
+        for letter in wanted.turn(repeat):
             who = everyone[letter, wanted.job]
             try:
                 run = one_airflow_run(server, airflow, wanted, who)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from figures import bound, cpu_ms, middle, of, ratio, wall
@@ -24,7 +25,7 @@ class Verdict:
     target: str
     measured: str
     met: bool | None
-    why: str = ""
+    why: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -64,7 +65,7 @@ def _against_b(results: Results) -> Iterator[Verdict]:
             yield Verdict(target, measured, None)
             continue
         missed = [(each, value) for each, value in judged if value < least]
-        yield Verdict(target, measured, not missed, "; ".join(_why_b(*each, figure) for each in missed))
+        yield Verdict(target, measured, not missed, tuple(_why_b(*each, figure) for each in missed))
 
 
 def _why_b(scenario: Results, value: float, figure: str) -> str:
@@ -85,11 +86,13 @@ def _wall_against_d(results: Results) -> Verdict:
     ]
     if not found:
         return Verdict(target, "–", None)
-    missed = [(each, value) for each, value in found if value > 1.05]
-    measured = f"{len(found) - len(missed)} of {len(found)} scenarios; " + "; ".join(
-        f"{each['name']}: {value:.2f}" for each, value in found
+    missed = [each for each, value in found if value > 1.05]
+    worst, most = max(found, key=lambda pair: pair[1])
+    measured = (
+        f"{len(found) - len(missed)} of {len(found)} scenarios; median {median(value for _, value in found):.2f}, "
+        f"worst {most:.2f} ({worst['name']})"
     )
-    return Verdict(target, measured, not missed, "; ".join(_why_d(each) for each, _ in missed))
+    return Verdict(target, measured, not missed, tuple(map(_why_d, missed)))
 
 
 def _why_d(scenario: Results) -> str:
@@ -98,7 +101,7 @@ def _why_d(scenario: Results) -> str:
     slower = middle(a, wall) - middle(d, wall)
     requests = middle(a, lambda run: run["requests"])
     return (
-        f"{scenario['name']}: {slower:+.2f} s with {more:+.2f} s of CPU "
+        f"{scenario['name']}: {ratio(scenario['runs'], 'A', 'D', wall):.2f}, {slower:+.2f} s with {more:+.2f} s of CPU "
         f"({1000 * more / requests:.2f} ms per request, imports included)"
     )
 
@@ -106,11 +109,11 @@ def _why_d(scenario: Results) -> str:
 def _requests_against_d(results: Results) -> Verdict:
     found = [each for each in _calm(results) if of(each["runs"], "A") and of(each["runs"], "D")]
     more = [each for each in found if _requests(each, "A") > _requests(each, "D")]
-    measured = f"{len(found) - len(more)} of {len(found)} scenarios" + "".join(
-        f"; {each['name']}: {_requests(each, 'A'):,.0f} instead of {_requests(each, 'D'):,.0f}"
+    measured = f"{len(found) - len(more)} of {len(found)} scenarios"
+    why = tuple(
+        f"{each['name']}: {_requests(each, 'A'):,.0f} instead of {_requests(each, 'D'):,.0f} ({_beyond(each)})"
         for each in more
     )
-    why = "; ".join(f"{each['name']}: {_beyond(each)}" for each in more)
     return Verdict("Without faults not more requests than D", measured, not more if found else None, why)
 
 
@@ -142,7 +145,7 @@ def _faults(results: Results) -> Verdict:
         f"{letter}: {twice} duplicate, {wrong} wrong" for letter, (twice, wrong) in sums.items()
     )
     met = not any(sums["A"]) and any(sums["D"])
-    return Verdict(target, measured, met, "" if met else _why_faults(found, sums))
+    return Verdict(target, measured, met, () if met else (_why_faults(found, sums),))
 
 
 def _why_faults(found: Sequence[Results], sums: Mapping[str, list[int]]) -> str:
@@ -169,7 +172,7 @@ def _bound(results: Results) -> Verdict:
     bare = middle(of(scenario["runs"], "bare"), wall) / least
     why = f"bare requests alone take {bare:.2f}x; A uses {middle(runs, lambda r: r['cpu']):.1f} s of CPU"
     met = value <= 1.15 if runs[0]["items"] == 5_000 else None
-    return Verdict(target, measured, met, "" if met is not False else why)
+    return Verdict(target, measured, met, (why,) if met is False else ())
 
 
 def _cpu(results: Results) -> Verdict:
@@ -201,7 +204,7 @@ def _memory(results: Results) -> Verdict:
     measured = f"{most['peak_mb']:.0f} MB at {most['items']:,} numbers ({before})"
     met = most["peak_mb"] <= 300 if most["items"] == 100_000 else None
     grown = 1024 * (most["peak_mb"] - most["start_mb"]) / most["items"]
-    return Verdict(target, measured, met, f"{grown:.1f} kB per number" if met is False else "")
+    return Verdict(target, measured, met, (f"{grown:.1f} kB per number",) if met is False else ())
 
 
 def _parse_modules(results: Results) -> Verdict:

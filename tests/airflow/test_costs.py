@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jinja2
 import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
@@ -245,3 +246,25 @@ def kill_after(bench: Bench, monkeypatch: pytest.MonkeyPatch, writes: int) -> No
         return await send(self, call)
 
     monkeypatch.setattr(Client, "asend", sending)
+
+
+def test_only_what_could_be_a_template_is_compiled(
+    server: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    compile_template = jinja2.Environment.from_string
+
+    def counted(self: Any, source: Any, *rest: Any, **more: Any) -> Any:
+        compiled.append(source)
+        return compile_template(self, source, *rest, **more)
+
+    monkeypatch.setattr(jinja2.Environment, "from_string", counted)
+    polyai = Emulated(server)
+    numbers = [*(f"+4416329{place:05d}" for place in range(500)), "{{ '+44163290' ~ '0501' }}"]
+    task = PolyAIImportPhoneNumbersOperator(
+        task_id="work", agent_id="harbour-hotels", client_env="{{ 'sand' ~ 'box' }}", phone_numbers=numbers
+    )
+    outcome = polyai.run(task)
+    assert outcome.state == "success", outcome.error
+    assert polyai.number("harbour-hotels", "+441632900501") is not None
+    assert sorted(compiled) == sorted(["{{ 'sand' ~ 'box' }}", numbers[-1]])

@@ -63,6 +63,27 @@ class ConfidentialArguments(_Base):
             if getattr(self, name) is not None:
                 setattr(self, name, Confidential(getattr(self, name), self.open_keys))
 
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template; a text without a brace is none, and needs not be compiled: lists may hold 100,000.
+
+        :param content: a template, or a collection of some.
+        :param context: the task's context.
+        :param jinja_env: environment to render with.
+        :param seen_oids: what was rendered already.
+        """
+        from jinja2.nativetypes import NativeEnvironment
+
+        plain = isinstance(content, str) and "{" not in content and not self.template_ext
+        if plain and not isinstance(jinja_env, NativeEnvironment):  # which makes numbers of texts
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
     def argument(self, name: str) -> Any:
         """Return a template field's value, uncovered; a text that a template rendered is read as JSON.
 

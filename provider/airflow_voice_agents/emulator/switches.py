@@ -101,7 +101,8 @@ class Switches:
     )
     concurrency_lag: float = _switch(0.0, "seconds for which concurrency does not tell the latest intervals")
     wall_clock: bool = _switch(
-        False, "time stamps are this machine's time, instead of one second per change from the seed's clock on"
+        False,
+        "time stamps are this machine's time, instead of one second per change from the seed's clock on",
     )
     latency: float = _switch(0.0, "seconds before each request is handled")
     latency_p99: float = _switch(

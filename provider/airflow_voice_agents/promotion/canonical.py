@@ -9,7 +9,6 @@ import hashlib
 import json
 from typing import Any
 
-
 _PLAIN = frozenset({str, int, bool, type(None)})
 """Types whose ``==`` is strict once the types are the same; of floats, ``0.0`` and ``-0.0`` are two."""
 

@@ -25,6 +25,8 @@ from airflow_voice_agents.promotion.report import TROUBLE, ItemReport, Report, S
 
 OPERATION = "import phone numbers"
 MALFORMED_SHOWN = 10
+LOOKED_AT = 5_000
+"""Most numbers that are looked up in the numbering plans: a wrong column shows in the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +241,14 @@ def _implausible(numbers: Sequence[str]) -> list[str]:
         except phonenumbers.NumberParseException:  # no such country code
             return False
 
-    odd = [number for number in numbers if not plausible(number)]
+    looked_at = numbers[:LOOKED_AT]
+    odd = [number for number in looked_at if not plausible(number)]
     if not odd:
         return []
-    return [f"{len(odd)} number(s) do not look allocated, check them: {', '.join(odd[:MALFORMED_SHOWN])}"]
+    which = f"of the first {LOOKED_AT}, " if len(numbers) > LOOKED_AT else ""
+    return [
+        f"{which}{len(odd)} number(s) do not look allocated, check them: {', '.join(odd[:MALFORMED_SHOWN])}"
+    ]
 
 
 def _both(presence: ItemReport, routing: ItemReport) -> ItemReport:
