@@ -54,7 +54,13 @@ def seed(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], str]:
 
     def write(change: Callable[[dict[str, Any]], object]) -> str:
         changed = json.loads(json.dumps(default_seed()))
-        change(changed["polyai"]["agents"])
+        polyai = changed["polyai"]
+        change(polyai["agents"])
+        polyai["alertRules"] = {
+            name: rule
+            for name, rule in polyai["alertRules"].items()
+            if rule.get("agent") in (None, *polyai["agents"])
+        }
         path = tmp_path / "seed.json"
         path.write_text(json.dumps(changed))
         return str(path)
