@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.edge import baselines
-from airflow_voice_agents.edge.inputs import from_yaml, read_yaml
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai.jobs.drift import BaselineDriftJob, DriftJob
-from airflow_voice_agents.polyai.shelf import shelf
-from airflow_voice_agents.polyai.spec import PromotionSpec
+from airflow_voice_agents.polyai.shelf import read_spec, shelf
 
 
 def drift_job(
@@ -44,19 +41,3 @@ def drift_job(
             f"nothing was noted under the name {baseline} yet: no promotion with that baseline ran"
         )
     return BaselineDriftJob(noted)
-
-
-def read_spec(spec: Any, spec_file: str | None, targets: Any) -> PromotionSpec:
-    """Read a promotion from where it is.
-
-    :param spec: the promotion; a text is read as YAML or JSON.
-    :param spec_file: file that holds it.
-    :param targets: targets instead of those of the promotion.
-    :raises InputError: when it is wrong, or given twice.
-    """
-    if spec is not None and spec_file is not None:
-        raise InputError("give either spec or spec_file")
-    given = from_yaml(spec, name="spec") if spec_file is None else read_yaml(spec_file, name="spec_file")
-    if targets is not None and isinstance(given, Mapping):
-        given = {**given, "targets": targets}
-    return PromotionSpec.parse(given)

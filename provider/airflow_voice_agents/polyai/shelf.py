@@ -1,11 +1,16 @@
-"""Exported files, read from Airflow's object storage."""
+"""What promotions are given: their specs, and exported files, read from Airflow's object storage."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
+from airflow_voice_agents.edge.inputs import from_yaml, read_yaml
 from airflow_voice_agents.edge.shelf import read
+from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai.files import Shelf, shelf_of
+from airflow_voice_agents.polyai.spec import PromotionSpec
 
 REMEMBERED = 64
 """Most environments of which the files are not read again when they are asked for again."""
@@ -18,3 +23,19 @@ def shelf() -> Shelf:
     who asks gets ``InputError`` where there are none, or they are wrong.
     """
     return lru_cache(maxsize=REMEMBERED)(shelf_of(read))
+
+
+def read_spec(spec: Any, spec_file: str | None, targets: Any) -> PromotionSpec:
+    """Read a promotion from where it is.
+
+    :param spec: the promotion; a text is read as YAML or JSON.
+    :param spec_file: file that holds it.
+    :param targets: targets instead of those of the promotion.
+    :raises InputError: when it is wrong, given twice, or not at all.
+    """
+    if (spec is None) == (spec_file is None):
+        raise InputError("give either spec or spec_file")
+    given = from_yaml(spec, name="spec") if spec_file is None else read_yaml(spec_file, name="spec_file")
+    if targets is not None and isinstance(given, Mapping):
+        given = {**given, "targets": targets}
+    return PromotionSpec.parse(given)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from airflow.sdk.crypto import get_fernet
-from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from support.emulated_omnia import EmulatedOmnia
@@ -21,17 +17,6 @@ def omnia(server: EmulatorServer) -> EmulatedOmnia:
 
 
 @pytest.fixture(autouse=True)
-def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Fernet key of the test's own."""
-    key = Fernet.generate_key().decode()
-    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", key)
-    get_fernet.cache_clear()
-    yield key
-    get_fernet.cache_clear()
-
-
-@pytest.fixture
-def no_fernet_key(fernet_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An Airflow that keeps everything in the clear."""
-    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
-    get_fernet.cache_clear()
+def encrypting(fernet_key: str) -> str:
+    """An Airflow with a Fernet key."""
+    return fernet_key

@@ -94,12 +94,12 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.edge import holds
         from airflow_voice_agents.edge.sealing import seal
         from airflow_voice_agents.polyai.jobs.promotion import PlanJob
-        from airflow_voice_agents.polyai.shelf import shelf
+        from airflow_voice_agents.polyai.shelf import read_spec, shelf
         from airflow_voice_agents.promotion.budget import Cap
         from airflow_voice_agents.promotion.document import save
         from airflow_voice_agents.promotion.markdown import render_plan_markdown
 
-        spec = self._spec()
+        spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
         job = PlanJob(
@@ -119,22 +119,6 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.promotion.render import Display
 
         return Display(self.show_values, tuple(self.sensitive_keys))
-
-    def _spec(self) -> PromotionSpec:
-        from airflow_voice_agents.edge.inputs import from_yaml, read_yaml
-        from airflow_voice_agents.http.errors import InputError
-        from airflow_voice_agents.polyai.spec import PromotionSpec
-
-        if (self.spec is None) == (self.spec_file is None):
-            raise InputError("give either spec or spec_file")
-        given = (
-            from_yaml(self.uncovered("spec"), name="spec")
-            if self.spec_file is None
-            else read_yaml(self.spec_file, name="spec_file")
-        )
-        if self.targets is not None and isinstance(given, Mapping):
-            given = {**given, "targets": self.argument("targets")}
-        return PromotionSpec.parse(given)
 
 
 class PolyAIApplyPromotionOperator(FleetOperator):
