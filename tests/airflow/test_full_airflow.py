@@ -100,7 +100,7 @@ def xcom(airflow: AirflowServices, run_id: str, task_id: str, key: str) -> Any:
     return airflow.request("GET", path)["value"]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
     """Wait for a condition, which must come true in time."""
     deadline = time.monotonic() + seconds
     while not quietly(condition):

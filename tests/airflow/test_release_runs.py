@@ -229,7 +229,7 @@ def time_passes_without_a_look(stage: Stage) -> None:
     wait_until(lambda: (stage.looks(), time.sleep(2), stage.looks())[0] == stage.looks())
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
     """Wait for a condition, which must come true in time."""
     deadline = time.monotonic() + seconds
     while not quietly(condition):
