@@ -126,9 +126,10 @@ class Line:
         self._session: _Session | None = None
         self._opening = asyncio.Lock()
         self._questions: WeakValueDictionary[Hashable, Question] = WeakValueDictionary()
+        self._left: dict[Question, float] = {}
 
     def question(self, calls: Sequence[Call[Any]]) -> Question:
-        """Return what is asked with these calls; it is forgotten when nobody holds it.
+        """Return what is asked with these calls; it is forgotten when nobody holds or keeps it.
 
         :param calls: read-only calls.
         """
@@ -137,6 +138,16 @@ class Line:
         if found is None:
             found = self._questions[key] = Question(lambda: self._ask(calls))
         return found
+
+    def keep(self, question: Question, seconds: float) -> None:
+        """Keep what a wait asked that ends: others may be about to ask it for the first time.
+
+        :param question: what it asked last.
+        :param seconds: for how long its answer is fresh.
+        """
+        now = time.monotonic()
+        self._left = {each: until for each, until in self._left.items() if until > now}
+        self._left[question] = now + seconds
 
     async def close(self) -> None:
         """Let go of the client; what is under way still has it until it ends."""
@@ -200,6 +211,11 @@ class Listener:
         fresh = min(self._fresh, LAST_LOOK_SECONDS) if last else self._fresh
         return await self._question.hear(max(self._began, time.monotonic() - fresh))
 
+    def leave(self) -> None:
+        """End the wait."""
+        if self._question is not None:
+            self._line.keep(self._question, self._fresh)
+
 
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Line]] = (
     WeakKeyDictionary()
@@ -221,9 +237,11 @@ async def listening(
     if line is None:
         line = lines[kind, conn_id] = Line(lambda: kind(conn_id))
     line.listeners += 1
+    listener = Listener(line, interval)
     try:
-        yield Listener(line, interval)
+        yield listener
     finally:
+        listener.leave()
         line.listeners -= 1
         if not line.listeners:
             await line.close()

@@ -126,6 +126,42 @@ async def test_when_the_time_is_up_the_answer_must_be_all_but_new(
     assert hook.asked == {"/a": 2}
 
 
+async def test_a_wait_that_ends_leaves_a_new_question_to_those_who_come_to_it_later(
+    hook: type[Hook], clock: list[float]
+) -> None:
+    moved_on = [call("/b")]
+    async with on(hook) as staying:
+        async with on(hook) as ending:
+            await staying.hear(READS)
+            clock[0] += 60
+            heard = await ending.hear(moved_on)
+        del ending
+        gc.collect()
+        clock[0] += 1
+        same = await staying.hear(moved_on)
+
+    assert same is heard
+    assert hook.asked == {"/a": 1, "/b": 1}
+
+
+async def test_what_a_wait_has_left_is_forgotten_when_it_is_no_longer_fresh(
+    hook: type[Hook], clock: list[float]
+) -> None:
+    async with on(hook):
+        async with on(hook) as ending:
+            await ending.hear(READS)
+            left = weakref.ref(ending._question)
+        del ending
+        gc.collect()
+        assert left() is not None
+        clock[0] += 31
+        async with on(hook) as other:
+            await other.hear([call("/b")])
+        gc.collect()
+
+        assert left() is None
+
+
 async def test_a_late_wait_takes_no_answer_to_a_question_from_before_it_began(
     hook: type[Hook], clock: list[float]
 ) -> None:
