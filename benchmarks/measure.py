@@ -137,11 +137,17 @@ class Bench:
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
-    """Give an environment in which nothing of the user's Airflow is left.
+    """Give an environment in which nothing of the user's Airflow is left, and bytecode is kept.
+
+    The provider is run from its sources here; whoever installs it has bytecode from the start.
 
     :param folder: where an Airflow home may be.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return {
         **inherited,
         "AIRFLOW_HOME": str(folder / "airflow-home"),

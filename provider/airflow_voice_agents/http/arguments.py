@@ -212,6 +212,8 @@ def parse_json_object(value: object, *, name: str) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise InputError(f"{name} must be a JSON object, not {type(value).__name__}")
+    if (copied := _plain_copy(value)) is not None:
+        return copied
     try:
         return _object(value, name)
     except RecursionError:
@@ -230,6 +232,17 @@ def parse_string_map(value: object, *, name: str) -> dict[str, str]:
         if not isinstance(item, str):
             raise InputError(f"{name}.{key} must be a string, not {type(item).__name__}")
     return checked
+
+
+def _plain_copy(value: object) -> dict[str, Any] | None:
+    """Copy plain JSON the quick way; ``None`` for everything that has to be looked at closely."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+        copied: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return copied if "\\u0000" not in text and copied == value else None
 
 
 def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:

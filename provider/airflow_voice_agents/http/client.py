@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -21,6 +21,7 @@ import httpx
 
 from airflow_voice_agents.http.call import Call
 from airflow_voice_agents.http.codec import encode_body
+from airflow_voice_agents.http.connections import Connections
 from airflow_voice_agents.http.errors import ApiError, CallError, InputError, TransportError
 from airflow_voice_agents.http.judge import Answer, Failure, Flight, Value, judge, to_unknown
 from airflow_voice_agents.http.limits import limiter_for
@@ -61,6 +62,13 @@ def _not_ours(_: logging.LogRecord) -> bool:
 logging.getLogger("httpx").addFilter(_not_ours)
 
 
+class _NoCookies(CookieJar):
+    """Takes none, and so has none to give."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave the response's cookies where they are."""
+
+
 class Client:
     """Sends calls to one base URL under one key: limits, deadline, resends, errors.
 
@@ -99,9 +107,8 @@ class Client:
         self._limiter = limiter_for(settings.system, settings.secrets)
         self._budget = RetryBudget()
         self._lock = threading.Lock()
-        self._pools: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
+        self._connections = Connections(self._open)
         self._own_loop = OwnLoop()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.system} at {self.settings.base_url})"
@@ -154,21 +161,21 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections; the client cannot be used afterwards."""
-        self._closed = True
+        self._connections.refuse()
         if self._own_loop.is_open and not self._own_loop.is_running_here():
             await asyncio.to_thread(self.close)
         else:
-            await self._close_pools()
+            await self._connections.aclose()
 
     def close(self) -> None:
         """Close the connections and the client's own event loop, from code that is not async.
 
         :raises RuntimeError: when an event loop runs in this thread.
         """
-        if self._pools:
-            self._own_loop.run(self._close_pools())
+        if self._connections.is_used:
+            self._own_loop.run(self._connections.aclose())
         self._own_loop.close()
-        self._closed = True
+        self._connections.refuse()
 
     def __enter__(self) -> Self:
         return self
@@ -238,11 +245,14 @@ class Client:
             error.advice = known.get(code) or known.get(str(error.status)) or error.advice
 
     async def _request(self, flight: Flight[Any]) -> Answer:
-        pool = self._pool()
+        with self._connections.one() as connection:
+            return await self._send_on(connection, flight)
+
+    async def _send_on(self, connection: httpx.AsyncClient, flight: Flight[Any]) -> Answer:
         headers = {self.settings.correlation_header: flight.correlation_id}
         if flight.content is not None:
             headers["Content-Type"] = "application/json"
-        request = pool.build_request(
+        request = connection.build_request(
             flight.call.method,
             flight.url,
             content=flight.content,
@@ -254,7 +264,7 @@ class Client:
         flight.in_flight = True
         sending = _sending.set(True)
         try:
-            response = await pool.send(request, stream=True)
+            response = await connection.send(request, stream=True)
         finally:
             _sending.reset(sending)
         try:
@@ -334,19 +344,6 @@ class Client:
         silent = min(flight.call.deadline or self.settings.read_timeout, remaining)
         return httpx.Timeout(silent, connect=min(self.settings.connect_timeout, remaining))
 
-    def _pool(self) -> httpx.AsyncClient:
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is not None:
-            return pool
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the client is closed")
-            for other in [other for other in self._pools if other.is_closed()]:
-                del self._pools[other]
-            self._pools[loop] = self._open()
-            return self._pools[loop]
-
     def _open(self) -> httpx.AsyncClient:
         settings = self.settings
         return httpx.AsyncClient(
@@ -354,9 +351,8 @@ class Client:
             verify=_tls(),
             trust_env=not settings.is_loopback,
             follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            # The limiter bounds connections; the pool must not add a second queue.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.max_concurrency),
+            cookies=_NoCookies(),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1),
             headers={
                 **settings.headers,
                 "Accept": "application/json",
@@ -364,16 +360,6 @@ class Client:
                 "User-Agent": settings.user_agent,
             },
         )
-
-    async def _close_pools(self) -> None:
-        here = asyncio.get_running_loop()
-        with self._lock:
-            pools, self._pools = self._pools, {}
-        for loop, pool in pools.items():
-            if loop is here:
-                await pool.aclose()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.aclose(), loop))
 
     def _log_exchange(self, flight: Flight[Any], result: int | str, started: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):

@@ -166,7 +166,9 @@ def _same(left: Any, right: Any) -> bool:
     return left is right if ABSENT in (left, right) else same(left, right)
 
 
-def _any_match(selectors: Sequence[str], path: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def _any_match(selectors: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """Whether one of them names this path; the targets of a fleet have most paths in common."""
     return any(matches(selector, path) for selector in selectors)
 
 

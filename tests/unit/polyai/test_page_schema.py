@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.polyai.resources import page_schema
 from airflow_voice_agents.polyai.resources.page_schema import (
     PROBLEMS_SHOWN,
     schema_problems,
@@ -198,9 +199,9 @@ def test_secrets_are_found_wherever_a_schema_marks_them(schema: Any, patterns: A
 def test_below_a_schema_that_contains_itself_everything_deeper_is_secret() -> None:
     schema = {"properties": {"pin": SECRET, "child": {"$ref": "#"}}}
     assert sensitive_patterns(schema) == [
-        ("pin",),
-        ("child", "pin"),
         ("child", "child"),
+        ("child", "pin"),
+        ("pin",),
     ]
 
 
@@ -215,3 +216,39 @@ def test_a_schema_that_contains_itself_many_times_takes_no_time() -> None:
 
 def test_a_schema_that_contains_itself_without_secrets_hides_nothing() -> None:
     assert sensitive_patterns({"properties": {"child": {"$ref": "#"}}}) == []
+
+
+# ------------------------------------------------------------------------ what is not worked out twice
+
+
+@pytest.fixture
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Values that were evaluated, with nothing known before."""
+    asked: list[Any] = []
+    evaluated = page_schema._evaluated
+
+    def noting(schema: str, values: dict[str, Any]) -> list[str]:
+        asked.append(values)
+        return evaluated(schema, values)
+
+    monkeypatch.setattr(page_schema, "_evaluated", noting)
+    monkeypatch.setattr(page_schema, "_found", {})
+    return asked
+
+
+def test_pages_alike_are_evaluated_once_and_types_tell_pages_apart(evaluations: list[Any]) -> None:
+    schema = {"properties": {"a": {"type": "integer"}}}
+    problems = [value_problems(dict(schema), {"a": value}) for value in (1, 1, 1.5, True, 1)]
+    assert problems == [[], [], ["a: must be integer, is number"], ["a: must be integer, is boolean"], []]
+    assert evaluations == [{"a": 1}, {"a": 1.5}, {"a": True}]
+    assert value_problems({"properties": {"a": {"type": "string"}}}, {"a": 1}) != []
+
+
+def test_what_was_not_asked_about_for_long_is_forgotten(
+    evaluations: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_schema, "VERDICTS_KEPT", 2)
+    for value in (1, 2, 1, 3, 1, 2):
+        value_problems({"type": "object"}, {"a": value})
+    assert [each["a"] for each in evaluations] == [1, 2, 3, 2]
+    assert len(page_schema._found) == 2

@@ -70,7 +70,7 @@ def written(kind: ConfigPageKind, item: PlannedItem, now: PageState) -> PageStat
         values = {**(values or {}), **body["variables"]} if step.call.method == "PATCH" else values
         assert value_problems(schema, values) == []
         between.append(kind.digest(PageState(schema, values)))
-    assert list(item.waypoints) == between
+    assert [*item.waypoints, item.after] == between
     assert item.writes == len(lane)
     return PageState(schema, values)
 

@@ -66,7 +66,6 @@ class ConfigPageKind:
 
     def __init__(self, *, bridge_schema: bool = False) -> None:
         self._bridge_schema = bridge_schema
-        self._chosen: tuple[PageState, PageState, Order | None] | None = None
 
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
         """One GET per agent returns the pages of all its environments."""
@@ -91,11 +90,6 @@ class ConfigPageKind:
         :param after: the page to come.
         """
         old = before or UNSET
-        if self._chosen is None or self._chosen[0] is not old or self._chosen[1] is not after:
-            self._chosen = (old, after, self._choose(old, after))  # a plan asks twice in a row
-        return self._chosen[2]
-
-    def _choose(self, old: PageState, after: PageState) -> Order | None:
         if same(old.schema, after.schema) or not changed_values(old, after):
             return Order.SCHEMA_FIRST
         if not value_problems(after.schema, old.values):
@@ -157,13 +151,13 @@ class ConfigPageKind:
     def _steps(
         self, resource: Resource, state: PageState, writes: Sequence[_Write]
     ) -> Iterator[Step[PageState]]:
-        for write in writes:
+        for place, write in enumerate(writes, start=1):
             state = write.then(state)
             yield Step(
                 call=write.call(resource.owner, resource.name),
                 resources=(resource,),
                 judge=_judge(resource),
-                passes=self.digest(state),
+                passes=self.digest(state) if place < len(writes) else None,
                 vital=True,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -16,12 +17,17 @@ Pattern = tuple[str, ...]
 SCHEMAS_KEPT = 64
 """Schemas that are not read anew while they recur."""
 
+VERDICTS_KEPT = 20_000
+"""Pairs of schema and values that are not evaluated anew: a page is asked about when it is planned and when it is
+written, and the pages of a fleet are often alike."""
+
 PROBLEMS_SHOWN = 10
 _BELOW_A_NAME: dict[str, Pattern] = {"properties": (), "patternProperties": ("*",)}
 _BELOW: dict[str, Pattern] = {
     **dict.fromkeys(("additionalProperties", "items", "additionalItems", "contains"), ("*",)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "if", "then", "else"), ()),
 }
+_found: dict[tuple[bytes, bytes], tuple[str, ...]] = {}
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
@@ -42,17 +48,17 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     :param schema: Draft 7 schema, or ``None``.
     :param variables: top-level keys and values; ``None`` counts as none.
     """
-    from referencing.exceptions import Unresolvable
-
     if not schema:
         return []
-    try:
-        errors = _validator(canonical(schema)).iter_errors(dict(variables or {}))
-        return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
-    except Unresolvable as error:
-        return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
-    except Exception as error:  # noqa: BLE001  a malformed schema, as a page may hold, breaks the library anyhow
-        return [f"the schema cannot be evaluated here ({type(error).__name__})"]
+    spelled, values = canonical(schema), dict(variables or {})
+    key = (_fingerprint(spelled), _fingerprint(canonical(values)))
+    found = _found.pop(key, None)
+    if found is None:
+        found = tuple(_evaluated(spelled, values))
+    _found[key] = found  # the newest last
+    while len(_found) > VERDICTS_KEPT:
+        _found.pop(next(iter(_found)), None)
+    return list(found)
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
@@ -60,7 +66,23 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
 
     :param schema: Draft 7 schema, or ``None``.
     """
-    return list(dict.fromkeys(_sensitive(schema, schema, (), frozenset()))) if _marks(schema) else []
+    return list(_sensitive_patterns(canonical(schema))) if schema else []
+
+
+def _fingerprint(spelled: str) -> bytes:
+    return hashlib.sha256(spelled.encode("utf-8", "surrogatepass")).digest()
+
+
+def _evaluated(schema: str, values: dict[str, Any]) -> list[str]:
+    from referencing.exceptions import Unresolvable
+
+    try:
+        errors = _validator(schema).iter_errors(values)
+        return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
+    except Unresolvable as error:
+        return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
+    except Exception as error:  # noqa: BLE001  a malformed schema, as a page may hold, breaks the library anyhow
+        return [f"the schema cannot be evaluated here ({type(error).__name__})"]
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
@@ -74,6 +96,13 @@ def _schema_problems(schema: str) -> tuple[str, ...]:
     except SchemaError as error:
         return (f"{_place(error.absolute_path)}: breaks {error.validator!r} of JSON Schema Draft 7",)
     return ()
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
+    """List the marked paths of a schema given in its canonical spelling."""
+    plain = json.loads(schema)
+    return tuple(dict.fromkeys(_sensitive(plain, plain, (), frozenset()))) if _marks(plain) else ()
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
