@@ -267,6 +267,7 @@ def _method(results: Results) -> Iterator[str]:
         "within each repeat, and ratios are medians of the repeats' own ratios. The server runs in a process of its "
         "own. *Bound* is requests × mean latency ÷ requests in flight "
         f"({results['in_flight']}; 1 for E). CPU is that of the task, without the start of Python and Airflow. "
+        "Bytecode is kept between processes, as it is for whatever pip has installed. "
         "Numbers in brackets are least and most. *Written twice* counts writes applied more than once with the same "
         "content, *wrong* the items whose final state is not the one computed from the seed. With faults: 0.5 % 503, "
         "0.2 % applied and then reset, 2 % of the items of batches failed, and 429 with Retry-After beyond "

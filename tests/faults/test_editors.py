@@ -97,7 +97,7 @@ def test_an_edit_between_write_and_check_is_told_unless_it_is_of_another_key(
 
 
 def test_an_edit_that_is_seen_when_an_unknown_outcome_is_read_back_is_told(promotion: Emulated) -> None:
-    promotion.server.fault("answer", operation=VALUES, status=503, times=5)
+    promotion.server.fault("answer", operation=VALUES, status=503)
     promotion.meanwhile(lambda: promotion.put(AGENT, PRE_RELEASE, theirs="new"), operation=PAGES, nth=3)
 
     first = promotion.run(promote())

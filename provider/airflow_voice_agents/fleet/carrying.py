@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import random as random_module
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Generic
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Generic
 
 from airflow_voice_agents.fleet.courses import Course, Phase, changed_keys
 from airflow_voice_agents.fleet.pool import Sender, each
 from airflow_voice_agents.fleet.progress import Progress
+from airflow_voice_agents.http.call import Call, Replay
 from airflow_voice_agents.http.errors import CallError, Conflict, Forbidden, RateLimited, Unauthorized
-from airflow_voice_agents.http.retry import LONGEST_NAMED_WAIT
+from airflow_voice_agents.http.retry import LONGEST_NAMED_WAIT, RetryBudget, back_off
 from airflow_voice_agents.promotion.kind import (
     Intent,
     Lane,
@@ -23,12 +27,16 @@ from airflow_voice_agents.promotion.kind import (
 )
 from airflow_voice_agents.promotion.report import ItemReport, Status
 
-ROUNDS = 2
-"""What the first round left uncertain, and a read shows undone, is written once more."""
+ROUNDS = 4
+"""What a round left uncertain, and a read shows undone, is written once more in the next; after the second round
+only as far as a retry budget goes, so that an outage is not multiplied."""
 
 
 class Carrier(Generic[State]):
     """Brings resources of one kind from what they are to what they shall be.
+
+    No write of unknown outcome is sent again before a read has shown it undone, not even one that may be
+    repeated: what was applied is not applied twice.
 
     :param send: sends a call.
     :param kind: the kind of the resources.
@@ -41,6 +49,8 @@ class Carrier(Generic[State]):
     :param waypoints: digests, beside those between its own writes, at which a resource that is read again
         may stand; one that arrives by an earlier write has them.
     :param clock: monotonic seconds.
+    :param sleep: waits the given seconds.
+    :param random: numbers in [0, 1) for the jitter.
     :param redact: masks secrets in what the platform says about an item.
     """
 
@@ -55,6 +65,8 @@ class Carrier(Generic[State]):
         max_snapshot_age: float | None = None,
         waypoints: Mapping[Resource, Collection[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = random_module.random,
         redact: Callable[[str], str] = str,
     ) -> None:
         self._send = send
@@ -66,6 +78,12 @@ class Carrier(Generic[State]):
         self._max_age = max_snapshot_age
         self._waypoints = waypoints or {}
         self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._budget = RetryBudget()
+        self._named_wait = 0.0
+        self._held_up: list[tuple[Lane[State], Course[State]]] = []
+        self._freed: list[Lane[State]] = []
         self._courses: dict[Resource, Course[State]] = {}
         self._refused: CallError | None = None
 
@@ -75,19 +93,28 @@ class Carrier(Generic[State]):
         """Write what the intents ask for and report on each.
 
         :param intents: one per resource; before and after differ.
-        :param observed_at: when the oldest of the states before was read, on this carrier's clock.
+        :param observed_at: when the states before were read, on this carrier's clock, where an intent does not say.
         """
         self._courses = {intent.resource: Course(intent) for intent in intents}
         self._observed_at = self._clock() if observed_at is None else observed_at
         for round_number in range(1, ROUNDS + 1):
-            pending = [course.intent for course in self._in(Phase.PENDING)]
-            await each(self._kind.lanes(pending), self._lane, limit=self._limit)
+            self._named_wait = 0.0
+            await each(self._lanes(), self._lane, limit=self._limit)
             await self._check(self._in(Phase.WRITTEN))
-            await self._read_back(last=round_number == ROUNDS)
+            await self._read_back(round_number)
             if not self._in(Phase.PENDING):
                 break
+            await self._sleep(self._named_wait + back_off(round_number, self._random))
         self._strand(self._in(Phase.PENDING))
         return [course.report() for course in self._courses.values()]
+
+    def _lanes(self) -> Iterator[Lane[State]]:
+        """Return what is to be written: what waited for a write that is known to have happened, and the rest."""
+        freed, self._freed = self._freed, []
+        known = {resource for lane in freed for resource in _resources(lane)}
+        pending = [course.intent for course in self._in(Phase.PENDING) if course.intent.resource not in known]
+        yield from freed
+        yield from self._kind.lanes(pending)
 
     def seen(self, resource: Resource) -> State | None:
         """Return the last state that was seen of a resource that was brought."""
@@ -110,12 +137,22 @@ class Carrier(Generic[State]):
 
     async def _lane(self, lane: Lane[State]) -> None:
         lanes: Iterable[Lane[State]] = [lane]
-        if self._max_age is not None and self._clock() - self._observed_at >= self._max_age:
+        if self._is_old(lane):
             lanes = await self._planned_anew(lane)
         for each_lane in lanes:
             await self._steps(each_lane)
-        courses = [self._courses[r] for r in dict.fromkeys(r for step in lane for r in step.resources)]
-        self._tell(courses)
+        self._tell(self._of(lane))
+
+    def _of(self, steps: Lane[State]) -> list[Course[State]]:
+        return [self._courses[resource] for resource in _resources(steps)]
+
+    def _is_old(self, lane: Lane[State]) -> bool:
+        """Whether the state of anything that a lane writes was read too long ago."""
+        if self._max_age is None:
+            return False
+        known = (course.intent.read_at for course in self._of(lane))
+        oldest = min((self._observed_at if at is None else at for at in known), default=self._observed_at)
+        return self._clock() - oldest >= self._max_age
 
     def _tell(self, courses: Iterable[Course[State]]) -> None:
         for course in courses:
@@ -130,12 +167,12 @@ class Carrier(Generic[State]):
 
     async def _planned_anew(self, lane: Lane[State]) -> Iterable[Lane[State]]:
         """Read a lane's resources again: what is done ends, what moved fails, the rest is written."""
-        courses = {resource: self._courses[resource] for step in lane for resource in step.resources}
-        await self._observe(list(courses.values()), untouched=True)
-        for course in courses.values():
+        courses = self._of(lane)
+        await self._observe(courses, untouched=True)
+        for course in courses:
             if course.phase is Phase.PENDING:
                 self._hold_to_plan(course, {step.passes for step in lane})
-        todo = [course.intent for course in courses.values() if course.phase is Phase.PENDING]
+        todo = [course.intent for course in courses if course.phase is Phase.PENDING]
         return self._kind.lanes(todo)
 
     def _hold_to_plan(self, course: Course[State], passes: set[str | None]) -> None:
@@ -158,11 +195,18 @@ class Carrier(Generic[State]):
             await self._step(step)
             held_up = [r for r in step.resources if self._courses[r].phase is not Phase.PENDING]
             if step.vital and held_up:
-                self._skip(lane[place + 1 :], self._courses[held_up[0]])
+                self._hold_up(lane[place + 1 :], self._courses[held_up[0]])
                 return
             for course in (self._courses[r] for r in step.resources if last[r] == place):
                 if course.phase is Phase.PENDING:
                     course.phase = Phase.WRITTEN
+
+    def _hold_up(self, steps: Lane[State], cause: Course[State]) -> None:
+        """Leave alone what stands on a write that went wrong, at once or once it is known whether it did."""
+        if cause.phase is Phase.UNCERTAIN:
+            self._held_up.append((steps, cause))
+        else:
+            self._skip(steps, cause)
 
     def _skip(self, steps: Iterable[Step[State]], cause: Course[State]) -> None:
         for step in steps:
@@ -178,7 +222,7 @@ class Carrier(Generic[State]):
             self._fail(step, self._refused)
             return
         try:
-            verdicts = step.judge(await self._send(step.call))
+            verdicts = step.judge(await self._send(_never_blind(step.call)))
         except CallError as failure:
             await self._failure(step, failure)
             return
@@ -198,6 +242,7 @@ class Carrier(Generic[State]):
         if _concerns_all(failure):
             self._refused = failure
         if failure.in_doubt or not (failure.permanent or isinstance(failure, RateLimited)):
+            self._named_wait = max(self._named_wait, failure.retry_after or 0.0)
             for resource in step.resources:
                 self._courses[resource].doubt(step.call.operation, str(failure))
         elif step.split and _may_be_some_of_them(failure, step):
@@ -223,16 +268,31 @@ class Carrier(Generic[State]):
         for resource in () if parts else remaining:
             self._courses[resource].fail(str(failure), cause=failure)
 
-    async def _read_back(self, *, last: bool) -> None:
+    async def _read_back(self, round_number: int) -> None:
         """Decide what is uncertain by reading it: applied, to be written once more, or given up."""
         uncertain = self._in(Phase.UNCERTAIN)
         await self._observe(uncertain)
         for course in uncertain:
             if course.phase is Phase.UNCERTAIN:
-                self._decide(course, last=last)
+                self._decide(course, round_number)
         self._tell(uncertain)
+        self._let_go()
 
-    def _decide(self, course: Course[State], *, last: bool) -> None:
+    def _let_go(self) -> None:
+        """Go on with what waited for a write in doubt, or leave it alone; with the write itself if it is sent again."""
+        held_up, self._held_up = self._held_up, []
+        for steps, cause in held_up:
+            untouched = tuple(step for step in steps if self._is_untouched(step))
+            if cause.status is Status.CHANGED:
+                self._freed.append(untouched)
+            elif cause.phase is Phase.ENDED:
+                self._skip(untouched, cause)
+                self._tell(self._of(untouched))
+
+    def _is_untouched(self, step: Step[State]) -> bool:
+        return all(self._courses[resource].phase is Phase.PENDING for resource in step.resources)
+
+    def _decide(self, course: Course[State], round_number: int) -> None:
         if not self._kind.unsettled(course.intent, course.seen):
             course.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
             return
@@ -242,10 +302,17 @@ class Carrier(Generic[State]):
                 f"{course.reason} Reading it back showed it not as planned, and that something else changed it "
                 f"meanwhile ({', '.join(foreign[:10])}); run again to plan anew."
             )
-        elif last:
+        elif not self._goes_on(round_number):
             course.fail(f"{course.reason} Reading it back showed it not applied.")
+            course.retry_after = self._named_wait or None
         else:
             course.renew()
+
+    def _goes_on(self, round_number: int) -> bool:
+        """Whether what is undone is written once more."""
+        if round_number == ROUNDS or self._named_wait > LONGEST_NAMED_WAIT:
+            return False
+        return round_number == 1 or self._budget.spend()
 
     async def _check(self, written: Sequence[Course[State]]) -> None:
         verify = self._verify and self._refused is None
@@ -262,12 +329,14 @@ class Carrier(Generic[State]):
         """Read states again; what cannot be read ends as unknown, or as failed where nothing was written."""
 
         async def read(observation: Observation[State]) -> None:
+            asked_at = self._clock()
             answer = await self._states(observation)
             for course in (self._courses[resource] for resource in observation.resources):
                 if isinstance(answer, CallError):
                     course.unreadable(answer, untouched=untouched)
                 else:
                     course.seen = answer.get(course.intent.resource)
+                    course.read_at = asked_at
 
         await each(self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit)
 
@@ -280,6 +349,16 @@ class Carrier(Generic[State]):
             if _concerns_all(failure):
                 self._refused = failure
             return failure
+
+
+def _resources(steps: Lane[Any]) -> dict[Resource, None]:
+    """Return what steps write, each once and in order."""
+    return dict.fromkeys(resource for step in steps for resource in step.resources)
+
+
+def _never_blind(call: Call[Any]) -> Call[Any]:
+    """Return a call that ends as unknown where it would be sent again without knowing what became of it."""
+    return replace(call, replay=Replay.RECONCILE) if call.replay is Replay.SAFE else call
 
 
 def _may_be_some_of_them(failure: CallError, step: Step[State]) -> bool:

@@ -35,6 +35,7 @@ class Course(Generic[State]):
     :param applied: operations that went through, for the report.
     :param doubted: operation of which it is not known whether it went through.
     :param known: the last state before that operation.
+    :param read_at: when it was last read, on the run's clock.
     """
 
     intent: Intent[State]
@@ -47,6 +48,7 @@ class Course(Generic[State]):
     applied: list[str] = field(default_factory=list)
     doubted: str = ""
     known: State | None = None
+    read_at: float | None = None
 
     def end(
         self, status: Status, reason: str = "", *, cause: CallError | None = None, permanent: bool = False
@@ -110,7 +112,7 @@ class Course(Generic[State]):
     def renew(self) -> None:
         """Start again from the state that was just read."""
         self.phase = Phase.PENDING
-        self.intent = Intent(self.intent.resource, self.seen, self.intent.after)
+        self.intent = Intent(self.intent.resource, self.seen, self.intent.after, self.read_at)
 
     def settle(self, kind: ResourceKind[State]) -> None:
         """End a written course as changed, or as failed when the state seen is not the one asked for."""

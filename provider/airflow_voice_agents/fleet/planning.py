@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
 from airflow_voice_agents.fleet.pool import Sender, each
@@ -44,6 +45,7 @@ async def plan_targets(
     *,
     limit: int,
     progress: Progress,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Plan:
     """Observe sources and targets and plan every target; nothing is written.
 
@@ -56,12 +58,14 @@ async def plan_targets(
     :param targets: what to plan; each resource at most once.
     :param limit: most reads in flight.
     :param progress: told of each planned target.
+    :param clock: monotonic seconds; the intents say when their states were read.
     :raises Unauthorized: when the platform refuses the key.
     :raises CallError: when a read failed for a reason that a retry of the task may mend.
     """
     desk = _Desk(kind, targets, progress)
 
     async def read(observation: Observation[State]) -> None:
+        asked_at = clock()
         try:
             states = observation.states(await send(observation.call))
         except CallError as failure:
@@ -69,7 +73,7 @@ async def plan_targets(
                 raise
             desk.unreadable(observation.resources, failure)
         else:
-            desk.observed(observation.resources, states.get)
+            desk.observed(observation.resources, states.get, asked_at)
 
     await each(_sources_first(kind, targets), read, limit=limit)
     return Plan(operation, tuple(desk.planned[target.resource] for target in targets))
@@ -91,15 +95,19 @@ class _Desk(Generic[State]):
         self._kind = kind
         self._progress = progress
         self._states: dict[Resource, State | None] = {}
+        self._read_at: dict[Resource, float] = {}
         self._uses = Counter(resource for target in targets for resource in target.needs)
         self._waiting: defaultdict[Resource, list[Target]] = defaultdict(list)
         for target in targets:
             for resource in set(target.needs):
                 self._waiting[resource].append(target)
 
-    def observed(self, resources: Iterable[Resource], state_of: Callable[[Resource], State | None]) -> None:
+    def observed(
+        self, resources: Iterable[Resource], state_of: Callable[[Resource], State | None], asked_at: float
+    ) -> None:
         """Take in states and plan the targets for which all is known."""
         arrived = list(resources)
+        self._read_at.update(dict.fromkeys(arrived, asked_at))
         self._states.update((each, state_of(each)) for each in arrived if self._uses[each])
         for resource in arrived:
             for target in self._waiting.pop(resource, ()):
@@ -116,7 +124,10 @@ class _Desk(Generic[State]):
 
     def _plan(self, target: Target) -> None:
         source = None if target.source is None else self._states[target.source]
-        self._finish(target, target.compose(source, self._states[target.resource]))
+        item = target.compose(source, self._states[target.resource])
+        if item.intent is not None:
+            item = replace(item, intent=replace(item.intent, read_at=self._read_at[target.resource]))
+        self._finish(target, item)
 
     def _finish(self, target: Target, item: PlannedItem) -> None:
         if self.planned.setdefault(target.resource, item) is not item:

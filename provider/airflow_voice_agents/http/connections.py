@@ -1,7 +1,7 @@
-"""The httpx clients behind a client: per event loop one for each request in flight, each with one connection.
+"""What a client sends on: per event loop one HTTP client for each request in flight, each with one connection.
 
-httpx's pool looks at all of its connections whenever a request begins or ends, which for a pool of sixteen
-costs as much CPU as the request itself. The limiter says how many are in flight, so nothing is lost.
+A pool looks at all of its connections whenever a request begins or ends, which for a pool of sixteen costs as
+much CPU as the request itself. The limiter says how many are in flight, so nothing is lost without one.
 """
 
 from __future__ import annotations
@@ -11,28 +11,37 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-import httpx
+
+class Closable(Protocol):
+    """What is lent out: an HTTP client."""
+
+    async def aclose(self) -> None:
+        """Close its connection."""
+
+
+C = TypeVar("C", bound=Closable)
 
 
 @dataclass(slots=True)
-class _Stock:
-    """The httpx clients of one event loop."""
+class _Stock(Generic[C]):
+    """What belongs to one event loop."""
 
-    opened: list[httpx.AsyncClient] = field(default_factory=list)
-    idle: list[httpx.AsyncClient] = field(default_factory=list)
+    made: list[C] = field(default_factory=list)
+    idle: list[C] = field(default_factory=list)
 
 
-class Connections:
-    """Lends out httpx clients, the one that was used last first, so that few connections are kept alive.
+class Connections(Generic[C]):
+    """Lends them out, the one that was used last first, so that few connections are kept alive.
 
-    :param make: makes an httpx client.
+    :param make: makes one more.
     """
 
-    def __init__(self, make: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, make: Callable[[], C]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._stocks: dict[asyncio.AbstractEventLoop, _Stock] = {}
+        self._stocks: dict[asyncio.AbstractEventLoop, _Stock[C]] = {}
         self._closed = False
 
     @property
@@ -41,24 +50,24 @@ class Connections:
         return bool(self._stocks)
 
     @contextmanager
-    def one(self) -> Iterator[httpx.AsyncClient]:
-        """Lend out a client for one exchange in the running loop.
+    def one(self) -> Iterator[C]:
+        """Lend one out for one exchange in the running loop.
 
         :raises RuntimeError: when they are closed.
         """
         stock = self._stocks.get(asyncio.get_running_loop()) or self._new_stock()
         if stock.idle:
-            client = stock.idle.pop()
+            lent = stock.idle.pop()
         else:
-            client = self._make()
-            stock.opened.append(client)
+            lent = self._make()
+            stock.made.append(lent)
         try:
-            yield client
+            yield lent
         finally:
-            stock.idle.append(client)
+            stock.idle.append(lent)
 
     def refuse(self) -> None:
-        """Open none in any further loop."""
+        """Make none for any further loop."""
         self._closed = True
 
     async def aclose(self) -> None:
@@ -72,7 +81,7 @@ class Connections:
             elif loop.is_running():
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_close(stock), loop))
 
-    def _new_stock(self) -> _Stock:
+    def _new_stock(self) -> _Stock[C]:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed")
@@ -82,6 +91,6 @@ class Connections:
             return stock
 
 
-async def _close(stock: _Stock) -> None:
-    for client in stock.opened:
-        await client.aclose()
+async def _close(stock: _Stock[C]) -> None:
+    for each in stock.made:
+        await each.aclose()

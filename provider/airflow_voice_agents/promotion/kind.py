@@ -56,11 +56,13 @@ class Intent(Generic[State]):
     :param resource: which one.
     :param before: the observed state, or ``None`` when it does not exist.
     :param after: the desired state.
+    :param read_at: when the state now was read, on the run's clock; ``None`` where nobody noted it.
     """
 
     resource: Resource
     before: State | None
     after: State
+    read_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,17 +13,18 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.call import Call
+from airflow_voice_agents.http.call import Call, Replay
 from airflow_voice_agents.http.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    OutcomeUnknown,
     RateLimited,
     ServerError,
     TransportError,
     Unauthorized,
 )
-from airflow_voice_agents.promotion.kind import Intent
+from airflow_voice_agents.promotion.kind import Intent, Lane
 from airflow_voice_agents.promotion.report import ItemReport, Status
 from support.fake_fleet import (
     WRITE,
@@ -43,6 +45,11 @@ from support.json_values import bounded
 NOT_CHANGED = "It was not changed."
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_pauses() -> None:
+    """Pauses are looked at here; nobody waits for them to pass."""
+
+
 class Clock:
     """Monotonic seconds that a test moves."""
 
@@ -51,6 +58,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class RepeatableKind(ThingKind):
+    """Things whose writes may be repeated."""
+
+    def lanes(self, intents: Sequence[Intent[State]]) -> Iterator[Lane[State]]:
+        """Batches."""
+        for lane in super().lanes(intents):
+            yield tuple(replace(step, call=replace(step.call, replay=Replay.SAFE)) for step in lane)
 
 
 class Scene:
@@ -78,6 +94,9 @@ class Scene:
         self.server = ThingServer({thing(name): self.before for name in names}, script or {}, always)
         self.clock = Clock()
         self.told: list[str] = []
+        self.waits: list[float] = []
+        self.wait = 0.0
+        self.read_at: dict[str, float] = {}
         self.carrier: Carrier[State] | None = None
 
     def bring(self, *, limit: int = 4, **options: Any) -> dict[str, ItemReport]:
@@ -89,14 +108,28 @@ class Scene:
     ) -> dict[str, ItemReport]:
         progress = Progress("things", len(self.names), self.told.append, interval=0.0, clock=self.clock)
         self.carrier = Carrier(
-            self.server.send, self.kind, limit=limit, progress=progress, clock=self.clock, **options
+            self.server.send,
+            self.kind,
+            limit=limit,
+            progress=progress,
+            clock=self.clock,
+            sleep=self.sleep,
+            random=lambda: 1.0,
+            **options,
         )
         reports = await self.carrier.bring(self.intents(), observed_at=observed_at)
         assert [report.resource for report in reports] == [thing(name) for name in self.names]
         return {report.resource.name: report for report in reports}
 
     def intents(self) -> list[Intent[State]]:
-        return [intent(name, self.before, self.after) for name in self.names]
+        return [
+            replace(intent(name, self.before, self.after), read_at=self.read_at.get(name))
+            for name in self.names
+        ]
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.now += self.wait
 
     def state(self, name: str) -> State:
         return self.server.things[thing(name)]
@@ -339,15 +372,43 @@ def test_only_what_was_not_applied_is_written_once_more() -> None:
     assert scene.server.routes() == ["a+b+c+d", "c+d"]
 
 
-def test_what_stays_undone_after_the_second_write_fails_and_is_not_written_a_third_time() -> None:
-    def never(server: ThingServer, call: Call[Any]) -> Any:
-        return lost(server, call) if call.method == "PATCH" else server.answer(call)
+def never(server: ThingServer, call: Call[Any]) -> Any:
+    return lost(server, call) if call.method == "PATCH" else server.answer(call)
 
+
+def test_what_stays_undone_after_the_fourth_write_fails() -> None:
     scene = Scene("a", always=never)
     report = scene.bring()["a"]
     assert (report.status, report.permanent) == (Status.FAILED, False)
     assert report.reason.endswith(f"Reading it back showed it not applied. {NOT_CHANGED}")
-    assert scene.server.counts() == {"PATCH": 2, "GET": 2}
+    assert scene.server.counts() == {"PATCH": 4, "GET": 4}
+    assert scene.waits == [0.5, 1.0, 2.0]
+
+
+def test_an_outage_is_not_multiplied() -> None:
+    names = [f"thing {number}" for number in range(100)]
+    scene = Scene(names, always=never, kind=ThingKind(stepwise=True))
+    assert {report.status for report in scene.bring().values()} == {Status.FAILED}
+    assert scene.server.counts()["PATCH"] == 100 + 100 + 20, "twice each, then as far as the budget goes"
+
+
+@pytest.mark.parametrize(("named", "writes"), [(30.0, 2), (60.0, 2), (61.0, 1)])
+def test_a_wait_that_the_server_names_is_kept_before_writing_again(named: float, writes: int) -> None:
+    busy = OutcomeUnknown("busy", operation="write things", retry_after=named)
+    scene = Scene("a", {0: busy})
+    report = scene.bring()["a"]
+    assert scene.server.counts()["PATCH"] == writes
+    assert scene.waits == ([named + 0.5] if writes == 2 else [])
+    assert report.status is (Status.CHANGED if writes == 2 else Status.FAILED)
+    assert scene.carrier is not None
+    assert scene.carrier.retry_after == (None if writes == 2 else named)
+
+
+def test_no_write_is_left_to_be_sent_again_blind() -> None:
+    scene = Scene("abc", kind=RepeatableKind())
+    scene.bring()
+    replays = {call.method: call.replay for call in scene.server.calls}
+    assert replays == {"PATCH": Replay.RECONCILE, "GET": Replay.SAFE}
 
 
 def test_an_unknown_outcome_that_cannot_be_read_back_stays_unknown() -> None:
@@ -436,6 +497,28 @@ def test_a_young_snapshot_is_not_read_again() -> None:
     scene.clock.now = 9.9
     scene.bring(max_snapshot_age=10.0, observed_at=0.0)
     assert [call.method for call in scene.server.calls] == ["PATCH", "GET"]
+
+
+def test_each_thing_is_as_old_as_its_own_reading() -> None:
+    scene = Scene("ab", kind=ThingKind(batch_size=1))
+    scene.read_at = {"b": 5.0}
+    scene.clock.now = 12.0
+    assert statuses(scene.bring(max_snapshot_age=10.0, observed_at=0.0, limit=1)) == dict.fromkeys(
+        "ab", "changed"
+    )
+    assert [f"{call.method} {call.route}" for call in scene.server.calls[:3]] == [
+        "GET /a",
+        "PATCH /a",
+        "PATCH /b",
+    ]
+
+
+def test_what_was_read_back_counts_as_read_then() -> None:
+    scene = Scene("a", {0: lost}, kind=ThingKind(batch_size=1))
+    scene.clock.now = 9.0
+    scene.wait = 2.0
+    assert statuses(scene.bring(max_snapshot_age=10.0, observed_at=0.0)) == {"a": "changed"}
+    assert [call.method for call in scene.server.calls] == ["PATCH", "GET", "PATCH", "GET"]
 
 
 def test_an_old_snapshot_is_read_again_right_before_the_write() -> None:
@@ -663,7 +746,11 @@ def test_running_again_until_nothing_fails_ends_as_planned(
         scene.server.script = {}
         reports = asyncio.run(
             Carrier(
-                scene.server.send, kind, limit=2, progress=Progress("things", len(again), scene.told.append)
+                scene.server.send,
+                kind,
+                limit=2,
+                progress=Progress("things", len(again), scene.told.append),
+                sleep=scene.sleep,
             ).bring(again)
         )
         assert all(report.status is Status.CHANGED for report in reports)

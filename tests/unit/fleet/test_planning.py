@@ -14,7 +14,7 @@ from airflow_voice_agents.fleet.progress import Progress
 from airflow_voice_agents.http.call import Call, Replay
 from airflow_voice_agents.http.errors import CallError, Forbidden, NotFound, ServerError, Unauthorized
 from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.kind import Observation, Resource, by_owner
+from airflow_voice_agents.promotion.kind import Intent, Observation, Resource, by_owner
 from airflow_voice_agents.promotion.plan import Plan, PlannedItem
 
 
@@ -120,6 +120,25 @@ def test_a_source_is_read_before_targets_that_come_first_and_need_none() -> None
     site = Site({page("template"): "new"})
     plan(site, [target("a"), target("b"), target("c", page("template"))], limit=1)
     assert site.read == ["template", "a", "b", "c"]
+
+
+def test_an_intent_says_when_its_target_was_read() -> None:
+    def composed(_: PageState | None, now: PageState | None) -> PlannedItem:
+        here = page("b")
+        return PlannedItem(here, "old", "new", intent=Intent(here, now, PageState("new")))
+
+    site = Site({page("a"): "new", page("b"): "old"})
+    progress = Progress("pages", 1, lambda _: None)
+    ticks = iter([10.0, 20.0])
+    targets = [Target(page("b"), page("a"), composed)]
+    planned = asyncio.run(
+        plan_targets(
+            site.send, PageKind(), "copy", targets, limit=1, progress=progress, clock=lambda: next(ticks)
+        )
+    )
+    (item,) = planned.items
+    assert item.intent is not None
+    assert (site.read, item.intent.read_at) == (["a", "b"], 20.0)
 
 
 def test_items_come_in_the_order_of_the_targets() -> None:

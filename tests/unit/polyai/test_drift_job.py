@@ -12,7 +12,6 @@ import pytest
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.fleet.run import Run
-from airflow_voice_agents.http import retry
 from airflow_voice_agents.http.client import Client
 from airflow_voice_agents.http.errors import InputError, ServerError, Unauthorized
 from airflow_voice_agents.polyai.files import EnvironmentFiles
@@ -100,8 +99,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+def desk() -> Iterator[Desk]:
     with EmulatorServer(seed()) as server:
         yield Desk(server)
 

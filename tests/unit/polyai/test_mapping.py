@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.fleet.carrying import Carrier
 from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http import retry
 from airflow_voice_agents.http.client import Client
 from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai import calls
@@ -328,19 +326,6 @@ def test_without_knowledge_of_what_is_there_every_setting_counts() -> None:
 # ----------------------------------------------------------------------- carried out, over a server
 
 HOTELS, ROSA, MOVED = "harbour-hotels", "rosa-restaurants", "conn_hh_live_main"
-
-
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[EmulatorServer]:
-    with EmulatorServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
-    running_server.reset(default_seed())
-    return running_server
 
 
 async def settings_after_move(

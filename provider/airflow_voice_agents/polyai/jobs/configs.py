@@ -89,6 +89,7 @@ class ConfigJob:
             self.targets,
             limit=run.concurrency,
             progress=run.progress(f"{self.operation}: plan", len(self.targets)),
+            clock=run.clock,
         )
 
 
