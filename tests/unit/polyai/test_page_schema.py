@@ -16,6 +16,7 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     sensitive_patterns,
     value_problems,
 )
+from airflow_voice_agents.promotion.canonical import canonical
 from support.json_values import JSON, bounded, objects
 
 HOTEL: dict[str, Any] = {
@@ -252,3 +253,32 @@ def test_what_was_not_asked_about_for_long_is_forgotten(
         value_problems({"type": "object"}, {"a": value})
     assert [each["a"] for each in evaluations] == [1, 2, 3, 2]
     assert len(page_schema._found) == 2
+
+
+def test_a_member_known_to_be_valid_is_not_evaluated_anew_and_a_wrong_one_is_named_each_time() -> None:
+    schema = {
+        "properties": {
+            "a": {"type": "integer"},
+            "b": {"type": "string"},
+            "c": {"properties": {"d": {"enum": [1]}}},
+        },
+        "required": ["a"],
+    }
+    page_schema._validator.cache_clear()
+    descended: list[Any] = []
+    validator = page_schema._validator(canonical(schema))
+    descend = type(validator).descend
+
+    def noting(self: Any, instance: Any, *more: Any, **named: Any) -> Any:
+        descended.append(instance)
+        return descend(self, instance, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(validator), "descend", noting)
+        first = value_problems(schema, {"a": 1, "b": 5, "c": {"d": 1}, "here": 1})
+        second = value_problems(schema, {"a": 1, "b": 5, "c": {"d": 1}, "here": 2})
+        third = value_problems(schema, {"a": 1.0, "b": "x", "c": {"d": True}, "here": 3})
+
+    assert first == second == ["b: must be string, is integer"]
+    assert third == ["c.d: breaks rule 'enum'"]
+    assert descended == [1, 5, {"d": 1}, 1, 5, 1.0, "x", {"d": True}, True]

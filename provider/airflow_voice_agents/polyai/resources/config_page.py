@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -66,6 +67,9 @@ class ConfigPageKind:
 
     def __init__(self, *, bridge_schema: bool = False) -> None:
         self._bridge_schema = bridge_schema
+        self._digests: deque[tuple[PageState, str]] = deque(
+            maxlen=6
+        )  # a plan asks for each a few times in a row
 
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
         """One GET per agent returns the pages of all its environments."""
@@ -75,7 +79,12 @@ class ConfigPageKind:
     def digest(self, state: PageState | None) -> str:
         """Digest of schema and variables; a missing page, an unset one and one without keys are the same."""
         state = state or UNSET
-        return digest([state.schema, state.values])
+        for known, found in self._digests:
+            if known is state:
+                return found
+        found = digest([state.schema, state.values])
+        self._digests.append((state, found))
+        return found
 
     def diff(self, before: PageState | None, after: PageState | None) -> Iterator[Change]:
         """Changes of the schema under ``$schema``, then those of the variables."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_voice_agents.promotion.canonical import canonical
+from airflow_voice_agents.promotion.canonical import canonical, digest
 
 Pattern = tuple[str, ...]
 
@@ -108,10 +108,39 @@ def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
 @lru_cache(maxsize=SCHEMAS_KEPT)
 def _validator(schema: str) -> Any:
     """Return what checks values by a schema given in its canonical spelling."""
-    from jsonschema import Draft7Validator
+    from jsonschema import Draft7Validator, validators
     from referencing import Registry
 
-    return Draft7Validator(json.loads(schema), registry=Registry())
+    kind = validators.extend(Draft7Validator, {"properties": _remembering_properties()})  # type: ignore[no-untyped-call]
+    return kind(json.loads(schema), registry=Registry())
+
+
+def _remembering_properties() -> Callable[..., Iterator[Any]]:
+    """Return how ``properties`` is evaluated for one schema: a member known to be valid is not evaluated anew.
+
+    Whether a value is valid depends on nothing but the schema, and most pages of a fleet differ in few members.
+    """
+    valid: set[tuple[int, str]] = set()
+
+    def properties(validator: Any, properties: Any, instance: Any, _: Any) -> Iterator[Any]:
+        if not validator.is_type(instance, "object"):
+            return
+        for name, subschema in properties.items():
+            if name not in instance:
+                continue
+            key = (id(subschema), digest(instance[name]))  # what the validator holds keeps its identity
+            if key in valid:
+                continue
+            faultless = True
+            for error in validator.descend(instance[name], subschema, path=name, schema_path=name):
+                faultless = False
+                yield error
+            if faultless:
+                if len(valid) >= VERDICTS_KEPT:
+                    valid.clear()
+                valid.add(key)
+
+    return properties
 
 
 def _marks(schema: Any) -> bool:
