@@ -173,9 +173,9 @@ WARM_UP = {
 }
 
 QUICK = [
-    promote(100, 0.2, CONSTANT, "A D", 2),
-    promote(100, 0.2, CONSTANT, "E", 1),
-    promote(500, 0.0, HUNDRED, "A D", 1, bare=True),
+    promote(100, 0.2, CONSTANT, "A D", 1),
+    promote(20, 0.2, CONSTANT, "E", 1),
+    promote(300, 0.0, HUNDRED, "A D", 1, bare=True),
     connectors(1_000, CONSTANT, "A D", 1),
     numbers([1_000, 1_000], CONSTANT, "A D", 1),
     promote(100, 1.0, LOG_NORMAL, "A D", 1, faulty=True),

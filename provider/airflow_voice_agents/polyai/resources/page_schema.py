@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -111,36 +111,39 @@ def _validator(schema: str) -> Any:
     from jsonschema import Draft7Validator, validators
     from referencing import Registry
 
-    kind = validators.extend(Draft7Validator, {"properties": _remembering_properties()})  # type: ignore[no-untyped-call]
+    kind = validators.extend(Draft7Validator, {"properties": _Members()})  # type: ignore[no-untyped-call]
     return kind(json.loads(schema), registry=Registry())
 
 
-def _remembering_properties() -> Callable[..., Iterator[Any]]:
-    """Return how ``properties`` is evaluated for one schema: a member known to be valid is not evaluated anew.
+class _Members:
+    """How ``properties`` is evaluated for one schema: a member known to be valid is not evaluated anew.
 
     Whether a value is valid depends on nothing but the schema, and most pages of a fleet differ in few members.
     """
-    valid: set[tuple[int, str]] = set()
 
-    def properties(validator: Any, properties: Any, instance: Any, _: Any) -> Iterator[Any]:
+    def __init__(self) -> None:
+        self._valid: set[tuple[int, str]] = set()
+
+    def __call__(self, validator: Any, properties: Any, instance: Any, _: Any) -> Iterator[Any]:
+        """Yield what is wrong with the members that are there."""
         if not validator.is_type(instance, "object"):
             return
-        for name, subschema in properties.items():
-            if name not in instance:
-                continue
-            key = (id(subschema), digest(instance[name]))  # what the validator holds keeps its identity
-            if key in valid:
-                continue
-            faultless = True
-            for error in validator.descend(instance[name], subschema, path=name, schema_path=name):
-                faultless = False
-                yield error
-            if faultless:
-                if len(valid) >= VERDICTS_KEPT:
-                    valid.clear()
-                valid.add(key)
+        for name, schema in properties.items():
+            if name in instance:
+                yield from self._member(validator, name, schema, instance[name])
 
-    return properties
+    def _member(self, validator: Any, name: str, schema: Any, value: Any) -> Iterator[Any]:
+        key = (id(schema), digest(value))  # what the validator holds keeps its identity
+        if key in self._valid:
+            return
+        faultless = True
+        for error in validator.descend(value, schema, path=name, schema_path=name):
+            faultless = False
+            yield error
+        if faultless:
+            if len(self._valid) >= VERDICTS_KEPT:
+                self._valid.clear()
+            self._valid.add(key)
 
 
 def _marks(schema: Any) -> bool:
