@@ -38,7 +38,7 @@ demo-ui: $(STAMP)  ## the same with Airflow's web interface left up; Ctrl-C ends
 bench: $(BENCH_STAMP)  ## measure the provider beside what one would write instead; takes most of an hour
 	@$(RUN) benchmarks/run.py
 
-bench-quick: $(BENCH_STAMP)  ## the same with small sizes, in about two minutes
+bench-quick: $(BENCH_STAMP)  ## the same with small sizes, in less than two minutes
 	@$(RUN) benchmarks/run.py --quick
 
 clean:  ## remove the environment and all caches

@@ -81,6 +81,7 @@ class Carrier(Generic[State]):
         self._sleep = sleep
         self._random = random
         self._budget = RetryBudget()
+        self._granted: dict[int, bool] = {}
         self._named_wait = 0.0
         self._held_up: list[tuple[Lane[State], Course[State]]] = []
         self._freed: list[Lane[State]] = []
@@ -231,7 +232,7 @@ class Carrier(Generic[State]):
             verdict = verdicts.get(resource)
             if verdict is None:
                 reason = f"the answer to {step.call.operation} does not mention it."
-                course.doubt(step.call.operation, reason)
+                course.doubt(step, reason)
             elif verdict.error is not None:
                 course.fail(f"{step.call.operation}: {self._redact(verdict.error)}")
             else:
@@ -244,7 +245,7 @@ class Carrier(Generic[State]):
         if failure.in_doubt or not (failure.permanent or isinstance(failure, RateLimited)):
             self._named_wait = max(self._named_wait, failure.retry_after or 0.0)
             for resource in step.resources:
-                self._courses[resource].doubt(step.call.operation, str(failure))
+                self._courses[resource].doubt(step, str(failure))
         elif step.split and _may_be_some_of_them(failure, step):
             await self._isolate(step, step.split, failure)
         else:
@@ -271,6 +272,7 @@ class Carrier(Generic[State]):
     async def _read_back(self, round_number: int) -> None:
         """Decide what is uncertain by reading it: applied, to be written once more, or given up."""
         uncertain = self._in(Phase.UNCERTAIN)
+        self._granted = {}
         await self._observe(uncertain)
         for course in uncertain:
             if course.phase is Phase.UNCERTAIN:
@@ -283,7 +285,7 @@ class Carrier(Generic[State]):
         held_up, self._held_up = self._held_up, []
         for steps, cause in held_up:
             untouched = tuple(step for step in steps if self._is_untouched(step))
-            if cause.status is Status.CHANGED:
+            if cause.status is Status.CHANGED and untouched:
                 self._freed.append(untouched)
             elif cause.phase is Phase.ENDED:
                 self._skip(untouched, cause)
@@ -302,17 +304,19 @@ class Carrier(Generic[State]):
                 f"{course.reason} Reading it back showed it not as planned, and that something else changed it "
                 f"meanwhile ({', '.join(foreign[:10])}); run again to plan anew."
             )
-        elif not self._goes_on(round_number):
+        elif not self._goes_on(course.doubted, round_number):
             course.fail(f"{course.reason} Reading it back showed it not applied.")
             course.retry_after = self._named_wait or None
         else:
             course.renew()
 
-    def _goes_on(self, round_number: int) -> bool:
-        """Whether what is undone is written once more."""
+    def _goes_on(self, write: Step[State] | None, round_number: int) -> bool:
+        """Whether what a write left undone is written once more, which is one for all that it was to change."""
         if round_number == ROUNDS or self._named_wait > LONGEST_NAMED_WAIT:
             return False
-        return round_number == 1 or self._budget.spend()
+        if id(write) not in self._granted:
+            self._granted[id(write)] = round_number == 1 or self._budget.spend()
+        return self._granted[id(write)]
 
     async def _check(self, written: Sequence[Course[State]]) -> None:
         verify = self._verify and self._refused is None

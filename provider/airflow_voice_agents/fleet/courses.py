@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Generic
 
 from airflow_voice_agents.http.errors import CallError
-from airflow_voice_agents.promotion.kind import Intent, ResourceKind, State
+from airflow_voice_agents.promotion.kind import Intent, ResourceKind, State, Step
 from airflow_voice_agents.promotion.report import ItemReport, Status
 
 NOTHING_APPLIED = "It was not changed."
@@ -33,8 +33,8 @@ class Course(Generic[State]):
     :param intent: what it is and shall be; renewed whenever it is read again.
     :param seen: the last state that an answer or a read showed.
     :param applied: operations that went through, for the report.
-    :param doubted: operation of which it is not known whether it went through.
-    :param known: the last state before that operation.
+    :param doubted: the write of which it is not known whether it went through.
+    :param known: the last state before that write.
     :param read_at: when it was last read, on the run's clock.
     """
 
@@ -46,7 +46,7 @@ class Course(Generic[State]):
     permanent: bool = False
     retry_after: float | None = None
     applied: list[str] = field(default_factory=list)
-    doubted: str = ""
+    doubted: Step[State] | None = None
     known: State | None = None
     read_at: float | None = None
 
@@ -90,16 +90,16 @@ class Course(Generic[State]):
             reason = f"{self.reason} It could not be read: {failure}".strip()
             self.end(Status.UNKNOWN, reason, cause=failure)
 
-    def doubt(self, operation: str, reason: str) -> None:
+    def doubt(self, step: Step[State], reason: str) -> None:
         """Note that a write may or may not have happened."""
-        self.phase, self.reason, self.doubted = Phase.UNCERTAIN, reason, operation
+        self.phase, self.reason, self.doubted = Phase.UNCERTAIN, reason, step
         self.known = self.intent.before if self.seen is None else self.seen
 
     def resolve(self, kind: ResourceKind[State]) -> None:
         """Note the write in doubt as applied, where the state seen shows a part of what was asked for."""
         come_true = self.own_keys(kind) - changed_keys(kind, self.seen, self.intent.after)
-        if come_true & changed_keys(kind, self.known, self.seen):
-            self.applied.append(self.doubted)
+        if self.doubted is not None and come_true & changed_keys(kind, self.known, self.seen):
+            self.applied.append(self.doubted.call.operation)
 
     def own_keys(self, kind: ResourceKind[State]) -> set[str]:
         """Return the keys that the intent changes."""

@@ -1,7 +1,7 @@
 """What a client sends on: per event loop one HTTP client for each request in flight, each with one connection.
 
-A pool looks at all of its connections whenever a request begins or ends, which for a pool of sixteen costs as
-much CPU as the request itself. The limiter says how many are in flight, so nothing is lost without one.
+A pool looks at all of its connections whenever a request begins or ends; with sixteen of them that is a share of
+the CPU worth saving. The limiter says how many are in flight, so nothing is lost without a pool.
 """
 
 from __future__ import annotations

@@ -392,6 +392,32 @@ def test_an_outage_is_not_multiplied() -> None:
     assert scene.server.counts()["PATCH"] == 100 + 100 + 20, "twice each, then as far as the budget goes"
 
 
+def test_a_batch_takes_one_of_what_an_outage_is_granted() -> None:
+    scene = Scene([f"thing {number}" for number in range(100)], always=never, kind=ThingKind(batch_size=50))
+    scene.bring()
+    assert scene.server.counts()["PATCH"] == 4 * 2
+
+
+def test_the_rest_goes_on_when_a_first_write_in_doubt_turns_out_applied() -> None:
+    scene = Scene("abc", {0: applied_and_lost}, ThingKind(canary=True))
+    assert statuses(scene.bring()) == dict.fromkeys("abc", "changed")
+    assert scene.server.routes() == ["a", "b+c"]
+
+
+def test_the_rest_waits_for_a_first_write_that_has_to_be_sent_again() -> None:
+    scene = Scene("abc", {0: lost}, ThingKind(canary=True))
+    assert statuses(scene.bring()) == dict.fromkeys("abc", "changed")
+    assert scene.server.routes() == ["a", "a", "b+c"]
+
+
+def test_the_rest_is_left_alone_when_a_first_write_in_doubt_cannot_be_read_back() -> None:
+    unreachable = TransportError("unreachable", operation="read things")
+    scene = Scene("abc", {0: applied_and_lost, 1: unreachable}, ThingKind(canary=True))
+    assert statuses(scene.bring()) == {"a": "unknown", "b": "skipped", "c": "skipped"}
+    assert scene.server.routes() == ["a"]
+    assert scene.told[-1].startswith("things: 3 of 3 done")
+
+
 @pytest.mark.parametrize(("named", "writes"), [(30.0, 2), (60.0, 2), (61.0, 1)])
 def test_a_wait_that_the_server_names_is_kept_before_writing_again(named: float, writes: int) -> None:
     busy = OutcomeUnknown("busy", operation="write things", retry_after=named)
