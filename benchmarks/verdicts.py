@@ -194,9 +194,8 @@ def _cpu(results: Results) -> Verdict:
     a, bare = middle(runs, cpu_ms), middle(of(scenario["runs"], "bare"), cpu_ms)
     measured = f"{a - bare:.2f} ms ({a:.2f} with, {bare:.2f} without; {runs[0]['items']:,} projects)"
     met = a - bare <= 2 if runs[0]["items"] == 5_000 else None
-    return Verdict(
-        target, measured, met, "planning, comparing and reporting a project" if met is False else ""
-    )
+    why = ("planning, comparing and reporting a project",)
+    return Verdict(target, measured, met, why if met is False else ())
 
 
 def _memory(results: Results) -> Verdict:

@@ -10,22 +10,18 @@ from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.http import retry
 from support.emulated import Emulated
 from support.faults import CONNECTOR_UPDATE, NUMBER_IMPORT, PROMOTION, SCENARIOS, Scenario, Start
+from support.no_pauses import no_pauses
 from support.nursery import Nursery
+
+__all__ = ["no_pauses"]
 
 
 @pytest.fixture(scope="session")
 def running_server() -> Iterator[EmulatorServer]:
     with EmulatorServer() as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resends come without a pause, except where the server names one."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
 
 
 @pytest.fixture(scope="session")

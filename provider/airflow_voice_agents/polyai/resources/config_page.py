@@ -67,9 +67,8 @@ class ConfigPageKind:
 
     def __init__(self, *, bridge_schema: bool = False) -> None:
         self._bridge_schema = bridge_schema
-        self._digests: deque[tuple[PageState, str]] = deque(
-            maxlen=6
-        )  # a plan asks for each a few times in a row
+        # A plan asks for each a few times in a row.
+        self._digests: deque[tuple[PageState, str]] = deque(maxlen=6)
 
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
         """One GET per agent returns the pages of all its environments."""

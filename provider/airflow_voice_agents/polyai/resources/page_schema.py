@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -27,7 +26,7 @@ _BELOW: dict[str, Pattern] = {
     **dict.fromkeys(("additionalProperties", "items", "additionalItems", "contains"), ("*",)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "if", "then", "else"), ()),
 }
-_found: dict[tuple[bytes, bytes], tuple[str, ...]] = {}
+_found: dict[tuple[str, str], tuple[str, ...]] = {}
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
@@ -50,11 +49,11 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     """
     if not schema:
         return []
-    spelled, values = canonical(schema), dict(variables or {})
-    key = (_fingerprint(spelled), _fingerprint(canonical(values)))
+    values = dict(variables or {})
+    key = (digest(schema), digest(values))
     found = _found.pop(key, None)
     if found is None:
-        found = tuple(_evaluated(spelled, values))
+        found = tuple(_evaluated(canonical(schema), values))
     _found[key] = found  # the newest last
     while len(_found) > VERDICTS_KEPT:
         _found.pop(next(iter(_found)), None)
@@ -67,10 +66,6 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
     :param schema: Draft 7 schema, or ``None``.
     """
     return list(_sensitive_patterns(canonical(schema))) if schema else []
-
-
-def _fingerprint(spelled: str) -> bytes:
-    return hashlib.sha256(spelled.encode("utf-8", "surrogatepass")).digest()
 
 
 def _evaluated(schema: str, values: dict[str, Any]) -> list[str]:
