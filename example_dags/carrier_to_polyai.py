@@ -87,7 +87,7 @@ with DAG(
     @task(retries=0)  # a second try would call twice
     def test_call(agent_id: str, client_env: str) -> None:
         """Call the person whom the Variable names, and wait until the call has ended well."""
-        from airflow_voice_agents.polyai import calls
+        from airflow_voice_agents.polyai import api
         from airflow_voice_agents.polyai.hooks import PolyAIHook
 
         person = Variable.get(TEST_CALL_NUMBER, default=None)
@@ -95,8 +95,8 @@ with DAG(
             raise AirflowSkipException(f"There is no Variable {TEST_CALL_NUMBER}.")
         mask_secret(person)
         with PolyAIHook() as hook:
-            call = hook.send(calls.create_outbound_call(agent_id, to_number=person, environment=client_env))
-            look = calls.get_outbound_call_status(agent_id, call_sid=call.call_sid, environment=client_env)
+            call = hook.send(api.create_outbound_call(agent_id, to_number=person, environment=client_env))
+            look = api.get_outbound_call_status(agent_id, call_sid=call.call_sid, environment=client_env)
             for _ in range(LOOKS):
                 status = hook.send(look).status
                 if status == "SUCCESS":

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 __all__ = [
     "RetryDecision",
     "RetryPolicy",
-    "TaskStateStore",
+    "TaskState",
     "ask_a_person",
     "connection_async",
     "connection_extra_async",
     "is_backfill",
     "run_type",
-    "task_state_store",
+    "task_state",
 ]
 
 
-class TaskStateStore(Protocol):
+class TaskState(Protocol):
     """What a task instance remembers across its tries; XComs of a task are deleted before each try."""
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -44,12 +44,12 @@ class TaskStateStore(Protocol):
         """Forget the key; one that is not there is no error."""
 
 
-def task_state_store(context: Context) -> TaskStateStore | None:
+def task_state(context: Context) -> TaskState | None:
     """Return the state store of the running task instance, or ``None`` where Airflow has none (before 3.3).
 
     :param context: the task's context. Rows outlive a cleared task: delete a key once its work is done.
     """
-    return cast("TaskStateStore | None", context.get("task_state_store"))
+    return cast("TaskState | None", context.get("task_state_store"))
 
 
 def run_type(context: Context) -> str:

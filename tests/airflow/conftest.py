@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.http import retry
+from airflow_voice_agents.transport import retry
 from support.airflow_runner import AirflowRunner
 from support.emulated import Emulated
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_voice_agents.edge.approval import PromotionApprovalOperator
-from airflow_voice_agents.http.errors import GuardRefused, InputError, StateMoved
+from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 from airflow_voice_agents.polyai.task_groups import promotion
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, StateMoved
 from support.airflow_runner import Outcome
 from support.answers import TIMED_OUT, answer, go_on, question, questions
 from support.emulated import HOTELS, PRE_RELEASE, SANDBOX, VALUES, Emulated

@@ -11,12 +11,12 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
-from airflow_voice_agents.edge import shared_polls
-from airflow_voice_agents.edge import trigger as edge_trigger
-from airflow_voice_agents.edge.sensor import BACKSTOP_SECONDS, SensorError
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.bases import shared_polls
+from airflow_voice_agents.bases import trigger as edge_trigger
+from airflow_voice_agents.bases.sensor import BACKSTOP_SECONDS, SensorError
 from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
 from airflow_voice_agents.polyai.triggers import PolyAIConfigTrigger
+from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, ROSA, SANDBOX, Emulated, kept_text, place
 

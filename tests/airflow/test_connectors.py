@@ -8,15 +8,15 @@ import pytest
 from airflow.sdk import DAG, Asset
 
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.polyai.assets import connectors_uri
+from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
     ItemsFailedPermanently,
     NotFound,
 )
-from airflow_voice_agents.polyai.assets import connectors_uri
-from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
 from support.emulated import HOTELS, LIVE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 
 LIST, GET, VARIANTS = "list connectors", "get connectors", "list variants"

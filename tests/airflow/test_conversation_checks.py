@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import ChecksFailed, ChecksUnclear
 from airflow_voice_agents.polyai.operators.verification import PolyAICheckPromotionOperator
+from airflow_voice_agents.transport.errors import ChecksFailed, ChecksUnclear
 from support.airflow_runner import Outcome
 from support.emulated import HOTELS, LIVE, Emulated, kept_text
 

@@ -236,7 +236,7 @@ def test_a_run_that_was_killed_goes_on_with_what_is_left(
 
 def kill_after(bench: Bench, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """Let the client's next request fail like nothing else, once so many writes were applied."""
-    from airflow_voice_agents.http.client import Client
+    from airflow_voice_agents.transport.client import Client
 
     send = Client.asend
 

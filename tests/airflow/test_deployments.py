@@ -10,19 +10,19 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.faults import Fault
-from airflow_voice_agents.http.errors import (
-    GuardRefused,
-    InputError,
-    ItemsFailed,
-    ItemsFailedPermanently,
-    StateMoved,
-)
 from airflow_voice_agents.polyai.assets import deployment_uri
 from airflow_voice_agents.polyai.operators.deployments import (
     PolyAIMergeBranchOperator,
     PolyAIPromoteDeploymentOperator,
     PolyAIPublishOperator,
     PolyAIRollbackDeploymentOperator,
+)
+from airflow_voice_agents.transport.errors import (
+    GuardRefused,
+    InputError,
+    ItemsFailed,
+    ItemsFailedPermanently,
+    StateMoved,
 )
 from support.airflow_runner import Outcome
 from support.emulated import BANK, HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items

@@ -13,11 +13,11 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_voice_agents.edge import baselines
-from airflow_voice_agents.edge.sensor import SensorError
+from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.http.errors import InputError, ItemsFailedPermanently, Unauthorized
+from airflow_voice_agents.plans.drift import Drift, DriftFinding, DriftReport
+from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.polyai.assets import drift_uri, drifts
 from airflow_voice_agents.polyai.conditions import TARGETS_NAMED, DriftCondition
 from airflow_voice_agents.polyai.operators.backup import PolyAIExportOperator
@@ -27,8 +27,8 @@ from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIPlanPromotionOperator,
 )
 from airflow_voice_agents.polyai.sensors import PolyAIDriftSensor
-from airflow_voice_agents.promotion.drift import Drift, DriftFinding, DriftReport
-from airflow_voice_agents.promotion.kind import Resource
+from airflow_voice_agents.state import baselines
+from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently, Unauthorized
 from support.airflow_home import AirflowHome
 from support.airflow_runner import Outcome
 from support.emulated import (

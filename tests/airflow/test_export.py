@@ -10,12 +10,17 @@ import pytest
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
-from airflow_voice_agents.http.errors import InputError, ItemsFailed, ItemsFailedPermanently, Unauthorized
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.polyai.export_files import shelf
 from airflow_voice_agents.polyai.files import EnvironmentFiles
 from airflow_voice_agents.polyai.operators.backup import PolyAIExportOperator
-from airflow_voice_agents.polyai.resources.named import NamedSettings
-from airflow_voice_agents.polyai.shelf import shelf
-from airflow_voice_agents.promotion.canonical import same
+from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.transport.errors import (
+    InputError,
+    ItemsFailed,
+    ItemsFailedPermanently,
+    Unauthorized,
+)
 from support.emulated import (
     BANK,
     HOTELS,

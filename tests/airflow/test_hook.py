@@ -14,11 +14,11 @@ from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, Secrets
 from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.http import client as http_client
-from airflow_voice_agents.http.errors import ConnectionSettingsError, NotFound, Unauthorized
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.hooks import PolyAIHook
+from airflow_voice_agents.transport import client as http_client
+from airflow_voice_agents.transport.errors import ConnectionSettingsError, NotFound, Unauthorized
+from airflow_voice_agents.transport.settings import ClientSettings
 from support.airflow_runner import AirflowRunner
 from support.emulated import HOTELS, KEY, LIVE, PAGES, ROSA, Emulated
 
@@ -298,30 +298,30 @@ def test_a_connection_that_does_not_exist_is_told(polyai: Emulated) -> None:
 
 def test_calls_are_sent_over_one_connection_that_is_closed_at_the_end(polyai: Emulated) -> None:
     with inside_a_task(polyai.runner), PolyAIHook() as hook:
-        first = hook.send(calls.list_config_pages(HOTELS))
+        first = hook.send(api.list_config_pages(HOTELS))
         client = hook.client
-        second = hook.send(calls.list_config_pages(ROSA))
+        second = hook.send(api.list_config_pages(ROSA))
 
         assert hook.get_conn() is client
         assert (len(first), len(second)) == (3, 3)
         assert polyai.requests() == {PAGES: 2}
     with pytest.raises(RuntimeError, match="closed"):
-        client.send(calls.list_config_pages(HOTELS))
+        client.send(api.list_config_pages(HOTELS))
     assert polyai.requests() == {PAGES: 2}
 
 
 async def test_calls_are_sent_from_async_code_with_one_client(polyai: Emulated) -> None:
     with inside_a_task(polyai.runner):
         async with PolyAIHook() as hook:
-            await hook.asend(calls.list_config_pages(HOTELS))
+            await hook.asend(api.list_config_pages(HOTELS))
             client = hook.client
-            answers = await asyncio.gather(*(hook.asend(calls.list_config_pages(ROSA)) for _ in range(5)))
+            answers = await asyncio.gather(*(hook.asend(api.list_config_pages(ROSA)) for _ in range(5)))
 
             assert hook.client is client
     assert [len(answer) for answer in answers] == [3] * 5
     assert polyai.requests() == {PAGES: 6}
     with pytest.raises(RuntimeError, match="closed"):
-        await client.asend(calls.list_config_pages(HOTELS))
+        await client.asend(api.list_config_pages(HOTELS))
 
 
 async def test_calls_at_once_from_async_code_share_one_client(
@@ -334,10 +334,10 @@ async def test_calls_at_once_from_async_code_share_one_client(
             super().__init__(*args, **kwargs)
             made.append(self)
 
-    monkeypatch.setattr("airflow_voice_agents.edge.hook.Client", Counted)
+    monkeypatch.setattr("airflow_voice_agents.bases.hook.Client", Counted)
     with inside_a_task(polyai.runner):
         async with PolyAIHook() as hook:
-            await asyncio.gather(*(hook.asend(calls.list_config_pages(HOTELS)) for _ in range(5)))
+            await asyncio.gather(*(hook.asend(api.list_config_pages(HOTELS)) for _ in range(5)))
 
     assert len(made) == 1
     assert polyai.requests() == {PAGES: 5}
@@ -347,7 +347,7 @@ def test_work_on_the_hooks_own_loop_sends_through_it(polyai: Emulated) -> None:
     with inside_a_task(polyai.runner), PolyAIHook() as hook:
 
         async def work() -> list[int]:
-            pages = [await hook.asend(calls.list_config_pages(agent)) for agent in (HOTELS, ROSA)]
+            pages = [await hook.asend(api.list_config_pages(agent)) for agent in (HOTELS, ROSA)]
             return [len(each) for each in pages]
 
         assert hook.run(work()) == [3, 3]
@@ -366,7 +366,7 @@ def test_an_error_names_the_call_and_never_the_key(polyai: Emulated) -> None:
     polyai.connect(key="wrong-key-marker")
 
     with inside_a_task(polyai.runner), PolyAIHook() as hook, pytest.raises(Unauthorized) as caught:
-        hook.send(calls.list_config_pages(HOTELS))
+        hook.send(api.list_config_pages(HOTELS))
 
     text = str(caught.value)
     assert "list real-time configs" in text
@@ -380,7 +380,7 @@ def test_the_key_is_handed_to_airflow_as_a_secret(polyai: Emulated) -> None:
     class Ask(BaseOperator):
         def execute(self, context: Any) -> int:
             with PolyAIHook() as hook:
-                return len(hook.send(calls.list_config_pages(HOTELS)))
+                return len(hook.send(api.list_config_pages(HOTELS)))
 
     outcome = polyai.run(Ask(task_id="ask"))
 
@@ -393,7 +393,7 @@ def test_the_key_is_handed_to_airflow_as_a_secret(polyai: Emulated) -> None:
 # ------------------------------------------------------------------------------ the runtime host
 
 RUNTIME_KEY = "demo-runtime-key-uk"
-CONVERSATIONS = calls.list_conversations("demo-uk", project_id=HOTELS, client_env=LIVE)
+CONVERSATIONS = api.list_conversations("demo-uk", project_id=HOTELS, client_env=LIVE)
 
 
 @pytest.fixture
@@ -411,7 +411,7 @@ def asked(server: EmulatorServer) -> list[str | None]:
 
 def test_each_call_goes_to_the_host_that_answers_it_under_that_hosts_key(hosts: Emulated) -> None:
     with inside_a_task(hosts.runner), PolyAIHook() as hook:
-        pages = hook.send(calls.list_config_pages(HOTELS))
+        pages = hook.send(api.list_config_pages(HOTELS))
         page = hook.send(CONVERSATIONS)
 
         assert hook.client.settings.headers == {"X-API-KEY": KEY}
@@ -425,7 +425,7 @@ def test_both_hosts_are_asked_on_the_hooks_own_loop_and_both_clients_are_closed(
     with inside_a_task(hosts.runner), PolyAIHook() as hook:
 
         async def work() -> tuple[int, int]:
-            pages = await hook.asend(calls.list_config_pages(HOTELS))
+            pages = await hook.asend(api.list_config_pages(HOTELS))
             return len(pages), len((await hook.asend(CONVERSATIONS)).conversations)
 
         assert hook.run(work()) == (3, 4)
@@ -450,7 +450,7 @@ async def test_both_hosts_are_asked_from_async_code(hosts: Emulated) -> None:
     with inside_a_task(hosts.runner):
         async with PolyAIHook() as hook:
             answers = await asyncio.gather(*(hook.asend(CONVERSATIONS) for _ in range(3)))
-            await hook.asend(calls.list_config_pages(HOTELS))
+            await hook.asend(api.list_config_pages(HOTELS))
             client = hook.runtime
 
     assert [len(answer.conversations) for answer in answers] == [4] * 3
@@ -465,7 +465,7 @@ def test_without_a_key_for_the_runtime_host_nothing_is_sent_there(polyai: Emulat
     with inside_a_task(polyai.runner), PolyAIHook() as hook:
         with pytest.raises(ConnectionSettingsError, match="runtime_api_key is missing"):
             hook.send(CONVERSATIONS)
-        assert len(hook.send(calls.list_config_pages(HOTELS))) == 3
+        assert len(hook.send(api.list_config_pages(HOTELS))) == 3
     assert polyai.requests() == {PAGES: 1}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge.trigger import JITTER
+from airflow_voice_agents.bases.trigger import JITTER
 from airflow_voice_agents.emulator.fleet_seed import FLEET_ACCOUNT, FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai.conditions import (
@@ -25,7 +25,7 @@ from airflow_voice_agents.polyai.conditions import (
     QuietCondition,
     TestRunsCondition,
 )
-from airflow_voice_agents.polyai.conditions.moments import bucket_of
+from airflow_voice_agents.polyai.conditions.timestamps import bucket_of
 from airflow_voice_agents.polyai.triggers import (
     PolyAIAlertsClearTrigger,
     PolyAIConfigTrigger,

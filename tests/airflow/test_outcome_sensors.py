@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_voice_agents.edge.sensor import SensorError
+from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.polyai.sensors import (
     PolyAIAlertsClearSensor,
     PolyAIConnectorSensor,
@@ -238,11 +238,11 @@ def test_a_connector_must_be_there_as_it_is_wanted(
 
 
 def start_call(polyai: Emulated) -> str:
-    from airflow_voice_agents.polyai import calls
+    from airflow_voice_agents.polyai import api
     from airflow_voice_agents.polyai.hooks import PolyAIHook
     from support.airflow_runner import set_supervisor_comms
 
-    call = calls.create_outbound_call(HOTELS, to_number=CALLEE, environment=SANDBOX)
+    call = api.create_outbound_call(HOTELS, to_number=CALLEE, environment=SANDBOX)
     with set_supervisor_comms(polyai.runner), PolyAIHook() as hook:
         return str(hook.send(call).call_sid)
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.plans.report import ITEMS_SHOWN
+from airflow_voice_agents.polyai.assets import phone_numbers_uri
+from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
     ItemsFailedPermanently,
     NotFound,
 )
-from airflow_voice_agents.polyai.assets import phone_numbers_uri
-from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
-from airflow_voice_agents.promotion.report import ITEMS_SHOWN
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 
 READ, IMPORT = "get phone numbers", "import phone numbers"

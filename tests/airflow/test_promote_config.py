@@ -9,7 +9,9 @@ import pytest
 from airflow.sdk import DAG, Asset
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.polyai.assets import config_uri
+from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
@@ -19,8 +21,6 @@ from airflow_voice_agents.http.errors import (
     StateMoved,
     Unauthorized,
 )
-from airflow_voice_agents.polyai.assets import config_uri
-from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
 from support.emulated import (
     BANK,
     HOTELS,

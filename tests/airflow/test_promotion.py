@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge import holds
-from airflow_voice_agents.edge.locks import Holder, hold_lock
 from airflow_voice_agents.emulator.faults import Fault
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.polyai.operators.promotion import (
+    PolyAIApplyPromotionOperator,
+    PolyAIPlanPromotionOperator,
+    PolyAIVerifyPromotionOperator,
+)
+from airflow_voice_agents.polyai.operators.rollback import PolyAIReleaseHoldOperator, PolyAIRollbackOperator
+from airflow_voice_agents.state import rollback_blocks
+from airflow_voice_agents.state.locks import LockOwner, hold_lock
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
@@ -19,12 +25,6 @@ from airflow_voice_agents.http.errors import (
     StateMoved,
     TargetLocked,
 )
-from airflow_voice_agents.polyai.operators.promotion import (
-    PolyAIApplyPromotionOperator,
-    PolyAIPlanPromotionOperator,
-    PolyAIVerifyPromotionOperator,
-)
-from airflow_voice_agents.polyai.operators.rollback import PolyAIReleaseHoldOperator, PolyAIRollbackOperator
 from support.airflow_runner import Outcome
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, VALUES, Emulated, counts, items, place
 
@@ -256,7 +256,7 @@ def test_a_rollback_leaves_newer_work_alone(desk: Desk) -> None:
     assert isinstance(outcome.error, GuardRefused)
     assert f"{ROSA}/{PRE_RELEASE}" in str(outcome.error)
     assert desk.emulated.writes() == 0
-    assert not holds.read(desk.folder, [f"{ROSA}/{PRE_RELEASE}"])
+    assert not rollback_blocks.read(desk.folder, [f"{ROSA}/{PRE_RELEASE}"])
     assert desk.roll_back(snapshot, force=True).state == "success"
     assert desk.emulated.values(ROSA, PRE_RELEASE)["greeting"] == f"{ROSA} {PRE_RELEASE}"
 
@@ -281,7 +281,7 @@ def test_a_rollback_that_only_plans_changes_nothing(desk: Desk) -> None:
 
 def test_a_target_that_another_run_works_on_is_left_alone(desk: Desk) -> None:
     plan = desk.plan(spec(PRE_RELEASE)).result
-    other = Holder("nightly", "run-1", "apply")
+    other = LockOwner("nightly", "run-1", "apply")
     with hold_lock([f"{ROSA}/{PRE_RELEASE}"], other, f"{desk.folder}/locks", say=print):
         outcome = desk.apply(plan)
     assert isinstance(outcome.error, TargetLocked)

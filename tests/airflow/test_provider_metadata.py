@@ -23,9 +23,9 @@ from airflow.triggers.base import BaseTrigger
 import airflow
 import airflow_voice_agents
 from airflow_voice_agents.get_provider_info import get_provider_info
-from airflow_voice_agents.http.fields import MAX_CONCURRENCY
-from airflow_voice_agents.http.settings import ClientSettings
 from airflow_voice_agents.polyai.connection import REGIONS
+from airflow_voice_agents.transport.fields import MAX_CONCURRENCY
+from airflow_voice_agents.transport.settings import ClientSettings
 
 DISTRIBUTION = "airflow-provider-voice-agents"
 PACKAGE = Path(airflow_voice_agents.__file__).parent

@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_voice_agents.edge.retry_policy import DELAY_LIMIT, REASON_LIMIT, VoiceAgentsRetryPolicy
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.bases.retry_policy import DELAY_LIMIT, REASON_LIMIT, VoiceAgentsRetryPolicy
+from airflow_voice_agents.transport.errors import (
     Conflict,
     ConnectionSettingsError,
     DeadlineExceeded,

@@ -11,9 +11,9 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
-from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailed, StateMoved
 from airflow_voice_agents.polyai.assets import config_uri
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed, StateMoved
 from support.emulated import (
     HOTELS,
     LIVE,

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge import holds
 from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.faults import Fault
-from airflow_voice_agents.http.errors import ChecksFailed
 from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
 )
 from airflow_voice_agents.polyai.operators.verification import PolyAIWatchPromotionOperator
+from airflow_voice_agents.state import rollback_blocks
+from airflow_voice_agents.transport.errors import ChecksFailed
 from support.airflow_runner import AirflowRunner, Outcome
 from support.emulated import HOTELS, PRE_RELEASE, SANDBOX, VALUES, Emulated, place
-from support.fuse import Fuse, Killed
+from support.kill_switch import Fuse, Killed
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
 
@@ -78,7 +78,7 @@ def end_state(polyai: Emulated, folder: Path, last: Outcome) -> tuple[Any, ...]:
     """What is left: the page, the hold, how often was written, and how the task ended."""
     return (
         polyai.values(HOTELS, PRE_RELEASE)["greeting"],
-        list(holds.read(str(folder), [TARGET])),
+        list(rollback_blocks.read(str(folder), [TARGET])),
         polyai.requests()[VALUES],
         type(last.error),
         last.xcoms["verdict"]["verdict"],
@@ -117,4 +117,4 @@ def test_a_write_without_an_answer_ends_well(polyai: Emulated, tmp_path: Path, a
 
     assert isinstance(outcomes[-1].error, ChecksFailed)
     assert polyai.values(HOTELS, PRE_RELEASE)["greeting"] == PRE_RELEASE
-    assert list(holds.read(str(tmp_path), [TARGET])) == [TARGET]
+    assert list(rollback_blocks.read(str(tmp_path), [TARGET])) == [TARGET]

@@ -13,16 +13,9 @@ from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.module_loading import import_string
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_voice_agents.edge import brakes, holds
-from airflow_voice_agents.edge import trigger as edge_trigger
+from airflow_voice_agents.bases import stop_conditions
+from airflow_voice_agents.bases import trigger as edge_trigger
 from airflow_voice_agents.emulator.faults import Fault
-from airflow_voice_agents.http.errors import (
-    ChecksFailed,
-    ChecksUnclear,
-    GuardRefused,
-    InputError,
-    ItemsFailed,
-)
 from airflow_voice_agents.polyai import watch_trigger
 from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
@@ -34,6 +27,14 @@ from airflow_voice_agents.polyai.operators.verification import (
     WATCH_AGAIN,
     PolyAICheckPromotionOperator,
     PolyAIWatchPromotionOperator,
+)
+from airflow_voice_agents.state import rollback_blocks
+from airflow_voice_agents.transport.errors import (
+    ChecksFailed,
+    ChecksUnclear,
+    GuardRefused,
+    InputError,
+    ItemsFailed,
 )
 from support.airflow_runner import Outcome
 from support.answers import TIMED_OUT, answer, go_on, question, questions
@@ -91,7 +92,7 @@ def clock(polyai: Emulated, monkeypatch: pytest.MonkeyPatch) -> Time:
     for module in (edge_trigger, watch_trigger):
         monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(module, "asyncio", clock)
-    monkeypatch.setattr(brakes, "now", clock.now)
+    monkeypatch.setattr(stop_conditions, "now", clock.now)
     return clock
 
 
@@ -170,7 +171,7 @@ class Desk:
     @property
     def held(self) -> bool:
         name = f"{HOTELS}/{self.environment}"
-        return name in holds.read(f"{self.folder}", [name])
+        return name in rollback_blocks.read(f"{self.folder}", [name])
 
     def alert(self, state: str, **changes: Any) -> None:
         self.polyai.server.polyai.set_alert(RULE, state, **changes)
@@ -486,7 +487,7 @@ def test_a_task_that_was_cleared_watches_anew(desk: Desk) -> None:
     desk.end(desk.watch())
     desk.alert("ok")
     desk.polyai.server.emulator.faults.clear()
-    holds.release(desk.folder, [f"{HOTELS}/{PRE_RELEASE}"])
+    rollback_blocks.release(desk.folder, [f"{HOTELS}/{PRE_RELEASE}"])
     desk.polyai.runner.state_store.pop(("apply", -1), None)
     desk.promote("apply_again")
 

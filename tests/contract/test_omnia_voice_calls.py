@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
+from airflow_voice_agents.transport.api_request import ApiRequest
 
 TABLE: dict[str, dict[str, Any]] = {
     "list_numbers": {
@@ -91,12 +91,12 @@ SPARSE = [
 ]
 
 
-def build(name: str, arguments: dict[str, Any]) -> Call[Any]:
+def build(name: str, arguments: dict[str, Any]) -> ApiRequest[Any]:
     given = dict(arguments)
     first = [given.pop("number_id")] if "number_id" in given else []
     if name == "list_agent_numbers":
         first = [given.pop("agent_id")]
-    return getattr(calls, name)(*first, **given)  # type: ignore[no-any-return]
+    return getattr(api, name)(*first, **given)  # type: ignore[no-any-return]
 
 
 def required(names: set[str]) -> set[str]:
@@ -110,11 +110,11 @@ def known(names: set[str]) -> set[str]:
 def test_table_and_examples_cover_every_public_call() -> None:
     own = {
         name
-        for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ == calls.__name__ and not name.startswith("_")
+        for name, function in inspect.getmembers(api, inspect.isfunction)
+        if function.__module__ == api.__name__ and not name.startswith("_")
     }
     assert own - HELPERS == set(TABLE) == set(EXAMPLES)
-    assert own == {name for name in calls.__all__ if name.islower()}
+    assert own == {name for name in api.__all__ if name.islower()}
 
 
 @pytest.mark.parametrize(("name", "arguments"), CASES)
@@ -147,7 +147,7 @@ def test_examples_together_send_every_field_of_the_table(name: str) -> None:
 
 @pytest.mark.parametrize("verb", ["PUT", "PATCH"])
 def test_update_has_the_verb_that_the_setting_gives(verb: str) -> None:
-    assert calls.update_number("n1", changes={"status": "x"}, verb=verb).method == verb
+    assert api.update_number("n1", changes={"status": "x"}, verb=verb).method == verb
 
 
 @pytest.mark.parametrize("record", [RECORD, *SPARSE])
@@ -163,7 +163,7 @@ def test_a_write_may_be_answered_without_a_body(name: str) -> None:
 
 @pytest.mark.parametrize("body", [None, {}, {"deleted": True}, [], {"id": "n1"}])
 def test_what_a_deletion_answers_does_not_matter(body: Any) -> None:
-    assert calls.delete_number("n1").read(body) is None
+    assert api.delete_number("n1").read(body) is None
 
 
 @pytest.mark.parametrize(
@@ -177,15 +177,15 @@ def test_what_a_deletion_answers_does_not_matter(body: Any) -> None:
     ],
 )
 def test_lists_are_read_in_every_form(body: Any) -> None:
-    assert [number.id for number in calls.list_numbers().read(body).numbers] == ["n1"]
-    assert [number.id for number in calls.list_agent_numbers("a1").read(body)] == ["n1"]
+    assert [number.id for number in api.list_numbers().read(body).numbers] == ["n1"]
+    assert [number.id for number in api.list_agent_numbers("a1").read(body)] == ["n1"]
 
 
 @pytest.mark.parametrize(
     "body", [None, {}, {"data": None}, {"data": {}}, {"numbers": [RECORD]}, ["secret"], [{}]]
 )
 def test_what_is_no_list_of_numbers_raises_value_error_that_shows_nothing(body: Any) -> None:
-    for call in (calls.list_numbers(), calls.list_agent_numbers("a1")):
+    for call in (api.list_numbers(), api.list_agent_numbers("a1")):
         with pytest.raises(ValueError, match=r".") as caught:
             call.read(body)
         assert "secret" not in str(caught.value)
@@ -194,5 +194,5 @@ def test_what_is_no_list_of_numbers_raises_value_error_that_shows_nothing(body: 
 @pytest.mark.parametrize("body", [None, [], {}, {"id": None}, {"id": ""}, {"id": " "}, {"id": {"secret": 1}}])
 def test_what_is_no_number_raises_value_error_that_shows_nothing(body: Any) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        calls.get_number("n1").read(body)
+        api.get_number("n1").read(body)
     assert "secret" not in str(caught.value)

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.calls import content, environments, observations, telephony
+from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.api import content, environments, observations, telephony
 from airflow_voice_agents.polyai.models import ConnectorUpdate
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 HERE = Path(__file__).resolve()
 VENDOR_FILE = HERE.parents[2].parent / "shared" / "reference" / "polyai-agents.openapi.json"
@@ -183,9 +183,9 @@ def public_calls() -> set[str]:
     }
 
 
-def build(name: str, arguments: dict[str, Any]) -> Call[Any]:
+def build(name: str, arguments: dict[str, Any]) -> ApiRequest[Any]:
     first, *rest = arguments.items()
-    return getattr(calls, name)(first[1], **dict(rest))  # type: ignore[no-any-return]
+    return getattr(api, name)(first[1], **dict(rest))  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------ the table's shapes
@@ -294,8 +294,8 @@ def without_documented_nulls(body: Any) -> Any:
 
 def test_table_and_examples_cover_every_public_call() -> None:
     assert public_calls() == set(TABLE) == set(EXAMPLES)
-    neighbours = {name for name in vars(observations) if name in calls.__all__}
-    assert public_calls() == {name for name in calls.__all__ if name.islower()} - neighbours
+    neighbours = {name for name in vars(observations) if name in api.__all__}
+    assert public_calls() == {name for name in api.__all__ if name.islower()} - neighbours
     assert len(TABLE) == 42
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.call import Call, Replay
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.calls import observations
+from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.api import observations
 from airflow_voice_agents.polyai.observations import Verdict
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
+from airflow_voice_agents.transport.errors import InputError
 
 AGENT = "/v1/agents/a%201"
 START, END = "2026-09-01T08:00:00+01:00", datetime(2026, 9, 2, 8, tzinfo=UTC)
@@ -140,8 +140,8 @@ WRITES = {"trigger_test_run", "create_debug_chat", "send_debug_chat_message"}
 every_row = pytest.mark.parametrize(("name", "arguments", "sent", "query", "body"), ROWS)
 
 
-def build(name: str, arguments: dict[str, Any]) -> Call[Any]:
-    function = getattr(calls, name)
+def build(name: str, arguments: dict[str, Any]) -> ApiRequest[Any]:
+    function = getattr(api, name)
     first = next(iter(inspect.signature(function).parameters.values()))
     if first.kind is inspect.Parameter.KEYWORD_ONLY:
         return function(**arguments)  # type: ignore[no-any-return]
@@ -149,7 +149,7 @@ def build(name: str, arguments: dict[str, Any]) -> Call[Any]:
     return function(arguments[first.name], **rest)  # type: ignore[no-any-return]
 
 
-def example(name: str) -> Call[Any]:
+def example(name: str) -> ApiRequest[Any]:
     return next(build(row[0], row[1]) for row in ROWS if row[0] == name)
 
 
@@ -163,7 +163,7 @@ def test_every_call_of_the_module_is_stated_and_exported() -> None:
         if function.__module__ == observations.__name__ and not name.startswith("_")
     }
     assert own == {row[0] for row in ROWS}
-    assert own <= set(calls.__all__)
+    assert own <= set(api.__all__)
 
 
 @every_row
@@ -186,14 +186,12 @@ def test_reads_may_be_sent_again_and_the_others_never_blindly(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted({row[0] for row in ROWS}))
 def test_only_conversations_and_concurrency_are_for_the_runtime_host(name: str) -> None:
-    assert (example(name).route in calls.RUNTIME_ROUTES) == (
-        name in {"list_conversations", "get_concurrency"}
-    )
+    assert (example(name).route in api.RUNTIME_ROUTES) == (name in {"list_conversations", "get_concurrency"})
 
 
 def test_turns_of_a_chat_have_time() -> None:
-    assert example("create_debug_chat").deadline == calls.CHAT_DEADLINE
-    assert example("send_debug_chat_message").deadline == calls.CHAT_DEADLINE
+    assert example("create_debug_chat").deadline == api.CHAT_DEADLINE
+    assert example("send_debug_chat_message").deadline == api.CHAT_DEADLINE
     assert "Hi" not in repr(example("send_debug_chat_message"))
 
 

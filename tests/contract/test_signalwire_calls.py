@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.signalwire import calls, models, routes
+from airflow_voice_agents.signalwire import api, models, routes
 from airflow_voice_agents.signalwire.models import Page
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 HERE = Path(__file__).resolve()
 VENDOR_FILE = HERE.parents[2].parent / "shared" / "reference" / "signalwire-phone-numbers.openapi.json"
@@ -109,8 +109,8 @@ every_example = pytest.mark.parametrize(("name", "arguments"), CASES)
 with_vendor_file = pytest.mark.skipif(not VENDOR_FILE.exists(), reason="the vendor's document is not at hand")
 
 
-def build(name: str, arguments: dict[str, Any]) -> Call[Any]:
-    return getattr(calls, name)(**arguments)  # type: ignore[no-any-return]
+def build(name: str, arguments: dict[str, Any]) -> ApiRequest[Any]:
+    return getattr(api, name)(**arguments)  # type: ignore[no-any-return]
 
 
 # ------------------------------------------------------------------------------------ the table's shapes
@@ -192,11 +192,11 @@ def identifies(key: str) -> bool:
 def test_table_and_examples_cover_every_public_call() -> None:
     public = {
         name
-        for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ == calls.__name__ and not name.startswith("_")
+        for name, function in inspect.getmembers(api, inspect.isfunction)
+        if function.__module__ == api.__name__ and not name.startswith("_")
     }
     assert public - {"follow_link"} == set(TABLE) == set(EXAMPLES)
-    assert public == {name for name in calls.__all__ if name.islower()}
+    assert public == {name for name in api.__all__ if name.islower()}
     assert len(TABLE) == 8
 
 

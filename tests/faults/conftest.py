@@ -12,8 +12,8 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
 from support.emulated import Emulated
 from support.faults import CONNECTOR_UPDATE, NUMBER_IMPORT, PROMOTION, SCENARIOS, Scenario, Start
+from support.forked_tasks import Nursery
 from support.no_pauses import no_pauses
-from support.nursery import Nursery
 
 __all__ = ["no_pauses"]
 

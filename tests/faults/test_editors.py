@@ -25,7 +25,7 @@ from support.faults import (
     changes,
     state_without_stamps,
 )
-from support.nursery import Nursery
+from support.forked_tasks import Nursery
 
 AGENT = "site-0003"
 """Its page needs new values only."""

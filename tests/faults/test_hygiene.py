@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.faults import PROMOTION, Killing, Scenario, Start, settle
-from support.nursery import Attempt, Leaking, Nursery
+from support.forked_tasks import Attempt, Leaking, Nursery
 
 TROUBLE: dict[str, list[dict[str, Any]]] = {
     "nothing": [],

@@ -19,7 +19,7 @@ from support.faults import (
     settle,
     state_without_stamps,
 )
-from support.nursery import Attempt, Ended, Nursery
+from support.forked_tasks import Attempt, Ended, Nursery
 
 
 @dataclass(frozen=True)

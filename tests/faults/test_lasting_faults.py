@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
-from airflow_voice_agents.http.errors import ItemsFailed, ItemsFailedPermanently, Unauthorized
+from airflow_voice_agents.transport.errors import ItemsFailed, ItemsFailedPermanently, Unauthorized
 from support.emulated import PRE_RELEASE, SCHEMA, VALUES, Emulated, counts, items
 from support.faults import (
     ASSIGN,

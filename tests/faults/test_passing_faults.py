@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge import hook
-from airflow_voice_agents.http.client import Client
+from airflow_voice_agents.bases import hook
+from airflow_voice_agents.transport.client import Client
 from support.emulated import PAGES, SCHEMA, VALUES, Emulated, counts
 from support.faults import (
     ASSIGN,

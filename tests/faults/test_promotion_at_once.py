@@ -12,8 +12,8 @@ import pytest
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
 from support.emulated import Emulated
+from support.forked_tasks import Ended, Nursery
 from support.model import Colleague, cells, deploy, set_connector, set_key, set_number
-from support.nursery import Ended, Nursery
 from support.promotions import (
     DEPOT,
     applying,

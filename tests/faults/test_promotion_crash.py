@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge import baselines, holds, snapshots
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.journal import Entry
 from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.state import baselines, rollback_blocks, snapshots
 from support.emulated import Emulated
 from support.faults import Killing, settle
-from support.nursery import Attempt, Ended, Nursery
+from support.forked_tasks import Attempt, Ended, Nursery
 from support.promotions import (
     TARGETS,
     applying,
@@ -225,7 +225,7 @@ def finish(  # noqa: PLR0917
 def notes_of(folder: Path) -> Any:
     """What baselines and holds say."""
     noted = baselines.load(str(folder), "weekly")
-    on_hold = holds.read(str(folder), [f"{site(index)}/pre-release" for index in TARGETS])
+    on_hold = rollback_blocks.read(str(folder), [f"{site(index)}/pre-release" for index in TARGETS])
     return {name: each["digest"] for name, each in noted.items()}, {
         name: hold.digests for name, hold in on_hold.items()
     }

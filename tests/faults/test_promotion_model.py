@@ -18,6 +18,7 @@ from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from support.emulated import Emulated
 from support.faults import settle
+from support.forked_tasks import Attempt, Ended, Nursery
 from support.model import (
     ABSENT,
     Cell,
@@ -30,7 +31,6 @@ from support.model import (
     draw_edit,
     draw_world,
 )
-from support.nursery import Attempt, Ended, Nursery
 from support.promotions import applying, changed_by, deployed_twice, files, report_items, returning
 
 SEEDS = range(40)

@@ -12,8 +12,8 @@ from typing import Any
 
 from airflow.sdk.execution_time import comms
 
-from airflow_voice_agents.emulator.exchange import Exchange
 from airflow_voice_agents.emulator.faults import Fault
+from airflow_voice_agents.emulator.request import EmulatorRequest
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState
 from support.airflow_runner import AirflowRunner, Outcome
@@ -39,7 +39,7 @@ class Meanwhile(Fault):
         super().__init__("delay", **rule)
         self.happens = happens
 
-    def due(self, exchange: Exchange) -> bool:
+    def due(self, exchange: EmulatorRequest) -> bool:
         """Do it, and leave the request alone."""
         if super().due(exchange):
             self.happens()

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_voice_agents.fleet.ledger import Ledger
-from airflow_voice_agents.fleet.observing import observe
-from airflow_voice_agents.fleet.rollout import Pace, roll_out
-from airflow_voice_agents.fleet.run import Run
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.plan import PlannedItem, passed
-from airflow_voice_agents.promotion.report import Report
-from airflow_voice_agents.promotion.unit import Unit
-from support.fake_fleet import READ, State, ThingKind, ThingServer, thing
-from support.fuse import Fuse, FusedStore, Killed
+from airflow_voice_agents.engine.checkpoints import Checkpoints
+from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.plan import PlannedItem, waypoint_digests
+from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.target_plan import TargetPlan
+from airflow_voice_agents.transport.api_request import ApiRequest
+from support.fake_engine import READ, State, ThingKind, ThingServer, thing
+from support.kill_switch import Fuse, FusedStore, Killed
 
 KINDS = ("base", "page", "line")
 """Kinds of the fleet's things, each standing on those before it."""
@@ -72,7 +72,7 @@ class WatchedServer(ThingServer):
     log: list[str] = field(default_factory=list)
     units_in_flight: int = 0
 
-    async def send(self, call: Call[Any]) -> Any:
+    async def send(self, call: ApiRequest[Any]) -> Any:
         """Answer a call, and note when."""
         owner = owners_of(call)[0]
         self.log.append(f"> {owner}")
@@ -82,7 +82,7 @@ class WatchedServer(ThingServer):
         finally:
             self.log.append(f"< {owner}")
 
-    def answer(self, call: Call[Any]) -> dict[Resource, Any]:
+    def answer(self, call: ApiRequest[Any]) -> dict[Resource, Any]:
         """Do what a call asks for."""
         if call.operation != READ:
             for each, members in (call.body or {})["things"]:
@@ -106,7 +106,7 @@ class WatchedServer(ThingServer):
         return {each for each in owners if self.log.count(f"> {each}") > self.log.count(f"< {each}")}
 
 
-def owners_of(call: Call[Any]) -> list[str]:
+def owners_of(call: ApiRequest[Any]) -> list[str]:
     """Owners of the things that a call names."""
     return list(dict.fromkeys(each.owner for each, _ in (call.body or {})["things"]))
 
@@ -145,26 +145,34 @@ class Fleet:
         there = {each: {**OLD, **NEW} if each.owner in self.same else OLD for each in wanted}
         self.server = WatchedServer(dict(there), self.script, self.always, wanted=dict(wanted))
 
-    def run(self, concurrency: int = 1) -> Run:
+    def run(self, concurrency: int = 1) -> RunContext:
         """Return what a try works with."""
-        return Run(self.send, self.said.append, concurrency=concurrency, clock=self.clock)
+        return RunContext(self.send, self.said.append, concurrency=concurrency, clock=self.clock)
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> Checkpoints:
         """Return the checkpoints as a new process finds them."""
-        return Ledger(self.notes if self.remembers else None, "d" * 64, batch=self.batch, clock=self.epoch)
+        return Checkpoints(
+            self.notes if self.remembers else None, "d" * 64, batch=self.batch, clock=self.epoch
+        )
 
-    def attempt(self, pace: Pace | None = None, *, concurrency: int = 1) -> Report:
+    def attempt(self, pace: RolloutPolicy | None = None, *, concurrency: int = 1) -> Report:
         """Read what no earlier try has ended, plan it and carry it out."""
-        return asyncio.run(self._attempt(pace or Pace(), concurrency))
+        return asyncio.run(self._attempt(pace or RolloutPolicy(), concurrency))
 
-    async def _attempt(self, pace: Pace, concurrency: int) -> Report:
+    async def _attempt(self, pace: RolloutPolicy, concurrency: int) -> Report:
         ledger, run = self.ledger(), self.run(concurrency)
         planned_at = run.clock()
         units = await self.plan(run, [name for name in self.order if name not in ledger.done])
         return await self.roll_out(run, units, ledger, pace, planned_at=planned_at)
 
     async def roll_out(
-        self, run: Run, units: list[Unit], ledger: Ledger, pace: Pace, *, planned_at: float = 0.0
+        self,
+        run: RunContext,
+        units: list[TargetPlan],
+        ledger: Checkpoints,
+        pace: RolloutPolicy,
+        *,
+        planned_at: float = 0.0,
     ) -> Report:
         """Carry units out."""
         return await roll_out(
@@ -179,7 +187,7 @@ class Fleet:
             plan_digest="d" * 64,
         )
 
-    async def plan(self, run: Run, names: Sequence[str]) -> list[Unit]:
+    async def plan(self, run: RunContext, names: Sequence[str]) -> list[TargetPlan]:
         """Read units and plan what each still lacks."""
         mine = [each for each in self.server.wanted if each.owner in names]
         states: dict[Resource, State | None] = {}
@@ -189,7 +197,7 @@ class Fleet:
 
         await observe(run, self.kinds, mine, seen=states.__setitem__, unreadable=unreadable)
         return [
-            Unit(name, tuple(self.item(each, states[each]) for each in mine if each.owner == name))
+            TargetPlan(name, tuple(self.item(each, states[each]) for each in mine if each.owner == name))
             for name in names
         ]
 
@@ -199,16 +207,16 @@ class Fleet:
         wanted = {**(now or {}), **self.server.wanted[each]}
         if now == wanted:
             return PlannedItem(each, kind.digest(now), kind.digest(now))
-        intent = Intent(each, now, wanted)
+        intent = Transition(each, now, wanted)
         return PlannedItem(
             each,
             kind.digest(now),
             kind.digest(wanted),
-            waypoints=passed(kind.lanes([intent])),
+            waypoints=waypoint_digests(kind.write_sequences([intent])),
             intent=intent,
         )
 
-    async def send(self, call: Call[Any]) -> Any:
+    async def send(self, call: ApiRequest[Any]) -> Any:
         """Send a call; the process may end before it and after it."""
         self.fuse.burn()
         answer = await self.server.send(call)

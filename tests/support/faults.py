@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.journal import Entry
+from airflow_voice_agents.emulator.request import EmulatorRequest
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
 from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 from support.emulated import PRE_RELEASE, SANDBOX, Emulated, items, place
-from support.nursery import Attempt
+from support.forked_tasks import Attempt
 
 SITE = "site-0001"
 VARIANT = "VARIANT-0000000A"
@@ -340,7 +340,7 @@ class Killing(Fault):
         self._pid = pids[0]
         self._known.set()
 
-    def due(self, exchange: Exchange) -> bool:
+    def due(self, exchange: EmulatorRequest) -> bool:
         """Kill, if it is time."""
         fires = super().due(exchange)
         if fires:

@@ -12,7 +12,7 @@ from unittest import mock
 import httpx
 from airflow.sdk import ObjectStoragePath
 
-from airflow_voice_agents.edge.state_files import StateFiles
+from airflow_voice_agents.state.files import StateFiles
 
 
 class Moments:

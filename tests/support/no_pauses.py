@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_voice_agents.http import retry
+from airflow_voice_agents.transport import retry
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -23,7 +23,7 @@ from airflow_voice_agents.polyai.operators.promotion import (
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
 from support.emulated import PRE_RELEASE, SANDBOX, Emulated, place
 from support.faults import NEW, OPEN, WANTED
-from support.nursery import Attempt
+from support.forked_tasks import Attempt
 
 OPERATORS = (
     PolyAIPlanPromotionOperator,

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from airflow_voice_agents.http.call import Call, Replay
-from airflow_voice_agents.http.client import Client, ClientSettings
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
+from airflow_voice_agents.transport.client import Client, ClientSettings
 
 BASE = "https://api.us.poly.ai"
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -30,7 +30,7 @@ def make_settings(base_url: str = BASE, key: str | None = None, **changes: Any) 
     return ClientSettings(**{**values, **changes})
 
 
-def make_call(replay: Replay = Replay.SAFE, **changes: Any) -> Call[Any]:
+def make_call(replay: Replay = Replay.SAFE, **changes: Any) -> ApiRequest[Any]:
     """A call that returns the decoded body as it is."""
     method = "GET" if replay is Replay.SAFE else "POST"
     values: dict[str, Any] = {
@@ -42,7 +42,7 @@ def make_call(replay: Replay = Replay.SAFE, **changes: Any) -> Call[Any]:
         "replay": replay,
         "body": None if replay is Replay.SAFE else {"name": "thing"},
     }
-    return Call(**{**values, **changes})
+    return ApiRequest(**{**values, **changes})
 
 
 class FakeTime:

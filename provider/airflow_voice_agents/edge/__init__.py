@@ -1,1 +1,1 @@
-"""What the operators of every system share at the Airflow edge."""
+"""Former paths of classes that Airflow stores or that DAGs import. Use ``bases`` and ``state`` in new code."""

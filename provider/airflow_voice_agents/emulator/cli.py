@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_voice_agents.emulator.switches import SwitchError, describe, parse_assignment
+from airflow_voice_agents.emulator.behaviors import SwitchError, describe, parse_assignment
 
 DEFAULT_PORT = 8099
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost")

@@ -16,8 +16,8 @@ from starlette.routing import Mount, Route, Router
 
 from airflow_voice_agents import __version__
 from airflow_voice_agents.emulator.core import Emulator
-from airflow_voice_agents.emulator.exchange import decode, encode
 from airflow_voice_agents.emulator.page import render
+from airflow_voice_agents.emulator.request import decode, encode
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 

@@ -7,13 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Room
 from airflow_voice_agents.emulator.faults import Faults
-from airflow_voice_agents.emulator.gate import Gate
 from airflow_voice_agents.emulator.journal import Journal
-from airflow_voice_agents.emulator.omnia_voice.room import OmniaVoiceRoom
-from airflow_voice_agents.emulator.polyai.room import PolyAIRoom
-from airflow_voice_agents.emulator.signalwire.room import SignalWireRoom
+from airflow_voice_agents.emulator.middleware import Gate
+from airflow_voice_agents.emulator.omnia_voice.app import OmniaVoiceRoom
+from airflow_voice_agents.emulator.polyai.app import PolyAIRoom
+from airflow_voice_agents.emulator.request import Room
+from airflow_voice_agents.emulator.signalwire.app import SignalWireRoom
 from airflow_voice_agents.emulator.state import State, read_seed_file
 
 Seed = Mapping[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from airflow_voice_agents.emulator.exchange import Exchange, Reply
+from airflow_voice_agents.emulator.request import EmulatorRequest, Reply
 
 Action = Literal["answer", "reset", "truncate", "not_json", "delay", "items", "kill"]
 
@@ -86,7 +86,7 @@ class Fault:
         """Short text for the journal."""
         return f"apply then {self.action}" if self.apply else self.action
 
-    def due(self, exchange: Exchange) -> bool:
+    def due(self, exchange: EmulatorRequest) -> bool:
         """Whether the fault fires on this request; counts matches and firings."""
         if not self._matches(exchange):
             return False
@@ -120,7 +120,7 @@ class Fault:
         """The fault with its counters, JSON-able."""
         return {each.name: getattr(self, each.name) for each in fields(self) if not each.name.startswith("_")}
 
-    def _matches(self, exchange: Exchange) -> bool:
+    def _matches(self, exchange: EmulatorRequest) -> bool:
         operation = exchange.operation
         if self.method not in (None, exchange.method):
             return False
@@ -174,7 +174,7 @@ class Faults:
         if fault.action == "kill" and not self._may_kill:
             raise FaultError("kill needs the server to run as its own process")
 
-    def take(self, exchange: Exchange) -> Fault | None:
+    def take(self, exchange: EmulatorRequest) -> Fault | None:
         """The first fault due for this request; only the server's own thread asks."""
         with self._lock:
             installed = list(self._faults)

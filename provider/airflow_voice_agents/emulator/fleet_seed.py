@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
+from airflow_voice_agents.emulator.request import Record
 
 FLEET_ACCOUNT = "fleet"
 FLEET_KEY = "demo-key-fleet"

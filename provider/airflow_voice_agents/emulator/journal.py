@@ -8,7 +8,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, decode
+from airflow_voice_agents.emulator.request import EmulatorRequest, decode
 
 KEPT = 100_000
 """Entries kept; counters go on beyond that."""
@@ -57,7 +57,7 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._counts: Counter[tuple[str, str | None, str | None]] = Counter()
 
-    def open(self, exchange: Exchange, *, keep_body: bool) -> Entry:
+    def open(self, exchange: EmulatorRequest, *, keep_body: bool) -> Entry:
         """Record a request on arrival; the gate completes the entry before it answers."""
         operation = exchange.operation
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from airflow_voice_agents.emulator.switches import Switches
+from airflow_voice_agents.emulator.behaviors import Behaviors
 
 _NORMAL_P99 = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
@@ -17,7 +17,7 @@ class Latency:
     :param switches: read at every request, so that they can be set while the server runs.
     """
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Behaviors) -> None:
         self._switches = switches
         self._seed = 0.0
         self.clear()

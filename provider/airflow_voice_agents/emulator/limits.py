@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from airflow_voice_agents.emulator.exchange import Exchange, Reply
-from airflow_voice_agents.emulator.switches import Switches
+from airflow_voice_agents.emulator.behaviors import Behaviors
+from airflow_voice_agents.emulator.request import EmulatorRequest, Reply
 
 
 class RateLimiter:
@@ -18,12 +18,12 @@ class RateLimiter:
     :param clock: seconds that only go forward; tests pass their own.
     """
 
-    def __init__(self, switches: Switches, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, switches: Behaviors, clock: Callable[[], float] = time.monotonic) -> None:
         self._switches = switches
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def refuse(self, exchange: Exchange) -> Reply | None:
+    def refuse(self, exchange: EmulatorRequest) -> Reply | None:
         """A 429 with ``Retry-After`` when the caller's key has used up its rate, else ``None``."""
         rate = self._switches.rate_limit
         if not rate:

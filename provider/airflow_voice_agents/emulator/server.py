@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import uvicorn
 
+from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.control import build_app
 from airflow_voice_agents.emulator.core import Emulator, Seed
 from airflow_voice_agents.emulator.faults import Action, Fault
@@ -21,7 +22,6 @@ from airflow_voice_agents.emulator.polyai.store import PolyAIStore
 from airflow_voice_agents.emulator.protocol import DroppableProtocol
 from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 from airflow_voice_agents.emulator.state import State
-from airflow_voice_agents.emulator.switches import Switches
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT = 10.0
@@ -82,7 +82,7 @@ class EmulatorServer:
         return self.emulator.journal
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> Behaviors:
         """The live switches; assign to change one."""
         return self.emulator.state.switches
 

@@ -22,8 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Room
-from airflow_voice_agents.emulator.switches import Switches
+from airflow_voice_agents.emulator.behaviors import Behaviors
+from airflow_voice_agents.emulator.request import Room
 
 CLOCK_START = "2026-09-01T08:00:00Z"
 
@@ -98,7 +98,7 @@ class State:
 
     def __init__(self, file: Path | None = None) -> None:
         self.lock = threading.RLock()
-        self.switches = Switches()
+        self.switches = Behaviors()
         self.clock = Clock(lambda: datetime.now(UTC) if self.switches.wall_clock else None)
         self.revision = 0
         self._rooms: list[Room] = []
@@ -124,7 +124,7 @@ class State:
         if unknown:
             raise SeedError(f"unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         with self.lock:
-            self.switches.update(Switches().as_dict() | dict(seed.get("switches", {})))
+            self.switches.update(Behaviors().as_dict() | dict(seed.get("switches", {})))
             self.clock.set(seed.get("clock", CLOCK_START), seed.get("sequence", 0))
             for room in self._rooms:
                 room.load(seed.get(room.name, {}))

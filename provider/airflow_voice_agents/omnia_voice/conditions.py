@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_identifier, parse_numbers, parse_text
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.models import Number, NumberPage
 from airflow_voice_agents.omnia_voice.resources.phone_number import by_e164, not_whole
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class NumberCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(tuple(plain["numbers"]), plain.get("agent_id"), tuple(plain.get("statuses") or ()))
 
-    def read(self) -> Call[NumberPage] | Call[tuple[Number, ...]]:
+    def read(self) -> ApiRequest[NumberPage] | ApiRequest[tuple[Number, ...]]:
         """Return the read-only call that tells: the agent's own list, which comes whole, or that of all."""
         if self.agent_id is not None:
-            return calls.list_agent_numbers(self.agent_id)
-        return calls.list_numbers()
+            return api.list_agent_numbers(self.agent_id)
+        return api.list_numbers()
 
     def holds(self, answer: NumberPage | Iterable[Number]) -> tuple[bool, dict[str, Any]]:
         """Tell whether the condition holds, and what was found.

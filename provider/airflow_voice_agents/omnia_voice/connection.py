@@ -9,10 +9,10 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_voice_agents import __version__
-from airflow_voice_agents.http.errors import ConnectionSettingsError
-from airflow_voice_agents.http.fields import FieldReader
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.omnia_voice.calls import UpdateVerb
+from airflow_voice_agents.omnia_voice.api import UpdateVerb
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.fields import FieldReader
+from airflow_voice_agents.transport.settings import ClientSettings
 
 BASE_URL: Final = "https://api.omnia-voice.com/api/v1"
 """Where the platform's own pages say that it is; a connection must say so itself."""

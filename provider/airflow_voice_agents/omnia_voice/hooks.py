@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_voice_agents.edge.hook import VoiceAgentsHook
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.errors import CallError, NotFound, Unauthorized, VoiceAgentsError
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.connection import ConnectionFields, refused_advice
 from airflow_voice_agents.omnia_voice.sending import VerbFallback
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import CallError, NotFound, Unauthorized, VoiceAgentsError
+from airflow_voice_agents.transport.settings import ClientSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -65,7 +65,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         self._fields = _fields(connection, extra)
         return self._fields.client_settings()
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: ApiRequest[T]) -> T:
         """Send a call and return what it reads.
 
         :param call: what to send.
@@ -73,7 +73,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """
         return self.run(self.asend(call))
 
-    async def asend(self, call: Call[T]) -> T:
+    async def asend(self, call: ApiRequest[T]) -> T:
         """Send a call from async code and return what it reads.
 
         :param call: what to send.
@@ -91,7 +91,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
             fields = _fields(connection, connection.extra_dejson)
             settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
             with Client(settings) as client:
-                page = client.send(calls.list_numbers(limit=1))
+                page = client.send(api.list_numbers(limit=1))
         except (Unauthorized, NotFound) as error:
             return False, f"Omnia Voice refused ({error.status}). {refused_advice(fields)}"
         except CallError as error:

@@ -9,25 +9,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.arguments import parse_count
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.omnia_voice.calls import is_list
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.omnia_voice.api import is_list
 from airflow_voice_agents.omnia_voice.models import Number, NumberPage
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_count
 
 MAX_PAGES: Final = 1000
 """Pages that a list may have; a server that never ends is left here."""
 
 
-async def read_all(send: Sender, call: Call[NumberPage], *, max_pages: int = MAX_PAGES) -> NumberPage:
+async def read_all(send: Sender, call: ApiRequest[NumberPage], *, max_pages: int = MAX_PAGES) -> NumberPage:
     """Read a list from its first page to its end, one page after the other.
 
     It ends with an empty page, with one that shows nothing new, and where :func:`goes_on` says so. A
     limit that the server lowers is the one that the following pages are asked with.
 
     :param send: sends a call.
-    :param call: what :func:`.calls.list_numbers` returned; its page does not matter.
+    :param call: what :func:`.api.list_numbers` returned; its page does not matter.
     :param max_pages: most pages to read.
     :returns: all numbers, each id once, as one page. ``has_more`` is true when they are not all:
         ``max_pages`` was reached, or the server repeats itself and says that there is more.
@@ -72,7 +72,7 @@ def goes_on(answer: NumberPage, *, page: int, limit: int, seen: int) -> bool:
     return len(answer.numbers) >= limit
 
 
-def _at(call: Call[NumberPage], page: int, limit: int) -> Call[NumberPage]:
+def _at(call: ApiRequest[NumberPage], page: int, limit: int) -> ApiRequest[NumberPage]:
     place = {"page": str(page), "limit": str(limit)}
     return replace(call, query=tuple((name, place.get(name, value)) for name, value in call.query))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar, cast
 
-from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import ApiError
-from airflow_voice_agents.omnia_voice.calls import fallback_verb, is_list, is_update
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.omnia_voice.api import fallback_verb, is_list, is_update
 from airflow_voice_agents.omnia_voice.paging import MAX_PAGES, read_all
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import ApiError
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class VerbFallback:
         self._send = send
         self._refused: set[str] = set()
 
-    async def __call__(self, call: Call[T]) -> T:
+    async def __call__(self, call: ApiRequest[T]) -> T:
         """Send a call; one that is no update goes as it is.
 
         :param call: what to send.
@@ -44,7 +44,7 @@ class VerbFallback:
             refusal = error
         return await self._with_other_verb(call, refusal)
 
-    async def _with_other_verb(self, call: Call[T], refusal: ApiError) -> T:
+    async def _with_other_verb(self, call: ApiRequest[T], refusal: ApiError) -> T:
         try:
             answer = await self._send(fallback_verb(call))
         except ApiError as error:
@@ -63,7 +63,7 @@ def whole_lists(send: Sender, *, max_pages: int = MAX_PAGES) -> Sender:
     :param max_pages: most pages to read of one list.
     """
 
-    async def sender(call: Call[Any]) -> Any:
+    async def sender(call: ApiRequest[Any]) -> Any:
         if not is_list(call):
             return await send(call)
         return await read_all(send, call, max_pages=max_pages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
+from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
     from airflow_voice_agents.omnia_voice.conditions import NumberCondition

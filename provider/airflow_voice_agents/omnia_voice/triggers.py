@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
-from airflow_voice_agents.http.errors import VoiceAgentsError
+from airflow_voice_agents.bases.trigger import Answer, PollingTrigger
 from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
 from airflow_voice_agents.omnia_voice.sending import whole_lists
+from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 
 class OmniaVoiceNumberTrigger(PollingTrigger):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from airflow_voice_agents.plans.drift import DRIFTED, DriftReport
+from airflow_voice_agents.plans.report import Report, Status
 from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number
-from airflow_voice_agents.promotion.drift import DRIFTED, DriftReport
-from airflow_voice_agents.promotion.report import Report, Status
 
 
 def config_uri(agent_id: str, environment: str) -> str:

@@ -19,11 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.document import PlanDocument
+from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.polyai.observations import METRICS
 from airflow_voice_agents.polyai.spec import PROBLEMS_SHOWN, Identifier, PhoneNumber, Stage, Text
-from airflow_voice_agents.promotion.document import PlanDocument
-from airflow_voice_agents.promotion.kind import Resource
+from airflow_voice_agents.transport.errors import InputError
 
 SAID_LIMIT = 500
 """Most characters that a smoke test says in one turn."""

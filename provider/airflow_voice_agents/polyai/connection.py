@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
-from airflow_voice_agents.http.errors import ConnectionSettingsError
-from airflow_voice_agents.http.fields import FieldReader
-from airflow_voice_agents.http.settings import ClientSettings
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.fields import FieldReader
+from airflow_voice_agents.transport.settings import ClientSettings
 
 REGIONS = ("us", "eu", "uk", "studio")
 KEY_HEADER = "X-API-KEY"

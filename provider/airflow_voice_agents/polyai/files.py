@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import quote
 
-from airflow_voice_agents.http.arguments import parse_e164, parse_json_object, parse_lines
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.decoding import decode_json, decode_yaml
 from airflow_voice_agents.polyai.resources.config_page import PageState
-from airflow_voice_agents.polyai.resources.named import NamedSettings
-from airflow_voice_agents.promotion.decoding import decode_json, decode_yaml
+from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_e164, parse_json_object, parse_lines
 
 CONFIG, CONNECTORS, ROUTING = PARTS = ("config", "connectors", "routing")
 """What can be exported; each has a file of its own."""

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
-from airflow_voice_agents.edge.hook import VoiceAgentsHook
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.errors import CallError, NotFound, Unauthorized, VoiceAgentsError
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.connection import ConnectionFields, refused_advice
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import CallError, NotFound, Unauthorized, VoiceAgentsError
+from airflow_voice_agents.transport.settings import ClientSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -64,21 +64,21 @@ class PolyAIHook(VoiceAgentsHook):
             self._runtime = Client(_fields(connection, connection.extra_dejson).runtime_settings())
         return self._runtime
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: ApiRequest[T]) -> T:
         """Send a call to the host that answers it, and return what it reads.
 
         :param call: what to send.
         :raises VoiceAgentsError: the subclass that says what went wrong.
         """
-        return self.runtime.send(call) if call.route in calls.RUNTIME_ROUTES else super().send(call)
+        return self.runtime.send(call) if call.route in api.RUNTIME_ROUTES else super().send(call)
 
-    async def asend(self, call: Call[T]) -> T:
+    async def asend(self, call: ApiRequest[T]) -> T:
         """Send a call to the host that answers it from async code, and return what it reads.
 
         :param call: what to send.
         :raises VoiceAgentsError: the subclass that says what went wrong.
         """
-        if call.route in calls.RUNTIME_ROUTES:
+        if call.route in api.RUNTIME_ROUTES:
             return await (await self._aruntime()).asend(call)
         return await super().asend(call)
 
@@ -125,7 +125,7 @@ class PolyAIHook(VoiceAgentsHook):
                     "(Workspace ID in Agent Studio), which the only harmless request needs."
                 )
             with Client(settings) as client:
-                agents = client.send(calls.list_agents(fields.account_id))
+                agents = client.send(api.list_agents(fields.account_id))
         except (Unauthorized, NotFound) as error:
             return False, f"PolyAI refused ({error.status}). {refused_advice(fields)}"
         except CallError as error:

@@ -27,8 +27,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from airflow_voice_agents.http.arguments import parse_identifier, parse_text
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_identifier, parse_text
 
 # ---------------------------------------------------------------------------------------- inputs
 

@@ -86,8 +86,8 @@ class PolyAIPromotionNotifier(BaseNotifier):
 
         :param context: the task's context; without a task instance there is only its absence to tell.
         """
-        from airflow_voice_agents.promotion.report_text import report_markdown, report_text
-        from airflow_voice_agents.promotion.verdict_text import verdict_markdown, verdict_text
+        from airflow_voice_agents.plans.checks_text import verdict_markdown, verdict_text
+        from airflow_voice_agents.plans.report_text import report_markdown, report_text
 
         verdict, report = self._left(context, VERDICT_KEY), self._left(context, REPORT_KEY)
         texts = [*([verdict_text(verdict)] if verdict else []), *([report_text(report)] if report else [])]
@@ -128,7 +128,7 @@ def _with(context: Context, message: PromotionMessage) -> Any:
 
 
 def _subject(context: Context, verdict: Any, report: Any) -> str:
-    from airflow_voice_agents.promotion.render import visible
+    from airflow_voice_agents.plans.render import visible
 
     ti = context.get("ti")
     where = f"{ti.dag_id}.{ti.task_id}" if ti is not None else "promotion"

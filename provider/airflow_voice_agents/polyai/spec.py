@@ -17,14 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_voice_agents.http.arguments import parse_e164, parse_identifier, parse_json_object
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.guards import LADDER, LIVE
+from airflow_voice_agents.plans.selection import deep_merge
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
-from airflow_voice_agents.promotion.guards import LADDER, LIVE
-from airflow_voice_agents.promotion.selection import deep_merge
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_e164, parse_identifier, parse_json_object
 
 PROBLEMS_SHOWN = 10
 

@@ -92,7 +92,7 @@ def promotion(
     :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows. Templated.
     :param targets: targets instead of those of the spec: a list, or what another task returns. Templated.
     :param approval: whether a person is asked; a mapping holds arguments of
-        :class:`~airflow_voice_agents.edge.approval.PromotionApprovalOperator`: ``assigned_users``,
+        :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`: ``assigned_users``,
         ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
     :param options: see :class:`PromotionOptions`.
@@ -118,7 +118,7 @@ def _approval(plan: Any, approval: bool | Mapping[str, Any]) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
         return NOT_ASKED_FOR
-    from airflow_voice_agents.edge.approval import PromotionApprovalOperator
+    from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
     given = {} if approval is True else approval
     return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output

@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
-from airflow_voice_agents.http.errors import VoiceAgentsError
+from airflow_voice_agents.bases.trigger import Answer, PollingTrigger
+from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.edge.shared_polls import Heard
+    from airflow_voice_agents.bases.shared_polls import PollResult
     from airflow_voice_agents.polyai.conditions import (
         AlertsClearCondition,
         Condition,
@@ -32,11 +32,15 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook
 
 _READING = (
-    "airflow_voice_agents.edge.shared_polls",
+    "airflow_voice_agents.bases.shared_polls",
     "airflow_voice_agents.polyai.conditions",
     "airflow_voice_agents.polyai.hooks",
 )
-_DRIFTING = ("airflow_voice_agents.fleet.run", "airflow_voice_agents.polyai.drifting", *_READING)
+_DRIFTING = (
+    "airflow_voice_agents.engine.run_context",
+    "airflow_voice_agents.polyai.drift_request",
+    *_READING,
+)
 _imported: set[str] = set()
 
 
@@ -85,11 +89,11 @@ class PolyAITrigger(PolyAIWaitingTrigger):
     async def answers(self) -> AsyncGenerator[Answer]:
         """Yield one answer per question, whoever has asked it."""
         await imported(_READING)
-        from airflow_voice_agents.edge.shared_polls import listening
+        from airflow_voice_agents.bases.shared_polls import subscribe
         from airflow_voice_agents.polyai.hooks import PolyAIHook
 
         condition = self.wanted()
-        async with listening(PolyAIHook, self.polyai_conn_id, self.poll_interval) as listener:
+        async with subscribe(PolyAIHook, self.polyai_conn_id, self.poll_interval) as listener:
             heard_before = await listener.heard_by_others(condition.reads())
             if heard_before is not None:
                 self.age = heard_before
@@ -228,17 +232,17 @@ class PolyAIDriftTrigger(PolyAIWaitingTrigger):
 
         :param hook: the hook of the connection.
         """
-        from airflow_voice_agents.fleet.run import Run
+        from airflow_voice_agents.engine.run_context import RunContext
         from airflow_voice_agents.polyai.conditions import DriftCondition
-        from airflow_voice_agents.polyai.drifting import drift_job
+        from airflow_voice_agents.polyai.drift_request import drift_job
 
         condition = DriftCondition.deserialize(self.condition)
         job = await asyncio.to_thread(drift_job, **condition.request())
-        run = Run(send=hook.asend, say=self.log.info, redact=(await hook.aclient()).redact)
-        return condition.holds(await job.carry_out(run))
+        run = RunContext(send=hook.asend, say=self.log.info, redact=(await hook.aclient()).redact)
+        return condition.holds(await job.run(run))
 
 
-def _judged(condition: Condition, heard: Heard) -> Answer:
+def _judged(condition: Condition, heard: PollResult) -> Answer:
     if isinstance(heard.answers, VoiceAgentsError):
         return heard.answers
     try:

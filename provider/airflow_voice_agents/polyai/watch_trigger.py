@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
+from airflow_voice_agents.bases.trigger import Answer, PollingTrigger
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 
 
@@ -20,7 +20,7 @@ class PolyAIWatchTrigger(PollingTrigger):
     Vendor operations: those of the checks, all of which read.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
-    :param watching: what :meth:`.Watching.plain` returned: ids, thresholds and digests.
+    :param watching: what :meth:`.PromotionWatch.plain` returned: ids, thresholds and digests.
     :param until: seconds since the epoch at which the period ends.
     :param concurrency: most reads in flight.
     :param poll_interval: seconds between two looks.
@@ -54,12 +54,12 @@ class PolyAIWatchTrigger(PollingTrigger):
 
     async def answers(self) -> AsyncGenerator[Answer]:
         """Yield one answer per look, over one pooled client; the last one holds the verdict."""
-        from airflow_voice_agents.fleet.run import Run
-        from airflow_voice_agents.polyai.jobs.watching import Watching
+        from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.polyai.actions.watching import PromotionWatch
 
-        watching = Watching.from_plain(self.watching)
+        watching = PromotionWatch.from_plain(self.watching)
         async with PolyAIHook(self.polyai_conn_id) as hook:
-            run = Run(send=hook.asend, say=self.log.info, concurrency=self.concurrency)
+            run = RunContext(send=hook.asend, say=self.log.info, concurrency=self.concurrency)
             while True:
                 now = time.time()
                 over = now >= self.until

@@ -7,10 +7,10 @@ import uuid
 from reprlib import repr as shorten
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_voice_agents.http.arguments import parse_text
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.http.redaction import MASK, redact_url
-from airflow_voice_agents.http.settings import is_loopback
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.redaction import MASK, redact_url
+from airflow_voice_agents.transport.settings import is_loopback
+from airflow_voice_agents.transport.validation import parse_text
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

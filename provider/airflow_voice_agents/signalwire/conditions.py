@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.arguments import parse_numbers, some
-from airflow_voice_agents.http.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.signalwire.checks import parse_uuid
 from airflow_voice_agents.signalwire.models import PhoneNumber
 from airflow_voice_agents.signalwire.resources.e911 import ACTIVE, e911_of
-from airflow_voice_agents.signalwire.resources.inventory import Wanted
-from airflow_voice_agents.signalwire.resources.mark import Mark, Routes
+from airflow_voice_agents.signalwire.resources.inventory import NumberSelection
 from airflow_voice_agents.signalwire.resources.phone_number import state_of
+from airflow_voice_agents.signalwire.resources.route_fingerprint import RouteFingerprint, Routes
+from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.transport.validation import parse_numbers, summarize_list
 
 Found = tuple[bool, dict[str, Any]]
 """Whether the condition holds, and what to leave as XCom."""
@@ -53,7 +53,7 @@ class Condition(ABC):
         :param base_url: where calls are sent.
         :raises ItemsFailedPermanently: when waiting cannot help.
         """
-        records = await Wanted(self.numbers).read(send, base_url, lambda record: record)
+        records = await NumberSelection(self.numbers).read(send, base_url, lambda record: record)
         open_numbers = set(self.numbers).difference(self.met(records))
         return not open_numbers, {"phone_numbers": sorted(self.numbers)}
 
@@ -86,7 +86,7 @@ class Routed(Condition):
 
     kind = "routed"
 
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, RouteFingerprint]
 
     def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
         """Return the numbers whose record shows handler, companions and receive mode of their route."""
@@ -117,14 +117,14 @@ class Registered(Condition):
         """Return the numbers whose address is active."""
         if absent := [number for number in self.numbers if number not in records]:
             raise ItemsFailedPermanently(
-                f"The project does not have {some(absent)}, so there is nothing to wait for."
+                f"The project does not have {summarize_list(absent)}, so there is nothing to wait for."
             )
         states = {number: e911_of(record) for number, record in records.items()}
         if failed := [
             number for number, state in states.items() if state.failed and self._is_it(state.address_id)
         ]:
             raise ItemsFailedPermanently(
-                f"The E911 registration failed for {some(failed)}: correct the address, then assign it again."
+                f"The E911 registration failed for {summarize_list(failed)}: correct the address, then assign it again."
             )
         return [
             number
@@ -187,7 +187,7 @@ def deserialize(plain: Mapping[str, Any]) -> Condition:
         case Owned.kind:
             return Owned(numbers)
         case Routed.kind:
-            marks = [Mark.from_plain(each) for each in plain["marks"]]
+            marks = [RouteFingerprint.from_plain(each) for each in plain["marks"]]
             return Routed(
                 numbers, {n: marks[place] for n, place in zip(numbers, plain["mark_of"], strict=True)}
             )

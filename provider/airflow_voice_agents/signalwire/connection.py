@@ -11,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
-from airflow_voice_agents.http.errors import ConnectionSettingsError
-from airflow_voice_agents.http.fields import FieldReader
-from airflow_voice_agents.http.settings import ClientSettings, is_loopback
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.fields import FieldReader
+from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
 
 DOMAIN: Final = "signalwire.com"
 SCOPE: Final = "Numbers"

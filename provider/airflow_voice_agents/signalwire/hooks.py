@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.edge.hook import VoiceAgentsHook
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.signalwire import api
+from airflow_voice_agents.signalwire.connection import SCOPE, ConnectionFields, space_of
+from airflow_voice_agents.signalwire.models import Page
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import (
     CallError,
     Forbidden,
     NotFound,
@@ -16,10 +19,7 @@ from airflow_voice_agents.http.errors import (
     Unauthorized,
     VoiceAgentsError,
 )
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.signalwire import calls
-from airflow_voice_agents.signalwire.connection import SCOPE, ConnectionFields, space_of
-from airflow_voice_agents.signalwire.models import Page
+from airflow_voice_agents.transport.settings import ClientSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -70,7 +70,7 @@ class SignalWireHook(VoiceAgentsHook):
             fields = _fields(connection, connection.extra_dejson)
             settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
             with Client(settings) as client:
-                page = client.send(calls.list_phone_numbers(page_size=1))
+                page = client.send(api.list_phone_numbers(page_size=1))
         except CallError as error:
             return False, _explain(error, space_of(settings.base_url))
         except VoiceAgentsError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.arguments import parse_count, parse_e164
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError, ResponseError
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError, ResponseError
+from airflow_voice_agents.transport.validation import parse_count, parse_e164
 
 MAX_PAGES = 1000
 
@@ -19,7 +19,7 @@ async def pages(
     *,
     filter_name: str | None = None,
     filter_number: str | None = None,
-    page_size: int = calls.MAX_PAGE_SIZE,
+    page_size: int = api.MAX_PAGE_SIZE,
     max_pages: int = MAX_PAGES,
     base_url: str | None = None,
 ) -> AsyncIterator[Page]:
@@ -35,7 +35,7 @@ async def pages(
     :raises ResponseError: for a link that leads elsewhere or comes twice, and beyond ``max_pages``.
     """
     most = parse_count(max_pages, name="max_pages", most=1_000_000)
-    call = calls.list_phone_numbers(filter_name=filter_name, filter_number=filter_number, page_size=page_size)
+    call = api.list_phone_numbers(filter_name=filter_name, filter_number=filter_number, page_size=page_size)
     followed: set[str] = set()
     for _ in range(most):
         page = await send(call)
@@ -54,7 +54,7 @@ async def all_phone_numbers(
     *,
     filter_name: str | None = None,
     filter_number: str | None = None,
-    page_size: int = calls.MAX_PAGE_SIZE,
+    page_size: int = api.MAX_PAGE_SIZE,
     max_pages: int = MAX_PAGES,
     base_url: str | None = None,
 ) -> AsyncIterator[PhoneNumber]:
@@ -103,14 +103,14 @@ async def find_phone_number(send: Sender, number: str, *, base_url: str | None =
     return same[0] if same else None
 
 
-def _next(call: Call[Page], link: str, base_url: str | None) -> Call[Page]:
+def _next(call: ApiRequest[Page], link: str, base_url: str | None) -> ApiRequest[Page]:
     try:
-        return calls.follow_link(link, base_url=base_url)
+        return api.follow_link(link, base_url=base_url)
     except InputError as refusal:
         raise _broken(call, str(refusal)) from None
 
 
-def _broken(call: Call[Page], reason: str) -> ResponseError:
+def _broken(call: ApiRequest[Page], reason: str) -> ResponseError:
     return ResponseError(
         reason, operation=call.operation, method=call.method, route=call.route, path=call.route
     )

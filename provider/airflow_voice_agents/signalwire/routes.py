@@ -19,10 +19,10 @@ from reprlib import repr as shorten
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from airflow_voice_agents.http.arguments import parse_choice, parse_text
-from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.signalwire.checks import masked_url, parse_url, parse_uuid
 from airflow_voice_agents.signalwire.models import HTTP_METHODS, VOICE
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_choice, parse_text
 
 CALL_FLOW_VERSIONS: Final = ("working_copy", "current_deployed")
 

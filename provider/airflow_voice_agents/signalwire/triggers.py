@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from airflow_voice_agents.edge.trigger import Answer, PollingTrigger
-from airflow_voice_agents.http.errors import VoiceAgentsError
+from airflow_voice_agents.bases.trigger import Answer, PollingTrigger
 from airflow_voice_agents.signalwire.conditions import deserialize
 from airflow_voice_agents.signalwire.hooks import SignalWireHook
+from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 
 class SignalWirePhoneNumbersTrigger(PollingTrigger):

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.omnia_voice.assets import agent_numbers_uri
+from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
@@ -17,8 +19,6 @@ from airflow_voice_agents.http.errors import (
     ResponseError,
     StateMoved,
 )
-from airflow_voice_agents.omnia_voice.assets import agent_numbers_uri
-from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
 from support.emulated import counts, items, kept_text
 from support.emulated_omnia import (
     CREATE,

@@ -12,12 +12,12 @@ import pytest
 from airflow.sdk.crypto import get_fernet
 from cryptography.fernet import Fernet
 
-from airflow_voice_agents.edge.snapshots import load
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
 from airflow_voice_agents.omnia_voice.operators.snapshots import OmniaVoiceRestoreAssignmentsOperator
+from airflow_voice_agents.state.snapshots import load
 from support.emulated_omnia import DESK, EVENTS, KEY, EmulatedOmnia, number, numbers
 from support.faults import Killing, settle
-from support.nursery import Attempt, Nursery
+from support.forked_tasks import Attempt, Nursery
 
 LISTED, ASKED = 4, 7
 

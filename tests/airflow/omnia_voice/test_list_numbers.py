@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import InputError, NotFound, ResponseError
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceListNumbersOperator
+from airflow_voice_agents.transport.errors import InputError, NotFound, ResponseError
 from support.emulated import kept_text
 from support.emulated_omnia import (
     DESK,

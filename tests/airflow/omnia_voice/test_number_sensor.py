@@ -9,9 +9,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
-from airflow_voice_agents.edge.sensor import SensorError
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
+from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome
 from support.emulated import kept_text
 from support.emulated_omnia import (

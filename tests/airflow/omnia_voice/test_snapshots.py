@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from airflow_voice_agents.edge.snapshots import load
-from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailed
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
 from airflow_voice_agents.omnia_voice.operators.snapshots import (
     OmniaVoiceRestoreAssignmentsOperator,
     OmniaVoiceSnapshotAssignmentsOperator,
 )
+from airflow_voice_agents.state.snapshots import load
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed
 from support.airflow_runner import Outcome
 from support.emulated import counts, items, kept_text
 from support.emulated_omnia import (

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailed, ItemsFailedPermanently
 from airflow_voice_agents.omnia_voice.assets import agent_numbers_uri
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import (
     OmniaVoiceDeleteNumbersOperator,
     OmniaVoiceUpdateNumbersOperator,
+)
+from airflow_voice_agents.transport.errors import (
+    GuardRefused,
+    InputError,
+    ItemsFailed,
+    ItemsFailedPermanently,
 )
 from support.emulated import counts, items
 from support.emulated_omnia import (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailedPermanently
 from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailedPermanently
 from support.airflow_runner import Outcome
 from support.carrier import (
     ADDRESS,

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.signalwire.actions import purchase
+from airflow_voice_agents.signalwire.assets import phone_numbers_uri
+from airflow_voice_agents.signalwire.operators.phone_numbers import (
+    SignalWireListPhoneNumbersOperator,
+    SignalWireReleasePhoneNumbersOperator,
+    SignalWireSearchAndPurchaseOperator,
+)
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
     ItemsFailedPermanently,
     Unauthorized,
-)
-from airflow_voice_agents.signalwire.assets import phone_numbers_uri
-from airflow_voice_agents.signalwire.jobs import purchase
-from airflow_voice_agents.signalwire.operators.phone_numbers import (
-    SignalWireListPhoneNumbersOperator,
-    SignalWireReleasePhoneNumbersOperator,
-    SignalWireSearchAndPurchaseOperator,
 )
 from support.airflow_runner import Outcome
 from support.carrier import (
@@ -324,10 +324,10 @@ def test_a_try_that_ended_after_the_platform_acted_is_billed_once(
             raise Killed
         took(shopping, number, how)
 
-    took = purchase._Shop._took
+    took = purchase._PurchaseRun._took
     task = buy(3, retries=3, concurrency=1)
     with monkeypatch.context() as patch:
-        patch.setattr(purchase._Shop, "_took", noted)
+        patch.setattr(purchase._PurchaseRun, "_took", noted)
         first = shop.run(task)
     left = shop.runner.stored("buy")["purchase"]
     second, requests = shop.again(task, try_number=2)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.signalwire.assets import routing_uri
+from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
+from airflow_voice_agents.signalwire.routes import ToSwml
+from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
@@ -16,9 +19,6 @@ from airflow_voice_agents.http.errors import (
     StateMoved,
     Unauthorized,
 )
-from airflow_voice_agents.signalwire.assets import routing_uri
-from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
-from airflow_voice_agents.signalwire.routes import ToSwml
 from support.airflow_runner import Outcome
 from support.carrier import (
     GET,

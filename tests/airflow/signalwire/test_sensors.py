@@ -9,8 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
-from airflow_voice_agents.edge.sensor import SensorError
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.signalwire.sensors import (
     SignalWireE911Sensor,
     SignalWireNumberSensor,
@@ -18,6 +17,7 @@ from airflow_voice_agents.signalwire.sensors import (
     SignalWireSensor,
 )
 from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
+from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome
 from support.carrier import (
     ADDRESS,

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.edge import snapshots
-from airflow_voice_agents.edge.state_folder import state_folder
-from airflow_voice_agents.http.errors import GuardRefused, InputError, ItemsFailed
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
 from airflow_voice_agents.signalwire.operators.snapshots import (
     SignalWireRestoreRoutingOperator,
     SignalWireSnapshotRoutingOperator,
 )
+from airflow_voice_agents.state import snapshots
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed
 from support.airflow_runner import Outcome
 from support.carrier import LIST, MARKER, NEW, OLD, PUT, SWML, EmulatedCarrier, numbers, routed
 from support.emulated import counts, items, kept_text

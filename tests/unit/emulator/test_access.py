@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_voice_agents.emulator.polyai.room import PolyAIRoom
+from airflow_voice_agents.emulator.polyai.app import PolyAIRoom
 from airflow_voice_agents.emulator.server import EmulatorServer
 
 PAGE = "/v1/agents/harbour-hotels/real-time-configs/live"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from airflow_voice_agents.emulator.polyai.room import PolyAIRoom
+from airflow_voice_agents.emulator.polyai.app import PolyAIRoom
 from airflow_voice_agents.emulator.server import EmulatorServer
 
 _ROOT = Path(__file__).resolve().parents[3]

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_voice_agents.emulator.exchange import Exchange
+from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.limits import RateLimiter
+from airflow_voice_agents.emulator.request import EmulatorRequest
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.emulator.switches import Switches
 
 PAGE = "/v1/agents/harbour-hotels/real-time-configs/live"
 
@@ -25,13 +25,13 @@ class Wall:
         return self.now
 
 
-def exchange(key: str = "a") -> Exchange:
-    return Exchange("GET", "/", {}, {"x-api-key": key}, b"")
+def exchange(key: str = "a") -> EmulatorRequest:
+    return EmulatorRequest("GET", "/", {}, {"x-api-key": key}, b"")
 
 
 def test_rate_is_held_per_key() -> None:
     wall = Wall()
-    limiter = RateLimiter(Switches(rate_limit=2), wall)
+    limiter = RateLimiter(Behaviors(rate_limit=2), wall)
 
     def refused(key: str = "a") -> bool:
         return limiter.refuse(exchange(key)) is not None
@@ -44,7 +44,7 @@ def test_rate_is_held_per_key() -> None:
 
 def test_rate_below_one_per_second_lets_single_requests_through() -> None:
     wall = Wall()
-    limiter = RateLimiter(Switches(rate_limit=0.1), wall)
+    limiter = RateLimiter(Behaviors(rate_limit=0.1), wall)
 
     assert limiter.refuse(exchange()) is None
     reply = limiter.refuse(exchange())

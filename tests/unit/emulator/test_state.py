@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_voice_agents.emulator.behaviors import SwitchError
 from airflow_voice_agents.emulator.core import Emulator, default_seed
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.emulator.state import SeedError, format_stamp
-from airflow_voice_agents.emulator.switches import SwitchError
 
 KEY = {"X-API-KEY": "demo-key-uk"}
 PAGE = "/v1/agents/harbour-hotels/real-time-configs/live"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.emulator.switches import SwitchError, Switches, describe, parse_assignment
+from airflow_voice_agents.emulator.behaviors import Behaviors, SwitchError, describe, parse_assignment
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from airflow_voice_agents.emulator.switches import SwitchError, Switches, descri
     ],
 )
 def test_wrong_switch_fails_at_once_and_names_itself(name: str, value: Any) -> None:
-    switches = Switches()
+    switches = Behaviors()
     before = switches.as_dict()
 
     with pytest.raises(SwitchError, match=name):
@@ -33,7 +33,7 @@ def test_wrong_switch_fails_at_once_and_names_itself(name: str, value: Any) -> N
 
 
 def test_assignment_is_checked_like_an_update() -> None:
-    switches = Switches()
+    switches = Behaviors()
 
     with pytest.raises(SwitchError, match="takes store"):
         switches.null_variable = "remove"  # type: ignore[assignment]
@@ -60,7 +60,7 @@ def test_bad_command_line_assignment_is_refused(text: str) -> None:
 
 
 def test_every_switch_is_described_with_its_default_first() -> None:
-    switches, lines = Switches().as_dict(), describe()
+    switches, lines = Behaviors().as_dict(), describe()
 
     assert len(lines) == len(switches)
     assert "null_variable=store|delete: what PATCH makes of a null value" in lines

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.fleet.carrying import Carrier
-from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.call import Call, Replay
-from airflow_voice_agents.http.errors import CallError, Conflict, OutcomeUnknown, RateLimited, ResponseError
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.engine.applier import Applier
+from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     AssignmentKind,
     AssignmentState,
@@ -22,11 +20,19 @@ from airflow_voice_agents.omnia_voice.resources.phone_number import (
     state_of,
 )
 from airflow_voice_agents.omnia_voice.sending import whole_lists
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.report import ItemReport, Status
+from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
+from airflow_voice_agents.transport.errors import (
+    CallError,
+    Conflict,
+    OutcomeUnknown,
+    RateLimited,
+    ResponseError,
+)
 
 LIMIT = 20
-Fault = Callable[[Call[Any], int], CallError | None]
+Fault = Callable[[ApiRequest[Any], int], CallError | None]
 
 
 class Workspace:
@@ -52,7 +58,7 @@ class Workspace:
         self.asked: Counter[str] = Counter()
         self.writes = 0
 
-    async def send(self, call: Call[Any]) -> Any:
+    async def send(self, call: ApiRequest[Any]) -> Any:
         self.asked[call.method if call.route != "/numbers/{id}" else f"{call.method} one"] += 1
         if call.method == "GET":
             return call.read(json.loads(json.dumps(self.read(call))))
@@ -63,20 +69,20 @@ class Workspace:
             raise error
         return call.read(None if self.empty_answers else dict(record))
 
-    def read(self, call: Call[Any]) -> Any:
+    def read(self, call: ApiRequest[Any]) -> Any:
         if call.route == "/numbers/{id}":
             return self.of_id(call.path.rpartition("/")[2])
         page, limit = (int(dict(call.query)[name]) for name in ("page", "limit"))
         data = self.records[(page - 1) * limit : page * limit]
         return {"data": data, "pagination": {"totalPages": -(-len(self.records) // limit)}}
 
-    def write(self, call: Call[Any]) -> dict[str, Any]:
+    def write(self, call: ApiRequest[Any]) -> dict[str, Any]:
         if call.method == "POST":
             self.records.append({"id": f"n{len(self.records)}"})
             return self._set(-1, call)
         return self._set(self.records.index(self.of_id(call.path.rpartition("/")[2])), call)
 
-    def _set(self, index: int, call: Call[Any]) -> dict[str, Any]:
+    def _set(self, index: int, call: ApiRequest[Any]) -> dict[str, Any]:
         self.records[index].update(call.body or {})
         return self.records[index]
 
@@ -97,7 +103,7 @@ async def carry(
 ) -> list[ItemReport]:
     """List, then assign these numbers to agent ``new``."""
     send = whole_lists(workspace.send)
-    found = by_e164((await send(calls.list_numbers(limit=LIMIT))).numbers)
+    found = by_e164((await send(api.list_numbers(limit=LIMIT))).numbers)
     kind = AssignmentKind(
         {key: value.id for key, value in found.items()}, page_limit=LIMIT, lane_size=lane_size
     )
@@ -105,11 +111,11 @@ async def carry(
     for index in indexes:
         now = found.get(number(index))
         after = AssignmentState(now.id if now else None, "new")
-        intents.append(Intent(resource(index), state_of(now) if now else None, after))
-    carrier = Carrier(
-        send, kind, limit=4, progress=Progress("assign", len(intents), lambda _: None), verify=verify
+        intents.append(Transition(resource(index), state_of(now) if now else None, after))
+    carrier = Applier(
+        send, kind, limit=4, progress=ProgressLog("assign", len(intents), lambda _: None), verify=verify
     )
-    return await carrier.bring(intents)
+    return await carrier.apply(intents)
 
 
 def statuses(items: list[ItemReport]) -> set[Status]:
@@ -146,7 +152,7 @@ async def test_an_independent_read_catches_what_the_answers_claimed() -> None:
     assert (item.status, "differs in: agent_id" in item.reason) == (Status.FAILED, True)
 
 
-def unknown(call: Call[Any], _: int) -> CallError | None:
+def unknown(call: ApiRequest[Any], _: int) -> CallError | None:
     return OutcomeUnknown("lost") if call.replay is Replay.RECONCILE else ResponseError("garbled")
 
 
@@ -164,7 +170,7 @@ async def test_an_unknown_outcome_that_was_applied_is_found_and_not_repeated(cou
 
 @pytest.mark.parametrize("count", [0, 1], ids=["create", "update"])
 async def test_an_unknown_outcome_that_was_not_applied_is_written_once_more(count: int) -> None:
-    def fault(call: Call[Any], writes: int) -> CallError | None:
+    def fault(call: ApiRequest[Any], writes: int) -> CallError | None:
         return unknown(call, writes) if writes == 0 else None
 
     workspace = Workspace(count, fault=fault, applies=False)
@@ -174,7 +180,7 @@ async def test_an_unknown_outcome_that_was_not_applied_is_written_once_more(coun
 
 
 async def test_a_refused_number_fails_alone() -> None:
-    def fault(call: Call[Any], _: int) -> CallError | None:
+    def fault(call: ApiRequest[Any], _: int) -> CallError | None:
         return Conflict("taken", status=409) if (call.body or {}).get("phoneNumber") == number(1) else None
 
     workspace = Workspace(1, fault=fault, applies=False)
@@ -184,7 +190,7 @@ async def test_a_refused_number_fails_alone() -> None:
 
 
 async def test_a_limit_that_starts_anew_much_later_ends_the_run_without_further_requests() -> None:
-    def fault(_: Call[Any], writes: int) -> CallError | None:
+    def fault(_: ApiRequest[Any], writes: int) -> CallError | None:
         return RateLimited("spent", status=429, retry_after=1800.0) if writes >= 10 else None
 
     workspace = Workspace(60, fault=fault, applies=False)
@@ -195,7 +201,7 @@ async def test_a_limit_that_starts_anew_much_later_ends_the_run_without_further_
 
 
 async def test_a_short_wait_that_was_not_enough_concerns_one_number_only() -> None:
-    def fault(_: Call[Any], writes: int) -> CallError | None:
+    def fault(_: ApiRequest[Any], writes: int) -> CallError | None:
         return RateLimited("busy", status=429, retry_after=5.0) if writes == 3 else None
 
     workspace = Workspace(8, fault=fault, applies=False)

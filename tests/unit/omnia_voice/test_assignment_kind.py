@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import InputError, ResponseError
-from airflow_voice_agents.omnia_voice.calls import UpdateVerb
+from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number, read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     CODECS,
@@ -22,8 +21,9 @@ from airflow_voice_agents.omnia_voice.resources.phone_number import (
     state_from_document,
     state_of,
 )
-from airflow_voice_agents.promotion.kind import Intent, Resource, ResourceKind
-from airflow_voice_agents.promotion.snapshot import Snapshot
+from airflow_voice_agents.plans.kind import Resource, ResourceKind, Transition
+from airflow_voice_agents.plans.snapshot import Snapshot
+from airflow_voice_agents.transport.errors import InputError, ResponseError
 
 HOST = "api.omnia-voice.com"
 
@@ -150,25 +150,25 @@ def test_differences_are_named() -> None:
 def test_what_is_unsettled_is_judged_by_the_agents_id_and_by_what_was_sent(
     after: AssignmentState, observed: AssignmentState | None, expected: list[str]
 ) -> None:
-    assert THE_KIND.unsettled(Intent(TARGET, state("a1"), after), observed) == expected
+    assert THE_KIND.mismatches(Transition(TARGET, state("a1"), after), observed) == expected
 
 
 @pytest.mark.parametrize("shown", [{"agentId": None}, {"agentId": ""}, {"agentId": " "}, {}])
 def test_no_agent_is_no_agent_in_every_form(shown: dict[str, Any]) -> None:
     observed = state_of(Number.model_validate(record(1, **shown)))
-    assert THE_KIND.unsettled(Intent(TARGET, state("a1"), state(None)), observed) == []
+    assert THE_KIND.mismatches(Transition(TARGET, state("a1"), state(None)), observed) == []
 
 
 # ------------------------------------------------------------------------------------------- writing
 
 
-def steps(kind: AssignmentKind, *intents: Intent[AssignmentState]) -> list[Any]:
-    return [step for lane in kind.lanes(intents) for step in lane]
+def steps(kind: AssignmentKind, *intents: Transition[AssignmentState]) -> list[Any]:
+    return [step for lane in kind.write_sequences(intents) for step in lane]
 
 
 @pytest.mark.parametrize("verb", UpdateVerb)
 def test_a_listed_number_is_updated_by_its_id_with_the_verb_of_the_setting(verb: UpdateVerb) -> None:
-    (step,) = steps(AssignmentKind(verb=verb), Intent(TARGET, state("a1"), state("a2")))
+    (step,) = steps(AssignmentKind(verb=verb), Transition(TARGET, state("a1"), state("a2")))
     assert (step.call.method, step.call.path, step.call.body) == (verb, "/numbers/n1", {"agentId": "a2"})
 
 
@@ -176,9 +176,9 @@ def test_unassigning_sends_null_and_a_name_is_sent_only_where_it_is_new() -> Non
     named = state("a1", friendly_name="Bar")
     unassign, rename, keep = steps(
         AssignmentKind(),
-        Intent(TARGET, state("a1"), state(None)),
-        Intent(TARGET, state("a1"), named),
-        Intent(TARGET, named, state("a2", friendly_name="Bar")),
+        Transition(TARGET, state("a1"), state(None)),
+        Transition(TARGET, state("a1"), named),
+        Transition(TARGET, named, state("a2", friendly_name="Bar")),
     )
     assert unassign.call.body == {"agentId": None}
     assert rename.call.body == {"agentId": "a1", "friendlyName": "Bar"}
@@ -186,14 +186,14 @@ def test_unassigning_sends_null_and_a_name_is_sent_only_where_it_is_new() -> Non
 
 
 def test_a_number_that_is_not_listed_is_assigned_by_a_create() -> None:
-    (step,) = steps(AssignmentKind(), Intent(TARGET, None, AssignmentState(None, "a1", "Bar")))
+    (step,) = steps(AssignmentKind(), Transition(TARGET, None, AssignmentState(None, "a1", "Bar")))
     assert (step.call.method, step.call.path) == ("POST", "/numbers")
     assert step.call.body == {"phoneNumber": number(), "agentId": "a1", "friendlyName": "Bar"}
 
 
 def test_lanes_hold_some_numbers_each_none_vital_to_the_next() -> None:
-    intents = [Intent(resource(index), state("a1", index), state("a2", index)) for index in range(1, 8)]
-    lanes = list(AssignmentKind(lane_size=3).lanes(intents))
+    intents = [Transition(resource(index), state("a1", index), state("a2", index)) for index in range(1, 8)]
+    lanes = list(AssignmentKind(lane_size=3).write_sequences(intents))
     assert [[step.resources for step in lane] for lane in lanes] == [
         [(resource(1),), (resource(2),), (resource(3),)],
         [(resource(4),), (resource(5),), (resource(6),)],
@@ -213,13 +213,13 @@ def test_lanes_hold_some_numbers_each_none_vital_to_the_next() -> None:
     ],
 )
 def test_an_answer_to_a_write_is_taken_for_what_it_shows(answer: Any, shown: AssignmentState | None) -> None:
-    (step,) = steps(AssignmentKind(), Intent(TARGET, state("a1"), state("a2")))
+    (step,) = steps(AssignmentKind(), Transition(TARGET, state("a1"), state("a2")))
     verdict = step.judge(None if answer is None else Number.model_validate(answer))[TARGET]
     assert (verdict.state, verdict.error) == (shown, None)
 
 
 def test_an_answer_about_another_number_says_nothing() -> None:
-    (step,) = steps(AssignmentKind(), Intent(TARGET, state("a1"), state("a2")))
+    (step,) = steps(AssignmentKind(), Transition(TARGET, state("a1"), state("a2")))
     assert step.judge(Number.model_validate(record(2, agentId="a2"))) == {}
 
 
@@ -244,7 +244,7 @@ def test_a_number_of_another_agent_is_refused_unless_asked_for() -> None:
     )
     allowed = plan(state("a1"), reassign=True)
     assert (allowed.findings, allowed.writes) == ((), 1)
-    assert allowed.intent == Intent(TARGET, state("a1"), state("a2"))
+    assert allowed.intent == Transition(TARGET, state("a1"), state("a2"))
 
 
 @pytest.mark.parametrize(

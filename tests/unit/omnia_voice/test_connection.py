@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import ConnectionSettingsError
 from airflow_voice_agents.omnia_voice.connection import BASE_URL, ConnectionFields, refused_advice
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
 KEY = "ck_prod_0123456789"
 

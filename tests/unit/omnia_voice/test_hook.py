@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import ApiError, BadRequest, Conflict, NotFound, RateLimited
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
+from airflow_voice_agents.transport.errors import ApiError, BadRequest, Conflict, NotFound, RateLimited
 
 KEY = "ck_prod_0123456789"
 
@@ -86,7 +86,7 @@ def test_names_that_airflow_knows_it_by() -> None:
 def test_a_call_goes_to_the_base_url_with_key_and_request_id(platform: Platform, connect: Any) -> None:
     platform.answers["GET"] = (200, {"id": "n1", "agentId": None}, {})
     with connect() as hook:
-        assert hook.send(calls.get_number("n 1")).id == "n1"
+        assert hook.send(api.get_number("n 1")).id == "n1"
     [(verb, path, headers)] = platform.requests
     assert (verb, path) == ("GET", "/api/v1/numbers/n%201")
     assert headers["x-api-key"] == KEY
@@ -98,7 +98,7 @@ def test_an_update_refused_with_405_goes_out_once_with_the_other_verb(
 ) -> None:
     platform.answers["PATCH"] = (405, {"error": {"message": "no", "code": "METHOD_NOT_ALLOWED"}}, {})
     platform.answers["PUT"] = (200, {"id": "n1", "agentId": "a1"}, {})
-    update = calls.update_number("n1", changes={"agent_id": "a1"})
+    update = api.update_number("n1", changes={"agent_id": "a1"})
     with connect() as hook:
         assert [hook.send(update).agent_id for _ in range(2)] == ["a1", "a1"]
     assert [verb for verb, *_ in platform.requests] == ["PATCH", "PUT", "PUT"]
@@ -108,7 +108,7 @@ async def test_the_async_face_tries_the_other_verb_as_well(platform: Platform, c
     platform.answers["PATCH"] = (405, None, {})
     platform.answers["PUT"] = (200, None, {})
     async with connect() as hook:
-        assert await hook.asend(calls.update_number("n1", changes={"agent_id": None})) is None
+        assert await hook.asend(api.update_number("n1", changes={"agent_id": None})) is None
     assert [verb for verb, *_ in platform.requests] == ["PATCH", "PUT"]
 
 
@@ -118,7 +118,7 @@ def test_a_spent_hourly_limit_is_left_to_the_task_with_the_time_to_wait(
     body = {"error": {"message": "Too many requests", "code": "RATE_LIMIT_EXCEEDED"}}
     platform.answers["GET"] = (429, body, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"})
     with connect() as hook, pytest.raises(RateLimited) as caught:
-        hook.send(calls.list_numbers())
+        hook.send(api.list_numbers())
     assert caught.value.retry_after == 3600.0
     assert len(platform.requests) == 1
 
@@ -136,7 +136,7 @@ def test_a_refusal_says_what_to_do_in_the_platforms_terms(
 ) -> None:
     platform.answers["POST"] = (status, {"error": {"message": "no", "code": "HINT"}}, {})
     with connect() as hook, pytest.raises(kind) as caught:
-        hook.send(calls.assign_number(phone_number="+12025550123", agent_id="a1"))
+        hook.send(api.assign_number(phone_number="+12025550123", agent_id="a1"))
     assert (caught.value.status, caught.value.permanent, len(platform.requests)) == (status, True, 1)
     assert advice in str(caught.value)
     assert "region" not in str(caught.value)
@@ -146,7 +146,7 @@ def test_a_refusal_says_what_to_do_in_the_platforms_terms(
 def test_a_deletion_needs_no_body(platform: Platform, connect: Any, status: int) -> None:
     platform.answers["DELETE"] = (status, None, {})
     with connect() as hook:
-        assert hook.send(calls.delete_number("n1")) is None
+        assert hook.send(api.delete_number("n1")) is None
 
 
 def test_the_verb_of_updates_and_the_platforms_name_come_from_the_connection(connect: Any) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.paging import read_all
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 Answer = Callable[[int, int], Any]
 """Body of a page, by number and limit."""
@@ -26,7 +26,7 @@ class Server:
         self.answer = answer
         self.asked: list[dict[str, str]] = []
 
-    async def __call__(self, call: Call[Any]) -> Any:
+    async def __call__(self, call: ApiRequest[Any]) -> Any:
         self.asked.append(dict(call.query))
         query = self.asked[-1]
         return call.read(json.loads(json.dumps(self.answer(int(query["page"]), int(query["limit"])))))
@@ -50,7 +50,7 @@ def paged(count: int, hints: Callable[[int, int], dict[str, Any]], most: int = 1
 
 async def ids(server: Server, limit: int = 10, **options: Any) -> tuple[int, bool | None]:
     """How many numbers were read, all of them different, and whether there are more."""
-    whole = await read_all(server, calls.list_numbers(limit=limit), **options)
+    whole = await read_all(server, api.list_numbers(limit=limit), **options)
     assert len({number.id for number in whole.numbers}) == len(whole.numbers)
     return len(whole.numbers), whole.has_more
 
@@ -140,15 +140,15 @@ async def test_pages_are_bounded_and_what_is_left_out_is_told() -> None:
 
 async def test_the_status_is_asked_for_on_every_page_and_the_first_page_is_the_first() -> None:
     server = Server(HABITS["has_more"](15))
-    await read_all(server, calls.list_numbers(page=7, limit=10, status="assigned"))
+    await read_all(server, api.list_numbers(page=7, limit=10, status="assigned"))
     assert server.asked == [{"page": page, "limit": "10", "status": "assigned"} for page in ("1", "2")]
 
 
 async def test_only_a_list_can_be_read_whole() -> None:
     with pytest.raises(InputError, match="get number is not a list"):
-        await read_all(Server(lambda *_: []), calls.get_number("n1"))  # type: ignore[arg-type]
+        await read_all(Server(lambda *_: []), api.get_number("n1"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="max_pages must be a whole number"):
-        await read_all(Server(lambda *_: []), calls.list_numbers(), max_pages=0)
+        await read_all(Server(lambda *_: []), api.list_numbers(), max_pages=0)
 
 
 @given(

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import ApiError, BadRequest, NotFound, ServerError
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.models import read_page
 from airflow_voice_agents.omnia_voice.sending import VerbFallback, whole_lists
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import ApiError, BadRequest, NotFound, ServerError
 
-UPDATE = calls.update_number("n1", changes={"agent_id": "a1"}, verb="PATCH")
+UPDATE = api.update_number("n1", changes={"agent_id": "a1"}, verb="PATCH")
 
 
 class Platform:
@@ -22,7 +22,7 @@ class Platform:
         self.answers = answers
         self.verbs: list[str] = []
 
-    async def __call__(self, call: Call[Any]) -> Any:
+    async def __call__(self, call: ApiRequest[Any]) -> Any:
         self.verbs.append(call.method)
         answer = self.answers[call.method]
         if isinstance(answer, Exception):
@@ -73,13 +73,13 @@ async def test_what_the_other_verb_is_answered_counts_and_shows_that_it_is_taken
 @pytest.mark.parametrize(
     "call",
     [
-        calls.get_number("n1"),
-        calls.delete_number("n1"),
-        calls.assign_number(phone_number="+12025550123", agent_id="a"),
+        api.get_number("n1"),
+        api.delete_number("n1"),
+        api.assign_number(phone_number="+12025550123", agent_id="a"),
     ],
     ids=lambda call: call.operation,
 )
-async def test_calls_that_are_no_update_are_refused_as_they_are(call: Call[Any]) -> None:
+async def test_calls_that_are_no_update_are_refused_as_they_are(call: ApiRequest[Any]) -> None:
     platform = Platform(**{call.method: refusal(405)})
     with pytest.raises(ApiError):
         await VerbFallback(platform)(call)
@@ -89,16 +89,16 @@ async def test_calls_that_are_no_update_are_refused_as_they_are(call: Call[Any])
 async def test_a_list_is_answered_with_all_its_pages_and_nothing_else_is_changed() -> None:
     asked = []
 
-    async def send(call: Call[Any]) -> Any:
+    async def send(call: ApiRequest[Any]) -> Any:
         asked.append(call)
-        if not calls.is_list(call):
+        if not api.is_list(call):
             return "as it is"
         page = int(dict(call.query)["page"])
         return read_page({"data": [{"id": f"n{page}"}], "pagination": {"hasMore": page < 3}})
 
     sender = whole_lists(send)
-    page = await sender(calls.list_numbers())
+    page = await sender(api.list_numbers())
     assert ([number.id for number in page.numbers], page.has_more) == (["n1", "n2", "n3"], False)
-    assert (await whole_lists(send, max_pages=2)(calls.list_numbers())).has_more is True
+    assert (await whole_lists(send, max_pages=2)(api.list_numbers())).has_more is True
     assert await sender(UPDATE) == "as it is"  # type: ignore[comparison-overlap]
     assert asked[-1] == UPDATE

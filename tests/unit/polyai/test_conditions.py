@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.selection import value_at
 from airflow_voice_agents.polyai.conditions import ConfigCondition, NumbersCondition
 from airflow_voice_agents.polyai.models import ConfigPage, PhoneNumber
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState
-from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.selection import value_at
+from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, objects
 
 HOTEL = "harbour-hotels"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_voice_agents.http.call import Replay
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.kind import Transition, WriteResult
 from airflow_voice_agents.polyai.models import ConfigPage
 from airflow_voice_agents.polyai.resources.config_page import (
     BRIDGE,
@@ -20,8 +21,7 @@ from airflow_voice_agents.polyai.resources.config_page import (
     page,
     state_of,
 )
-from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.kind import Intent, Verdict
+from airflow_voice_agents.transport.api_request import Replay
 from support.json_values import JSON, bounded, objects
 
 KIND = ConfigPageKind()
@@ -37,8 +37,8 @@ def typed(**types: str | list[str]) -> dict[str, Any]:
     }
 
 
-def intent(before: PageState | None, after: PageState) -> Intent[PageState]:
-    return Intent(LIVE, before, after)
+def intent(before: PageState | None, after: PageState) -> Transition[PageState]:
+    return Transition(LIVE, before, after)
 
 
 # ----------------------------------------------------------------------------------------- observe
@@ -145,7 +145,7 @@ def test_the_order_of_writes(before: PageState | None, after: PageState, order: 
 
 
 def writes(kind: ConfigPageKind, before: PageState | None, after: PageState) -> list[tuple[str, str]]:
-    (lane,) = kind.lanes([intent(before, after)])
+    (lane,) = kind.write_sequences([intent(before, after)])
     return [(step.call.method, step.call.route.rpartition("/")[2]) for step in lane]
 
 
@@ -159,15 +159,15 @@ def test_the_writes_of_each_order() -> None:
 
 
 def test_a_bridge_is_a_schema_that_lets_any_object_through_and_stands_first() -> None:
-    (lane,) = ConfigPageKind(bridge_schema=True).lanes([intent(OLD, NEW)])
+    (lane,) = ConfigPageKind(bridge_schema=True).write_sequences([intent(OLD, NEW)])
     bodies = [step.call.body for step in lane]
     assert bodies == [{"schema": BRIDGE}, {"variables": {"hours": ["9-17"]}}, {"schema": NEW.schema}]
     assert BRIDGE == {"type": "object"}
 
 
 def test_each_write_is_vital_repeatable_and_says_what_it_leads_to() -> None:
-    (lane,) = KIND.lanes([intent(OLD, WIDER)])
-    assert [step.passes for step in lane] == [
+    (lane,) = KIND.write_sequences([intent(OLD, WIDER)])
+    assert [step.waypoint for step in lane] == [
         KIND.digest(PageState(WIDER.schema, OLD.variables)),
         None,
     ]
@@ -177,18 +177,18 @@ def test_each_write_is_vital_repeatable_and_says_what_it_leads_to() -> None:
 
 
 def test_pages_are_written_in_lanes_of_their_own() -> None:
-    intents = [Intent(each, UNSET, NEW) for each in (LIVE, SANDBOX)]
-    assert [lane[0].resources for lane in KIND.lanes(intents)] == [(LIVE,), (SANDBOX,)]
+    intents = [Transition(each, UNSET, NEW) for each in (LIVE, SANDBOX)]
+    assert [lane[0].resources for lane in KIND.write_sequences(intents)] == [(LIVE,), (SANDBOX,)]
 
 
 # ------------------------------------------------------------------------------- judge, unsettled
 
 
 def test_an_answer_about_another_environment_says_nothing() -> None:
-    (lane,) = KIND.lanes([intent(OLD, WIDER)])
+    (lane,) = KIND.write_sequences([intent(OLD, WIDER)])
     mine = ConfigPage.model_validate({"clientEnv": "live", "variables": {"a": 1}, "schema": {}})
     other = ConfigPage.model_validate({"clientEnv": "sandbox", "variables": {"a": 1}, "schema": {}})
-    assert lane[0].judge(mine) == {LIVE: Verdict(state_of(mine))}
+    assert lane[0].judge(mine) == {LIVE: WriteResult(state_of(mine))}
     assert lane[0].judge(other) == {}
 
 
@@ -204,23 +204,23 @@ def test_an_answer_about_another_environment_says_nothing() -> None:
     ],
 )
 def test_what_a_page_does_not_show_is_listed(observed: PageState | None, missing: list[str]) -> None:
-    assert KIND.unsettled(intent(OLD, NEW), observed) == missing
+    assert KIND.mismatches(intent(OLD, NEW), observed) == missing
 
 
 def test_keys_and_schema_of_others_do_not_count() -> None:
     wanted = intent(PageState({}, {"a": 1, "b": 1}), PageState({}, {"a": 2, "b": 1}))
-    assert KIND.unsettled(wanted, PageState({"changed": True}, {"a": 2, "b": 9})) == []
+    assert KIND.mismatches(wanted, PageState({"changed": True}, {"a": 2, "b": 9})) == []
 
 
 @pytest.mark.parametrize(("observed", "settled"), [({}, True), ({"old": None}, True), ({"old": 0}, False)])
 def test_a_key_set_to_null_may_be_stored_or_deleted(observed: dict[str, Any], settled: bool) -> None:
     wanted = intent(PageState(None, {"old": 1}), PageState(None, {"old": None}))
-    assert (not KIND.unsettled(wanted, PageState(None, observed))) is settled
+    assert (not KIND.mismatches(wanted, PageState(None, observed))) is settled
 
 
 @bounded(150)
 @given(JSON, JSON)
 def test_a_value_holds_only_as_exactly_itself(wanted: Any, shown: Any) -> None:
     asked = intent(UNSET, PageState(None, {"k": wanted}))
-    settled = not KIND.unsettled(asked, PageState(None, {"k": shown}))
+    settled = not KIND.mismatches(asked, PageState(None, {"k": shown}))
     assert settled == same(wanted, shown)

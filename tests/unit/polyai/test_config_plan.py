@@ -17,6 +17,10 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from airflow_voice_agents.plans.canonical import digest, same
+from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.plan import PlannedItem, Severity
+from airflow_voice_agents.plans.selection import Selection, deep_merge
 from airflow_voice_agents.polyai.operators.configs import NEVER_PROMOTE
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.polyai.resources.config_plan import (
@@ -26,10 +30,6 @@ from airflow_voice_agents.polyai.resources.config_plan import (
     plan_promotion,
     plan_values,
 )
-from airflow_voice_agents.promotion.canonical import digest, same
-from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.plan import PlannedItem, Severity
-from airflow_voice_agents.promotion.selection import Selection, deep_merge
 from support.json_values import bounded, json_values, objects
 
 LIVE = page("harbour-hotels", "live")
@@ -83,10 +83,10 @@ def carried_out(
     platform = Platform(now, deletes_null=deletes_null)
     if item.intent is None:
         return platform.state
-    (lane,) = kind.lanes([item.intent])
+    (lane,) = kind.write_sequences([item.intent])
     assert len(lane) == item.writes > 0
-    assert item.waypoints == tuple(step.passes for step in lane[:-1])
-    assert lane[-1].passes is None
+    assert item.waypoints == tuple(step.waypoint for step in lane[:-1])
+    assert lane[-1].waypoint is None
     for step in lane:
         assert step.call.body is not None
         for key, value in step.call.body.get("variables", {}).items():
@@ -94,8 +94,8 @@ def carried_out(
             assert key not in now.values or not same(value, now.values[key])
         platform.receive(step.call.method, step.call.body)
         if not deletes_null:
-            assert kind.digest(platform.state) == (step.passes or item.after)
-    assert kind.unsettled(item.intent, platform.state) == []
+            assert kind.digest(platform.state) == (step.waypoint or item.after)
+    assert kind.mismatches(item.intent, platform.state) == []
     return platform.state
 
 
@@ -319,7 +319,7 @@ def test_an_interrupted_item_planned_again_ends_in_the_same_state(
     item = plan_promotion(kind, LIVE, source, now, rules)
     if item.errors or item.intent is None or rules.stale_keys is StaleKeys.FAIL:
         return
-    (lane,) = kind.lanes([item.intent])
+    (lane,) = kind.write_sequences([item.intent])
     platform = Platform(now)
     for step in lane[:done]:
         assert step.call.body is not None
@@ -584,7 +584,7 @@ def test_given_objects_are_merged_or_replaced(merge: Merge, result: dict[str, An
     now = values(settings={"a": 1, "b": 2}, n=1)
     item = plan_values(ConfigPageKind(), LIVE, {"settings": {"b": 9}}, now, merge)
     assert after(item) == result
-    (lane,) = ConfigPageKind().lanes([item.intent])  # type: ignore[list-item]
+    (lane,) = ConfigPageKind().write_sequences([item.intent])  # type: ignore[list-item]
     assert lane[0].call.body == {"variables": {"settings": result["settings"]}}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import ConnectionSettingsError
 from airflow_voice_agents.polyai.connection import REGIONS, ConnectionFields, refused_advice
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
 KEY = "sk-hunter2"
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.plans.kind import Resource, Transition, WriteResult
 from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import (
     SETTINGS,
@@ -18,7 +19,6 @@ from airflow_voice_agents.polyai.resources.connector import (
     observe_all,
     states,
 )
-from airflow_voice_agents.promotion.kind import Intent, Resource, Verdict
 from support.json_values import bounded
 
 KIND = ConnectorKind(batch_size=3)
@@ -29,14 +29,16 @@ PLAIN = ConnectorState(
 
 def intent(
     name: str, before: ConnectorState = PLAIN, agent: str = "rosa", **changes: Any
-) -> Intent[ConnectorState]:
+) -> Transition[ConnectorState]:
     update = ConnectorUpdate(connector_id=name, **changes)
-    return Intent(connector(agent, name), before, before.with_changes(update))
+    return Transition(connector(agent, name), before, before.with_changes(update))
 
 
-def shape(intents: Sequence[Intent[ConnectorState]], kind: ConnectorKind = KIND) -> list[list[list[str]]]:
+def shape(intents: Sequence[Transition[ConnectorState]], kind: ConnectorKind = KIND) -> list[list[list[str]]]:
     """Lanes as lists of steps, each a list of connector ids."""
-    return [[[each.name for each in step.resources] for step in lane] for lane in kind.lanes(intents)]
+    return [
+        [[each.name for each in step.resources] for step in lane] for lane in kind.write_sequences(intents)
+    ]
 
 
 # ----------------------------------------------------------------------------------------- observe
@@ -114,7 +116,7 @@ def test_changes_without_a_voice_go_in_batches_that_are_independent() -> None:
 def test_a_new_voice_goes_to_one_connector_first_and_that_one_is_vital() -> None:
     intents = [intent(name, voice_name="new") for name in "abcde"]
     assert shape(intents) == [[["a"], ["b", "c", "d"], ["e"]]]
-    (lane,) = KIND.lanes(intents)
+    (lane,) = KIND.write_sequences(intents)
     assert [step.vital for step in lane] == [True, False, False]
     assert (lane[0].call.method, lane[0].call.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/a")
 
@@ -142,7 +144,7 @@ def test_a_single_connector_with_a_new_voice_is_one_batch_of_one() -> None:
 
 
 def test_only_settings_that_differ_are_sent_and_null_unassigns() -> None:
-    (lane,) = KIND.lanes(
+    (lane,) = KIND.write_sequences(
         [intent("a", variant_id=None, asr_lang_code="en-GB"), intent("b", asr_lang_code="de-DE")]
     )
     assert lane[0].call.body == {
@@ -167,7 +169,7 @@ def test_every_connector_is_written_once_in_batches_that_fit(
         intent(f"c{place}", agent=agent, **({"voice_name": voice} if voice else {"variant_id": "v2"}))
         for place, (agent, voice) in enumerate(wanted)
     ]
-    lanes = list(ConnectorKind(batch_size=size).lanes(intents))
+    lanes = list(ConnectorKind(batch_size=size).write_sequences(intents))
     written = [each for lane in lanes for step in lane for each in step.resources]
     assert sorted(written) == sorted(each.resource for each in intents)
     for lane in lanes:
@@ -176,7 +178,7 @@ def test_every_connector_is_written_once_in_batches_that_fit(
 
 
 def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
-    (lane,) = ConnectorKind(batch_size=5).lanes([intent(name, variant_id="v2") for name in "abcde"])
+    (lane,) = ConnectorKind(batch_size=5).write_sequences([intent(name, variant_id="v2") for name in "abcde"])
     step = lane[0]
     assert step.split is not None
     left, right = step.split([connector("rosa", name) for name in "abcde"])
@@ -192,7 +194,7 @@ def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
 
 
 def test_a_batch_is_judged_item_by_item() -> None:
-    (lane,) = KIND.lanes([intent(name, variant_id="v2") for name in "abc"])
+    (lane,) = KIND.write_sequences([intent(name, variant_id="v2") for name in "abc"])
     a, b, _c = (connector("rosa", name) for name in "abc")
     answer = lane[0].call.read(
         {
@@ -203,29 +205,29 @@ def test_a_batch_is_judged_item_by_item() -> None:
         }
     )
     verdicts = lane[0].judge(answer)
-    assert verdicts[a] == Verdict(ConnectorState("v2", None, None))
+    assert verdicts[a] == WriteResult(ConnectorState("v2", None, None))
     assert verdicts[b].error == "x" * 300
     assert set(verdicts) == {a, b}
 
 
 @pytest.mark.parametrize("data", [None, {}, {"connectorId": "other", "variantId": "v2"}])
 def test_a_success_that_shows_no_state_of_its_own_is_to_be_read_back(data: Any) -> None:
-    (lane,) = KIND.lanes([intent("a", variant_id="v2")])
+    (lane,) = KIND.write_sequences([intent("a", variant_id="v2")])
     answer = lane[0].call.read({"results": [{"connectorId": "a", "success": True, "data": data}]})
-    assert lane[0].judge(answer) == {connector("rosa", "a"): Verdict()}
+    assert lane[0].judge(answer) == {connector("rosa", "a"): WriteResult()}
 
 
 def test_a_failure_without_a_reason_is_still_a_failure() -> None:
-    (lane,) = KIND.lanes([intent("a", variant_id="v2")])
+    (lane,) = KIND.write_sequences([intent("a", variant_id="v2")])
     answer = lane[0].call.read({"results": [{"connectorId": "a", "success": False, "error": None}]})
     assert lane[0].judge(answer)[connector("rosa", "a")].error == "the platform gave no reason"
 
 
 def test_the_answer_to_a_canary_counts_only_for_itself() -> None:
-    (lane,) = KIND.lanes([intent(name, voice_name="new") for name in "ab"])
+    (lane,) = KIND.write_sequences([intent(name, voice_name="new") for name in "ab"])
     mine = Connector.model_validate({"connectorId": "a", "voiceName": "new"})
     other = Connector.model_validate({"connectorId": "b", "voiceName": "new"})
-    assert lane[0].judge(mine) == {connector("rosa", "a"): Verdict(ConnectorState(None, None, "new"))}
+    assert lane[0].judge(mine) == {connector("rosa", "a"): WriteResult(ConnectorState(None, None, "new"))}
     assert lane[0].judge(other) == {}
 
 
@@ -242,11 +244,11 @@ def test_the_answer_to_a_canary_counts_only_for_itself() -> None:
 def test_only_settings_that_were_asked_for_must_be_shown(
     observed: ConnectorState | None, missing: list[str]
 ) -> None:
-    assert KIND.unsettled(intent("a", variant_id="v2", voice_name="new"), observed) == missing
+    assert KIND.mismatches(intent("a", variant_id="v2", voice_name="new"), observed) == missing
 
 
 def test_a_missing_connector_is_no_connector_without_a_variant() -> None:
-    assert KIND.unsettled(intent("a", variant_id=None), None) == ["variant_id"]
+    assert KIND.mismatches(intent("a", variant_id=None), None) == ["variant_id"]
 
 
 def test_a_connector_of_another_agent_is_another_resource() -> None:

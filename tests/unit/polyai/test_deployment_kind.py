@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.call import Replay
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.kind import Transition
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, Severity
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
 from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
@@ -35,8 +35,8 @@ from airflow_voice_agents.polyai.resources.deployment_records import (
     newest_first,
     overtakes,
 )
-from airflow_voice_agents.promotion.kind import Intent
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, Severity
+from airflow_voice_agents.transport.api_request import Replay
+from airflow_voice_agents.transport.errors import InputError
 
 AGENT = "rosa"
 TARGET = deployment(AGENT, "pre-release")
@@ -124,20 +124,20 @@ def test_a_third_version_is_a_foreign_change_and_a_new_record_of_the_same_one_is
 
 @pytest.mark.parametrize("version", [None, "a"])
 def test_an_empty_version_is_never_settled(version: str | None) -> None:
-    intent = Intent(TARGET, None, DeploymentState(None))
+    intent = Transition(TARGET, None, DeploymentState(None))
 
-    assert KIND.unsettled(intent, DeploymentState(version)) == ["version"]
+    assert KIND.mismatches(intent, DeploymentState(version)) == ["version"]
 
 
 # -------------------------------------------------------------------------------------- the writes
 
 
-def intent_to(via: Via | None, version: str = "c") -> Intent[DeploymentState]:
-    return Intent(TARGET, DeploymentState("a", "1"), DeploymentState(version, via=via))
+def intent_to(via: Via | None, version: str = "c") -> Transition[DeploymentState]:
+    return Transition(TARGET, DeploymentState("a", "1"), DeploymentState(version, via=via))
 
 
 def test_a_promotion_always_names_its_target() -> None:
-    ((step,),) = KIND.lanes([intent_to(Via(Way.PROMOTE, "7", "why"))])
+    ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7", "why"))])
 
     assert step.call.path == "/v1/agents/rosa/deployments/7/promote"
     assert step.call.body == {"deploymentMessage": "why", "targetEnvironment": "pre-release"}
@@ -146,7 +146,7 @@ def test_a_promotion_always_names_its_target() -> None:
 
 
 def test_a_rollback_names_the_record_to_go_back_to() -> None:
-    ((step,),) = KIND.lanes([intent_to(Via(Way.ROLL_BACK, "7"))])
+    ((step,),) = KIND.write_sequences([intent_to(Via(Way.ROLL_BACK, "7"))])
 
     assert step.call.path == "/v1/agents/rosa/deployments/7/rollback"
     assert step.call.replay is Replay.RECONCILE
@@ -154,13 +154,13 @@ def test_a_rollback_names_the_record_to_go_back_to() -> None:
 
 def test_a_state_that_names_no_record_cannot_be_written() -> None:
     with pytest.raises(InputError, match="from a record"):
-        list(KIND.lanes([intent_to(None)]))
+        list(KIND.write_sequences([intent_to(None)]))
 
 
-def answered(kind: DeploymentKind, **made: Any) -> Intent[DeploymentState]:
+def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
     """Write, and be answered with a record."""
     intent = intent_to(Via(Way.PROMOTE, "7"))
-    ((step,),) = kind.lanes([intent])
+    ((step,),) = kind.write_sequences([intent])
     made = {"id": "9", "version": "c", "environment": "pre-release", **made}
     step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
     return intent
@@ -186,7 +186,7 @@ def test_the_answer_and_what_is_read_must_agree(
     kind = DeploymentKind()
     intent = answered(kind, **made)
 
-    assert kind.unsettled(intent, observed) == open_ones
+    assert kind.mismatches(intent, observed) == open_ones
 
 
 def test_an_answer_is_told_at_once_and_forgotten_with_the_next_write() -> None:
@@ -195,17 +195,17 @@ def test_an_answer_is_told_at_once_and_forgotten_with_the_next_write() -> None:
 
     intent = answered(kind)
     told = kind.answer(TARGET)
-    list(kind.lanes([intent]))
+    list(kind.write_sequences([intent]))
 
     assert heard == [(TARGET, told)]
     assert told is not None
     assert told.test_run_ids == ("t",)
     assert kind.answer(TARGET) is None
-    assert kind.unsettled(intent, DeploymentState("c", "10")) == []
+    assert kind.mismatches(intent, DeploymentState("c", "10")) == []
 
 
 def test_an_answer_without_a_version_shows_no_state() -> None:
-    ((step,),) = KIND.lanes([intent_to(Via(Way.PROMOTE, "7"))])
+    ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7"))])
 
     verdicts = step.judge(DeploymentResult(deployment=Deployment(id="9")))
 

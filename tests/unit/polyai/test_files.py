@@ -12,8 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.call import path_segment
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.polyai.files import (
     NAMES,
     EnvironmentFiles,
@@ -24,8 +23,9 @@ from airflow_voice_agents.polyai.files import (
     shelf_of,
 )
 from airflow_voice_agents.polyai.resources.config_page import PageState
-from airflow_voice_agents.polyai.resources.named import NamedSettings
-from airflow_voice_agents.promotion.canonical import same
+from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.transport.api_request import path_segment
+from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, objects
 
 SECRET = "hunter2"

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from airflow_voice_agents.http.arguments import parse_e164
-from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.polyai.models import (
     Answer,
     Branch,
@@ -27,6 +25,8 @@ from airflow_voice_agents.polyai.models import (
     parse_environment,
 )
 from airflow_voice_agents.polyai.readers import active_deployments, texts
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_e164
 
 BLANKABLE = [
     (Connector, {"connectorId": "c"}, "variantId", "variant_id"),

@@ -13,10 +13,10 @@ from airflow_voice_agents.polyai.conditions import (
     Condition,
     ConnectorCondition,
     DeploymentCondition,
-    EndedOtherwise,
     OutboundCallCondition,
     QuietCondition,
     TestRunsCondition,
+    WaitFailed,
 )
 from airflow_voice_agents.polyai.conditions import quiet as quiet_module
 from airflow_voice_agents.polyai.models import Connector, Deployment, OutboundCallStatus
@@ -119,9 +119,9 @@ def test_what_may_still_be_running_is_waited_for(status: str) -> None:
 def test_more_than_is_allowed_and_what_came_to_no_result_fails(ends: list[TestRun], allowed: int) -> None:
     condition = runs(*"abc"[: len(ends)], allowed=allowed)
 
-    with pytest.raises(EndedOtherwise, match="did not pass"):
+    with pytest.raises(WaitFailed, match="did not pass"):
         condition.holds(ends)
-    assert EndedOtherwise.permanent
+    assert WaitFailed.permanent
 
 
 def test_failed_tests_are_counted_over_all_runs() -> None:
@@ -171,7 +171,7 @@ def test_the_reason_of_a_failure_names_nobody(reason: str | None) -> None:
     condition = OutboundCallCondition.parse("a", "OUT-1", "live", "failed")
     answer = OutboundCallStatus.model_validate({"status": "FAILURE", "reason": reason})
 
-    with pytest.raises(EndedOtherwise) as raised:
+    with pytest.raises(WaitFailed) as raised:
         condition.holds([answer])
 
     assert "77" not in str(raised.value)
@@ -281,7 +281,7 @@ def test_an_alert_from_before_is_told_apart() -> None:
         {"after": AFTER.isoformat(), "rules": 1, "firing_before": ["ar_1"], "not_clear": ["ar_1"]},
     )
     assert holds(clear(older=True, fail=True), [[old]])
-    with pytest.raises(EndedOtherwise, match="1 alert rule"):
+    with pytest.raises(WaitFailed, match="1 alert rule"):
         clear(older=True, fail=True).holds([[old, new]])
 
 
@@ -298,7 +298,7 @@ def test_an_alert_from_before_is_told_apart() -> None:
     ],
 )
 def test_what_nobody_watches_is_never_clear(condition: Any, rules: list[AlertRule]) -> None:
-    with pytest.raises(EndedOtherwise, match="Nothing watches"):
+    with pytest.raises(WaitFailed, match="Nothing watches"):
         condition.holds([rules])
 
 

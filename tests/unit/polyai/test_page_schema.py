@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.polyai.resources import page_schema
 from airflow_voice_agents.polyai.resources.page_schema import (
     PROBLEMS_SHOWN,
@@ -16,7 +17,6 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     sensitive_patterns,
     value_problems,
 )
-from airflow_voice_agents.promotion.canonical import canonical
 from support.json_values import JSON, bounded, objects
 
 HOTEL: dict[str, Any] = {

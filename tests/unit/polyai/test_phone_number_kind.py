@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.call import Replay
+from airflow_voice_agents.plans.kind import Transition, WriteResult
 from airflow_voice_agents.polyai.resources.phone_number import (
     NumberState,
     PresenceKind,
     RoutingKind,
     phone_number,
 )
-from airflow_voice_agents.promotion.kind import Intent, Verdict
+from airflow_voice_agents.transport.api_request import Replay
 from support.json_values import bounded
 
 NUMBERS = [f"+44163296{place:04d}" for place in range(9)]
@@ -23,12 +23,12 @@ PRESENCE, ROUTING = PresenceKind(batch_size=4), RoutingKind(batch_size=4)
 IN_LIVE = NumberState("live")
 
 
-def absent(number: str, agent: str = "rosa", env: str = "live") -> Intent[NumberState]:
-    return Intent(phone_number(agent, number), None, NumberState(env))
+def absent(number: str, agent: str = "rosa", env: str = "live") -> Transition[NumberState]:
+    return Transition(phone_number(agent, number), None, NumberState(env))
 
 
-def routed(number: str, connector: str = "conn-1", before: NumberState = IN_LIVE) -> Intent[NumberState]:
-    return Intent(phone_number("rosa", number), before, NumberState("live", connector))
+def routed(number: str, connector: str = "conn-1", before: NumberState = IN_LIVE) -> Transition[NumberState]:
+    return Transition(phone_number("rosa", number), before, NumberState("live", connector))
 
 
 @pytest.mark.parametrize("kind", [PRESENCE, ROUTING])
@@ -75,7 +75,7 @@ def test_imports_never_mix_agents_or_environments() -> None:
         absent(NUMBERS[2], agent="bank"),
         absent(NUMBERS[3]),
     ]
-    lanes = list(PRESENCE.lanes(intents))
+    lanes = list(PRESENCE.write_sequences(intents))
     assert [[each.name for each in step.resources] for lane in lanes for step in lane] == [
         [NUMBERS[0], NUMBERS[3]],
         [NUMBERS[1]],
@@ -96,14 +96,14 @@ def test_imports_never_mix_agents_or_environments() -> None:
 )
 def test_every_number_is_imported_once_in_batches_that_fit(where: list[tuple[str, str]], size: int) -> None:
     intents = [absent(f"+44163296{place:04d}", *each) for place, each in enumerate(where)]
-    steps = [step for lane in PresenceKind(batch_size=size).lanes(intents) for step in lane]
+    steps = [step for lane in PresenceKind(batch_size=size).write_sequences(intents) for step in lane]
     written = [each for step in steps for each in step.resources]
     assert sorted(written) == sorted(each.resource for each in intents)
     assert all(len(step.resources) <= size for step in steps)
 
 
 def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
-    ((step,),) = PRESENCE.lanes([absent(number) for number in NUMBERS[:4]])
+    ((step,),) = PRESENCE.write_sequences([absent(number) for number in NUMBERS[:4]])
     assert step.split is not None
     halves = step.split(step.resources[:3])
     assert [len(half.resources) for half in halves] == [2, 1]
@@ -112,9 +112,9 @@ def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
 
 
 def test_an_import_lists_numbers_only_and_what_it_leaves_out_is_unknown() -> None:
-    ((step,),) = PRESENCE.lanes([absent(number) for number in NUMBERS[:2]])
+    ((step,),) = PRESENCE.write_sequences([absent(number) for number in NUMBERS[:2]])
     verdicts = step.judge(step.call.read({"imported": [NUMBERS[1]]}))
-    assert verdicts == {phone_number("rosa", NUMBERS[1]): Verdict()}
+    assert verdicts == {phone_number("rosa", NUMBERS[1]): WriteResult()}
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_an_import_lists_numbers_only_and_what_it_leaves_out_is_unknown() -> Non
 def test_a_number_is_present_in_its_environment_whatever_answers_it(
     observed: NumberState | None, missing: list[str]
 ) -> None:
-    assert PRESENCE.unsettled(absent(NUMBERS[0]), observed) == missing
+    assert PRESENCE.mismatches(absent(NUMBERS[0]), observed) == missing
 
 
 def test_each_number_is_assigned_by_itself() -> None:
-    lanes = list(ROUTING.lanes([routed(number) for number in NUMBERS[:3]]))
+    lanes = list(ROUTING.write_sequences([routed(number) for number in NUMBERS[:3]]))
     assert [len(lane) for lane in lanes] == [1, 1, 1]
     call = lanes[0][0].call
     assert (call.method, call.path) == ("PATCH", "/v1/agents/rosa/telephony/phone-numbers/%2B441632960000")
@@ -142,10 +142,10 @@ def test_each_number_is_assigned_by_itself() -> None:
 
 
 def test_the_answer_to_an_assignment_counts_only_for_its_number() -> None:
-    ((step,),) = ROUTING.lanes([routed(NUMBERS[0])])
+    ((step,),) = ROUTING.write_sequences([routed(NUMBERS[0])])
     mine = step.call.read({"number": NUMBERS[0], "clientEnv": "live", "connectorId": "conn-1"})
     other = step.call.read({"number": NUMBERS[1], "clientEnv": "live", "connectorId": "conn-1"})
-    assert step.judge(mine) == {phone_number("rosa", NUMBERS[0]): Verdict(NumberState("live", "conn-1"))}
+    assert step.judge(mine) == {phone_number("rosa", NUMBERS[0]): WriteResult(NumberState("live", "conn-1"))}
     assert step.judge(other) == {}
 
 
@@ -161,4 +161,4 @@ def test_the_answer_to_an_assignment_counts_only_for_its_number() -> None:
 def test_a_number_is_routed_when_connector_and_environment_are_as_asked(
     observed: NumberState | None, missing: list[str]
 ) -> None:
-    assert ROUTING.unsettled(routed(NUMBERS[0]), observed) == missing
+    assert ROUTING.mismatches(routed(NUMBERS[0]), observed) == missing

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import PlannedItem, Severity
+from airflow_voice_agents.plans.restoring import Restorable
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.polyai.resources.config_plan import Rules, StaleKeys, plan_promotion
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
 from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
-from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.kind import Resource
-from airflow_voice_agents.promotion.plan import PlannedItem, Severity
-from airflow_voice_agents.promotion.restoring import Restorable
+from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, json_values, objects
 
 LIVE = page("harbour-hotels", "live")
@@ -62,7 +62,7 @@ def written(kind: ConfigPageKind, item: PlannedItem, now: PageState) -> PageStat
     if item.intent is None:
         return now
     schema, values, between = now.schema, now.variables, []
-    (lane,) = kind.lanes([item.intent])
+    (lane,) = kind.write_sequences([item.intent])
     for step in lane:
         body = copy.deepcopy(step.call.body)
         assert body is not None
@@ -209,7 +209,7 @@ def test_a_connector_gets_back_every_setting_that_can_be_written(
     assert item.errors == ()
     assert item.writes == int(item.changed)
     if item.intent is not None:
-        ((step,),) = CONNECTORS.lanes([item.intent])
+        ((step,),) = CONNECTORS.write_sequences([item.intent])
         (update,) = step.call.body["updates"]  # type: ignore[index]
         assert len(update) == 1 + len(item.changes)
     assert not CONNECTORS.restore(LINE, wanted, reached).changed
@@ -218,7 +218,7 @@ def test_a_connector_gets_back_every_setting_that_can_be_written(
 def test_an_assigned_variant_is_taken_away_again() -> None:
     now = ConnectorState("v2", "en-GB", "voice")
     item = CONNECTORS.restore(LINE, replace(now, variant_id=None), now)
-    ((step,),) = CONNECTORS.lanes([item.intent])  # type: ignore[list-item]
+    ((step,),) = CONNECTORS.write_sequences([item.intent])  # type: ignore[list-item]
     assert step.call.body == {"updates": [{"connectorId": "conn-1", "variantId": None}]}
 
 
@@ -274,7 +274,7 @@ def test_a_number_goes_back_only_to_a_connector_of_the_environment_that_it_is_in
     assert item.changed == (reachable and wanted != now)
     assert item.after == ROUTING.digest(wanted if reachable else now)
     if item.intent is not None:
-        ((step,),) = ROUTING.lanes([item.intent])
+        ((step,),) = ROUTING.write_sequences([item.intent])
         assert step.call.operation == "assign phone number"
         assert step.call.body == {"connectorId": wanted.connector_id}  # type: ignore[union-attr]
         assert item.writes == 1

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
 from airflow_voice_agents.polyai.resources.routing_plan import plan_routing
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.plan import PlannedItem
 from support.json_values import bounded
 
 KIND = RoutingKind(batch_size=50)
@@ -29,7 +29,7 @@ def plan(numbers: dict[str, str], states: dict[str, NumberState], **facts: Any) 
 def test_a_number_is_routed_by_the_name_or_the_id_of_a_connector(wanted: str) -> None:
     now = NumberState("live", "c1")
     (item,) = plan({ONE: wanted}, {ONE: now})
-    assert item.intent == Intent(phone_number("rosa", ONE), now, NumberState("live", "c2"))
+    assert item.intent == Transition(phone_number("rosa", ONE), now, NumberState("live", "c2"))
     assert (item.writes, item.findings, item.source) == (1, (), None)
     assert [change.path for change in item.changes] == [("connector_id",)]
 

@@ -12,14 +12,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.edge.inputs import from_yaml
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.bases.template_inputs import from_yaml
+from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.models import Environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
 from airflow_voice_agents.polyai.spec import PROBLEMS_SHOWN, PromotionSpec, SourceSpec
-from airflow_voice_agents.promotion.canonical import same
+from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, objects
 
 SECRET = "hunter2"

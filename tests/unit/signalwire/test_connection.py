@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import ConnectionSettingsError
 from airflow_voice_agents.signalwire.assets import phone_numbers_uri, routing_uri
 from airflow_voice_agents.signalwire.connection import ConnectionFields, space_of
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
 PROJECT, TOKEN = "0b5c7a1e-1111-4222-8333-444455556666", "PTsecret0123456789"
 

@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.errors import (
+from airflow_voice_agents.signalwire import api
+from airflow_voice_agents.signalwire.connection import ConnectionFields
+from airflow_voice_agents.signalwire.routes import ToSwml
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import (
     ApiError,
     BadRequest,
     CallError,
@@ -20,22 +23,19 @@ from airflow_voice_agents.http.errors import (
     ServerError,
     Unauthorized,
 )
-from airflow_voice_agents.signalwire import calls
-from airflow_voice_agents.signalwire.connection import ConnectionFields
-from airflow_voice_agents.signalwire.routes import ToSwml
 from support.transport import FakeTime, Script
 
 ID, NUMBER = "5c3f2b1a-0d4e-4f6a-8b7c-9d8e7f6a5b4c", "+12025550123"
 URL = "https://caller:hunter2secret@agents.example/swml"
-UPDATE = calls.update_phone_number(ID, ToSwml(URL).changes())
-RELEASE, BUY = calls.release_phone_number(ID), calls.purchase_phone_number(NUMBER)
+UPDATE = api.update_phone_number(ID, ToSwml(URL).changes())
+RELEASE, BUY = api.release_phone_number(ID), api.purchase_phone_number(NUMBER)
 
 
 def item(code: str, detail: str = "Not possible") -> dict[str, str]:
     return {"detail": detail, "status": "422", "title": "Unprocessable Entity", "code": code}
 
 
-def refusal(call: Call[Any], status: int, body: Any) -> tuple[CallError, Script]:
+def refusal(call: ApiRequest[Any], status: int, body: Any) -> tuple[CallError, Script]:
     content = body if isinstance(body, bytes) else httpx.Response(200, json=body).content
     script, time = Script(httpx.Response(status, content=content)), FakeTime()
     settings = ConnectionFields("carrier", "acme", "project", "PT-token", None, {}).client_settings()
@@ -58,7 +58,7 @@ def refusal(call: Call[Any], status: int, body: Any) -> tuple[CallError, Script]
 def test_plain_error_is_named_by_its_status(
     status: int, text: str, kind: type[ApiError], advice: str
 ) -> None:
-    error, _ = refusal(calls.get_phone_number(ID), status, {"error": text})
+    error, _ = refusal(api.get_phone_number(ID), status, {"error": text})
     assert type(error) is kind
     assert text in str(error)
     assert advice in str(error)
@@ -77,7 +77,7 @@ def test_plain_error_is_named_by_its_status(
         (UPDATE, "invalid_parameter", "Correct what was sent"),
     ],
 )
-def test_symbolic_code_brings_its_own_advice(call: Call[Any], code: str, advice: str) -> None:
+def test_symbolic_code_brings_its_own_advice(call: ApiRequest[Any], code: str, advice: str) -> None:
     error, script = refusal(call, 422, {"errors": [item(code)]})
     assert type(error) is BadRequest
     assert error.permanent
@@ -122,7 +122,7 @@ def test_compatibility_error_is_read() -> None:
     ("body", "text"), [(b"upstream down", "upstream down"), (b"<html>", "an HTML page"), (b"", "")]
 )
 def test_body_that_is_no_json_is_read_as_text(body: bytes, text: str) -> None:
-    error, _ = refusal(calls.get_phone_number(ID), 422, body)
+    error, _ = refusal(api.get_phone_number(ID), 422, body)
     assert text in str(error)
 
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from airflow.sdk import Connection
 
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.signalwire import calls, hooks
+from airflow_voice_agents.signalwire import api, hooks
 from airflow_voice_agents.signalwire.hooks import SignalWireHook
+from airflow_voice_agents.transport.client import Client
 from support.transport import Script
 
 PROJECT, TOKEN = "0b5c7a1e-1111-4222-8333-444455556666", "PTsecret0123456789"
@@ -71,7 +71,7 @@ def test_working_connection_is_told_with_one_cheap_request(given: Given, body: A
     )
     (request,) = script.requests
     assert request.url.raw_path == b"/api/relay/rest/phone_numbers?page_size=1"
-    assert calls.list_phone_numbers().path == request.url.path
+    assert api.list_phone_numbers().path == request.url.path
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import InputError
 from airflow_voice_agents.signalwire import readers
 from airflow_voice_agents.signalwire.checks import holds_credentials, masked_url, parse_url
 from airflow_voice_agents.signalwire.models import AvailableNumber, PhoneNumber
+from airflow_voice_agents.transport.errors import InputError
 
 NUMBER = {"id": "i", "number": "+12025550123"}
 LINKS = {"self": "s", "first": "f"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError, ResponseError
 from airflow_voice_agents.signalwire.models import PhoneNumber
 from airflow_voice_agents.signalwire.paging import all_phone_numbers, find_phone_number, pages
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError, ResponseError
 
 ROUTE = "/api/relay/rest/phone_numbers"
 BASE = "https://acme.signalwire.com"
@@ -23,7 +23,7 @@ class Pages:
         self.paths: list[str] = []
         self.queries: list[dict[str, str]] = []
 
-    async def __call__(self, call: Call[Any]) -> Any:
+    async def __call__(self, call: ApiRequest[Any]) -> Any:
         self.paths.append(call.path)
         self.queries.append(dict(call.query))
         numbers, following = self.answers[min(len(self.paths), len(self.answers)) - 1]

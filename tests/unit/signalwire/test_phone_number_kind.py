@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.fleet.carrying import Carrier
-from airflow_voice_agents.fleet.progress import Progress
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.promotion.canonical import canonical
-from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.plan import Plan, PlannedItem
-from airflow_voice_agents.promotion.render import Display, render_plan
-from airflow_voice_agents.promotion.report import ItemReport, Status
-from airflow_voice_agents.promotion.snapshot import Snapshot
+from airflow_voice_agents.engine.applier import Applier
+from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.plan import Plan, PlannedItem
+from airflow_voice_agents.plans.render import Display, render_plan
+from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.signalwire.models import FABRIC_ONLY, PhoneNumber
 from airflow_voice_agents.signalwire.resources.phone_number import (
     CODECS,
@@ -32,6 +30,8 @@ from airflow_voice_agents.signalwire.resources.phone_number import (
     unrestorable,
 )
 from airflow_voice_agents.signalwire.routes import ToAiAgent, ToCxmlWebhook, ToRelayTopic, ToSwml
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 ID, NUMBER = "5c3f2b1a-0d4e-4f6a-8b7c-9d8e7f6a5b4c", "+12025550123"
 OLD, NEW = "https://old.example/swml", "https://new.example/swml"
@@ -68,9 +68,9 @@ class Platform:
         self.record = record(**values)
         self.clears = clears
         self.ignores: set[str] = set()
-        self.sent: list[Call[Any]] = []
+        self.sent: list[ApiRequest[Any]] = []
 
-    async def __call__(self, call: Call[Any]) -> Any:
+    async def __call__(self, call: ApiRequest[Any]) -> Any:
         self.sent.append(call)
         if call.method == "PUT":
             self.put(dict(call.body or {}))
@@ -94,9 +94,9 @@ class Platform:
 
     async def carry(self, item: PlannedItem, *, verify: bool = False) -> ItemReport:
         assert item.intent is not None
-        progress = Progress("test", 1, lambda _: None)
-        carrier = Carrier(self, kind(), limit=1, progress=progress, verify=verify)
-        (report,) = await carrier.bring([item.intent])
+        progress = ProgressLog("test", 1, lambda _: None)
+        carrier = Applier(self, kind(), limit=1, progress=progress, verify=verify)
+        (report,) = await carrier.apply([item.intent])
         return report
 
 
@@ -188,7 +188,7 @@ def test_one_read_per_number_by_its_id() -> None:
 def test_answer_about_another_number_tells_nothing(foreign: dict[str, str]) -> None:
     answer = PhoneNumber.model_validate(record(**foreign))
     (read,) = kind().observe([HERE])
-    ((step,),) = kind().lanes([Intent(HERE, state(), state().routed(ToSwml(NEW)))])
+    ((step,),) = kind().write_sequences([Transition(HERE, state(), state().routed(ToSwml(NEW)))])
     assert read.states(answer) == {}
     assert step.judge(answer) == {}
 
@@ -279,7 +279,7 @@ async def test_write_that_the_platform_took_but_did_not_do_fails(ignored: str) -
 
 
 def test_number_that_is_gone_is_not_settled() -> None:
-    assert kind().unsettled(Intent(HERE, state(), state().routed(ToSwml(NEW))), None) == ["presence"]
+    assert kind().mismatches(Transition(HERE, state(), state().routed(ToSwml(NEW))), None) == ["presence"]
 
 
 async def test_route_that_no_answer_shows_is_written_and_verified_by_its_handler() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import COMPANIONS, OPTIONAL_COMPANIONS
 from airflow_voice_agents.signalwire.routes import (
     ROUTES,
@@ -26,6 +25,7 @@ from airflow_voice_agents.signalwire.routes import (
     ToVideoRoom,
     parse_route,
 )
+from airflow_voice_agents.transport.errors import InputError
 
 ID = "5c3f2b1a-0d4e-4f6a-8b7c-9d8e7f6a5b4c"
 URL, OTHER = "https://h.example/a", "https://h.example/b"
@@ -119,7 +119,7 @@ def test_route_gives_handler_receive_mode_and_companions(
 ) -> None:
     changes = {"call_handler": handler, "call_receive_mode": "voice", **companions}
     assert route.changes() == changes
-    assert calls.update_phone_number(ID, route.changes()).body == changes
+    assert api.update_phone_number(ID, route.changes()).body == changes
 
 
 @each

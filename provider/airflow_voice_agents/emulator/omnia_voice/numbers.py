@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Operation, Record, Reply, decode
-from airflow_voice_agents.emulator.omnia_voice.refusals import refused
+from airflow_voice_agents.emulator.omnia_voice.errors import refused
 from airflow_voice_agents.emulator.omnia_voice.seed import NUMBER_STATUSES
-from airflow_voice_agents.emulator.omnia_voice.showing import collection, show, shown_status
+from airflow_voice_agents.emulator.omnia_voice.serializers import collection, show, shown_status
 from airflow_voice_agents.emulator.omnia_voice.store import OmniaVoiceStore
 from airflow_voice_agents.emulator.reading import E164
+from airflow_voice_agents.emulator.request import EmulatorRequest, Operation, Record, Reply, decode
 
 _NUMBERS = "/api/v1/numbers"
 _NUMBER = f"{_NUMBERS}/{{id}}"
@@ -21,7 +21,7 @@ _CHANGEABLE = ("friendlyName", "agentId", "status")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
-def list_numbers(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def list_numbers(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """One page of the workspace's numbers."""
     page = _count(exchange, "page", 1)
     limit = min(_count(exchange, "limit", _DEFAULT_LIMIT), max(1, int(store.switches.omnia_page_limit)))
@@ -35,7 +35,7 @@ def list_numbers(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
     return Reply(200, collection(store, exchange, fitting, page=page, limit=limit))
 
 
-def assign_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def assign_number(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """Assign a number that the workspace does not have yet, or that nobody answers."""
     body, workspace = _body(exchange), exchange.caller["workspace"]
     _check_assignment(store, exchange, body)
@@ -52,13 +52,13 @@ def assign_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
     return _written(store, exchange, number_id, status=201)
 
 
-def get_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def get_number(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """One number."""
     store.require(exchange)
     return Reply(200, show(store, exchange, exchange.params["id"]))
 
 
-def update_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def update_number(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """Set some fields of a number; another agent simply takes it over."""
     _check_verb(store, exchange)
     record, body = store.require(exchange), _body(exchange)
@@ -68,14 +68,14 @@ def update_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
     return _written(store, exchange, exchange.params["id"], status=200)
 
 
-def delete_number(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def delete_number(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """Take a number out of the workspace."""
     store.require(exchange)
     store.drop(exchange.caller["workspace"], exchange.params["id"])
     return Reply(int(store.switches.omnia_delete_status))
 
 
-def list_agent_numbers(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
+def list_agent_numbers(store: OmniaVoiceStore, exchange: EmulatorRequest) -> Reply:
     """All numbers of an agent, in one answer."""
     workspace, agent_id = store.workspace(exchange), exchange.params["id"]
     if agent_id not in workspace["agents"]:
@@ -85,14 +85,14 @@ def list_agent_numbers(store: OmniaVoiceStore, exchange: Exchange) -> Reply:
     return Reply(200, {"data": data})
 
 
-def _count(exchange: Exchange, name: str, default: int) -> int:
+def _count(exchange: EmulatorRequest, name: str, default: int) -> int:
     text = exchange.query.get(name, str(default))
     if not _COUNT.fullmatch(text):
         raise refused(400, "BAD_REQUEST", f"{name} must be at least 1", {name: "must be at least 1"})
     return int(text)
 
 
-def _body(exchange: Exchange) -> Record:
+def _body(exchange: EmulatorRequest) -> Record:
     try:
         document = decode(exchange.body)
     except ValueError:
@@ -102,7 +102,7 @@ def _body(exchange: Exchange) -> Record:
     return document
 
 
-def _check_assignment(store: OmniaVoiceStore, exchange: Exchange, body: Record) -> None:
+def _check_assignment(store: OmniaVoiceStore, exchange: EmulatorRequest, body: Record) -> None:
     wrong: dict[str, str] = {}
     if not isinstance(body.get("phoneNumber"), str) or not E164.fullmatch(body["phoneNumber"]):
         wrong["phoneNumber"] = "must be an E.164 number"
@@ -124,7 +124,7 @@ def _check_duplicate(store: OmniaVoiceStore, record: Record) -> None:
     raise refused(400, "BAD_REQUEST", "The phone number already exists", {"phoneNumber": "already exists"})
 
 
-def _check_change(store: OmniaVoiceStore, exchange: Exchange, change: Record) -> None:
+def _check_change(store: OmniaVoiceStore, exchange: EmulatorRequest, change: Record) -> None:
     unassigns = store.switches.omnia_unassign == "null" and change.get("agentId", "") is None
     kinds: dict[str, Any] = {
         "friendlyName": str,
@@ -147,17 +147,17 @@ def _raise_if(wrong: dict[str, str]) -> None:
         raise refused(400, "INVALID_BODY", text, wrong)
 
 
-def _check_agent(store: OmniaVoiceStore, exchange: Exchange, agent_id: str) -> None:
+def _check_agent(store: OmniaVoiceStore, exchange: EmulatorRequest, agent_id: str) -> None:
     if agent_id not in store.workspace(exchange)["agents"]:
         raise refused(404, "RESOURCE_NOT_FOUND", "Agent not found")
 
 
-def _check_verb(store: OmniaVoiceStore, exchange: Exchange) -> None:
+def _check_verb(store: OmniaVoiceStore, exchange: EmulatorRequest) -> None:
     if store.switches.omnia_update_verb not in ("both", exchange.method):
         raise refused(405, "METHOD_NOT_ALLOWED", "Method not allowed")
 
 
-def _written(store: OmniaVoiceStore, exchange: Exchange, number_id: str, *, status: int) -> Reply:
+def _written(store: OmniaVoiceStore, exchange: EmulatorRequest, number_id: str, *, status: int) -> Reply:
     empty = store.switches.omnia_write_body == "empty"
     return Reply(status, None if empty else show(store, exchange, number_id))
 

@@ -30,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
 from airflow_voice_agents.emulator.reading import E164, choice_at, known_keys, object_at
+from airflow_voice_agents.emulator.request import Record
 from airflow_voice_agents.emulator.state import SeedError
 
 SEEDED_AT = "2026-02-01T09:00:00Z"

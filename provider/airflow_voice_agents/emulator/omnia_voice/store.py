@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Record
-from airflow_voice_agents.emulator.omnia_voice.refusals import refused
+from airflow_voice_agents.emulator.behaviors import Behaviors
+from airflow_voice_agents.emulator.omnia_voice.errors import refused
 from airflow_voice_agents.emulator.omnia_voice.seed import read_number, read_section
+from airflow_voice_agents.emulator.request import EmulatorRequest, Record
 from airflow_voice_agents.emulator.state import State
-from airflow_voice_agents.emulator.switches import Switches
 
 
 class OmniaVoiceStore:
@@ -42,17 +42,17 @@ class OmniaVoiceStore:
         return {"keys": self.keys, "workspaces": self.workspaces}
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> Behaviors:
         """The live switches."""
         return self.state.switches
 
     # --- what handlers use
 
-    def workspace(self, exchange: Exchange) -> Record:
+    def workspace(self, exchange: EmulatorRequest) -> Record:
         """The workspace of the caller; the room made sure that there is one."""
         return self.workspaces[exchange.caller["workspace"]]
 
-    def require(self, exchange: Exchange) -> Record:
+    def require(self, exchange: EmulatorRequest) -> Record:
         """The record of the number that a request addresses.
 
         :raises Problem: 404 for an id that the workspace does not have.

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import FREE, NAME, TEXT, closed_body, closed_object
 from airflow_voice_agents.emulator.polyai.operation import node_operation
 from airflow_voice_agents.emulator.polyai.seed import read_agent
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _ACCOUNT_AGENTS = "/v1/accounts/{accountId}/agents"
 _AGENT = "/v1/agents/{agentId}"
 
 
-def list_agents(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_agents(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The account's agents that the key may use, as a bare list."""
     caller = exchange.caller
     return Reply(200, [_show(store, slug) for slug in store.agents if store.may_use(caller, slug)])
 
 
-def create_agent(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_agent(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Create an agent with nothing deployed and no config page written."""
     body = exchange.content
     slug = _free_id(store, body.get("agentId"), "agentId")
@@ -26,7 +26,7 @@ def create_agent(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, slug))
 
 
-def duplicate_agent(store: PolyAIStore, exchange: Exchange) -> Reply:
+def duplicate_agent(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Create an agent with the same variants and attributes; config pages only if the switch says so."""
     source, body = store.agent(exchange), exchange.content
     slug = _free_id(store, body.get("newAgentId"), "newAgentId")
@@ -42,7 +42,7 @@ def duplicate_agent(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, slug))
 
 
-def delete_agent(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_agent(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Delete an agent with everything that it has."""
     store.drop_agent(exchange.agent or "")
     return Reply(204)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import re
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.observation_seed import ALERT_STATES, METRICS, stamp_of
 from airflow_voice_agents.emulator.polyai.operation import alerts_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _RULES = "/v1/alert-rules"
 _RULE_ID = re.compile(r"ar_[A-Za-z0-9]+", re.ASCII)
 _FILTERS = {"metric": METRICS, "state": ALERT_STATES, "enabled": ("true", "false")}
 
 
-def list_alerts(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_alerts(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The rules of the account that are firing."""
     firing = [rule for rule in _matching(store, exchange) if rule["state"] == "alert" and rule["enabled"]]
     return Reply(200, {"data": [{"alert_rule_id": rule["id"], **_watched(store, rule)} for rule in firing]})
 
 
-def list_rules(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_rules(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The rules of the account."""
     return Reply(200, {"data": [_show(store, rule) for rule in _matching(store, exchange)]})
 
 
-def get_rule(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_rule(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One rule."""
     rule_id = exchange.params["ruleId"]
     if not _RULE_ID.fullmatch(rule_id):
@@ -37,7 +37,7 @@ def get_rule(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, rule | {"id": rule_id}))
 
 
-def _matching(store: PolyAIStore, exchange: Exchange) -> list[Record]:
+def _matching(store: PolyAIStore, exchange: EmulatorRequest) -> list[Record]:
     query = exchange.query
     for name, choices in _FILTERS.items():
         if query.get(name, choices[0]) not in choices:

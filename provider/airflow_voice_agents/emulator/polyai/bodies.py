@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, decode
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, decode
 
 TEXT: Record = {"type": "string"}
 NAME: Record = {"type": "string", "minLength": 1}
@@ -27,7 +27,7 @@ class Body:
     code: str
     required: bool
 
-    def read(self, exchange: Exchange) -> Any:
+    def read(self, exchange: EmulatorRequest) -> Any:
         """The checked document; an empty object when there is no body and none is required.
 
         :raises Problem: 400 with a field and a message per error.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import NAME, TEXT, closed_body, closed_object
 from airflow_voice_agents.emulator.polyai.deployments import require_valid_pages
 from airflow_voice_agents.emulator.polyai.operation import node_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _BRANCHES = "/v1/agents/{agentId}/branches"
 _BRANCH = f"{_BRANCHES}/{{branchId}}"
@@ -17,7 +17,7 @@ _PARTS = ("attributes", "variants")
 _Path = tuple[str, str]
 
 
-def list_branches(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_branches(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """All branches, ``main`` first."""
     shown = [
         {
@@ -31,7 +31,7 @@ def list_branches(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"branches": shown})
 
 
-def create_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Branch off ``main``."""
     branches = store.agent(exchange)["branches"]
     main, branch_id = branches["main"], store.new_id("BRANCH")
@@ -49,7 +49,7 @@ def create_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, {"branchId": branch_id, "sequenceId": main["sequenceId"]})
 
 
-def delete_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Delete a branch other than ``main``."""
     branch = find_branch(store, exchange, to_write=True)
     del store.agent(exchange)["branches"][exchange.params["branchId"]]
@@ -57,7 +57,7 @@ def delete_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"sequence": branch["sequenceId"], "message": "Branch deleted"})
 
 
-def merge_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
+def merge_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Merge a branch into ``main`` and deploy: to sandbox, or to live in simplified projects."""
     slug, agent = exchange.agent or "", store.agent(exchange)
     branch = find_branch(store, exchange, to_write=True)
@@ -77,7 +77,7 @@ def merge_branch(store: PolyAIStore, exchange: Exchange) -> Reply:
     )
 
 
-def find_branch(store: PolyAIStore, exchange: Exchange, *, to_write: bool = False) -> Record:
+def find_branch(store: PolyAIStore, exchange: EmulatorRequest, *, to_write: bool = False) -> Record:
     """The branch that a request addresses.
 
     :param to_write: refuse ``main``, which is changed by merging only.
@@ -92,7 +92,7 @@ def find_branch(store: PolyAIStore, exchange: Exchange, *, to_write: bool = Fals
     return branch
 
 
-def _deploy_merge(store: PolyAIStore, exchange: Exchange) -> str:
+def _deploy_merge(store: PolyAIStore, exchange: EmulatorRequest) -> str:
     slug = exchange.agent or ""
     simplified = slug in store.switches.simplified
     draft = store.new_draft(slug)

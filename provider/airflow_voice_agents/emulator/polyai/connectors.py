@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.seed import tts_language
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
 from airflow_voice_agents.emulator.reading import E164
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _CONNECTORS = "/v1/agents/{agentId}/telephony/connectors"
 _CONNECTOR = f"{_CONNECTORS}/{{connectorId}}"
@@ -29,27 +29,27 @@ _UPDATE: Record = {
 }
 
 
-def list_connectors(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_connectors(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """All connectors of an agent."""
     ids = store.agent(exchange)["connectors"]
     return Reply(200, {"connectors": [show(store, exchange.agent or "", each) for each in ids]})
 
 
-def get_connectors(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_connectors(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Several connectors by id."""
     known, wanted = store.agent(exchange)["connectors"], list(dict.fromkeys(exchange.content["connectorIds"]))
     found = [show(store, exchange.agent or "", each) for each in wanted if each in known]
     return Reply(200, {"found": found, "notFound": [each for each in wanted if each not in known]})
 
 
-def get_connector(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_connector(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One connector."""
     connector_id = exchange.params["connectorId"]
     _require(store, exchange, connector_id)
     return Reply(200, show(store, exchange.agent or "", connector_id))
 
 
-def look_up_connector(store: PolyAIStore, exchange: Exchange) -> Reply:
+def look_up_connector(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The connector that a number rings."""
     number = exchange.content["phoneNumber"]
     if not E164.fullmatch(number):
@@ -62,18 +62,18 @@ def look_up_connector(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, show(store, exchange.agent or "", record["connectorId"]))
 
 
-def update_connector(store: PolyAIStore, exchange: Exchange) -> Reply:
+def update_connector(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Change one connector, or move it to another project."""
     return Reply(200, _change(store, exchange, exchange.params["connectorId"], exchange.content))
 
 
-def update_connectors(store: PolyAIStore, exchange: Exchange) -> Reply:
+def update_connectors(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Change several connectors, each on its own; the status is 200 whatever became of them."""
     results = [_result(store, exchange, update) for update in exchange.content["updates"]]
     return Reply(200, {"results": results})
 
 
-def delete_connector(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_connector(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Delete a connector and release its numbers."""
     slug, connector_id = exchange.agent or "", exchange.params["connectorId"]
     _require(store, exchange, connector_id)
@@ -102,14 +102,14 @@ def show(store: PolyAIStore, slug: str, connector_id: str) -> Record:
     }
 
 
-def _require(store: PolyAIStore, exchange: Exchange, connector_id: str) -> Record:
+def _require(store: PolyAIStore, exchange: EmulatorRequest, connector_id: str) -> Record:
     record: Record | None = store.agent(exchange)["connectors"].get(connector_id)
     if record is None:
         raise Problem(404, f"Connector {connector_id} not found", "CONNECTORS_NOT_FOUND")
     return record
 
 
-def _result(store: PolyAIStore, exchange: Exchange, update: Record) -> Record:
+def _result(store: PolyAIStore, exchange: EmulatorRequest, update: Record) -> Record:
     connector_id = update["connectorId"]
     if exchange.spoils(connector_id):
         return {"connectorId": connector_id, "success": False, "error": "Internal error"}
@@ -123,7 +123,7 @@ def _result(store: PolyAIStore, exchange: Exchange, update: Record) -> Record:
         return {"connectorId": connector_id, "success": False, "error": problem.message}
 
 
-def _change(store: PolyAIStore, exchange: Exchange, connector_id: str, change: Record) -> Record:
+def _change(store: PolyAIStore, exchange: EmulatorRequest, connector_id: str, change: Record) -> Record:
     source = exchange.agent or ""
     record = _require(store, exchange, connector_id)
     target = _target(store, exchange, change["projectId"]) if "projectId" in change else source
@@ -150,7 +150,7 @@ def _check(store: PolyAIStore, target: str, fields: Record) -> None:
         raise Problem(400, f"Variant '{variant_id}' does not exist", _INVALID)
 
 
-def _target(store: PolyAIStore, exchange: Exchange, reference: str) -> str:
+def _target(store: PolyAIStore, exchange: EmulatorRequest, reference: str) -> str:
     slug = store.find_agent(reference)
     if slug is None:
         raise Problem(404, f"Project {reference} not found", "PROJECT_NOT_FOUND")

@@ -7,11 +7,11 @@ import binascii
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.operation import python_operation, runtime_operation
 from airflow_voice_agents.emulator.polyai.paging import number, page_of
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 from airflow_voice_agents.emulator.state import SeedError, format_stamp, parse_stamp
 
 _AGENT_CONVERSATIONS = "/v1/agents/{agentId}/conversations"
@@ -21,7 +21,7 @@ _STEP = timedelta(minutes=5)
 _LONGEST = timedelta(days=7)
 
 
-def list_agent_conversations(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_agent_conversations(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Conversations of all environments, newest first, as the host of the Agents API tells them."""
     found = _newest_first(store, exchange)
     shown, limit, offset = page_of(exchange, found, most=50)
@@ -29,7 +29,7 @@ def list_agent_conversations(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"conversations": summaries, "count": len(found), "limit": limit, "offset": offset})
 
 
-def get_conversation(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_conversation(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One conversation with its turns and what its functions did."""
     key = exchange.params["conversationId"]
     record = store.agent(exchange)["conversations"].get(key)
@@ -45,7 +45,7 @@ def get_conversation(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, detail)
 
 
-def list_conversations(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_conversations(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Conversations of one environment, newest first, as the runtime host tells them."""
     limit = number(exchange, "limit", _MOST)
     if not 1 <= limit <= _MOST:
@@ -60,7 +60,7 @@ def list_conversations(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"conversations": items, "cursor": cursor})
 
 
-def get_concurrency(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_concurrency(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The most conversations at once in each five minutes; the newest ones come late, by the switch."""
     first, last = (_moment(exchange, name) for name in ("start_time", "end_time"))
     if first is None or last is None:
@@ -79,12 +79,12 @@ def get_concurrency(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {**ids, "intervals": intervals})
 
 
-def _newest_first(store: PolyAIStore, exchange: Exchange) -> list[Record]:
+def _newest_first(store: PolyAIStore, exchange: EmulatorRequest) -> list[Record]:
     records = store.agent(exchange)["conversations"].items()
     return sorted((record | {"id": key} for key, record in records), key=_place, reverse=True)
 
 
-def _of_environment(store: PolyAIStore, exchange: Exchange) -> list[Record]:
+def _of_environment(store: PolyAIStore, exchange: EmulatorRequest) -> list[Record]:
     environment, variant = exchange.query.get("client_env", "live"), exchange.query.get("variant_id")
     if environment not in ENVIRONMENTS:
         raise Problem(400, f"client_env must be one of {', '.join(ENVIRONMENTS)}")
@@ -95,7 +95,7 @@ def _of_environment(store: PolyAIStore, exchange: Exchange) -> list[Record]:
     ]
 
 
-def _asked_for(exchange: Exchange, record: Record) -> bool:
+def _asked_for(exchange: EmulatorRequest, record: Record) -> bool:
     query, began = exchange.query, _began(record)
     first, last = (_moment(exchange, name) for name in ("start_time", "end_time"))
     return (
@@ -114,7 +114,7 @@ def _place(record: Record) -> tuple[datetime, str]:
     return _began(record), record["id"]
 
 
-def _moment(exchange: Exchange, name: str) -> datetime | None:
+def _moment(exchange: EmulatorRequest, name: str) -> datetime | None:
     text = exchange.query.get(name)
     if text is None:
         return None
@@ -164,7 +164,7 @@ def _turns(record: Record, *, with_latency: bool) -> list[Record]:
     return [said | ({"latency": value} if with_latency else {}) for value in record["latencies"]]
 
 
-def _summary(store: PolyAIStore, exchange: Exchange, record: Record) -> Record:
+def _summary(store: PolyAIStore, exchange: EmulatorRequest, record: Record) -> Record:
     slug = exchange.agent or ""
     shown = store.switches.conversation_deployments == "shown"
     return {
@@ -185,7 +185,7 @@ def _summary(store: PolyAIStore, exchange: Exchange, record: Record) -> Record:
     }
 
 
-def _item(store: PolyAIStore, exchange: Exchange, record: Record) -> Record:
+def _item(store: PolyAIStore, exchange: EmulatorRequest, record: Record) -> Record:
     slug = exchange.agent or ""
     return {
         "id": record["id"],

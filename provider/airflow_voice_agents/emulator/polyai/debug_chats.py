@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import FREE, NAME, TEXT, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore, known_environment
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _CHATS = "/v1/agents/{agentId}/debug-chat"
 _INVALID = "VALIDATION_FAILED"
 _VALUE = re.compile(r"\{([^{}]+)\}")
 
 
-def create_chat(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_chat(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Begin a chat with what the environment runs; the agent greets."""
     body, agent = exchange.content, store.agent(exchange)
     environment = known_environment(body["clientEnv"], _INVALID)
@@ -33,7 +33,7 @@ def create_chat(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, _show(store, exchange, key, {"say": agent["chat"]["greeting"]}))
 
 
-def send_message(store: PolyAIStore, exchange: Exchange) -> Reply:
+def send_message(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Answer a message; a chat that has ended is gone."""
     body, agent, key = exchange.content, store.agent(exchange), exchange.params["conversationId"]
     chat = agent["chats"].get(key)
@@ -55,7 +55,9 @@ def _answer(chat: Record, message: str) -> Record:
     return {"say": chat["otherwise"]}
 
 
-def _show(store: PolyAIStore, exchange: Exchange, key: str, answer: Record, message: str = "") -> Record:
+def _show(
+    store: PolyAIStore, exchange: EmulatorRequest, key: str, answer: Record, message: str = ""
+) -> Record:
     environment = store.agent(exchange)["chats"][key]["environment"]
     values = store.page(exchange.agent or "", environment)["variables"] or {}
     failed = answer.get("fails")

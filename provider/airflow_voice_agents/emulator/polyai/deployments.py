@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, closed_body, open_body
+from airflow_voice_agents.emulator.polyai.errors import envelope
 from airflow_voice_agents.emulator.polyai.operation import node_operation, python_operation
 from airflow_voice_agents.emulator.polyai.real_time_configs import invalid_pages
-from airflow_voice_agents.emulator.polyai.refusals import envelope
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore, known_environment
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _DEPLOYMENTS = "/v1/agents/{agentId}/deployments"
 _DEPLOYMENT = f"{_DEPLOYMENTS}/{{deploymentId}}"
 _UNKNOWN_ENVIRONMENT = "DEPLOYMENTS_INVALID_ENVIRONMENT"
 
 
-def list_deployments(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_deployments(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Deployments of one environment, newest first."""
     environment = known_environment(exchange.query.get("environment", ""), _UNKNOWN_ENVIRONMENT)
     limit = exchange.query.get("limit")
@@ -29,7 +29,7 @@ def list_deployments(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"deployments": records[: int(limit)] if limit is not None else records})
 
 
-def get_active(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_active(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The latest deployment of each environment."""
     slug = exchange.agent or ""
     active: Record = {}
@@ -42,7 +42,7 @@ def get_active(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"activeDeployments": active})
 
 
-def publish(store: PolyAIStore, exchange: Exchange) -> Reply:
+def publish(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Deploy the draft of ``main``."""
     slug, body = exchange.agent or "", exchange.content
     environment = known_environment(body.get("environment", "sandbox"), _UNKNOWN_ENVIRONMENT)
@@ -59,7 +59,7 @@ def publish(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, {"deployment": shown, "testRunIds": store.start_tests(slug)})
 
 
-def promote(store: PolyAIStore, exchange: Exchange) -> Reply:
+def promote(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Deploy a record's version to a later environment, again even if it is there already."""
     slug, source = exchange.agent or "", _find(store, exchange)
     stage = ENVIRONMENTS.index(source["environment"])
@@ -76,7 +76,7 @@ def promote(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"deployment": shown, "testRunIds": store.start_tests(slug)})
 
 
-def roll_back(store: PolyAIStore, exchange: Exchange) -> Reply:
+def roll_back(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Deploy a record's version again in the record's own environment; the message is lost."""
     slug, target = exchange.agent or "", _find(store, exchange)
     environment = target["environment"]
@@ -121,7 +121,7 @@ def show(store: PolyAIStore, slug: str, record: Record) -> Record:
     }
 
 
-def _find(store: PolyAIStore, exchange: Exchange) -> Record:
+def _find(store: PolyAIStore, exchange: EmulatorRequest) -> Record:
     wanted = exchange.params["deploymentId"]
     for record in store.agent(exchange)["deployments"]:
         if record["id"] == wanted:

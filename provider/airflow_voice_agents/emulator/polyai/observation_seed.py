@@ -42,8 +42,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
 from airflow_voice_agents.emulator.reading import choice_at, known_keys, object_at
+from airflow_voice_agents.emulator.request import Record
 from airflow_voice_agents.emulator.state import CLOCK_START, SeedError, format_stamp, parse_stamp
 
 TEST_OUTCOMES = (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from airflow_voice_agents.emulator.exchange import Operation
 from airflow_voice_agents.emulator.polyai.bodies import Body
+from airflow_voice_agents.emulator.request import Operation
 
 
 class Service(StrEnum):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
 from airflow_voice_agents.emulator.reading import E164
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _CALLS = "/v1/agents/{agentId}/telephony/outbound-calls"
 _METADATA_LIMIT = 26_000
@@ -18,7 +18,7 @@ _STEPS = ("QUEUED", "CALLING")
 _INVALID = "VALIDATION_FAILED"
 
 
-def create_call(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_call(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Queue a call; the number that would be called is not kept."""
     body, agent = exchange.content, store.agent(exchange)
     if not E164.fullmatch(body["toNumber"]):
@@ -37,7 +37,7 @@ def create_call(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"callSid": call_sid, "status": _STEPS[0]})
 
 
-def get_call_status(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_call_status(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Where a call stands: queued, then calling, then ended for good."""
     environment, call_sid = exchange.query.get("environment"), exchange.params["callSid"]
     if environment not in ENVIRONMENTS:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem
 
 T = TypeVar("T")
 
 
-def page_of(exchange: Exchange, items: list[T], *, most: int) -> tuple[list[T], int, int]:
+def page_of(exchange: EmulatorRequest, items: list[T], *, most: int) -> tuple[list[T], int, int]:
     """The part of a list that a request asks for, and its ``limit`` and ``offset``.
 
     :param most: how many there are without a ``limit``.
@@ -19,7 +19,7 @@ def page_of(exchange: Exchange, items: list[T], *, most: int) -> tuple[list[T], 
     return items[offset : offset + limit], limit, offset
 
 
-def number(exchange: Exchange, name: str, default: int) -> int:
+def number(exchange: EmulatorRequest, name: str, default: int) -> int:
     """A whole number of the query.
 
     :raises Problem: 400 for anything else.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import TEXT, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore, known_environment
 from airflow_voice_agents.emulator.reading import E164
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _NUMBERS = "/v1/agents/{agentId}/telephony/phone-numbers"
 _NUMBER = f"{_NUMBERS}/{{phoneNumber}}"
@@ -16,7 +16,7 @@ _MALFORMED = "PHONE_NUMBERS_INVALID_PHONE_NUMBER_FORMAT"
 _DEFAULT_ENVIRONMENT = "live"
 
 
-def list_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_numbers(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """All numbers of an agent, or those of one connector."""
     connector_id = exchange.query.get("connectorId")
     numbers = [
@@ -27,7 +27,7 @@ def list_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"phoneNumbers": numbers})
 
 
-def get_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_numbers(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Several numbers; those of other projects count as not found."""
     wanted = list(dict.fromkeys(exchange.content["phoneNumbers"]))
     _require_format(wanted)
@@ -36,13 +36,13 @@ def get_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"found": found, "notFound": [number for number in wanted if number not in known]})
 
 
-def get_number(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_number(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One number."""
     _require(store, exchange)
     return Reply(200, _show(store, exchange.agent or "", exchange.params["phoneNumber"]))
 
 
-def import_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
+def import_numbers(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Register numbers for one environment, which is live unless the body says otherwise."""
     environment = _environment(exchange)
     wanted = list(dict.fromkeys(exchange.content["phoneNumbers"]))
@@ -58,7 +58,7 @@ def import_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, {"imported": taken})
 
 
-def import_number(store: PolyAIStore, exchange: Exchange) -> Reply:
+def import_number(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Register one number."""
     environment, number = _environment(exchange), exchange.params["phoneNumber"]
     _require_format([number])
@@ -68,7 +68,7 @@ def import_number(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, {"imported": number})
 
 
-def assign_number(store: PolyAIStore, exchange: Exchange) -> Reply:
+def assign_number(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Let a number ring another connector of the agent."""
     slug, number = exchange.agent or "", exchange.params["phoneNumber"]
     record, connector_id = _require(store, exchange), exchange.content["connectorId"]
@@ -85,7 +85,7 @@ def assign_number(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, slug, number))
 
 
-def delete_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_numbers(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Release several numbers, each on its own."""
     slug, known = exchange.agent or "", store.agent(exchange)["numbers"]
     deleted: list[str] = []
@@ -99,7 +99,7 @@ def delete_numbers(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"deleted": deleted} | ({"errors": errors} if errors else {}))
 
 
-def delete_number(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_number(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Release one number."""
     _require(store, exchange)
     store.drop_number(exchange.agent or "", exchange.params["phoneNumber"])
@@ -117,14 +117,14 @@ def _show(store: PolyAIStore, slug: str, number: str) -> Record:
     return shown if record["connectorId"] is None else shown | {"connectorId": record["connectorId"]}
 
 
-def _add(store: PolyAIStore, exchange: Exchange, number: str, environment: str) -> None:
+def _add(store: PolyAIStore, exchange: EmulatorRequest, number: str, environment: str) -> None:
     connectors = store.agent(exchange)["connectors"] if store.switches.import_connector == "default" else {}
     fitting = (each for each, record in connectors.items() if record["clientEnv"] == environment)
     connector_id = next(fitting, None)
     store.put_number(exchange.agent or "", number, {"clientEnv": environment, "connectorId": connector_id})
 
 
-def _require(store: PolyAIStore, exchange: Exchange) -> Record:
+def _require(store: PolyAIStore, exchange: EmulatorRequest) -> Record:
     number = exchange.params["phoneNumber"]
     record: Record | None = store.agent(exchange)["numbers"].get(number)
     if record is None:
@@ -138,7 +138,7 @@ def _require_format(numbers: Iterable[str]) -> None:
         raise Problem(400, f"Invalid phone number format: {malformed[0]}", _MALFORMED)
 
 
-def _environment(exchange: Exchange) -> str:
+def _environment(exchange: EmulatorRequest) -> str:
     return known_environment(exchange.content.get("clientEnv", _DEFAULT_ENVIRONMENT), "VALIDATION_FAILED")
 
 

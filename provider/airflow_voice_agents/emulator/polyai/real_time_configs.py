@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import FREE, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.schemas import schema_fault, values_fault
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore, known_environment
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _PAGES = "/v1/agents/{agentId}/real-time-configs"
 _PAGE = f"{_PAGES}/{{clientEnv}}"
@@ -16,13 +16,13 @@ _INVALID_SCHEMA = "REAL_TIME_CONFIG_INVALID_SCHEMA"
 _INVALID_VALUES = "REAL_TIME_CONFIG_INVALID_FOR_SCHEMA"
 
 
-def list_pages(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_pages(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """All pages of an agent, whether or not they were ever written."""
     slug = exchange.agent or ""
     return Reply(200, {"configPages": [_show(store, slug, environment) for environment in ENVIRONMENTS]})
 
 
-def get_page(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_page(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One page."""
     slug, environment = exchange.agent or "", _environment(exchange)
     if store.switches.unset_page == "not_found" and store.page(slug, environment)["lastUpdated"] is None:
@@ -30,7 +30,7 @@ def get_page(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, slug, environment))
 
 
-def replace_schema(store: PolyAIStore, exchange: Exchange) -> Reply:
+def replace_schema(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Replace the schema whole; the values are looked at only when the switch says so."""
     slug, environment = exchange.agent or "", _environment(exchange)
     schema = exchange.content["schema"]
@@ -44,7 +44,7 @@ def replace_schema(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(store, slug, environment))
 
 
-def update_variables(store: PolyAIStore, exchange: Exchange) -> Reply:
+def update_variables(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Merge values into the page, at the top level only."""
     slug, environment = exchange.agent or "", _environment(exchange)
     page, patch = store.page(slug, environment), exchange.content["variables"]
@@ -92,7 +92,7 @@ def _show(store: PolyAIStore, slug: str, environment: str) -> Record:
     return shown if page["lastUpdated"] is None else shown | {"lastUpdated": page["lastUpdated"]}
 
 
-def _environment(exchange: Exchange) -> str:
+def _environment(exchange: EmulatorRequest) -> str:
     return known_environment(exchange.params["clientEnv"], _UNKNOWN_ENVIRONMENT)
 
 

@@ -11,7 +11,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT7
 
-from airflow_voice_agents.emulator.exchange import Record
+from airflow_voice_agents.emulator.request import Record
 
 _META_SCHEMA = "http://json-schema.org/draft-07/schema"
 _REGISTRY: Registry[Any] = Registry().with_resource(

@@ -58,9 +58,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
 from airflow_voice_agents.emulator.polyai.observation_seed import OBSERVATION_KEYS, read_observations
 from airflow_voice_agents.emulator.reading import E164, choice_at, known_keys, object_at
+from airflow_voice_agents.emulator.request import Record
 from airflow_voice_agents.emulator.state import CLOCK_START, SeedError
 
 ENVIRONMENTS = ("sandbox", "pre-release", "live")

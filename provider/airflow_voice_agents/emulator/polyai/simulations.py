@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import NAME, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.paging import page_of
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _RUNS = "/v1/agents/{agentId}/testing/test-runs"
 _RUNS_AT_ONCE = 100
@@ -23,7 +23,7 @@ _ENDS = {
 }
 
 
-def list_runs(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_runs(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """The runs of an agent, newest first; looking at the list brings none further."""
     branch = exchange.query.get("branchId")
     runs = [
@@ -35,7 +35,7 @@ def list_runs(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"testRuns": shown, "count": len(runs), "limit": limit, "offset": offset})
 
 
-def get_run(store: PolyAIStore, exchange: Exchange) -> Reply:
+def get_run(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """One run, a step further than at the last look; 500 at first, where the switch says so."""
     runs, run_id = store.agent(exchange)["testRuns"], exchange.params["testRunId"]
     if run_id not in runs:
@@ -49,7 +49,7 @@ def get_run(store: PolyAIStore, exchange: Exchange) -> Reply:
     return reply
 
 
-def trigger_run(store: PolyAIStore, exchange: Exchange) -> Reply:
+def trigger_run(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Start a run of some tests."""
     agent, body = store.agent(exchange), exchange.content
     if body["branchId"] not in agent["branches"]:
@@ -62,7 +62,7 @@ def trigger_run(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, _show(store, exchange, run_id, agent["testRuns"][run_id]))
 
 
-def _show(store: PolyAIStore, exchange: Exchange, run_id: str, run: Record) -> Record:
+def _show(store: PolyAIStore, exchange: EmulatorRequest, run_id: str, run: Record) -> Record:
     statuses = _statuses(store, exchange, run)
     tests = statuses[1:]
     return {
@@ -80,7 +80,7 @@ def _show(store: PolyAIStore, exchange: Exchange, run_id: str, run: Record) -> R
     }
 
 
-def _statuses(store: PolyAIStore, exchange: Exchange, run: Record) -> list[str]:
+def _statuses(store: PolyAIStore, exchange: EmulatorRequest, run: Record) -> list[str]:
     """The status of the run, then that of each of its tests."""
     cases = len(run["cases"])
     outcome = store.agent(exchange)["testOutcome"] or store.switches.test_run_outcome

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record
+from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.polyai.observation_seed import (
     ALERT_STATES,
     read_alert_rules,
@@ -15,8 +15,8 @@ from airflow_voice_agents.emulator.polyai.observation_seed import (
 )
 from airflow_voice_agents.emulator.polyai.seed import ENVIRONMENTS, read_section
 from airflow_voice_agents.emulator.reading import choice_at
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record
 from airflow_voice_agents.emulator.state import Clock, SeedError, State
-from airflow_voice_agents.emulator.switches import Switches
 
 _UNSET: Record = {"variables": None, "schema": None, "lastUpdated": None}
 
@@ -70,7 +70,7 @@ class PolyAIStore:
         }
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> Behaviors:
         """The live switches."""
         return self.state.switches
 
@@ -94,7 +94,7 @@ class PolyAIStore:
         allowed = caller["agents"] is None or slug in caller["agents"]
         return bool(allowed and self.agents[slug]["account"] == caller["account"])
 
-    def agent(self, exchange: Exchange) -> Record:
+    def agent(self, exchange: EmulatorRequest) -> Record:
         """The agent that a request addresses; the room made sure that there is one."""
         return self.agents[exchange.agent or ""]
 

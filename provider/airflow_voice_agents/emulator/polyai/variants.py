@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Problem, Record, Reply
 from airflow_voice_agents.emulator.polyai.bodies import NAME, TEXT, closed_body, closed_object
 from airflow_voice_agents.emulator.polyai.branches import find_branch
 from airflow_voice_agents.emulator.polyai.operation import node_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
+from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
 _ATTRIBUTES = "/v1/agents/{agentId}/branches/{branchId}/attributes"
 _ATTRIBUTE = f"{_ATTRIBUTES}/{{attributeId}}"
@@ -14,13 +14,13 @@ _VARIANTS = "/v1/agents/{agentId}/branches/{branchId}/variants"
 _VARIANT = f"{_VARIANTS}/{{variantId}}"
 
 
-def list_attributes(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_attributes(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Attributes of a branch."""
     attributes = find_branch(store, exchange)["attributes"]
     return Reply(200, {"attributes": [{"id": each, "name": attributes[each]["name"]} for each in attributes]})
 
 
-def create_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_attribute(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Add an attribute."""
     branch, name = find_branch(store, exchange, to_write=True), exchange.content["name"]
     _require_free_name(branch["attributes"], name)
@@ -30,7 +30,7 @@ def create_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, {"id": attribute_id, "name": name})
 
 
-def update_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
+def update_attribute(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Rename an attribute."""
     branch, name = find_branch(store, exchange, to_write=True), exchange.content["name"]
     attribute_id = _require(branch["attributes"], exchange.params["attributeId"], "Attribute")
@@ -40,7 +40,7 @@ def update_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"id": attribute_id, "name": name})
 
 
-def delete_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_attribute(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Remove an attribute and its values."""
     branch = find_branch(store, exchange, to_write=True)
     attribute_id = _require(branch["attributes"], exchange.params["attributeId"], "Attribute")
@@ -52,13 +52,13 @@ def delete_attribute(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, {"id": attribute_id})
 
 
-def list_variants(store: PolyAIStore, exchange: Exchange) -> Reply:
+def list_variants(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Variants of a branch."""
     variants = find_branch(store, exchange)["variants"]
     return Reply(200, {"variants": [_show(each, variants[each]) for each in variants]})
 
 
-def create_variant(store: PolyAIStore, exchange: Exchange) -> Reply:
+def create_variant(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Add a variant; the first one is the default."""
     branch, body = find_branch(store, exchange, to_write=True), exchange.content
     _require_free_name(branch["variants"], body["name"])
@@ -67,7 +67,7 @@ def create_variant(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(201, _show(variant_id, branch["variants"][variant_id]))
 
 
-def update_variant(store: PolyAIStore, exchange: Exchange) -> Reply:
+def update_variant(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Change a variant; its attribute values are replaced whole when given."""
     branch, body = find_branch(store, exchange, to_write=True), exchange.content
     variant_id = _require(branch["variants"], exchange.params["variantId"], "Variant")
@@ -80,7 +80,7 @@ def update_variant(store: PolyAIStore, exchange: Exchange) -> Reply:
     return Reply(200, _show(variant_id, branch["variants"][variant_id]))
 
 
-def delete_variant(store: PolyAIStore, exchange: Exchange) -> Reply:
+def delete_variant(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     """Remove a variant; the next one becomes the default if it was."""
     branch = find_branch(store, exchange, to_write=True)
     variants = branch["variants"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from airflow_voice_agents.emulator.exchange import Exchange, Record, decode
-from airflow_voice_agents.emulator.signalwire.refusals import plain
+from airflow_voice_agents.emulator.request import EmulatorRequest, Record, decode
+from airflow_voice_agents.emulator.signalwire.errors import plain
 
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
-def read_object(exchange: Exchange) -> Record:
+def read_object(exchange: EmulatorRequest) -> Record:
     """The JSON object in the body.
 
     :raises Problem: 400 for anything else.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.exchange import Exchange, Operation, Record, Reply
+from airflow_voice_agents.emulator.request import EmulatorRequest, Operation, Record, Reply
 from airflow_voice_agents.emulator.signalwire.bodies import read_object
+from airflow_voice_agents.emulator.signalwire.errors import refused
 from airflow_voice_agents.emulator.signalwire.fields import E911_READS
-from airflow_voice_agents.emulator.signalwire.refusals import refused
 from airflow_voice_agents.emulator.signalwire.seed import is_uuid
 from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 
@@ -13,7 +13,7 @@ _ADDRESS = "/api/relay/rest/phone_numbers/{id}/e911_address"
 _UNDER_WAY = ("pending", "pending_removal")
 
 
-def assign_address(store: SignalWireStore, exchange: Exchange) -> Reply:
+def assign_address(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Begin to register an address."""
     record, address = store.require(exchange), read_object(exchange).get("e911_address_id")
     if address is None:
@@ -23,7 +23,7 @@ def assign_address(store: SignalWireStore, exchange: Exchange) -> Reply:
     return _begin(store, exchange, record | {"e911_address_id": address.lower(), "e911_status": "pending"})
 
 
-def remove_address(store: SignalWireStore, exchange: Exchange) -> Reply:
+def remove_address(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Begin to remove the address."""
     record = store.require(exchange)
     if record["e911_address_id"] is None:
@@ -31,7 +31,7 @@ def remove_address(store: SignalWireStore, exchange: Exchange) -> Reply:
     return _begin(store, exchange, record | {"e911_status": "pending_removal"})
 
 
-def observed(store: SignalWireStore, exchange: Exchange, record: Record) -> Record:
+def observed(store: SignalWireStore, exchange: EmulatorRequest, record: Record) -> Record:
     """A record as a read finds it: reads are the time that registrations and removals take."""
     status, outcome = record["e911_status"], store.switches.signalwire_e911
     if status not in _UNDER_WAY or outcome == "pending":
@@ -46,7 +46,7 @@ def observed(store: SignalWireStore, exchange: Exchange, record: Record) -> Reco
     return store.put(exchange.agent or "", record | ended | {E911_READS: 0})
 
 
-def _begin(store: SignalWireStore, exchange: Exchange, record: Record) -> Reply:
+def _begin(store: SignalWireStore, exchange: EmulatorRequest, record: Record) -> Reply:
     return Reply(200, store.show(store.put(exchange.agent or "", record | {E911_READS: 0})))
 
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
+from airflow_voice_agents.emulator.request import Record
 
 VOICE = "voice"
 CAPABILITIES = (VOICE, "sms", "mms", "fax")

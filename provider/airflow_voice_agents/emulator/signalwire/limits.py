@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_voice_agents.emulator.exchange import Exchange, Reply
+from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.limits import Windows, retry_after
-from airflow_voice_agents.emulator.signalwire.refusals import refused
-from airflow_voice_agents.emulator.switches import Switches
+from airflow_voice_agents.emulator.request import EmulatorRequest, Reply
+from airflow_voice_agents.emulator.signalwire.errors import refused
 
 _COUNTED = ("POST", "PUT", "PATCH")
 
@@ -22,12 +22,12 @@ class WriteLimiter:
     :param key_of: the project that a request is for.
     """
 
-    def __init__(self, switches: Switches, key_of: Callable[[Exchange], str]) -> None:
+    def __init__(self, switches: Behaviors, key_of: Callable[[EmulatorRequest], str]) -> None:
         self._switches = switches
         self._key_of = key_of
         self._windows = Windows()
 
-    def refuse(self, exchange: Exchange) -> Reply | None:
+    def refuse(self, exchange: EmulatorRequest) -> Reply | None:
         """Count a write; 429 where it is one too many."""
         limit = self._switches.signalwire_rate_limit
         if not limit or exchange.method not in _COUNTED:
@@ -40,7 +40,7 @@ class WriteLimiter:
         headers = retry_after(self._switches.signalwire_retry_after, self._windows.seconds_left(key))
         return Reply(429, problem.body, headers)
 
-    def headers(self, exchange: Exchange) -> dict[str, str]:
+    def headers(self, exchange: EmulatorRequest) -> dict[str, str]:
         """Limit and remainder, on answers to writes."""
         usage = self._windows.usage(self._key_of(exchange))
         if usage is None or exchange.method not in _COUNTED or not self._switches.signalwire_rate_limit:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlencode
 
-from airflow_voice_agents.emulator.exchange import Exchange, Operation, Record, Reply
+from airflow_voice_agents.emulator.request import EmulatorRequest, Operation, Record, Reply
 from airflow_voice_agents.emulator.signalwire.bodies import whole_number
 from airflow_voice_agents.emulator.signalwire.e911 import observed
-from airflow_voice_agents.emulator.signalwire.refusals import plain, refused
+from airflow_voice_agents.emulator.signalwire.errors import plain, refused
 from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 
 NUMBERS = "/api/relay/rest/phone_numbers"
@@ -30,7 +30,7 @@ class Page:
     filters: tuple[tuple[str, str], ...]
 
     @classmethod
-    def read(cls, exchange: Exchange) -> Self:
+    def read(cls, exchange: EmulatorRequest) -> Self:
         """Read the query.
 
         :raises Problem: 400 for a number or a size out of range.
@@ -62,7 +62,7 @@ class Page:
         return replace(self, number=number)
 
 
-def list_phone_numbers(store: SignalWireStore, exchange: Exchange) -> Reply:
+def list_phone_numbers(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """One page of the project's numbers, newest first."""
     page = Page.read(exchange)
     _check_token(store, exchange, page)
@@ -80,7 +80,7 @@ def list_phone_numbers(store: SignalWireStore, exchange: Exchange) -> Reply:
     return Reply(200, {"links": {name: origin + link for name, link in links.items()}, "data": data})
 
 
-def _check_token(store: SignalWireStore, exchange: Exchange, page: Page) -> None:
+def _check_token(store: SignalWireStore, exchange: EmulatorRequest, page: Page) -> None:
     token = exchange.query.get("page_token")
     if not page.number or token == page.token:
         return
@@ -106,7 +106,7 @@ def _cut(found: list[Record], page: Page, *, gap: bool) -> tuple[list[Record], b
     return found[start : start + page.size], len(found) > start + page.size
 
 
-def _origin(store: SignalWireStore, exchange: Exchange) -> str:
+def _origin(store: SignalWireStore, exchange: EmulatorRequest) -> str:
     match store.switches.signalwire_links:
         case "absolute":
             return f"http://{exchange.headers.get('host', '')}"

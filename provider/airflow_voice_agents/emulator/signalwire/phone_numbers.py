@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Operation, Record, Reply
+from airflow_voice_agents.emulator.request import EmulatorRequest, Operation, Record, Reply
 from airflow_voice_agents.emulator.signalwire.bodies import read_object
 from airflow_voice_agents.emulator.signalwire.e911 import observed
+from airflow_voice_agents.emulator.signalwire.errors import refused
 from airflow_voice_agents.emulator.signalwire.fields import (
     CHOICES,
     COMPANIONS,
@@ -20,7 +21,6 @@ from airflow_voice_agents.emulator.signalwire.fields import (
     companions_of,
 )
 from airflow_voice_agents.emulator.signalwire.listing import NUMBERS
-from airflow_voice_agents.emulator.signalwire.refusals import refused
 from airflow_voice_agents.emulator.signalwire.seed import is_uuid
 from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 
@@ -32,12 +32,12 @@ _CLEARED: Record = dict.fromkeys((*WRITABLE, *SDK_FIELDS)) | {"call_receive_mode
 Errors = list[tuple[str, str]]
 
 
-def get_phone_number(store: SignalWireStore, exchange: Exchange) -> Reply:
+def get_phone_number(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """One number."""
     return Reply(200, store.show(observed(store, exchange, store.require(exchange))))
 
 
-def update_phone_number(store: SignalWireStore, exchange: Exchange) -> Reply:
+def update_phone_number(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Set some fields of a number."""
     record, switches = store.require(exchange), store.switches
     change = _known_fields(store, read_object(exchange))
@@ -54,7 +54,7 @@ def update_phone_number(store: SignalWireStore, exchange: Exchange) -> Reply:
     return Reply(200, store.show(store.put(exchange.agent or "", base | change | cleared)))
 
 
-def release_phone_number(store: SignalWireStore, exchange: Exchange) -> Reply:
+def release_phone_number(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Give a number back, once it is old enough."""
     record, trial = store.require(exchange), store.project(exchange)["trial"]
     days = _DAYS_BEFORE_RELEASE_IN_TRIAL if trial else _DAYS_BEFORE_RELEASE

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from airflow_voice_agents.emulator.exchange import Exchange, Operation, Record, Reply
 from airflow_voice_agents.emulator.reading import E164
+from airflow_voice_agents.emulator.request import EmulatorRequest, Operation, Record, Reply
 from airflow_voice_agents.emulator.signalwire.bodies import read_object, whole_number
+from airflow_voice_agents.emulator.signalwire.errors import refused
 from airflow_voice_agents.emulator.signalwire.fields import CAPABILITIES, national_digits, new_record
 from airflow_voice_agents.emulator.signalwire.listing import NUMBERS
-from airflow_voice_agents.emulator.signalwire.refusals import refused
 from airflow_voice_agents.emulator.signalwire.store import SignalWireStore
 
 _SEARCH = f"{NUMBERS}/search"
@@ -28,7 +28,7 @@ _REFUSALS = {
 }
 
 
-def search_available(store: SignalWireStore, exchange: Exchange) -> Reply:
+def search_available(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Numbers that can be bought at this moment."""
     query = {name: value for name, value in exchange.query.items() if value}
     _check_search(query)
@@ -43,7 +43,7 @@ def search_available(store: SignalWireStore, exchange: Exchange) -> Reply:
     return Reply(200, {"links": links} | ({} if absent else {"data": found}))
 
 
-def purchase(store: SignalWireStore, exchange: Exchange) -> Reply:
+def purchase(store: SignalWireStore, exchange: EmulatorRequest) -> Reply:
     """Buy a number, without any routing yet."""
     project, number = store.project(exchange), read_object(exchange).get("number")
     if number is None:
@@ -61,7 +61,7 @@ def purchase(store: SignalWireStore, exchange: Exchange) -> Reply:
     return Reply(200, store.show(_add(store, exchange, number, store.available.pop(number))))
 
 
-def _add(store: SignalWireStore, exchange: Exchange, number: str, offer: Record) -> Record:
+def _add(store: SignalWireStore, exchange: EmulatorRequest, number: str, offer: Record) -> Record:
     now = store.state.touch()
     has = offer["capabilities"]
     record = new_record(

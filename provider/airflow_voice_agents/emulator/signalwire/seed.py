@@ -38,8 +38,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Record
 from airflow_voice_agents.emulator.reading import E164, choice_at, known_keys, object_at
+from airflow_voice_agents.emulator.request import Record
 from airflow_voice_agents.emulator.signalwire.fields import (
     CALL_HANDLERS,
     CHOICES,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.emulator.exchange import Exchange, Record
+from airflow_voice_agents.emulator.behaviors import Behaviors
+from airflow_voice_agents.emulator.request import EmulatorRequest, Record
+from airflow_voice_agents.emulator.signalwire.errors import plain
 from airflow_voice_agents.emulator.signalwire.fields import shown, with_resources
-from airflow_voice_agents.emulator.signalwire.refusals import plain
 from airflow_voice_agents.emulator.signalwire.seed import read_number, read_section
 from airflow_voice_agents.emulator.state import Clock, SeedError, State
-from airflow_voice_agents.emulator.switches import Switches
 
 
 class SignalWireStore:
@@ -46,7 +46,7 @@ class SignalWireStore:
         return {"projects": self.projects, "available": self.available}
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> Behaviors:
         """The live switches."""
         return self.state.switches
 
@@ -57,11 +57,11 @@ class SignalWireStore:
 
     # --- what handlers use
 
-    def project(self, exchange: Exchange) -> Record:
+    def project(self, exchange: EmulatorRequest) -> Record:
         """The project of the caller; the room made sure that there is one."""
         return self.projects[exchange.agent or ""]
 
-    def require(self, exchange: Exchange) -> Record:
+    def require(self, exchange: EmulatorRequest) -> Record:
         """The record that a request addresses.
 
         :raises Problem: 404 for an id that the caller's project does not have.
@@ -72,7 +72,7 @@ class SignalWireStore:
             raise plain(404)
         return record
 
-    def newest_first(self, exchange: Exchange) -> list[Record]:
+    def newest_first(self, exchange: EmulatorRequest) -> list[Record]:
         """All numbers of the caller's project; of those created at one time, the last comes first."""
         records = sorted(self.project(exchange)["numbers"].values(), key=lambda each: str(each["created_at"]))
         return records[::-1]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.edge.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import VoiceAgentsOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.run import Manner
+    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.omnia_voice.actions.workspace import Workspace
     from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
-    from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace
-    from airflow_voice_agents.promotion.report import Report
+    from airflow_voice_agents.plans.report import Report
 
 ALIAS = "omniavoice"
 """Name of the asset alias through which every Omnia Voice operator emits what it changed."""
@@ -78,12 +78,12 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator):
         self.verify = verify
         self.show_values = show_values
 
-    def manner(self) -> Manner:
+    def manner(self) -> ApplyOptions:
         """Return how the plan is carried out."""
-        from airflow_voice_agents.fleet.run import Manner
-        from airflow_voice_agents.promotion.render import Display
+        from airflow_voice_agents.engine.run_context import ApplyOptions
+        from airflow_voice_agents.plans.render import Display
 
-        return Manner(
+        return ApplyOptions(
             display=Display(self.show_values),
             verify=self.verify,
             dry_run=self.plan_only,
@@ -107,7 +107,7 @@ def workspace_of(hook: OmniaVoiceHook) -> Workspace:
     :param hook: the hook.
     :raises ConnectionSettingsError: naming the connection and the field that is wrong.
     """
-    from airflow_voice_agents.omnia_voice.jobs.workspace import Workspace
+    from airflow_voice_agents.omnia_voice.actions.workspace import Workspace
 
     return Workspace(hook.fields.platform, hook.fields.update_verb)
 
@@ -129,7 +129,7 @@ def save_snapshot(
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :raises GuardRefused: when it could only be kept in the clear, and that was not allowed.
     """
-    from airflow_voice_agents.edge.snapshots import save
+    from airflow_voice_agents.state.snapshots import save
 
     return save(
         document,
@@ -146,7 +146,7 @@ def _changes(report: Report) -> dict[str, dict[str, Any]]:
     from collections import Counter
 
     from airflow_voice_agents.omnia_voice.assets import agent_numbers_uri
-    from airflow_voice_agents.promotion.report import Status
+    from airflow_voice_agents.plans.report import Status
 
     counts: Counter[str] = Counter()
     for item in report.having(Status.CHANGED):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.archive import Archive
+    from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 
 
 class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
@@ -48,10 +48,10 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Read the list and cut it."""
-        from airflow_voice_agents.omnia_voice.jobs import listing
+        from airflow_voice_agents.omnia_voice.actions import listing
 
         job = listing.job(self.status or None, self.agent_id or None)
-        numbers = self.work(context, job.carry_out)
+        numbers = self.work(context, job.run)
         self.say(f"{len(numbers)} number(s) listed")
         return numbers
 
@@ -136,7 +136,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         """List, compare, write what differs, read back and report."""
         from dataclasses import replace
 
-        from airflow_voice_agents.omnia_voice.jobs import assignments
+        from airflow_voice_agents.omnia_voice.actions import assignments
 
         agents = assignments.agents_of(self.phone_numbers, self.agent_id, self.argument("assignments"))
         hook = self.hook()
@@ -149,13 +149,13 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         )
         if self.snapshot:
             job = replace(job, archive=self._archive(context))
-        return self.finish(context, self.work(context, job.carry_out, hook))
+        return self.finish(context, self.work(context, job.run, hook))
 
-    def _archive(self, context: Context) -> Archive:
-        from airflow_voice_agents.edge.snapshots import load
-        from airflow_voice_agents.fleet.archive import Archive
-        from airflow_voice_agents.omnia_voice.jobs.assignments import MEMORY
+    def _archive(self, context: Context) -> SnapshotRecorder:
+        from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+        from airflow_voice_agents.omnia_voice.actions.assignments import MEMORY
         from airflow_voice_agents.omnia_voice.resources.phone_number import CODECS
+        from airflow_voice_agents.state.snapshots import load
 
         save = partial(
             save_snapshot,
@@ -165,7 +165,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
             allow_unencrypted=self.allow_unencrypted,
         )
         publish = partial(context["ti"].xcom_push, SNAPSHOT_KEY)
-        return Archive(save, load, publish, MEMORY, CODECS)
+        return SnapshotRecorder(save, load, publish, MEMORY, CODECS)
 
 
 class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
@@ -219,14 +219,14 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, compare, write what differs, read back and report."""
-        from airflow_voice_agents.omnia_voice.jobs import updates
+        from airflow_voice_agents.omnia_voice.actions import updates
 
         changes = updates.parse_changes(self.argument("changes"))
         hook = self.hook()
         job = updates.job(
             workspace_of(hook), self.phone_numbers, changes, reassign=self.reassign, manner=self.manner()
         )
-        return self.finish(context, self.work(context, job.carry_out, hook))
+        return self.finish(context, self.work(context, job.run, hook))
 
 
 class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
@@ -278,8 +278,8 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, delete what is there, list again and report."""
-        from airflow_voice_agents.omnia_voice.jobs import deletions
+        from airflow_voice_agents.omnia_voice.actions import deletions
 
         hook = self.hook()
         job = deletions.job(workspace_of(hook), self.phone_numbers, self.expected, manner=self.manner())
-        return self.finish(context, self.work(context, job.carry_out, hook))
+        return self.finish(context, self.work(context, job.run, hook))

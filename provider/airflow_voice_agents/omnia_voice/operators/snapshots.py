@@ -58,12 +58,12 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
 
     def execute(self, context: Context) -> str:
         """List the numbers and keep their assignments."""
-        from airflow_voice_agents.http.arguments import parse_numbers
-        from airflow_voice_agents.omnia_voice.jobs.snapshots import SnapshotJob
+        from airflow_voice_agents.omnia_voice.actions.snapshots import SnapshotJob
+        from airflow_voice_agents.transport.validation import parse_numbers
 
         numbers = () if self.phone_numbers is None else parse_numbers(self.phone_numbers)
         hook = self.hook()
-        document = self.work(context, SnapshotJob(workspace_of(hook), numbers).carry_out, hook)
+        document = self.work(context, SnapshotJob(workspace_of(hook), numbers).run, hook)
         return save_snapshot(
             self,
             document,
@@ -133,8 +133,8 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load, list, compare, write what differs, read back and report."""
-        from airflow_voice_agents.edge.snapshots import load
-        from airflow_voice_agents.omnia_voice.jobs import snapshots
+        from airflow_voice_agents.omnia_voice.actions import snapshots
+        from airflow_voice_agents.state.snapshots import load
 
         hook = self.hook()
         job = snapshots.restore(
@@ -146,5 +146,5 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
             allow_partial=self.allow_partial,
             manner=self.manner(),
         )
-        report = self.work(context, job.carry_out, hook)
+        report = self.work(context, job.run, hook)
         return self.finish(context, report, tolerate=job.tolerates(report))

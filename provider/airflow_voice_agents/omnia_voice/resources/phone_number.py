@@ -6,17 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError, ResponseError
-from airflow_voice_agents.omnia_voice import calls
-from airflow_voice_agents.omnia_voice.calls import UpdateVerb
+from airflow_voice_agents.omnia_voice import api
+from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number, NumberPage
 from airflow_voice_agents.omnia_voice.paging import goes_on
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict, batches
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.promotion.snapshot import PlainCodec
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+    batches,
+)
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.snapshot import PlainCodec
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError, ResponseError
 
 KIND: Final = "agent number"
 LANE_SIZE: Final = 50
@@ -61,7 +69,7 @@ class AssignmentKind:
         ids: Mapping[str, str] | None = None,
         *,
         verb: UpdateVerb = UpdateVerb.PATCH,
-        page_limit: int = calls.PAGE_LIMIT,
+        page_limit: int = api.PAGE_LIMIT,
         lane_size: int = LANE_SIZE,
     ) -> None:
         self._ids = dict(ids or {})
@@ -75,9 +83,9 @@ class AssignmentKind:
         pages = max(1, -(-len(self._ids) // self._page_limit))
         if len(mine) <= pages and all(resource.name in self._ids for resource in mine):
             for resource in mine:
-                yield Observation(calls.get_number(self._ids[resource.name]), (resource,), self._read(mine))
+                yield Observation(api.get_number(self._ids[resource.name]), (resource,), self._read(mine))
         elif mine:
-            yield Observation(calls.list_numbers(limit=self._page_limit), mine, self._read_list(mine))
+            yield Observation(api.list_numbers(limit=self._page_limit), mine, self._read_list(mine))
 
     def digest(self, state: AssignmentState | None) -> str:
         """Digest of what can be set."""
@@ -87,29 +95,31 @@ class AssignmentKind:
         """Changes of agent and name."""
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
-    def lanes(self, intents: Sequence[Intent[AssignmentState]]) -> Iterator[Lane[AssignmentState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[AssignmentState]]
+    ) -> Iterator[WriteSequence[AssignmentState]]:
         """One update per number that the workspace lists, one assignment per number that it does not.
 
         Some go one after the other, so that one read can tell about all whose answers are empty.
         """
         return (tuple(self._step(intent) for intent in chunk) for chunk in batches(intents, self._lane_size))
 
-    def unsettled(self, intent: Intent[AssignmentState], observed: AssignmentState | None) -> list[str]:
+    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
         """What of agent and, where it was sent, name is not as it shall be."""
         if observed is None:
             return ["presence"]
         wanted, shown = _changes(intent), observed.settings()
         return [name for name, value in wanted.items() if shown[name] != value]
 
-    def _step(self, intent: Intent[AssignmentState]) -> Step[AssignmentState]:
+    def _step(self, intent: Transition[AssignmentState]) -> Write[AssignmentState]:
         resource = intent.resource
-        return Step(call=self._write(intent), resources=(resource,), judge=self._judge(resource))
+        return Write(call=self._write(intent), resources=(resource,), judge=self._judge(resource))
 
-    def _write(self, intent: Intent[AssignmentState]) -> Call[Number | None]:
+    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
         before = intent.before
         if before is not None and before.id is not None:
-            return calls.update_number(before.id, changes=_changes(intent), verb=self._verb)
-        return calls.assign_number(
+            return api.update_number(before.id, changes=_changes(intent), verb=self._verb)
+        return api.assign_number(
             phone_number=intent.resource.name,
             agent_id=intent.after.agent_id or "",
             friendly_name=intent.after.friendly_name,
@@ -117,14 +127,14 @@ class AssignmentKind:
 
     def _judge(
         self, resource: Resource
-    ) -> Callable[[Number | None], Mapping[Resource, Verdict[AssignmentState]]]:
-        def judge(answer: Number | None) -> Mapping[Resource, Verdict[AssignmentState]]:
+    ) -> Callable[[Number | None], Mapping[Resource, WriteResult[AssignmentState]]]:
+        def judge(answer: Number | None) -> Mapping[Resource, WriteResult[AssignmentState]]:
             if answer is None:
-                return {resource: Verdict()}
+                return {resource: WriteResult()}
             if answer.e164 not in (None, resource.name):
                 return {}
             state = self._state(resource.name, answer)
-            return {resource: Verdict(state if answer.tells_agent else None)}
+            return {resource: WriteResult(state if answer.tells_agent else None)}
 
         return judge
 
@@ -308,11 +318,11 @@ def _item(
         changes=tuple(kind.diff(now, after)),
         findings=findings,
         writes=1,
-        intent=Intent(target, now, after),
+        intent=Transition(target, now, after),
     )
 
 
-def _changes(intent: Intent[AssignmentState]) -> dict[str, str | None]:
+def _changes(intent: Transition[AssignmentState]) -> dict[str, str | None]:
     """What is sent: the agent always, the name where it is set anew."""
     before, after = intent.before, intent.after
     renamed = after.friendly_name is not None and after.friendly_name != (before and before.friendly_name)
@@ -325,7 +335,7 @@ def not_whole(missing: Sequence[str]) -> ResponseError:
     :param missing: the numbers that are not on it.
     """
     named = ", ".join(missing[:3])
-    call = calls.list_numbers()
+    call = api.list_numbers()
     return ResponseError(
         f"the list did not come whole, and {len(missing)} number(s) are not on it ({named}), so that nothing is "
         "known about them",

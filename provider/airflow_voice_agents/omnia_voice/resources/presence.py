@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.models import Number, NumberPage
 from airflow_voice_agents.omnia_voice.resources.phone_number import by_e164, not_whole
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict
-from airflow_voice_agents.promotion.plan import PlannedItem, warning
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+)
+from airflow_voice_agents.plans.plan import PlannedItem, warning
 
 KIND = "listed number"
 
@@ -53,7 +60,7 @@ class PresenceKind:
             return {each: presence_of(found[each.name]) for each in mine if each.name in found}
 
         if mine:
-            yield Observation(calls.list_numbers(), mine, read)
+            yield Observation(api.list_numbers(), mine, read)
 
     def digest(self, state: Presence | None) -> str:
         """Digest of whether it is listed."""
@@ -63,11 +70,11 @@ class PresenceKind:
         """The one thing that can differ."""
         return diff({"listed": bool(before and before.listed)}, {"listed": bool(after and after.listed)})
 
-    def lanes(self, intents: Sequence[Intent[Presence]]) -> Iterator[Lane[Presence]]:
+    def write_sequences(self, intents: Sequence[Transition[Presence]]) -> Iterator[WriteSequence[Presence]]:
         """One deletion per number."""
         return ((_delete(intent),) for intent in intents)
 
-    def unsettled(self, intent: Intent[Presence], observed: Presence | None) -> list[str]:
+    def mismatches(self, intent: Transition[Presence], observed: Presence | None) -> list[str]:
         """A number that is still there is not deleted."""
         return ["presence"] if observed is not None and observed.listed else []
 
@@ -104,14 +111,14 @@ def plan_deletion(kind: PresenceKind, target: Resource, now: Presence | None) ->
         changes=tuple(kind.diff(now, REMOVED)),
         findings=(answered,) if now.agent_id else (),
         writes=1,
-        intent=Intent(target, now, REMOVED),
+        intent=Transition(target, now, REMOVED),
     )
 
 
-def _delete(intent: Intent[Presence]) -> Step[Presence]:
+def _delete(intent: Transition[Presence]) -> Write[Presence]:
     resource = intent.resource
-    return Step(
-        call=calls.delete_number(intent.before.id if intent.before else ""),
+    return Write(
+        call=api.delete_number(intent.before.id if intent.before else ""),
         resources=(resource,),
-        judge=lambda _: {resource: Verdict(REMOVED)},
+        judge=lambda _: {resource: WriteResult(REMOVED)},
     )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.omnia_voice import calls
-from airflow_voice_agents.omnia_voice.calls import UpdateVerb
+from airflow_voice_agents.omnia_voice import api
+from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     LANE_SIZE,
@@ -16,10 +14,12 @@ from airflow_voice_agents.omnia_voice.resources.phone_number import (
     AssignmentState,
     plan_assignment,
 )
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Resource
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 
 class SettingsKind(AssignmentKind):
@@ -52,7 +52,7 @@ class SettingsKind(AssignmentKind):
         """Changes of the settings that the update names."""
         return diff(self._settings(before) if before else {}, self._settings(after) if after else {})
 
-    def unsettled(self, intent: Intent[AssignmentState], observed: AssignmentState | None) -> list[str]:
+    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
         """Which of the settings are not as they shall be."""
         if observed is None:
             return ["presence"]
@@ -64,12 +64,12 @@ class SettingsKind(AssignmentKind):
             name: value.casefold() if name == "status" and value else value for name, value in values.items()
         }
 
-    def _write(self, intent: Intent[AssignmentState]) -> Call[Number | None]:
+    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
         before = intent.before
         if before is None or before.id is None:
             raise InputError(f"{intent.resource.name} is not listed; there is nothing to update")
-        changes = {name: getattr(intent.after, name) for name in self.unsettled(intent, before)}
-        return calls.update_number(before.id, changes=changes, verb=self._verb)
+        changes = {name: getattr(intent.after, name) for name in self.mismatches(intent, before)}
+        return api.update_number(before.id, changes=changes, verb=self._verb)
 
 
 def plan_settings(
@@ -107,7 +107,7 @@ def plan_settings(
         changes=tuple(kind.diff(now, after)),
         findings=findings,
         writes=1,
-        intent=Intent(target, now, after),
+        intent=Transition(target, now, after),
     )
 
 

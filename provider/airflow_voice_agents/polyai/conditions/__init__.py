@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.polyai.conditions.base import Condition, EndedOtherwise, Found, Kept
+from airflow_voice_agents.polyai.conditions.base import Condition, Found, SerializableCondition, WaitFailed
 from airflow_voice_agents.polyai.conditions.config import ConfigCondition
 from airflow_voice_agents.polyai.conditions.deployments import DeploymentCondition, TestRunsCondition
 from airflow_voice_agents.polyai.conditions.drift import TARGETS_NAMED, DriftCondition
@@ -21,11 +21,11 @@ __all__ = [
     "ConnectorCondition",
     "DeploymentCondition",
     "DriftCondition",
-    "EndedOtherwise",
     "Found",
-    "Kept",
     "NumbersCondition",
     "OutboundCallCondition",
     "QuietCondition",
+    "SerializableCondition",
     "TestRunsCondition",
+    "WaitFailed",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from airflow_voice_agents.http.arguments import parse_choice, parse_identifier
-from airflow_voice_agents.http.errors import InputError
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_choice, parse_identifier
 
 FAIL_ON = ("failed", "never")
 """Whether what ended badly fails the wait, or is only told."""

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import VoiceAgentsError
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 Found = tuple[bool, dict[str, Any]]
 """Whether a condition holds, and what to leave as XCom."""
 
 
-class Kept(Protocol):
+class SerializableCondition(Protocol):
     """A condition that a trigger can be given."""
 
     def serialize(self) -> dict[str, Any]:
         """Return plain JSON, for the trigger."""
 
 
-class Condition(Kept, Protocol):
+class Condition(SerializableCondition, Protocol):
     """What a sensor and its trigger ask for."""
 
-    def reads(self) -> Sequence[Call[Any]]:
+    def reads(self) -> Sequence[ApiRequest[Any]]:
         """Return the read-only calls that tell."""
 
     def holds(self, answers: Sequence[Any]) -> Found:
@@ -32,7 +32,7 @@ class Condition(Kept, Protocol):
         """
 
 
-class EndedOtherwise(VoiceAgentsError):
+class WaitFailed(VoiceAgentsError):
     """What was waited for cannot come any more."""
 
     permanent = True

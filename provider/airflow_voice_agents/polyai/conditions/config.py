@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_voice_agents.http.arguments import (
-    parse_identifier,
-    parse_json_object,
-)
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.selection import value_at
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.conditions.base import Found
 from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.selection import value_at
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import (
+    parse_identifier,
+    parse_json_object,
+)
 
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 
@@ -89,10 +89,10 @@ class ConfigCondition:
             equals=tuple(plain["equals"]) if plain.get("equals") else None,
         )
 
-    def reads(self) -> list[Call[list[ConfigPage]]]:
+    def reads(self) -> list[ApiRequest[list[ConfigPage]]]:
         """Return the read-only calls that tell: one per agent."""
         agents = [self.agent_id, *([self.equals[0]] if self.equals else [])]
-        return [calls.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
+        return [api.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
 
     def holds(self, answers: Sequence[list[ConfigPage]]) -> Found:
         """Tell whether the condition holds, and which page was found.

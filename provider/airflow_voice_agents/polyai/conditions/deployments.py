@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_identifier
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on, parse_ids, parse_whole
-from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
-from airflow_voice_agents.polyai.conditions.moments import parse_moment
+from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
+from airflow_voice_agents.polyai.conditions.timestamps import parse_moment
 from airflow_voice_agents.polyai.models import Deployment, parse_environment
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.polyai.resources.deployment_records import moment
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class DeploymentCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(**plain)
 
-    def reads(self) -> list[Call[dict[str, Deployment | None]]]:
+    def reads(self) -> list[ApiRequest[dict[str, Deployment | None]]]:
         """Return the read-only call that tells: one for all environments of the agent."""
-        return [calls.get_active_deployments(self.agent_id)]
+        return [api.get_active_deployments(self.agent_id)]
 
     def holds(self, answers: Sequence[Mapping[str, Deployment | None]]) -> Found:
         """Tell whether the active deployment is the wanted one, and which it is.
@@ -135,9 +135,9 @@ class TestRunsCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(**{**plain, "test_run_ids": tuple(plain["test_run_ids"])})
 
-    def reads(self) -> list[Call[TestRun]]:
+    def reads(self) -> list[ApiRequest[TestRun]]:
         """Return the read-only calls that tell: one per run."""
-        return [calls.get_test_run(self.agent_id, test_run_id=each) for each in self.test_run_ids]
+        return [api.get_test_run(self.agent_id, test_run_id=each) for each in self.test_run_ids]
 
     def holds(self, answers: Sequence[TestRun]) -> Found:
         """Tell whether all runs have ended, and the counts of each.
@@ -154,7 +154,7 @@ class TestRunsCondition:
         bad = {key: run for key, run in runs.items() if run.verdict is not Verdict.PASSED}
         if bad and self.fail_on == "failed" and not self._allowed(bad.values()):
             told = "; ".join(f"{key} {_told(run)}" for key, run in bad.items())
-            raise EndedOtherwise(
+            raise WaitFailed(
                 f"{len(bad)} of {len(runs)} test run(s) of agent {self.agent_id} did not pass: {told}. "
                 "Look at them in Agent Studio before you promote further; what was deployed stays deployed."
             )

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_voice_agents.http.arguments import (
-    parse_choice,
-    some,
-)
-from airflow_voice_agents.http.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.plans.drift import Drift, DriftReport, counts_sentence
+from airflow_voice_agents.plans.render import visible
 from airflow_voice_agents.polyai.conditions.base import Found
 from airflow_voice_agents.polyai.spec import PromotionSpec
-from airflow_voice_agents.promotion.drift import Drift, DriftReport, counts_sentence
-from airflow_voice_agents.promotion.render import visible
+from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.transport.validation import (
+    parse_choice,
+    summarize_list,
+)
 
 UNTIL_DRIFT, UNTIL_IN_SYNC = "drift", "in_sync"
 
@@ -111,7 +111,9 @@ class DriftCondition:
         if self.until == UNTIL_DRIFT and report.drifted:
             return True, found
         if unknown := report.having(Drift.UNKNOWN):
-            told = some([f"{each.resource.kind} {each.resource}: {each.reason}" for each in unknown])
+            told = summarize_list(
+                [f"{each.resource.kind} {each.resource}: {each.reason}" for each in unknown]
+            )
             raise ItemsFailedPermanently(
                 f"{len(unknown)} resource(s) cannot be compared, so there is no telling whether they drift "
                 f"({counts_sentence(report)}) {visible(told)}"

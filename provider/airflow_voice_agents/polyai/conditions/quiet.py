@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_count, parse_identifier
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.conditions.arguments import parse_flag, parse_ids, parse_whole
-from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
-from airflow_voice_agents.polyai.conditions.moments import BUCKET, bucket_of, parse_moment
+from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
+from airflow_voice_agents.polyai.conditions.timestamps import BUCKET, bucket_of, parse_moment
 from airflow_voice_agents.polyai.models import parse_environment
 from airflow_voice_agents.polyai.observations import AlertRule, ConcurrencyInterval
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.validation import parse_count, parse_identifier
 
 _OLDEST_KNOWN = 2 * BUCKET
 """How far back the newest interval that the platform tells may lie."""
@@ -74,11 +74,11 @@ class QuietCondition:
     def _buckets(self) -> int:
         return -(-self.minutes // int(BUCKET.total_seconds() // 60))
 
-    def reads(self) -> list[Call[list[ConcurrencyInterval]]]:
+    def reads(self) -> list[ApiRequest[list[ConcurrencyInterval]]]:
         """Return the read-only call that tells; it is the same for all who ask within five minutes."""
         now = bucket_of(datetime.now(UTC))
         return [
-            calls.get_concurrency(
+            api.get_concurrency(
                 self.account_id,
                 project_id=self.project_id,
                 client_env=self.environment,
@@ -147,9 +147,9 @@ class AlertsClearCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(**{**plain, "rule_ids": tuple(plain.get("rule_ids") or ())})
 
-    def reads(self) -> list[Call[list[AlertRule]]]:
+    def reads(self) -> list[ApiRequest[list[AlertRule]]]:
         """Return the read-only call that tells: one list of the few rules that an account can have."""
-        return [calls.list_alert_rules()]
+        return [api.list_alert_rules()]
 
     def holds(self, answers: Sequence[list[AlertRule]]) -> Found:
         """Tell whether every rule meant is ``ok`` by an evaluation that looked at the time since the moment only.
@@ -164,7 +164,7 @@ class AlertsClearCondition:
         new = [rule for rule in rules if self._is_firing(rule) and self._is_new(rule)]
         if new and self.fail_on_alert:
             told = "; ".join(f"{rule.name or rule.id} ({rule.metric})" for rule in new)
-            raise EndedOtherwise(f"{len(new)} alert rule(s) began to fire since {self.after}: {told}.")
+            raise WaitFailed(f"{len(new)} alert rule(s) began to fire since {self.after}: {told}.")
         left_out = older if self.ignore_older else []
         open_ones = [rule.id for rule in rules if rule not in left_out and not self._is_clear(rule)]
         found = {"after": self.after, "rules": len(rules), "firing_before": [rule.id for rule in older]}
@@ -178,7 +178,7 @@ class AlertsClearCondition:
         missing = [each for each in self.rule_ids if each not in {rule.id for rule in watching}]
         if watching and not missing:
             return watching
-        raise EndedOtherwise(
+        raise WaitFailed(
             f"Nothing watches: {self._nothing(missing)}. "
             f"The account has {len(known)} rule(s), of the projects {_projects(known.values())}."
         )

@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_batch, parse_e164, parse_identifier
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on
-from airflow_voice_agents.polyai.conditions.base import EndedOtherwise, Found
+from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
 from airflow_voice_agents.polyai.models import (
     Connector,
     ConnectorUpdate,
@@ -20,6 +17,9 @@ from airflow_voice_agents.polyai.models import (
     PhoneNumber,
     parse_environment,
 )
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_batch, parse_e164, parse_identifier
 
 _ENDS = ("SUCCESS", "FAILURE")
 _NUMBERS = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
@@ -71,9 +71,9 @@ class NumbersCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(**{**plain, "numbers": tuple(plain["numbers"])})
 
-    def reads(self) -> list[Call[list[PhoneNumber]]]:
+    def reads(self) -> list[ApiRequest[list[PhoneNumber]]]:
         """Return the read-only call that tells: one list, only of the connector where it is named."""
-        return [calls.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
+        return [api.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
 
     def holds(self, answers: Sequence[list[PhoneNumber]]) -> Found:
         """Tell whether every number is as it shall be.
@@ -132,9 +132,9 @@ class ConnectorCondition:
         settings = tuple((name, value) for name, value in plain.get("settings") or ())
         return cls(**{**plain, "settings": settings})
 
-    def reads(self) -> list[Call[list[Connector]]]:
+    def reads(self) -> list[ApiRequest[list[Connector]]]:
         """Return the read-only call that tells: one list for all connectors of the agent."""
-        return [calls.list_connectors(self.agent_id)]
+        return [api.list_connectors(self.agent_id)]
 
     def holds(self, answers: Sequence[list[Connector]]) -> Found:
         """Tell whether the agent has the connector as it shall be; one that is not there may be on its way.
@@ -194,12 +194,10 @@ class OutboundCallCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(**plain)
 
-    def reads(self) -> list[Call[OutboundCallStatus]]:
+    def reads(self) -> list[ApiRequest[OutboundCallStatus]]:
         """Return the read-only call that tells."""
         return [
-            calls.get_outbound_call_status(
-                self.agent_id, call_sid=self.call_sid, environment=self.environment
-            )
+            api.get_outbound_call_status(self.agent_id, call_sid=self.call_sid, environment=self.environment)
         ]
 
     def holds(self, answers: Sequence[OutboundCallStatus]) -> Found:
@@ -210,7 +208,7 @@ class OutboundCallCondition:
         """
         status = (answers[0].status or "").upper()
         if status == "FAILURE" and self.fail_on == "failed":
-            raise EndedOtherwise(
+            raise WaitFailed(
                 f"Call {self.call_sid} of agent {self.agent_id} failed ({_reason(answers[0].reason)}). "
                 "It is not repeated here; start another one if that is wanted."
             )

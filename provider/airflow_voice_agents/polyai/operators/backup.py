@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.edge.operator import as_list
+from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.plans.kind import Resource
     from airflow_voice_agents.polyai.files import EnvironmentFiles
-    from airflow_voice_agents.promotion.kind import Resource
 
 FOLDER_KEY = "folder"
 """XCom under which an export leaves the folder that it wrote into."""
@@ -66,21 +66,21 @@ class PolyAIExportOperator(PolyAIOperator):
         """Read every agent once, write what differs, and report on each environment."""
         from functools import partial
 
-        from airflow_voice_agents.edge.shelf import checked
-        from airflow_voice_agents.polyai.jobs import export
+        from airflow_voice_agents.polyai.actions import export
+        from airflow_voice_agents.state.export_files import checked
 
         folder = checked(self.folder)
         job = export.job(as_list(self.argument("targets")), self.include, partial(_keep, folder))
         context["ti"].xcom_push(key=FOLDER_KEY, value=folder)
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         changed = sum(len(item.details.get(export.FILES, ())) for item in report.items)
         return {**self.conclude(context, report, changes={}), "files_changed": changed}
 
 
 def _keep(folder: str, environment: Resource, files: EnvironmentFiles) -> list[str]:
     """Write an environment's files and return the names of those that changed."""
-    from airflow_voice_agents.edge.shelf import names, write
     from airflow_voice_agents.polyai.files import documents, place, refuse_twins
+    from airflow_voice_agents.state.export_files import names, write
 
     where = place(environment.owner, environment.name)
     texts = documents(files)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.edge.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import VoiceAgentsOperator
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_voice_agents.edge.operator import as_list
+from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.run import Manner
-    from airflow_voice_agents.polyai.jobs.configs import ConfigJob
+    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.plans.guards import Overrides
+    from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.polyai.actions.configs import ConfigJob
     from airflow_voice_agents.polyai.resources.config_plan import Rules
-    from airflow_voice_agents.promotion.guards import Consent
-    from airflow_voice_agents.promotion.report import Report
 
 
 class _ConfigOperator(PolyAIOperator):
@@ -54,21 +54,21 @@ class _ConfigOperator(PolyAIOperator):
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
 
-    def carry_out(self, context: Context, job: ConfigJob) -> dict[str, Any]:
+    def run(self, context: Context, job: ConfigJob) -> dict[str, Any]:
         """Run a job and leave its report.
 
         :param context: the task's context.
         :param job: a promotion or an update.
         """
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         return self.conclude(context, report, changes={} if report.dry_run else _changes(report))
 
-    def manner(self) -> Manner:
+    def manner(self) -> ApplyOptions:
         """Return how the plan is carried out."""
-        from airflow_voice_agents.fleet.run import Manner
-        from airflow_voice_agents.promotion.render import Display
+        from airflow_voice_agents.engine.run_context import ApplyOptions
+        from airflow_voice_agents.plans.render import Display
 
-        return Manner(
+        return ApplyOptions(
             display=Display(self.show_values, tuple(self.sensitive_keys)),
             verify=self.verify,
             max_snapshot_age=self.max_snapshot_age,
@@ -160,27 +160,27 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, write, verify and report."""
-        from airflow_voice_agents.polyai.jobs import configs
+        from airflow_voice_agents.polyai.actions import configs
 
         targets = as_list(self.argument("targets"))
         job = configs.promotion(
             self.argument("source"),
             targets,
             self._rules(targets),
-            self.circumstances(context),
+            self.guard_context(context),
             bridge_schema=self.bridge_schema,
             manner=self.manner(),
         )
-        return self.carry_out(context, job)
+        return self.run(context, job)
 
-    def consent(self) -> Consent:
+    def consent(self) -> Overrides:
         """Return what the DAG's author agreed to."""
         from dataclasses import replace
 
         return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
 
     def _rules(self, targets: Sequence[Any]) -> Rules:
-        from airflow_voice_agents.polyai.jobs.configs import rules
+        from airflow_voice_agents.polyai.actions.configs import rules
 
         return rules(
             include_keys=self.argument("include_keys"),
@@ -247,9 +247,9 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, write, verify and report."""
-        from airflow_voice_agents.edge.inputs import read_json
-        from airflow_voice_agents.http.errors import InputError
-        from airflow_voice_agents.polyai.jobs import configs
+        from airflow_voice_agents.bases.template_inputs import read_json
+        from airflow_voice_agents.polyai.actions import configs
+        from airflow_voice_agents.transport.errors import InputError
 
         values = self.argument("values")
         if self.values_file:
@@ -258,14 +258,14 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
             values = read_json(self.values_file, name="values_file")
         targets = self.argument("targets")
         places = configs.places_with(values, None if targets is None else as_list(targets))
-        job = configs.update(places, self.merge, self.circumstances(context), manner=self.manner())
-        return self.carry_out(context, job)
+        job = configs.update(places, self.merge, self.guard_context(context), manner=self.manner())
+        return self.run(context, job)
 
 
 def _changes(report: Report) -> dict[str, dict[str, Any]]:
     """Asset URI -> facts, of every page that changed."""
+    from airflow_voice_agents.plans.report import Status
     from airflow_voice_agents.polyai.assets import config_uri
-    from airflow_voice_agents.promotion.report import Status
 
     return {
         config_uri(item.resource.owner, item.resource.name): {

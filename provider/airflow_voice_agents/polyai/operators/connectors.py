@@ -71,9 +71,9 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, check every item and report."""
-        from airflow_voice_agents.http.arguments import parse_choice
+        from airflow_voice_agents.polyai.actions import connectors
         from airflow_voice_agents.polyai.assets import connectors_uri
-        from airflow_voice_agents.polyai.jobs import connectors
+        from airflow_voice_agents.transport.validation import parse_choice
 
         tolerate = (
             parse_choice(self.on_partial, name="on_partial", choices=("fail", "tolerate")) == "tolerate"
@@ -87,7 +87,7 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
             check_variants=self.check_variants,
             verify=self.verify,
         )
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         changed = report.counts()["changed"]
         changes = {connectors_uri(job.agent_id): {"changed": changed}} if changed else {}
         return self.conclude(context, report, changes=changes, tolerate=tolerate)

@@ -11,10 +11,10 @@ from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.run import Manner
-    from airflow_voice_agents.polyai.jobs.deployments import PromoteJob, RollbackJob
-    from airflow_voice_agents.polyai.jobs.publishing import MergeJob, PublishJob
-    from airflow_voice_agents.promotion.guards import Consent
+    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.plans.guards import Overrides
+    from airflow_voice_agents.polyai.actions.deployments import PromoteJob, RollbackJob
+    from airflow_voice_agents.polyai.actions.publishing import MergeJob, PublishJob
 
 
 class _DeploymentOperator(PolyAIOperator):
@@ -41,7 +41,7 @@ class _DeploymentOperator(PolyAIOperator):
         self.message = message
         self.deployment_model = deployment_model
 
-    def carry_out(
+    def run(
         self, context: Context, job: PublishJob | PromoteJob | RollbackJob | MergeJob, environment: str
     ) -> dict[str, Any]:
         """Run a job and leave its report.
@@ -50,11 +50,11 @@ class _DeploymentOperator(PolyAIOperator):
         :param job: what to do.
         :param environment: the environment that it deploys to.
         """
+        from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
-        from airflow_voice_agents.promotion.report import Status
 
         leave_links(self, context, [job.agent_id])
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         facts = {
             name: item.details[name]
@@ -108,12 +108,12 @@ class _PlannedOperator(_DeploymentOperator):
         self.expected_digest = expected_digest
         self.verify = verify
 
-    def manner(self) -> Manner:
+    def manner(self) -> ApplyOptions:
         """Return how the plan is carried out."""
-        from airflow_voice_agents.fleet.run import Manner
-        from airflow_voice_agents.polyai.jobs.deployments import VERSIONS_SHOWN
+        from airflow_voice_agents.engine.run_context import ApplyOptions
+        from airflow_voice_agents.polyai.actions.deployments import VERSIONS_SHOWN
 
-        return Manner(
+        return ApplyOptions(
             display=VERSIONS_SHOWN,
             verify=self.verify,
             dry_run=self.plan_only,
@@ -162,7 +162,7 @@ class PolyAIPublishOperator(_DeploymentOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, look at what runs then, and report."""
-        from airflow_voice_agents.polyai.jobs.publishing import publish_job
+        from airflow_voice_agents.polyai.actions.publishing import publish_job
 
         job = publish_job(
             self.agent_id,
@@ -173,7 +173,7 @@ class PolyAIPublishOperator(_DeploymentOperator):
             verify=self.verify,
             tell=self.tell(context),
         )
-        return self.carry_out(context, job, job.environment)
+        return self.run(context, job, job.environment)
 
 
 class PolyAIPromoteDeploymentOperator(_PlannedOperator):
@@ -238,7 +238,7 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
-        from airflow_voice_agents.polyai.jobs.deployments import promote_job
+        from airflow_voice_agents.polyai.actions.deployments import promote_job
 
         job = promote_job(
             self.agent_id,
@@ -252,9 +252,9 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
             manner=self.manner(),
             tell=self.tell(context),
         )
-        return self.carry_out(context, job, job.target)
+        return self.run(context, job, job.target)
 
-    def consent(self) -> Consent:
+    def consent(self) -> Overrides:
         """Return what the DAG's author agreed to."""
         from dataclasses import replace
 
@@ -317,7 +317,7 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find the deployment, go back unless its version runs already, and report."""
-        from airflow_voice_agents.polyai.jobs.deployments import rollback_job
+        from airflow_voice_agents.polyai.actions.deployments import rollback_job
 
         job = rollback_job(
             self.agent_id,
@@ -331,7 +331,7 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
             manner=self.manner(),
             tell=self.tell(context),
         )
-        return self.carry_out(context, job, job.environment)
+        return self.run(context, job, job.environment)
 
 
 class PolyAIMergeBranchOperator(_DeploymentOperator):
@@ -367,7 +367,7 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge, look where it was deployed, and report."""
-        from airflow_voice_agents.polyai.jobs.publishing import merge_job
+        from airflow_voice_agents.polyai.actions.publishing import merge_job
 
         job = merge_job(
             self.agent_id,
@@ -376,4 +376,4 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
             deployment_model=self.deployment_model,
             tell=self.tell(context),
         )
-        return self.carry_out(context, job, job.environment)
+        return self.run(context, job, job.environment)

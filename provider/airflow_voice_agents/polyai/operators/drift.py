@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.edge.operator import REPORT_KEY
+from airflow_voice_agents.bases.operator import REPORT_KEY
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.promotion.drift import DriftReport
+    from airflow_voice_agents.plans.drift import DriftReport
 
 
 class PolyAIDriftOperator(PolyAIOperator):
@@ -85,10 +85,10 @@ class PolyAIDriftOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, and tell."""
-        from airflow_voice_agents.edge.assets import emit
+        from airflow_voice_agents.bases.assets import emit
+        from airflow_voice_agents.plans.drift import render_drift
         from airflow_voice_agents.polyai.assets import drifts
-        from airflow_voice_agents.polyai.drifting import drift_job
-        from airflow_voice_agents.promotion.drift import render_drift
+        from airflow_voice_agents.polyai.drift_request import drift_job
 
         job = drift_job(
             spec=self.uncovered("spec"),
@@ -97,7 +97,7 @@ class PolyAIDriftOperator(PolyAIOperator):
             baseline=self.baseline,
             state_folder=self.state_folder,
         )
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.say(render_drift(report))
         if self.fail_on_drift and not report.settled:
@@ -106,12 +106,12 @@ class PolyAIDriftOperator(PolyAIOperator):
         return report.summary()
 
     def _failure(self, report: DriftReport) -> Exception:
-        from airflow_voice_agents.http.arguments import some
-        from airflow_voice_agents.http.errors import ItemsFailedPermanently
-        from airflow_voice_agents.promotion.drift import OPERATION, counts_sentence
-        from airflow_voice_agents.promotion.render import visible
+        from airflow_voice_agents.plans.drift import OPERATION, counts_sentence
+        from airflow_voice_agents.plans.render import visible
+        from airflow_voice_agents.transport.errors import ItemsFailedPermanently
+        from airflow_voice_agents.transport.validation import summarize_list
 
-        told = some([f"{name} ({drift.value})" for name, drift in report.targets.items()])
+        told = summarize_list([f"{name} ({drift.value})" for name, drift in report.targets.items()])
         return ItemsFailedPermanently(
             f"{OPERATION}: {len(report.targets)} target(s) are not known to be as they should be: {visible(told)}. "
             f"{counts_sentence(report)} Nothing was written. The XCom 'report' tells what differs; promote, or "

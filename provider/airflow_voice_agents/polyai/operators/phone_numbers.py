@@ -78,8 +78,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, import what is absent, route, read back and report."""
+        from airflow_voice_agents.polyai.actions import phone_numbers
         from airflow_voice_agents.polyai.assets import phone_numbers_uri
-        from airflow_voice_agents.polyai.jobs import phone_numbers
 
         job = phone_numbers.job(
             self.agent_id,
@@ -89,14 +89,14 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
             default_region=self.default_region,
             batch_size=self.batch_size,
         )
-        report = self.work(context, job.carry_out)
+        report = self.work(context, job.run)
         changed = report.counts()["changed"]
         changes = {phone_numbers_uri(job.agent_id, job.client_env): {"changed": changed}} if changed else {}
         return self.conclude(context, report, changes=changes)
 
     def _numbers(self) -> Any:
-        from airflow_voice_agents.edge.inputs import read_column
-        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.bases.template_inputs import read_column
+        from airflow_voice_agents.transport.errors import InputError
 
         if (self.phone_numbers is None) == (self.source_file is None):
             raise InputError("give either phone_numbers or source_file")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.fleet import FleetOperator
+from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.plans.document import PlanDocument
+    from airflow_voice_agents.plans.render import Display
+    from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.polyai.spec import PromotionSpec
-    from airflow_voice_agents.promotion.document import PlanDocument
-    from airflow_voice_agents.promotion.render import Display
-    from airflow_voice_agents.promotion.report import Report
 
 MARKDOWN_KEY = "plan_markdown"
 """XCom under which a plan lies as Markdown, for an approval."""
@@ -91,13 +91,13 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
-        from airflow_voice_agents.edge import holds
-        from airflow_voice_agents.edge.sealing import seal
-        from airflow_voice_agents.polyai.jobs.promotion import PlanJob
-        from airflow_voice_agents.polyai.shelf import read_spec, shelf
-        from airflow_voice_agents.promotion.budget import Cap
-        from airflow_voice_agents.promotion.document import save
-        from airflow_voice_agents.promotion.markdown import render_plan_markdown
+        from airflow_voice_agents.bases.plan_encryption import seal
+        from airflow_voice_agents.plans.document import save
+        from airflow_voice_agents.plans.limits import ChangeLimit
+        from airflow_voice_agents.plans.markdown import render_plan_markdown
+        from airflow_voice_agents.polyai.actions.promotion import PlanJob
+        from airflow_voice_agents.polyai.export_files import read_spec, shelf
+        from airflow_voice_agents.state import rollback_blocks
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
@@ -105,23 +105,23 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         job = PlanJob(
             spec,
             shelf(),
-            holds=holds.read(self.state_folder, [target.name for target in spec.targets]),
+            holds=rollback_blocks.read(self.state_folder, [target.name for target in spec.targets]),
             display=self._display(),
         )
-        cap = Cap.parse(self.max_changed)
-        planned = self.work(context, job.carry_out)
+        cap = ChangeLimit.parse(self.max_changed)
+        planned = self.work(context, job.run)
         markdown = render_plan_markdown(planned.plan, self._display())
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         planned.refuse(cap)
         return save(planned.plan, request)
 
     def _display(self) -> Display:
-        from airflow_voice_agents.promotion.render import Display
+        from airflow_voice_agents.plans.render import Display
 
         return Display(self.show_values, tuple(self.sensitive_keys))
 
 
-class PolyAIApplyPromotionOperator(FleetOperator):
+class PolyAIApplyPromotionOperator(RolloutOperator):
     """Carry a saved plan out exactly, or refuse it, naming what moved since it was made.
 
     Everything is read again and held to the plan before the first write. A half-applied plan stays
@@ -167,7 +167,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*FleetOperator.template_fields, "plan", "approved_digest", "baseline")
+    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "plan", "approved_digest", "baseline")
     operator_extra_links = LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
@@ -188,12 +188,12 @@ class PolyAIApplyPromotionOperator(FleetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read again, hold to the plan, keep, write, verify and report."""
-        from airflow_voice_agents.airflow_compat import task_state_store
-        from airflow_voice_agents.edge import holds
+        from airflow_voice_agents.airflow_compat import task_state
+        from airflow_voice_agents.plans.limits import ChangeLimit
+        from airflow_voice_agents.polyai.actions.promotion import ApplyJob
         from airflow_voice_agents.polyai.assets import changes
-        from airflow_voice_agents.polyai.jobs.promotion import ApplyJob
-        from airflow_voice_agents.polyai.shelf import shelf
-        from airflow_voice_agents.promotion.budget import Cap
+        from airflow_voice_agents.polyai.export_files import shelf
+        from airflow_voice_agents.state import rollback_blocks
 
         document, spec = read_plan(self.argument("plan"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
@@ -205,18 +205,18 @@ class PolyAIApplyPromotionOperator(FleetOperator):
                 spec,
                 shelf(),
                 pace=self.pace(lock),
-                cap=Cap.parse(self.max_changed),
+                cap=ChangeLimit.parse(self.max_changed),
                 frozen=self.frozen(),
-                holds=holds.read(self.state_folder, targets),
+                holds=rollback_blocks.read(self.state_folder, targets),
                 keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=spec.writes_live),
-                notes=task_state_store(context),
+                notes=task_state(context),
             )
-            report = self.work(context, job.carry_out)
+            report = self.work(context, job.run)
             self._record(document, report)
         return self.conclude(context, report, changes=changes(report))
 
     def _check_approval(self, document: PlanDocument) -> None:
-        from airflow_voice_agents.http.errors import GuardRefused
+        from airflow_voice_agents.transport.errors import GuardRefused
 
         if self.approved_digest not in (NOT_ASKED_FOR, document.digest):
             raise GuardRefused(
@@ -230,7 +230,7 @@ class PolyAIApplyPromotionOperator(FleetOperator):
 
     def _record(self, document: PlanDocument, report: Report) -> None:
         """Note the digests that were applied, to look for drift later."""
-        from airflow_voice_agents.edge.baselines import record
+        from airflow_voice_agents.state.baselines import record
 
         if self.baseline:
             record(self.state_folder, self.baseline, document, report)
@@ -258,11 +258,11 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare and report."""
-        from airflow_voice_agents.polyai.jobs.promotion import VerifyJob
-        from airflow_voice_agents.promotion.document import PlanDocument
+        from airflow_voice_agents.plans.document import PlanDocument
+        from airflow_voice_agents.polyai.actions.promotion import VerifyJob
 
         job = VerifyJob(PlanDocument.read(self.argument("plan")))
-        return self.conclude(context, self.work(context, job.carry_out), changes={})
+        return self.conclude(context, self.work(context, job.run), changes={})
 
 
 def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
@@ -271,9 +271,9 @@ def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
     :param value: what :class:`PolyAIPlanPromotionOperator` returned.
     :raises InputError: when it is none, or cannot be opened here.
     """
-    from airflow_voice_agents.edge.sealing import unseal
+    from airflow_voice_agents.bases.plan_encryption import unseal
+    from airflow_voice_agents.plans.document import PlanDocument
     from airflow_voice_agents.polyai.spec import PromotionSpec
-    from airflow_voice_agents.promotion.document import PlanDocument
 
     document = PlanDocument.read(value)
     return document, PromotionSpec.parse(unseal(document.request), name="the plan's promotion")

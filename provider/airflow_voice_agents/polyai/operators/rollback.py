@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.fleet import FleetOperator
+from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.polyai.jobs.rollback import RollbackJob
-    from airflow_voice_agents.promotion.report import Report
+    from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.polyai.actions.rollback import RollbackJob
 
 
-class PolyAIRollbackOperator(FleetOperator):
+class PolyAIRollbackOperator(RolloutOperator):
     """Bring targets back to what a snapshot kept, and put them on hold.
 
     What was changed since the promotion by anybody else is not overwritten without ``force``. What no call
@@ -59,7 +59,7 @@ class PolyAIRollbackOperator(FleetOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*FleetOperator.template_fields, "snapshot", "reason")
+    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "snapshot", "reason")
 
     def __init__(
         self,
@@ -85,10 +85,10 @@ class PolyAIRollbackOperator(FleetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
-        from airflow_voice_agents.edge import snapshots
+        from airflow_voice_agents.plans.render import Display
+        from airflow_voice_agents.polyai.actions import rollback
         from airflow_voice_agents.polyai.assets import changes
-        from airflow_voice_agents.polyai.jobs import rollback
-        from airflow_voice_agents.promotion.render import Display
+        from airflow_voice_agents.state import snapshots
 
         job = replace(
             rollback.job(snapshots.load(self.snapshot)),
@@ -101,7 +101,7 @@ class PolyAIRollbackOperator(FleetOperator):
 
 
 def roll_back(
-    operator: FleetOperator, context: Context, job: RollbackJob, *, hold: bool, reason: str
+    operator: RolloutOperator, context: Context, job: RollbackJob, *, hold: bool, reason: str
 ) -> Report:
     """Carry a rollback out under the locks, brakes and snapshots of an operator.
 
@@ -113,8 +113,8 @@ def roll_back(
     :raises TargetLocked: when another run works on one of the targets.
     :raises GuardRefused: before any write, when a guard refuses or a target has newer work.
     """
-    from airflow_voice_agents.airflow_compat import task_state_store
-    from airflow_voice_agents.edge.holds import placer
+    from airflow_voice_agents.airflow_compat import task_state
+    from airflow_voice_agents.state.rollback_blocks import block_placer
 
     with operator.lock(context, job.touched) as lock:
         ready = replace(
@@ -122,10 +122,10 @@ def roll_back(
             pace=operator.pace(lock),
             frozen=operator.frozen(),
             keep=operator.keeper(context, f"{operator.dag_id}-{operator.task_id}", live=job.writes_live),
-            hold=placer(operator.state_folder, context["ti"], reason, operator.say) if hold else None,
-            notes=task_state_store(context),
+            hold=block_placer(operator.state_folder, context["ti"], reason, operator.say) if hold else None,
+            notes=task_state(context),
         )
-        return operator.work(context, ready.carry_out)
+        return operator.work(context, ready.run)
 
 
 class PolyAIReleaseHoldOperator(PolyAIOperator):
@@ -148,9 +148,9 @@ class PolyAIReleaseHoldOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Release, and say what was."""
-        from airflow_voice_agents.edge import holds
+        from airflow_voice_agents.state import rollback_blocks
 
         names = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-        released = holds.release(self.state_folder, names)
+        released = rollback_blocks.release(self.state_folder, names)
         self.say(f"Released: {', '.join(released) or 'none was on hold'}")
         return released

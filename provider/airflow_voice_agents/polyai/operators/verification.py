@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.fleet import FleetOperator
+from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.edge.notes import Note
-    from airflow_voice_agents.polyai.jobs.rollback import RollbackJob
-    from airflow_voice_agents.polyai.jobs.smoke import Once
-    from airflow_voice_agents.promotion.verdict import Verdict
+    from airflow_voice_agents.plans.checks import CheckVerdict
+    from airflow_voice_agents.polyai.actions.rollback import RollbackJob
+    from airflow_voice_agents.polyai.actions.smoke import OneShotResults
+    from airflow_voice_agents.state.watch_state import WatchState
 
 VERDICT_KEY = "verdict"
 """XCom under which the verdict lies, before the task fails as well."""
@@ -68,9 +68,9 @@ class _LookingOperator(PolyAIOperator):
 
         :raises InputError: naming what is wrong.
         """
-        from airflow_voice_agents.edge.inputs import from_yaml
-        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.bases.template_inputs import from_yaml
         from airflow_voice_agents.polyai.checks_spec import parse_checks
+        from airflow_voice_agents.transport.errors import InputError
 
         if not self.interval > 0:
             raise InputError("poll_interval must be above 0 seconds")
@@ -85,45 +85,47 @@ class _LookingOperator(PolyAIOperator):
         """Seconds between two looks."""
         return _number(self.poll_interval, "poll_interval")
 
-    def note(self, context: Context, minutes: float, *mark: Any) -> Note:
+    def note(self, context: Context, minutes: float, *mark: Any) -> WatchState:
         """Return what earlier tries of this task noted, or start anew.
 
         :param context: the task's context.
         :param minutes: how long is looked.
         :param mark: what makes this another watch than one before.
         """
-        from airflow_voice_agents.airflow_compat import task_state_store
-        from airflow_voice_agents.edge.brakes import now
-        from airflow_voice_agents.edge.notes import Note
+        from airflow_voice_agents.airflow_compat import task_state
+        from airflow_voice_agents.bases.stop_conditions import now
+        from airflow_voice_agents.state.watch_state import WatchState
 
         ti = context["ti"]
-        note = Note.open(task_state_store(context), [self.since, ti.max_tries, *mark])
+        note = WatchState.open(task_state(context), [self.since, ti.max_tries, *mark])
         given = self._given_since()
         if "until" not in note:
             since = note.get("since") or (given or now()).isoformat()
             note.add(since=since, until=(now() + timedelta(minutes=minutes)).timestamp())
         return note
 
-    def once(self, context: Context, checks: Sequence[Any], note: Note) -> Once:
+    def once(self, context: Context, checks: Sequence[Any], note: WatchState) -> OneShotResults:
         """Make the checks that are made once, unless an earlier try has made them.
 
         :param context: the task's context.
         :param checks: all checks.
         :param note: what earlier tries noted.
         """
-        from airflow_voice_agents.airflow_compat import task_state_store
-        from airflow_voice_agents.polyai.jobs.smoke import Once, OnceJob
+        from airflow_voice_agents.airflow_compat import task_state
+        from airflow_voice_agents.polyai.actions.smoke import OneShotChecks, OneShotResults
 
         if "once" in note:
-            return Once.from_document(note["once"])
+            return OneShotResults.from_document(note["once"])
         if all(check.polled for check in checks):
-            return Once(())
-        job = OnceJob(checks, task_state_store(context), note.mark, self.confirmations)
-        once = self.work(context, job.carry_out)
+            return OneShotResults(())
+        job = OneShotChecks(checks, task_state(context), note.mark, self.confirmations)
+        once = self.work(context, job.run)
         note.add(once=once.document())
         return once
 
-    def wait(self, checks: Sequence[Any], once: Once, note: Note, *, whole_period: bool) -> NoReturn:
+    def wait(
+        self, checks: Sequence[Any], once: OneShotResults, note: WatchState, *, whole_period: bool
+    ) -> NoReturn:
         """Let the triggerer look until there is a verdict.
 
         :param checks: all checks.
@@ -131,13 +133,13 @@ class _LookingOperator(PolyAIOperator):
         :param note: says since when and until when.
         :param whole_period: whether a verdict other than failed waits for the end of the period.
         """
-        from airflow_voice_agents.edge.sensor import BACKSTOP_SECONDS
-        from airflow_voice_agents.polyai.jobs.watching import Watching
+        from airflow_voice_agents.bases.sensor import BACKSTOP_SECONDS
+        from airflow_voice_agents.plans.checks import GRACE, Watch
+        from airflow_voice_agents.polyai.actions.watching import PromotionWatch
         from airflow_voice_agents.polyai.watch_trigger import PolyAIWatchTrigger
-        from airflow_voice_agents.promotion.verdict import GRACE, Watch
 
         watch = Watch(confirmations=self.confirmations, whole_period=whole_period)
-        watching = Watching.of(checks, once, datetime.fromisoformat(note["since"]), watch)
+        watching = PromotionWatch.of(checks, once, datetime.fromisoformat(note["since"]), watch)
         looks = 2 * (GRACE + self.confirmations + 1)
         deadline = note["until"] + looks * self.interval + SLACK
         self.defer(
@@ -154,7 +156,7 @@ class _LookingOperator(PolyAIOperator):
         )
 
     def _given_since(self) -> datetime | None:
-        from airflow_voice_agents.http.errors import InputError
+        from airflow_voice_agents.transport.errors import InputError
 
         if self.since in (None, "", "None"):
             return None
@@ -207,7 +209,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look once, or wait for a verdict."""
-        from airflow_voice_agents.http.arguments import parse_choice
+        from airflow_voice_agents.transport.validation import parse_choice
 
         parse_choice(self.on_unclear, name="on_unclear", choices=("fail", "pass"))
         checks, minutes = self.parsed(), _minutes(self.wait_minutes, "wait_minutes")
@@ -226,23 +228,25 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         """
         return self._judged(context, found_in(event))
 
-    def _look(self, context: Context, checks: Sequence[Any], once: Once, note: Note) -> dict[str, Any]:
+    def _look(
+        self, context: Context, checks: Sequence[Any], once: OneShotResults, note: WatchState
+    ) -> dict[str, Any]:
         """Look once; that look decides."""
-        from airflow_voice_agents.edge.brakes import now
-        from airflow_voice_agents.fleet.run import Run
-        from airflow_voice_agents.polyai.jobs.watching import Watching
-        from airflow_voice_agents.promotion.verdict import Watch, combine
+        from airflow_voice_agents.bases.stop_conditions import now
+        from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.plans.checks import Watch, combine
+        from airflow_voice_agents.polyai.actions.watching import PromotionWatch
 
-        watching = Watching.of(checks, once, datetime.fromisoformat(note["since"]), Watch())
+        watching = PromotionWatch.of(checks, once, datetime.fromisoformat(note["since"]), Watch())
 
-        async def look(run: Run) -> Verdict:
+        async def look(run: RunContext) -> CheckVerdict:
             await watching.step(run, now(), over=True)
             return combine(watching.last)
 
         return watching.document(self.work(context, look))
 
     def _judged(self, context: Context, found: dict[str, Any]) -> dict[str, Any]:
-        from airflow_voice_agents.http.errors import ChecksFailed, ChecksUnclear
+        from airflow_voice_agents.transport.errors import ChecksFailed, ChecksUnclear
 
         publish(self, context, found)
         if found["verdict"] == "failed":
@@ -252,7 +256,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         return found
 
 
-class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
+class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
     """Watch what was promoted, and roll it back when it does not hold.
 
     For the whole period the checks are made again and again. When one has failed, as often as
@@ -298,7 +302,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
 
     template_fields: Sequence[str] = (
         *("checks", "since", "poll_interval", "watch_minutes", "snapshot", "reason"),
-        *FleetOperator.template_fields,
+        *RolloutOperator.template_fields,
     )
 
     def __init__(
@@ -356,7 +360,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
         :param event: the answer, as Airflow hands it on.
         :raises GuardRefused: when there is none.
         """
-        from airflow_voice_agents.http.errors import GuardRefused
+        from airflow_voice_agents.transport.errors import GuardRefused
 
         note = self._note(context)
         chosen = (event or {}).get("chosen_options") or []
@@ -369,10 +373,10 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
         note.add(answer={"option": chosen[0], "by": _who(event)})
         return self._conclude(context, note)
 
-    def _note(self, context: Context) -> Note:
+    def _note(self, context: Context) -> WatchState:
         return self.note(context, _minutes(self.watch_minutes, "watch_minutes"), self.snapshot)
 
-    def _conclude(self, context: Context, note: Note) -> dict[str, Any]:
+    def _conclude(self, context: Context, note: WatchState) -> dict[str, Any]:
         """Do what follows from a verdict, and from a person's answer."""
         found: dict[str, Any] = {**note["found"], **({"answer": note["answer"]} if "answer" in note else {})}
         publish(self, context, found)
@@ -385,16 +389,16 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
             self._watch_again(context, note)
         return self._ask(context, note, found)
 
-    def _go_back(self, context: Context, note: Note, found: dict[str, Any]) -> NoReturn:
+    def _go_back(self, context: Context, note: WatchState, found: dict[str, Any]) -> NoReturn:
         """Roll back, tell, and fail.
 
         :raises ChecksFailed: when everything was brought back, or there is nothing to go back to.
         """
-        from airflow_voice_agents.edge.operator import REPORT_KEY
-        from airflow_voice_agents.edge.outcome import failure_of
-        from airflow_voice_agents.http.errors import ChecksFailed
+        from airflow_voice_agents.bases.errors import failure_of
+        from airflow_voice_agents.bases.operator import REPORT_KEY
+        from airflow_voice_agents.plans.render import render_report
         from airflow_voice_agents.polyai.operators.rollback import roll_back
-        from airflow_voice_agents.promotion.render import render_report
+        from airflow_voice_agents.transport.errors import ChecksFailed
 
         if (job := self._way_back()) is None:
             self._notify(context, note, "failed")
@@ -413,14 +417,14 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
         held = " They are on hold." if self.hold else ""
         raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(job.targets)}.{held}")
 
-    def _watch_again(self, context: Context, note: Note) -> NoReturn:
+    def _watch_again(self, context: Context, note: WatchState) -> NoReturn:
         note.forget("found", "answer", "until", "told")
         checks, again = self.parsed(), self._note(context)
         self.wait(checks, self.once(context, checks, again), again, whole_period=True)
 
-    def _ask(self, context: Context, note: Note, found: dict[str, Any]) -> NoReturn:
+    def _ask(self, context: Context, note: WatchState, found: dict[str, Any]) -> NoReturn:
         from airflow_voice_agents.airflow_compat import ask_a_person
-        from airflow_voice_agents.promotion.verdict_text import verdict_markdown
+        from airflow_voice_agents.plans.checks_text import verdict_markdown
 
         self._notify(context, note, found["verdict"])
         self.log.info("Asking a person: %s", reasons(found))
@@ -437,8 +441,8 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
     def _way_back(self) -> RollbackJob | None:
         from dataclasses import replace
 
-        from airflow_voice_agents.edge import snapshots
-        from airflow_voice_agents.polyai.jobs import rollback
+        from airflow_voice_agents.polyai.actions import rollback
+        from airflow_voice_agents.state import snapshots
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
@@ -446,16 +450,16 @@ class PolyAIWatchPromotionOperator(_LookingOperator, FleetOperator):
 
     def _check_way_back(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
-        from airflow_voice_agents.http.errors import GuardRefused
-        from airflow_voice_agents.promotion.guards import LIVE, check_live
+        from airflow_voice_agents.plans.guards import LIVE, check_live
+        from airflow_voice_agents.transport.errors import GuardRefused
 
         job = self._way_back()
         if job is None or not job.writes_live:
             return
-        if said := " ".join(each.message for each in check_live([LIVE], self.circumstances(context))):
+        if said := " ".join(each.message for each in check_live([LIVE], self.guard_context(context))):
             raise GuardRefused(f"A rollback would be refused: {said} Nothing was read or written.")
 
-    def _notify(self, context: Context, note: Note, about: str) -> None:
+    def _notify(self, context: Context, note: WatchState, about: str) -> None:
         """Call the notifiers once about each thing; what goes wrong with one is no reason to stop."""
         if about in note.get("told", []):
             return
@@ -472,13 +476,15 @@ def found_in(event: Mapping[str, Any] | None) -> dict[str, Any]:
 
     :param event: ``status`` and ``found``.
     """
-    from airflow_voice_agents.promotion.verdict import CheckResult, Verdict, document
+    from airflow_voice_agents.plans.checks import CheckResult, CheckVerdict, document
 
     status = event.get("status") if isinstance(event, Mapping) else None
     if event is not None and status == "success" and isinstance(event.get("found"), Mapping):
         return dict(event["found"])
     text = f"the trigger came to no verdict (status {status!r})"
-    return document(Verdict.ERROR, [CheckResult("watch", Verdict.ERROR, text)], since=None, looks=0, errors=1)
+    return document(
+        CheckVerdict.ERROR, [CheckResult("watch", CheckVerdict.ERROR, text)], since=None, looks=0, errors=1
+    )
 
 
 def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]) -> None:
@@ -488,7 +494,7 @@ def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]
     :param context: the task's context.
     :param found: the verdict.
     """
-    from airflow_voice_agents.promotion.verdict_text import verdict_text
+    from airflow_voice_agents.plans.checks_text import verdict_text
 
     context["ti"].xcom_push(key=VERDICT_KEY, value=dict(found))
     operator.say(verdict_text(found))
@@ -499,7 +505,7 @@ def reasons(found: Mapping[str, Any]) -> str:
 
     :param found: the verdict.
     """
-    from airflow_voice_agents.promotion.render import visible
+    from airflow_voice_agents.plans.render import visible
 
     mine = [each for each in found["checks"] if each["verdict"] == found["verdict"]]
     told = "; ".join(visible(f"{each['name']}: {each['reason'].rstrip('.')}") for each in mine[:3])
@@ -510,7 +516,7 @@ def reasons(found: Mapping[str, Any]) -> str:
 
 
 def _minutes(value: Any, name: str) -> float:
-    from airflow_voice_agents.http.errors import InputError
+    from airflow_voice_agents.transport.errors import InputError
 
     if not (minutes := _number(value, name)) >= 0:
         raise InputError(f"{name} must not be below 0")
@@ -521,7 +527,7 @@ def _number(value: Any, name: str) -> float:
     """Read a number that may come from a template."""
     import math
 
-    from airflow_voice_agents.http.errors import InputError
+    from airflow_voice_agents.transport.errors import InputError
 
     try:
         number = float(value)
@@ -540,14 +546,14 @@ def _agents(checks: Sequence[Any]) -> list[str]:
     return [each for each in [*named, *of_plans, *of_rules] if each]
 
 
-def _at_once(once: Once, note: Note) -> dict[str, Any]:
-    from airflow_voice_agents.promotion.verdict import combine, document
+def _at_once(once: OneShotResults, note: WatchState) -> dict[str, Any]:
+    from airflow_voice_agents.plans.checks import combine, document
 
     return document(combine(once.results), once.results, since=note["since"], looks=0, errors=0)
 
 
 def _from_now(moment: float) -> timedelta:
-    from airflow_voice_agents.edge.brakes import now
+    from airflow_voice_agents.bases.stop_conditions import now
 
     return timedelta(seconds=max(moment - now().timestamp(), 0.0))
 

@@ -8,15 +8,23 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.plans.canonical import digest, same
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+    by_owner,
+)
+from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage
 from airflow_voice_agents.polyai.resources.config_restore import page_fields, page_json, plan_restore
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
-from airflow_voice_agents.promotion.canonical import digest, same
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict, by_owner
-from airflow_voice_agents.promotion.plan import PlannedItem
+from airflow_voice_agents.transport.api_request import ApiRequest
 
 KIND = "config page"
 SCHEMA = "$schema"
@@ -73,7 +81,7 @@ class ConfigPageKind:
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
         """One GET per agent returns the pages of all its environments."""
         for agent_id, mine in by_owner(resources).items():
-            yield Observation(calls.list_config_pages(agent_id), tuple(mine), _reader(mine))
+            yield Observation(api.list_config_pages(agent_id), tuple(mine), _reader(mine))
 
     def digest(self, state: PageState | None) -> str:
         """Digest of schema and variables; a missing page, an unset one and one without keys are the same."""
@@ -106,11 +114,11 @@ class ConfigPageKind:
             return Order.VALUES_FIRST
         return Order.BRIDGED if self._bridge_schema else None
 
-    def lanes(self, intents: Sequence[Intent[PageState]]) -> Iterator[Lane[PageState]]:
+    def write_sequences(self, intents: Sequence[Transition[PageState]]) -> Iterator[WriteSequence[PageState]]:
         """One lane per page: its one to three writes in a valid order."""
         return (self._lane(intent) for intent in intents)
 
-    def unsettled(self, intent: Intent[PageState], observed: PageState | None) -> list[str]:
+    def mismatches(self, intent: Transition[PageState], observed: PageState | None) -> list[str]:
         """List the keys of the intent that a page does not hold; keys of others do not count."""
         page, old = observed or UNSET, intent.before or UNSET
         missing = [
@@ -142,7 +150,7 @@ class ConfigPageKind:
         """
         return plan_restore(self, resource, wanted or UNSET, now or UNSET)
 
-    def _lane(self, intent: Intent[PageState]) -> Lane[PageState]:
+    def _lane(self, intent: Transition[PageState]) -> WriteSequence[PageState]:
         before, after = intent.before or UNSET, intent.after
         patch = changed_values(before, after)
         schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
@@ -158,21 +166,21 @@ class ConfigPageKind:
 
     def _steps(
         self, resource: Resource, state: PageState, writes: Sequence[_Write]
-    ) -> Iterator[Step[PageState]]:
+    ) -> Iterator[Write[PageState]]:
         for place, write in enumerate(writes, start=1):
             state = write.then(state)
-            yield Step(
+            yield Write(
                 call=write.call(resource.owner, resource.name),
                 resources=(resource,),
                 judge=_judge(resource),
-                passes=self.digest(state) if place < len(writes) else None,
+                waypoint=self.digest(state) if place < len(writes) else None,
                 vital=True,
             )
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    call: Callable[[str, str], Call[ConfigPage]]
+    call: Callable[[str, str], ApiRequest[ConfigPage]]
     then: Callable[[PageState], PageState]
 
 
@@ -201,23 +209,23 @@ def _holds(page_state: PageState, key: str, value: Any) -> bool:
 
 def _schema_write(schema: Mapping[str, Any]) -> _Write:
     return _Write(
-        lambda agent_id, env: calls.put_config_schema(agent_id, client_env=env, schema=dict(schema)),
+        lambda agent_id, env: api.put_config_schema(agent_id, client_env=env, schema=dict(schema)),
         lambda state: PageState(schema, state.variables),
     )
 
 
 def _values_write(patch: dict[str, Any]) -> _Write:
     return _Write(
-        lambda agent_id, env: calls.patch_config_variables(agent_id, client_env=env, variables=patch),
+        lambda agent_id, env: api.patch_config_variables(agent_id, client_env=env, variables=patch),
         lambda state: PageState(state.schema, {**state.values, **patch}),
     )
 
 
-def _judge(resource: Resource) -> Callable[[ConfigPage], Mapping[Resource, Verdict[PageState]]]:
-    def judge(answer: ConfigPage) -> Mapping[Resource, Verdict[PageState]]:
+def _judge(resource: Resource) -> Callable[[ConfigPage], Mapping[Resource, WriteResult[PageState]]]:
+    def judge(answer: ConfigPage) -> Mapping[Resource, WriteResult[PageState]]:
         if answer.client_env != resource.name:
             return {}
-        return {resource: Verdict(state_of(answer))}
+        return {resource: WriteResult(state_of(answer))}
 
     return judge
 

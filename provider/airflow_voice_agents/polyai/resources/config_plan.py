@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.selection import Selection, deep_merge, value_at
 from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageKind, PageState
 from airflow_voice_agents.polyai.resources.page_item import plan_page
-from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.diff import ABSENT
-from airflow_voice_agents.promotion.kind import Resource
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.promotion.selection import Selection, deep_merge, value_at
 
 
 class StaleKeys(StrEnum):

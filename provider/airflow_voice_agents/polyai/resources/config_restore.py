@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai.resources.items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem
 from airflow_voice_agents.polyai.resources.page_item import plan_page
-from airflow_voice_agents.promotion.kind import Resource
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.transport.errors import InputError
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState

@@ -6,33 +6,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+    batches,
+    by_owner,
+)
+from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
     Connector,
     ConnectorUpdate,
     ConnectorUpdateResult,
 )
-from airflow_voice_agents.polyai.resources.items import (
+from airflow_voice_agents.polyai.resources.plan_items import (
     cannot_undo,
     kept_fields,
     kept_text,
     left_alone,
     planned,
 )
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import (
-    Intent,
-    Lane,
-    Observation,
-    Resource,
-    Step,
-    Verdict,
-    batches,
-    by_owner,
-)
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem
 
 KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
@@ -87,7 +87,7 @@ class ConnectorKind:
             if len(mine) > self._batch_size:
                 yield observe_all(agent_id, mine)
             else:
-                call = calls.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
+                call = api.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
                 yield Observation(call, tuple(mine), _found(agent_id))
 
     def digest(self, state: ConnectorState | None) -> str:
@@ -98,7 +98,9 @@ class ConnectorKind:
         """Changes by setting."""
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
-    def lanes(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Lane[ConnectorState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[ConnectorState]]
+    ) -> Iterator[WriteSequence[ConnectorState]]:
         """Batches; a new voice, which the platform tries out, goes to one connector first."""
         for mine in _by_agent_and_voice(intents):
             voice = _changes(mine[0]).get("voice_name")
@@ -107,7 +109,7 @@ class ConnectorKind:
             else:
                 yield (_single(mine[0]), *self._batches(mine[1:]))
 
-    def unsettled(self, intent: Intent[ConnectorState], observed: ConnectorState | None) -> list[str]:
+    def mismatches(self, intent: Transition[ConnectorState], observed: ConnectorState | None) -> list[str]:
         """List the settings of the intent that a connector does not show."""
         shown = observed.settings() if observed else {}
         return [name for name, value in _changes(intent).items() if name not in shown or shown[name] != value]
@@ -147,7 +149,7 @@ class ConnectorKind:
         findings = (cannot_undo(message),) if stuck else ()
         return planned(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
-    def _batches(self, intents: Sequence[Intent[ConnectorState]]) -> Iterator[Step[ConnectorState]]:
+    def _batches(self, intents: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
         return (_batch(chunk) for chunk in batches(intents, self._batch_size))
 
 
@@ -182,7 +184,7 @@ def observe_all(agent_id: str, resources: Sequence[Resource] = ()) -> Observatio
     :param resources: what the answer is expected to speak about.
     """
     return Observation(
-        calls.list_connectors(agent_id), tuple(resources), lambda answer: states(agent_id, answer)
+        api.list_connectors(agent_id), tuple(resources), lambda answer: states(agent_id, answer)
     )
 
 
@@ -206,7 +208,7 @@ def _state(answer: Connector) -> ConnectorState:
     )
 
 
-def _changes(intent: Intent[ConnectorState]) -> dict[str, str | None]:
+def _changes(intent: Transition[ConnectorState]) -> dict[str, str | None]:
     """The settings that are to be sent: those that differ; all that can be, where nothing is known yet."""
     wanted = intent.after.settings()
     if intent.before is None:
@@ -215,26 +217,28 @@ def _changes(intent: Intent[ConnectorState]) -> dict[str, str | None]:
     return {name: value for name, value in wanted.items() if old[name] != value}
 
 
-def _by_agent_and_voice(intents: Iterable[Intent[ConnectorState]]) -> Iterable[list[Intent[ConnectorState]]]:
-    groups: dict[tuple[str, Any], list[Intent[ConnectorState]]] = {}
+def _by_agent_and_voice(
+    intents: Iterable[Transition[ConnectorState]],
+) -> Iterable[list[Transition[ConnectorState]]]:
+    groups: dict[tuple[str, Any], list[Transition[ConnectorState]]] = {}
     for intent in intents:
         key = (intent.resource.owner, _changes(intent).get("voice_name"))
         groups.setdefault(key, []).append(intent)
     return groups.values()
 
 
-def _update(intent: Intent[ConnectorState]) -> ConnectorUpdate:
+def _update(intent: Transition[ConnectorState]) -> ConnectorUpdate:
     return ConnectorUpdate(connector_id=intent.resource.name, **_changes(intent))
 
 
-def _single(intent: Intent[ConnectorState]) -> Step[ConnectorState]:
+def _single(intent: Transition[ConnectorState]) -> Write[ConnectorState]:
     """The canary: alone, because only a single update's refusal carries the platform's code."""
     resource = intent.resource
-    return Step(
-        call=calls.update_connector(resource.owner, update=_update(intent)),
+    return Write(
+        call=api.update_connector(resource.owner, update=_update(intent)),
         resources=(resource,),
         judge=lambda answer: {
-            each: Verdict(state)
+            each: WriteResult(state)
             for each, state in states(resource.owner, [answer]).items()
             if each == resource
         },
@@ -242,32 +246,32 @@ def _single(intent: Intent[ConnectorState]) -> Step[ConnectorState]:
     )
 
 
-def _batch(intents: Sequence[Intent[ConnectorState]]) -> Step[ConnectorState]:
+def _batch(intents: Sequence[Transition[ConnectorState]]) -> Write[ConnectorState]:
     agent_id = intents[0].resource.owner
     mine = {intent.resource: intent for intent in intents}
-    return Step(
-        call=calls.update_connectors(agent_id, updates=[_update(intent) for intent in intents]),
+    return Write(
+        call=api.update_connectors(agent_id, updates=[_update(intent) for intent in intents]),
         resources=tuple(mine),
         judge=_judge(agent_id),
         split=None if len(intents) == 1 else lambda open_ones: _halves([mine[each] for each in open_ones]),
     )
 
 
-def _halves(intents: Sequence[Intent[ConnectorState]]) -> tuple[Step[ConnectorState], ...]:
+def _halves(intents: Sequence[Transition[ConnectorState]]) -> tuple[Write[ConnectorState], ...]:
     return tuple(_batch(half) for half in batches(intents, max(1, (len(intents) + 1) // 2)))
 
 
 def _judge(
     agent_id: str,
-) -> Callable[[Sequence[ConnectorUpdateResult]], Mapping[Resource, Verdict[ConnectorState]]]:
-    def judge(results: Sequence[ConnectorUpdateResult]) -> Mapping[Resource, Verdict[ConnectorState]]:
+) -> Callable[[Sequence[ConnectorUpdateResult]], Mapping[Resource, WriteResult[ConnectorState]]]:
+    def judge(results: Sequence[ConnectorUpdateResult]) -> Mapping[Resource, WriteResult[ConnectorState]]:
         return {connector(agent_id, each.connector_id): _verdict(each) for each in results}
 
     return judge
 
 
-def _verdict(result: ConnectorUpdateResult) -> Verdict[ConnectorState]:
+def _verdict(result: ConnectorUpdateResult) -> WriteResult[ConnectorState]:
     if not result.success:
-        return Verdict(error=(result.error or "the platform gave no reason")[:_ERROR_SHOWN])
+        return WriteResult(error=(result.error or "the platform gave no reason")[:_ERROR_SHOWN])
     shown = result.data if result.data and result.data.connector_id == result.connector_id else None
-    return Verdict(_state(shown) if shown else None)
+    return WriteResult(_state(shown) if shown else None)

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.polyai import calls
-from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
-from airflow_voice_agents.polyai.resources.deployment_records import overtakes
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import ABSENT, Change, Op
-from airflow_voice_agents.promotion.guards import LADDER
-from airflow_voice_agents.promotion.kind import (
-    Intent,
-    Lane,
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import ABSENT, Change, Op
+from airflow_voice_agents.plans.guards import LADDER
+from airflow_voice_agents.plans.kind import (
     Observation,
     Resource,
-    Step,
-    Verdict,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
+from airflow_voice_agents.polyai.resources.deployment_records import overtakes
+from airflow_voice_agents.transport.errors import InputError
 
 KIND = "deployment"
 NONE = "(none)"
@@ -116,7 +116,7 @@ class DeploymentKind:
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[DeploymentState]]:
         """One read per agent: what each of its environments runs."""
         for agent_id, mine in by_owner(resources).items():
-            yield Observation(calls.get_active_deployments(agent_id), tuple(mine), _states(agent_id))
+            yield Observation(api.get_active_deployments(agent_id), tuple(mine), _states(agent_id))
 
     def digest(self, state: DeploymentState | None) -> str:
         """Digest of the version."""
@@ -134,16 +134,18 @@ class DeploymentKind:
         elif all(ids) and ids[0] != ids[1]:
             yield Change(Op.CHANGE, ("deployment_id",), *ids)
 
-    def lanes(self, intents: Sequence[Intent[DeploymentState]]) -> Iterator[Lane[DeploymentState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[DeploymentState]]
+    ) -> Iterator[WriteSequence[DeploymentState]]:
         """One write per environment; the answers to earlier writes are forgotten.
 
         :raises InputError: for a state that does not say how to come to it.
         """
         for intent in intents:
             self._answers.pop(intent.resource, None)
-            yield (Step(_call(intent), (intent.resource,), self._judge(intent.resource)),)
+            yield (Write(_call(intent), (intent.resource,), self._judge(intent.resource)),)
 
-    def unsettled(self, intent: Intent[DeploymentState], observed: DeploymentState | None) -> list[str]:
+    def mismatches(self, intent: Transition[DeploymentState], observed: DeploymentState | None) -> list[str]:
         """List what is not as asked for; where a write was answered, that answer must fit as well."""
         wanted, answer = intent.after.version, self._answers.get(intent.resource)
         shown = observed.version if observed else None
@@ -187,12 +189,12 @@ class DeploymentKind:
 
     def _judge(
         self, resource: Resource
-    ) -> Callable[[DeploymentResult], Mapping[Resource, Verdict[DeploymentState]]]:
-        def judge(answer: DeploymentResult) -> Mapping[Resource, Verdict[DeploymentState]]:
+    ) -> Callable[[DeploymentResult], Mapping[Resource, WriteResult[DeploymentState]]]:
+        def judge(answer: DeploymentResult) -> Mapping[Resource, WriteResult[DeploymentState]]:
             self._answers[resource] = answer
             if self._heard:
                 self._heard(resource, answer)
-            return {resource: Verdict(state_of(answer.deployment) if answer.deployment.version else None)}
+            return {resource: WriteResult(state_of(answer.deployment) if answer.deployment.version else None)}
 
         return judge
 
@@ -342,13 +344,13 @@ def _states(
     return states
 
 
-def _call(intent: Intent[DeploymentState]) -> Any:
+def _call(intent: Transition[DeploymentState]) -> Any:
     target, via = intent.resource, intent.after.via
     if via is None:
         raise InputError(f"{target}: a deployment can only be made from a record, and none was given")
     if via.way is Way.ROLL_BACK:
-        return calls.rollback_deployment(target.owner, deployment_id=via.deployment_id, message=via.message)
-    return calls.promote_deployment(
+        return api.rollback_deployment(target.owner, deployment_id=via.deployment_id, message=via.message)
+    return api.promote_deployment(
         target.owner, deployment_id=via.deployment_id, target_environment=target.name, message=via.message
     )
 
@@ -357,7 +359,7 @@ def _version(state: DeploymentState | None) -> str:
     return NONE if state is None else state.version or "(empty)"
 
 
-def _strange(intent: Intent[DeploymentState], answer: DeploymentResult | None) -> list[str]:
+def _strange(intent: Transition[DeploymentState], answer: DeploymentResult | None) -> list[str]:
     """What an answer says that was not asked for: another environment or version."""
     if answer is None:
         return []
@@ -408,7 +410,7 @@ def _item(
         findings=findings,
         writes=1,
         identifiers=True,
-        intent=Intent(target, now, after),
+        intent=Transition(target, now, after),
     )
 
 

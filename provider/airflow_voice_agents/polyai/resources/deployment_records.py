@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from airflow_voice_agents.plans.plan import Finding, error
 from airflow_voice_agents.polyai.models import Deployment
-from airflow_voice_agents.promotion.plan import Finding, error
 
 PREVIOUS = "previous"
 """What a rollback may go to without naming a record."""

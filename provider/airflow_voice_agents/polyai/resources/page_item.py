@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_voice_agents.polyai.resources.items import planned
+from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
 from airflow_voice_agents.polyai.resources.page_schema import (
     schema_problems,
     sensitive_patterns,
     value_problems,
 )
-from airflow_voice_agents.promotion.canonical import same
-from airflow_voice_agents.promotion.kind import Resource
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error
+from airflow_voice_agents.polyai.resources.plan_items import planned
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState

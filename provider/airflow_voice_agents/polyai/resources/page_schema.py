@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_voice_agents.promotion.canonical import canonical, digest
+from airflow_voice_agents.plans.canonical import canonical, digest
 
 Pattern = tuple[str, ...]
 

@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_voice_agents.polyai import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+    batches,
+    by_owner,
+)
+from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
-from airflow_voice_agents.polyai.resources.items import (
+from airflow_voice_agents.polyai.resources.plan_items import (
     cannot_undo,
     kept_fields,
     kept_text,
     left_alone,
     planned,
 )
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import (
-    Intent,
-    Lane,
-    Observation,
-    Resource,
-    Step,
-    Verdict,
-    batches,
-    by_owner,
-)
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem
 
 KIND = "phone number"
 FIELDS = ("client_env", "connector_id")
@@ -60,7 +60,7 @@ class _PhoneNumberKind:
         """Batch reads; a number that the agent does not have is absent."""
         for agent_id, mine in by_owner(resources).items():
             for chunk in batches(mine, self._batch_size):
-                call = calls.get_phone_numbers(agent_id, phone_numbers=[resource.name for resource in chunk])
+                call = api.get_phone_numbers(agent_id, phone_numbers=[resource.name for resource in chunk])
                 yield Observation(call, chunk, _found(agent_id))
 
     def digest(self, state: NumberState | None) -> str:
@@ -75,7 +75,9 @@ class _PhoneNumberKind:
 class PresenceKind(_PhoneNumberKind):
     """Numbers that an agent shall have in an environment; absent ones are imported, none is moved."""
 
-    def lanes(self, intents: Sequence[Intent[NumberState]]) -> Iterator[Lane[NumberState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[NumberState]]
+    ) -> Iterator[WriteSequence[NumberState]]:
         """Imports in batches that never mix agents or environments."""
         groups: dict[tuple[str, str], list[Resource]] = {}
         for intent in intents:
@@ -85,7 +87,7 @@ class PresenceKind(_PhoneNumberKind):
             for chunk in batches(resources, self._batch_size):
                 yield (_import(agent_id, client_env, chunk),)
 
-    def unsettled(self, intent: Intent[NumberState], observed: NumberState | None) -> list[str]:
+    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
         """Whether the number is absent, or in another environment."""
         if observed is None:
             return ["presence"]
@@ -95,11 +97,13 @@ class PresenceKind(_PhoneNumberKind):
 class RoutingKind(_PhoneNumberKind):
     """Numbers that shall be answered by a connector."""
 
-    def lanes(self, intents: Sequence[Intent[NumberState]]) -> Iterator[Lane[NumberState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[NumberState]]
+    ) -> Iterator[WriteSequence[NumberState]]:
         """One assignment per number; the platform has no call for several."""
         return ((_assignment(intent),) for intent in intents)
 
-    def unsettled(self, intent: Intent[NumberState], observed: NumberState | None) -> list[str]:
+    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
         """What of connector and environment is not as it shall be."""
         wanted, shown = asdict(intent.after), asdict(observed) if observed else {}
         return [name for name, value in wanted.items() if shown.get(name) != value]
@@ -174,13 +178,13 @@ def _state(answer: PhoneNumber) -> NumberState:
     return NumberState(answer.client_env, answer.connector_id)
 
 
-def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Step[NumberState]:
-    def split(open_ones: Sequence[Resource]) -> tuple[Step[NumberState], ...]:
+def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Write[NumberState]:
+    def split(open_ones: Sequence[Resource]) -> tuple[Write[NumberState], ...]:
         halves = batches(open_ones, max(1, (len(open_ones) + 1) // 2))
         return tuple(_import(agent_id, client_env, half) for half in halves)
 
-    return Step(
-        call=calls.import_phone_numbers(
+    return Write(
+        call=api.import_phone_numbers(
             agent_id, phone_numbers=[resource.name for resource in resources], client_env=client_env
         ),
         resources=tuple(resources),
@@ -189,20 +193,20 @@ def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> St
     )
 
 
-def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, Verdict[NumberState]]]:
+def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, WriteResult[NumberState]]]:
     """The answer lists numbers only; their state has to be read, and a number left out is unknown."""
-    return lambda imported: {phone_number(agent_id, number): Verdict() for number in imported}
+    return lambda imported: {phone_number(agent_id, number): WriteResult() for number in imported}
 
 
-def _assignment(intent: Intent[NumberState]) -> Step[NumberState]:
+def _assignment(intent: Transition[NumberState]) -> Write[NumberState]:
     resource = intent.resource
-    return Step(
-        call=calls.assign_phone_number(
+    return Write(
+        call=api.assign_phone_number(
             resource.owner, phone_number=resource.name, connector_id=str(intent.after.connector_id)
         ),
         resources=(resource,),
         judge=lambda answer: {
-            each: Verdict(state)
+            each: WriteResult(state)
             for each, state in _states(resource.owner, [answer]).items()
             if each == resource
         },

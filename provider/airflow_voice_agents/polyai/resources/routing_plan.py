@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from airflow_voice_agents.polyai.resources.items import left_alone, planned
-from airflow_voice_agents.polyai.resources.mapping import shown
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.polyai.resources.connector_matching import shown
 from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
-from airflow_voice_agents.promotion.kind import Resource
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error
+from airflow_voice_agents.polyai.resources.plan_items import left_alone, planned
 
 
 def plan_routing(

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.edge.sensor import VoiceAgentsSensor
+from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.polyai.conditions import Condition, Kept
+    from airflow_voice_agents.polyai.conditions import Condition, SerializableCondition
     from airflow_voice_agents.polyai.triggers import PolyAIWaitingTrigger
 
 
@@ -27,7 +27,7 @@ class PolyAIWaitingSensor(VoiceAgentsSensor):
         self.polyai_conn_id = polyai_conn_id
 
     @abstractmethod
-    def condition(self) -> Kept:
+    def condition(self) -> SerializableCondition:
         """Return what is waited for."""
 
     @abstractmethod

@@ -339,7 +339,7 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
 
     def condition(self) -> DriftCondition:
         """Return what is waited for."""
-        from airflow_voice_agents.edge.inputs import from_yaml
+        from airflow_voice_agents.bases.template_inputs import from_yaml
         from airflow_voice_agents.polyai.conditions import DriftCondition
 
         return DriftCondition.parse(
@@ -353,8 +353,8 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
 
     def check(self) -> tuple[bool, dict[str, Any]]:
         """Read and compare once."""
-        from airflow_voice_agents.fleet.run import Run
-        from airflow_voice_agents.polyai.drifting import drift_job
+        from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.polyai.drift_request import drift_job
         from airflow_voice_agents.polyai.hooks import PolyAIHook
 
         condition = self.condition()
@@ -362,5 +362,5 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
             condition.serialize()  # refuses values before any request
         job = drift_job(**condition.request())
         with PolyAIHook(self.polyai_conn_id) as hook:
-            run = Run(send=hook.asend, say=self.log.info, redact=hook.client.redact)
-            return condition.holds(hook.run(job.carry_out(run)))
+            run = RunContext(send=hook.asend, say=self.log.info, redact=hook.client.redact)
+            return condition.holds(hook.run(job.run(run)))

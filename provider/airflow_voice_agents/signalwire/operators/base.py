@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.edge.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import VoiceAgentsOperator
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.run import Manner
-    from airflow_voice_agents.promotion.report import Report
+    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.hooks import SignalWireHook
     from airflow_voice_agents.signalwire.resources.inventory import Space
 
@@ -83,15 +83,15 @@ class SignalWirePlanningOperator(SignalWireOperator):
         self.expected_digest = expected_digest
         self.show_values = show_values
 
-    def manner(self, **more: Any) -> Manner:
+    def manner(self, **more: Any) -> ApplyOptions:
         """Return how the plan is carried out.
 
-        :param more: further fields of :class:`.Manner`.
+        :param more: further fields of :class:`.ApplyOptions`.
         """
-        from airflow_voice_agents.fleet.run import Manner
-        from airflow_voice_agents.promotion.render import Display
+        from airflow_voice_agents.engine.run_context import ApplyOptions
+        from airflow_voice_agents.plans.render import Display
 
-        return Manner(
+        return ApplyOptions(
             display=Display(self.show_values),
             dry_run=self.plan_only,
             expected_digest=self.expected_digest or None,
@@ -126,7 +126,7 @@ def snapshot_saver(
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
     """
-    from airflow_voice_agents.edge import snapshots
+    from airflow_voice_agents.state import snapshots
 
     def save(document: dict[str, Any]) -> str:
         owner = document["resources"][0]["owner"]

@@ -53,11 +53,11 @@ class SignalWireAssignE911Operator(SignalWirePlanningOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, ask for what differs and report."""
+        from airflow_voice_agents.signalwire.actions import e911
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
-        from airflow_voice_agents.signalwire.jobs import e911
 
         hook = self.hook()
         space = self.space(hook)
         job = e911.job(space, self.phone_numbers, self.e911_address_id, manner=self.manner())
-        report = self.work(context, job.carry_out, hook)
+        report = self.work(context, job.run, hook)
         return self.conclude(context, report, changes=self.changes(report, phone_numbers_uri(space.label)))

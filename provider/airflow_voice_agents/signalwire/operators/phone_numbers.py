@@ -46,9 +46,9 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
 
     def execute(self, context: Context) -> list[str]:
         """List the numbers."""
-        from airflow_voice_agents.signalwire.resources.inventory import wanted
+        from airflow_voice_agents.signalwire.resources.inventory import select_numbers
 
-        chosen = wanted(
+        chosen = select_numbers(
             filter_name=self.filter_name,
             filter_number=self.filter_number,
             country_code=self.country_code,
@@ -134,8 +134,8 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Search, buy what is missing and report."""
+        from airflow_voice_agents.signalwire.actions import purchase
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
-        from airflow_voice_agents.signalwire.jobs import purchase
 
         hook = self.hook()
         space = self.space(hook)
@@ -147,7 +147,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
             voice_only=self.voice_only,
             confirmed=self.confirm_purchase,
         )
-        bought = self.work(context, job.carry_out, hook)
+        bought = self.work(context, job.run, hook)
         changed = bought.report.counts()["changed"]
         changes = {phone_numbers_uri(space.label): {"bought": changed}} if changed else {}
         self.conclude(context, bought.report, changes=changes)
@@ -203,11 +203,11 @@ class SignalWireReleasePhoneNumbersOperator(SignalWirePlanningOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, release and report."""
+        from airflow_voice_agents.signalwire.actions import release
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
-        from airflow_voice_agents.signalwire.jobs import release
 
         hook = self.hook()
         space = self.space(hook)
         job = release.job(space, self.phone_numbers, self.expected, manner=self.manner())
-        report = self.work(context, job.carry_out, hook)
+        report = self.work(context, job.run, hook)
         return self.conclude(context, report, changes=self.changes(report, phone_numbers_uri(space.label)))

@@ -11,7 +11,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWirePlanningOpe
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.fleet.archive import Archive
+    from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
     from airflow_voice_agents.signalwire.routes import Route
 
 SNAPSHOT_KEY = "snapshot"
@@ -113,9 +113,9 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, keep a snapshot, write, verify and report."""
-        from airflow_voice_agents.http.arguments import parse_choice
+        from airflow_voice_agents.signalwire.actions import routing
         from airflow_voice_agents.signalwire.assets import routing_uri
-        from airflow_voice_agents.signalwire.jobs import routing
+        from airflow_voice_agents.transport.validation import parse_choice
 
         reads = parse_choice(self.verify, name="verify", choices=("response", "read")) == "read"
         hook = self.hook()
@@ -133,16 +133,16 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
             manner=self.manner(verify=reads, max_snapshot_age=self.max_snapshot_age),
             archive=self._archive(context) if self.snapshot else None,
         )
-        report = self.work(context, job.carry_out, hook)
+        report = self.work(context, job.run, hook)
         return self.conclude(context, report, changes=self.changes(report, routing_uri(space.label)))
 
-    def _archive(self, context: Context) -> Archive:
-        from airflow_voice_agents.edge import snapshots
-        from airflow_voice_agents.fleet.archive import Archive
-        from airflow_voice_agents.signalwire.jobs.routing import MEMORY
+    def _archive(self, context: Context) -> SnapshotRecorder:
+        from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+        from airflow_voice_agents.signalwire.actions.routing import MEMORY
         from airflow_voice_agents.signalwire.resources.phone_number import CODECS
+        from airflow_voice_agents.state import snapshots
 
-        return Archive(
+        return SnapshotRecorder(
             save=snapshot_saver(
                 self,
                 context,

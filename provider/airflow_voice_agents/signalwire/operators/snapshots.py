@@ -15,7 +15,7 @@ from airflow_voice_agents.signalwire.operators.base import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.signalwire.jobs.snapshots import RestoreJob
+    from airflow_voice_agents.signalwire.actions.snapshots import RestoreJob
     from airflow_voice_agents.signalwire.resources.inventory import Space
     from airflow_voice_agents.signalwire.routes import Route
 
@@ -76,17 +76,17 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
 
     def execute(self, context: Context) -> str:
         """List the numbers and keep their routing."""
-        from airflow_voice_agents.signalwire.jobs.snapshots import SnapshotJob
-        from airflow_voice_agents.signalwire.resources.inventory import wanted
+        from airflow_voice_agents.signalwire.actions.snapshots import SnapshotJob
+        from airflow_voice_agents.signalwire.resources.inventory import select_numbers
 
-        chosen = wanted(
+        chosen = select_numbers(
             self.phone_numbers,
             filter_name=self.filter_name,
             filter_number=self.filter_number,
             country_code=self.country_code,
         )
         hook = self.hook()
-        document = self.work(context, SnapshotJob(self.space(hook), chosen).carry_out, hook)
+        document = self.work(context, SnapshotJob(self.space(hook), chosen).run, hook)
         save = snapshot_saver(
             self,
             context,
@@ -169,14 +169,14 @@ class SignalWireRestoreRoutingOperator(SignalWirePlanningOperator):
 
         hook = self.hook()
         job = self._job(self.space(hook))
-        report = self.work(context, job.carry_out, hook)
+        report = self.work(context, job.run, hook)
         changes = self.changes(report, routing_uri(job.space.label))
         return self.conclude(context, report, changes=changes, tolerate=job.tolerates(report))
 
     def _job(self, space: Space) -> RestoreJob:
-        from airflow_voice_agents.edge import snapshots
-        from airflow_voice_agents.http.arguments import parse_choice
-        from airflow_voice_agents.signalwire.jobs.snapshots import restore
+        from airflow_voice_agents.signalwire.actions.snapshots import restore
+        from airflow_voice_agents.state import snapshots
+        from airflow_voice_agents.transport.validation import parse_choice
 
         reads = parse_choice(self.verify, name="verify", choices=("response", "read")) == "read"
         return restore(

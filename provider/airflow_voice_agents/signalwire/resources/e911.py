@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict
-from airflow_voice_agents.promotion.plan import PlannedItem, error, warning
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+)
+from airflow_voice_agents.plans.plan import PlannedItem, error, warning
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import PhoneNumber
 
 KIND = "emergency address"
@@ -57,9 +64,7 @@ class E911Kind:
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[E911State]]:
         """One read per number."""
         for resource in resources:
-            yield Observation(
-                calls.get_phone_number(self._ids[resource.name]), (resource,), _reader(resource)
-            )
+            yield Observation(api.get_phone_number(self._ids[resource.name]), (resource,), _reader(resource))
 
     def digest(self, state: E911State | None) -> str:
         """Digest of the address, and of whether its registration failed."""
@@ -69,11 +74,11 @@ class E911Kind:
         """Changes of the address, and of a failed registration that is asked for again."""
         return diff(_compared(before), _compared(after))
 
-    def lanes(self, intents: Sequence[Intent[E911State]]) -> Iterator[Lane[E911State]]:
+    def write_sequences(self, intents: Sequence[Transition[E911State]]) -> Iterator[WriteSequence[E911State]]:
         """One request per number."""
         return ((_step(intent),) for intent in intents)
 
-    def unsettled(self, intent: Intent[E911State], observed: E911State | None) -> list[str]:
+    def mismatches(self, intent: Transition[E911State], observed: E911State | None) -> list[str]:
         """List what was asked for and is not shown; a registration may still be under way."""
         if observed is None:
             return ["presence"]
@@ -122,7 +127,7 @@ def plan_e911(
         changes=tuple(kind.diff(now, after)),
         findings=told if again else (),
         writes=1,
-        intent=Intent(resource, now, after),
+        intent=Transition(resource, now, after),
     )
 
 
@@ -131,24 +136,26 @@ def _compared(state: E911State | None) -> dict[str, str | bool | None]:
     return {"e911_address_id": holds, "failed": bool(state and state.failed and holds)}
 
 
-def _step(intent: Intent[E911State]) -> Step[E911State]:
+def _step(intent: Transition[E911State]) -> Write[E911State]:
     number_id = intent.after.id
     if intent.after.address_id is None:
-        call = calls.remove_e911_address(number_id)
+        call = api.remove_e911_address(number_id)
     else:
-        call = calls.assign_e911_address(number_id, e911_address_id=intent.after.address_id)
-    return Step(call=call, resources=(intent.resource,), judge=_judge(intent))
+        call = api.assign_e911_address(number_id, e911_address_id=intent.after.address_id)
+    return Write(call=call, resources=(intent.resource,), judge=_judge(intent))
 
 
-def _judge(intent: Intent[E911State]) -> Callable[[PhoneNumber], Mapping[Resource, Verdict[E911State]]]:
-    def judge(answer: PhoneNumber) -> Mapping[Resource, Verdict[E911State]]:
+def _judge(
+    intent: Transition[E911State],
+) -> Callable[[PhoneNumber], Mapping[Resource, WriteResult[E911State]]]:
+    def judge(answer: PhoneNumber) -> Mapping[Resource, WriteResult[E911State]]:
         if answer.number != intent.resource.name:
             return {}
         state = e911_of(answer)
         if intent.after.address_id is None and state.status is None:
             # The field is young: a record without it keeps the address until the removal is done.
             state = replace(state, status=UNDER_REMOVAL)
-        return {intent.resource: Verdict(state)}
+        return {intent.resource: WriteResult(state)}
 
     return judge
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from reprlib import repr as shorten
 from typing import TypeVar
 
-from airflow_voice_agents.fleet.pool import Sender
-from airflow_voice_agents.http.arguments import parse_numbers
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import PhoneNumber
 from airflow_voice_agents.signalwire.paging import all_phone_numbers
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_numbers
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NumberSelection:
     """Which numbers of a project are meant: those named, or those that fit every criterion given.
 
     :param numbers: E.164 numbers without repeats, in order; empty for a choice by criteria.
@@ -83,7 +83,7 @@ class Wanted:
         )
 
 
-def wanted(
+def select_numbers(
     phone_numbers: object = None,
     *,
     filter_name: str | None = None,
@@ -91,7 +91,7 @@ def wanted(
     country_code: str | None = None,
     voice_only: bool = False,
     need_filter: bool = False,
-) -> Wanted:
+) -> NumberSelection:
     """Check which numbers are meant.
 
     :param phone_numbers: the numbers, as :func:`parse_numbers` takes them, or ``None`` for a choice by criteria.
@@ -102,13 +102,13 @@ def wanted(
     :param need_filter: whether a choice of all numbers of the project is refused.
     :raises InputError: naming the argument that is wrong.
     """
-    by_criteria = Wanted(
+    by_criteria = NumberSelection(
         filter_name=filter_name or None,
         filter_number=filter_number or None,
         country_code=_country(country_code),
         voice_only=voice_only,
     )
-    calls.list_phone_numbers(filter_name=by_criteria.filter_name, filter_number=by_criteria.filter_number)
+    api.list_phone_numbers(filter_name=by_criteria.filter_name, filter_number=by_criteria.filter_number)
     if phone_numbers is None:
         if need_filter and not by_criteria.any_filter:
             raise InputError(
@@ -117,7 +117,7 @@ def wanted(
         return by_criteria
     if by_criteria.any_filter:
         raise InputError("give either phone_numbers or filters")
-    return Wanted(parse_numbers(phone_numbers))
+    return NumberSelection(parse_numbers(phone_numbers))
 
 
 def _country(value: object) -> str | None:

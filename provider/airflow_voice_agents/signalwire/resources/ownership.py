@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_voice_agents.http.errors import ResponseError
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict
-from airflow_voice_agents.promotion.plan import PlannedItem, warning
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+)
+from airflow_voice_agents.plans.plan import PlannedItem, warning
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
+from airflow_voice_agents.transport.errors import ResponseError
 
 KIND = "owned number"
 
@@ -41,7 +48,7 @@ class OwnershipKind:
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[Ownership]]:
         """One list per number, filtered: an id that is gone would be answered 404, which says less."""
         for resource in resources:
-            call = calls.list_phone_numbers(filter_number=resource.name)
+            call = api.list_phone_numbers(filter_number=resource.name)
             yield Observation(call, (resource,), _reader(resource))
 
     def digest(self, state: Ownership | None) -> str:
@@ -52,11 +59,11 @@ class OwnershipKind:
         """The one thing that can differ."""
         return diff({"owned": bool(before and before.owned)}, {"owned": bool(after and after.owned)})
 
-    def lanes(self, intents: Sequence[Intent[Ownership]]) -> Iterator[Lane[Ownership]]:
+    def write_sequences(self, intents: Sequence[Transition[Ownership]]) -> Iterator[WriteSequence[Ownership]]:
         """One release per number."""
         return ((_release(intent),) for intent in intents)
 
-    def unsettled(self, intent: Intent[Ownership], observed: Ownership | None) -> list[str]:
+    def mismatches(self, intent: Transition[Ownership], observed: Ownership | None) -> list[str]:
         """A number that is still there is not released."""
         return ["presence"] if observed is not None and observed.owned else []
 
@@ -97,16 +104,16 @@ def plan_release(kind: OwnershipKind, resource: Resource, now: Ownership | None)
         changes=tuple(kind.diff(now, RELEASED)),
         findings=findings,
         writes=1,
-        intent=Intent(resource, now, RELEASED),
+        intent=Transition(resource, now, RELEASED),
     )
 
 
-def _release(intent: Intent[Ownership]) -> Step[Ownership]:
+def _release(intent: Transition[Ownership]) -> Write[Ownership]:
     number_id = intent.before.id if intent.before else ""
-    return Step(
-        call=calls.release_phone_number(number_id),
+    return Write(
+        call=api.release_phone_number(number_id),
         resources=(intent.resource,),
-        judge=lambda _: {intent.resource: Verdict(RELEASED)},
+        judge=lambda _: {intent.resource: WriteResult(RELEASED)},
     )
 
 

@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_voice_agents.http.arguments import parse_e164, parse_text
-from airflow_voice_agents.http.errors import InputError
-from airflow_voice_agents.promotion.canonical import digest
-from airflow_voice_agents.promotion.diff import ABSENT, Absent, Change, diff
-from airflow_voice_agents.promotion.kind import Intent, Lane, Observation, Resource, Step, Verdict
-from airflow_voice_agents.promotion.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.promotion.snapshot import PlainCodec
-from airflow_voice_agents.signalwire import calls
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import ABSENT, Absent, Change, diff
+from airflow_voice_agents.plans.kind import (
+    Observation,
+    Resource,
+    Transition,
+    Write,
+    WriteResult,
+    WriteSequence,
+)
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.snapshot import PlainCodec
+from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.checks import holds_credentials, masked_url, parse_uuid
 from airflow_voice_agents.signalwire.models import (
     BYSTANDERS,
@@ -29,6 +34,8 @@ from airflow_voice_agents.signalwire.models import (
     PhoneNumber,
 )
 from airflow_voice_agents.signalwire.routes import Route
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_e164, parse_text
 
 KIND = "carrier number"
 
@@ -126,7 +133,7 @@ class RoutingKind:
     def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[RouteState]]:
         """One read per number; whoever looks at many lists them first."""
         for resource in resources:
-            call = calls.get_phone_number(self._ids[resource.name])
+            call = api.get_phone_number(self._ids[resource.name])
             yield Observation(call, (resource,), _reader(resource, self._ids[resource.name]))
 
     def digest(self, state: RouteState | None) -> str:
@@ -139,11 +146,13 @@ class RoutingKind:
             name = str(change.path[0])
             yield replace(change, before=_shown(name, change.before), after=_shown(name, change.after))
 
-    def lanes(self, intents: Sequence[Intent[RouteState]]) -> Iterator[Lane[RouteState]]:
+    def write_sequences(
+        self, intents: Sequence[Transition[RouteState]]
+    ) -> Iterator[WriteSequence[RouteState]]:
         """One write per number, of absolute values."""
         return ((_write(intent),) for intent in intents)
 
-    def unsettled(self, intent: Intent[RouteState], observed: RouteState | None) -> list[str]:
+    def mismatches(self, intent: Transition[RouteState], observed: RouteState | None) -> list[str]:
         """List what was asked for, counts, and is not shown, and what was cleared although nobody asked."""
         wanted = intent.after
         if observed is None:
@@ -305,16 +314,16 @@ def _counting(handler: str | None) -> tuple[str, ...]:
     return (_HANDLER, _RECEIVE_MODE, *_belonging(handler))
 
 
-def _write(intent: Intent[RouteState]) -> Step[RouteState]:
+def _write(intent: Transition[RouteState]) -> Write[RouteState]:
     resource, wanted = intent.resource, intent.after
-    return Step(
-        call=calls.update_phone_number(wanted.id, _body(intent)),
+    return Write(
+        call=api.update_phone_number(wanted.id, _body(intent)),
         resources=(resource,),
         judge=_judge(resource, wanted.id),
     )
 
 
-def _body(intent: Intent[RouteState]) -> dict[str, str]:
+def _body(intent: Transition[RouteState]) -> dict[str, str]:
     """What was asked for: all that counts, and of the rest, which lies idle, what differs."""
     wanted, counting = intent.after, _counting(intent.after.call_handler)
     values = {name: wanted.value(name) for name in wanted.asked}
@@ -332,8 +341,10 @@ def _reader(resource: Resource, number_id: str) -> Callable[[PhoneNumber], Mappi
 
 def _judge(
     resource: Resource, number_id: str
-) -> Callable[[PhoneNumber], Mapping[Resource, Verdict[RouteState]]]:
-    return lambda answer: {resource: Verdict(state_of(answer))} if _is_of(answer, resource, number_id) else {}
+) -> Callable[[PhoneNumber], Mapping[Resource, WriteResult[RouteState]]]:
+    return lambda answer: (
+        {resource: WriteResult(state_of(answer))} if _is_of(answer, resource, number_id) else {}
+    )
 
 
 def _is_of(answer: PhoneNumber, resource: Resource, number_id: str) -> bool:
@@ -345,7 +356,9 @@ def _item(kind: RoutingKind, resource: Resource, before: RouteState, after: Rout
     if digests[0] == digests[1]:
         return PlannedItem(resource, *digests)
     changes = tuple(kind.diff(before, after))
-    return PlannedItem(resource, *digests, changes=changes, writes=1, intent=Intent(resource, before, after))
+    return PlannedItem(
+        resource, *digests, changes=changes, writes=1, intent=Transition(resource, before, after)
+    )
 
 
 def _absent(kind: RoutingKind, resource: Resource) -> PlannedItem:

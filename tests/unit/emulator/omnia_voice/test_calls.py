@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_voice_agents.emulator.omnia_voice.room import OmniaVoiceRoom
+from airflow_voice_agents.emulator.omnia_voice.app import OmniaVoiceRoom
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.omnia_voice import calls
+from airflow_voice_agents.omnia_voice import api
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.settings import ClientSettings
 
 BASE = "/api/v1"
 
 
-def every_call(number_id: str) -> list[Call[Any]]:
+def every_call(number_id: str) -> list[ApiRequest[Any]]:
     """One call of each kind, in an order in which all of them succeed."""
     return [
-        calls.list_numbers(status="ACTIVE"),
-        calls.assign_number(phone_number="+441632960900", agent_id="agent_events"),
-        calls.get_number(number_id),
-        calls.update_number(number_id, changes={"agent_id": None}, verb="PUT"),
-        calls.update_number(number_id, changes={"agent_id": "agent_events"}, verb="PATCH"),
-        calls.delete_number(number_id),
-        calls.list_agent_numbers("agent_events"),
+        api.list_numbers(status="ACTIVE"),
+        api.assign_number(phone_number="+441632960900", agent_id="agent_events"),
+        api.get_number(number_id),
+        api.update_number(number_id, changes={"agent_id": None}, verb="PUT"),
+        api.update_number(number_id, changes={"agent_id": "agent_events"}, verb="PATCH"),
+        api.delete_number(number_id),
+        api.list_agent_numbers("agent_events"),
     ]
 
 

@@ -4,11 +4,11 @@ import time
 
 import httpx
 
-from airflow_voice_agents.emulator.exchange import Exchange
+from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.limits import Windows
 from airflow_voice_agents.emulator.omnia_voice.limits import HourlyLimiter
+from airflow_voice_agents.emulator.request import EmulatorRequest
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.emulator.switches import Switches
 
 RESET = "X-RateLimit-Reset"
 BANK = {"X-API-Key": "demo-omnia-key-bank"}
@@ -77,9 +77,9 @@ def test_a_window_ends_at_the_second_that_it_names() -> None:
 
 
 def test_a_key_that_was_never_seen_has_no_headers() -> None:
-    limiter = HourlyLimiter(Switches())
+    limiter = HourlyLimiter(Behaviors())
 
-    assert limiter.headers(Exchange("GET", "/", {}, {"x-api-key": "a"}, b"")) == {}
+    assert limiter.headers(EmulatorRequest("GET", "/", {}, {"x-api-key": "a"}, b"")) == {}
 
 
 def test_headers_of_a_fault_go_before_those_of_the_room(server: EmulatorServer, omnia: httpx.Client) -> None:

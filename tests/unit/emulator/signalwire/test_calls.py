@@ -8,28 +8,28 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.emulator.signalwire.app import SignalWireRoom
 from airflow_voice_agents.emulator.signalwire.fields import COMPANIONS, FABRIC_HANDLERS, SHOWN, WRITABLE
-from airflow_voice_agents.emulator.signalwire.room import SignalWireRoom
-from airflow_voice_agents.http.call import Call
-from airflow_voice_agents.http.client import Client
-from airflow_voice_agents.http.settings import ClientSettings
-from airflow_voice_agents.signalwire import calls, models
+from airflow_voice_agents.signalwire import api, models
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.settings import ClientSettings
 
 PROJECT = "2f6c1f0e-8a6b-4d0e-9c34-5b1d7e9a0c21"
 ADDRESS = "c7d1e3f4-1b2c-4d3e-8f4a-5b6c7d8e9f00"
 
 
-def every_call(number_id: str) -> list[Call[Any]]:
+def every_call(number_id: str) -> list[ApiRequest[Any]]:
     """One call of each kind, in an order in which all of them succeed."""
     return [
-        calls.list_phone_numbers(),
-        calls.search_available(areacode="206"),
-        calls.purchase_phone_number("+12065550100"),
-        calls.get_phone_number(number_id),
-        calls.update_phone_number(number_id, {"name": "x"}),
-        calls.assign_e911_address(number_id, e911_address_id=ADDRESS),
-        calls.remove_e911_address(number_id),
-        calls.release_phone_number(number_id),
+        api.list_phone_numbers(),
+        api.search_available(areacode="206"),
+        api.purchase_phone_number("+12065550100"),
+        api.get_phone_number(number_id),
+        api.update_phone_number(number_id, {"name": "x"}),
+        api.assign_e911_address(number_id, e911_address_id=ADDRESS),
+        api.remove_e911_address(number_id),
+        api.release_phone_number(number_id),
     ]
 
 

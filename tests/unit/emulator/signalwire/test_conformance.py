@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.emulator.signalwire import fields
-from airflow_voice_agents.emulator.signalwire.room import SignalWireRoom
+from airflow_voice_agents.emulator.signalwire.app import SignalWireRoom
 
 _ROOT = Path(__file__).resolve().parents[4]
 _DOCUMENT = _ROOT.parent / "shared" / "reference" / "signalwire-phone-numbers.openapi.json"

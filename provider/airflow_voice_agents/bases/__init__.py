@@ -1,0 +1,1 @@
+"""What the operators of every system share at the Airflow edge."""

@@ -1,0 +1,162 @@
+"""A person's approval of a plan, bound to the digest of what that person was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.standard.exceptions import HITLRejectException
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_voice_agents.airflow_compat import RetryPolicy
+    from airflow_voice_agents.plans.document import PlanDocument
+
+SHOWN_KEY = "shown_digest"
+"""XCom under which the digest of the plan lies that is being asked about."""
+
+DIGITS = 12
+NAMED = 3
+
+
+class PromotionApprovalOperator(ApprovalOperator):
+    """Ask a person whether a plan may be carried out; meanwhile the task holds no worker slot.
+
+    The task returns the digest that was approved: hand it to the task that carries the plan out, which
+    refuses any other. What was shown is noted when the question is asked; a plan that is another one by the
+    time of the answer fails the task. So does a rejection, and no answer in time: neither is repeated by
+    ``retries``. A plan that changes nothing is approved without asking anybody.
+
+    Arguments of Airflow's ``ApprovalOperator`` are taken as well: ``assigned_users``, ``notifiers``,
+    ``params``. ``options``, ``multiple`` and ``defaults`` are not, so that no time-out can approve.
+
+    :param plan: what the planning task returned. (templated)
+    :param body: the plan as Markdown, from the XCom ``plan_markdown`` of the same task. What it holds is not
+        rendered as a template. (templated)
+    :param response_timeout: how long to wait for an answer; ``None`` waits for good.
+    :param fail_on_reject: whether a rejection fails the task; otherwise what follows is skipped.
+    :param retry_policy: decides whether a failed try is repeated.
+    :raises InputError: when there is no plan, or one that cannot be carried out.
+    :raises GuardRefused: when the plan is rejected, or nobody answers in time.
+    :raises StateMoved: when the plan is not the one that was shown.
+    :returns: the digest that was approved.
+    """
+
+    template_fields: Sequence[str] = ("plan", "body")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json", "body": "md"}
+    FIXED_ARGS = [*ApprovalOperator.FIXED_ARGS, "defaults"]  # noqa: RUF012  as Airflow declares it
+
+    def __init__(
+        self,
+        *,
+        plan: Mapping[str, Any] | str,
+        body: str,
+        fail_on_reject: bool = True,
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            subject="Promotion",
+            body=body,
+            fail_on_reject=fail_on_reject,
+            retry_policy=retry_policy or VoiceAgentsRetryPolicy(),
+            **kwargs,
+        )
+        self.plan = plan
+
+    def execute(self, context: Context) -> str:
+        """Note what is shown, and ask; or approve what changes nothing."""
+        from airflow_voice_agents.transport.errors import StateMoved
+
+        document = self._document()
+        if document.digest not in str(self.body):
+            raise StateMoved(
+                f"The text to approve is not of the plan {document.digest[:DIGITS]}; it is another try's. Nothing "
+                "was written. Clear the planning task with what follows it."
+            )
+        self.subject = headline(document)
+        if document.empty:
+            self.log.info("Nothing to approve: %s", self.subject)
+            return document.digest
+        context["ti"].xcom_push(key=SHOWN_KEY, value=document.digest)
+        return str(super().execute(context))
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str | None:
+        """Take the answer, and hold it to what was shown.
+
+        :param context: the task's context.
+        :param event: the answer, as Airflow hands it on.
+        """
+        from airflow_voice_agents.transport.errors import GuardRefused
+
+        try:
+            answer = super().execute_complete(context, event)
+        except HITLRejectException:
+            raise GuardRefused(f"The plan was rejected by {_who(event)}. Nothing was written.") from None
+        if answer["chosen_options"] != [self.APPROVE]:
+            return None
+        digest = self._as_shown(context)
+        self.log.info("%s: approved by %s", digest[:DIGITS], _who(event))
+        return digest
+
+    def process_trigger_event_error(self, event: dict[str, Any]) -> None:
+        """Fail for good: no answer is a no.
+
+        :param event: what ended the waiting.
+        :raises GuardRefused: always.
+        """
+        from airflow_voice_agents.transport.errors import GuardRefused
+
+        ended = (
+            "Nobody answered in time" if event["error_type"] == "timeout" else "The question was not answered"
+        )
+        raise GuardRefused(
+            f"{ended}, and the plan is not approved. Nothing was written. Clear this task to ask again."
+        )
+
+    def _as_shown(self, context: Context) -> str:
+        """Return the plan's digest, if it is the one that was shown."""
+        from airflow_voice_agents.transport.errors import StateMoved
+
+        ti, digest = context["ti"], self._document().digest
+        shown = ti.xcom_pull(task_ids=ti.task_id, key=SHOWN_KEY, map_indexes=ti.map_index)
+        if shown != digest:
+            raise StateMoved(
+                f"What was shown is the plan {str(shown)[:DIGITS]}, but the plan is {digest[:DIGITS]} by now, which "
+                "nobody approved. Nothing was written. Clear this task to ask about the new one."
+            )
+        return digest
+
+    def _document(self) -> PlanDocument:
+        from airflow_voice_agents.bases.template_inputs import from_json
+        from airflow_voice_agents.plans.document import PlanDocument
+
+        return PlanDocument.read(from_json(self.plan, name="plan"))
+
+
+def headline(document: PlanDocument) -> str:
+    """Return a plan in one line: operation, digest, counts, and of whom.
+
+    :param document: the plan.
+    """
+    from airflow_voice_agents.plans.render import visible
+
+    counts = document.counts
+    owners = list(dict.fromkeys(resource.owner for resource in document.pins))
+    more = f" and {len(owners) - NAMED} more" if len(owners) > NAMED else ""
+    return visible(
+        f"{document.operation} {document.digest[:DIGITS]}: {counts['to_change']} of {counts['targets']} resource(s) to "
+        f"change with {counts['writes']} call(s), of {', '.join(owners[:NAMED])}{more}"
+    )
+
+
+def _who(event: Mapping[str, Any]) -> str:
+    """Return who answered, for people."""
+    from airflow_voice_agents.plans.render import visible
+
+    user = event.get("responded_by_user") or {}
+    return visible(str(user.get("name") or user.get("id") or "somebody"))

@@ -1,0 +1,118 @@
+"""What every sensor does at the Airflow edge: poke or defer, one condition for both."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+
+from airflow_voice_agents.bases.masked_arguments import MaskedArguments
+from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_voice_agents.airflow_compat import RetryPolicy
+
+BACKSTOP_SECONDS = 60.0
+"""How long after a trigger's own deadline Airflow ends it, should it not have ended by itself."""
+
+
+class SensorError(AirflowFailException):
+    """Waiting cannot help. Airflow skips the task instead when ``soft_fail`` is set, deferred or not."""
+
+
+class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator):
+    """Base of the sensors of every system.
+
+    :param deferrable: wait in the triggerer, without a worker slot; by default what Airflow's
+        ``[operators] default_deferrable`` says.
+    :param retry_policy: decides whether a failed try is repeated.
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        retry_policy: RetryPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy or VoiceAgentsRetryPolicy(), **kwargs)
+        self.deferrable = deferrable
+
+    @abstractmethod
+    def check(self) -> tuple[bool, dict[str, Any]]:
+        """Ask once whether the condition holds, and return what to leave as XCom."""
+
+    @abstractmethod
+    def trigger(self, deadline: float) -> BaseTrigger:
+        """Return the trigger that waits for the same condition.
+
+        :param deadline: seconds since the epoch at which it gives up.
+        """
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once; a transient error counts as not yet.
+
+        :param context: the task's context.
+        :raises SensorError: when waiting cannot help.
+        """
+        from airflow_voice_agents.transport.errors import VoiceAgentsError
+
+        try:
+            done, found = self.check()
+        except VoiceAgentsError as error:
+            if error.permanent:
+                raise SensorError(str(error)) from error
+            self.log.warning("Not known yet, asking again later: %s", error)
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=done, xcom_value=found)
+
+    def execute(self, context: Context) -> Any:
+        """Poke until the condition holds, or ask once and defer."""
+        if not self.deferrable:
+            return super().execute(context)
+        answer = self._ask_first(context)
+        if not answer.is_done:
+            self._wait_elsewhere(float(self.timeout))
+        return answer.xcom_value
+
+    def _ask_first(self, context: Context) -> PokeReturnValue:
+        """Ask as the poking loop does, which turns errors into skips where the author wants that."""
+        try:
+            return self.poke(context)
+        except SensorError as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
+            raise
+
+    def _wait_elsewhere(self, seconds: float) -> None:
+        self.defer(
+            trigger=self.trigger(time.time() + seconds),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=seconds + BACKSTOP_SECONDS),
+        )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        """Go on when the trigger has ended.
+
+        :param context: the task's context.
+        :param event: ``status`` (``success``, ``timeout`` or ``error``), ``message`` and ``found``.
+        :raises AirflowSensorTimeout: when the time is up.
+        :raises SensorError: when waiting cannot help, or the event is none of ours.
+        """
+        status = event.get("status") if isinstance(event, Mapping) else None
+        if event is not None and status == "success":
+            self.log.info("The condition holds.")
+            return event.get("found")
+        if event is not None and status == "timeout":
+            raise AirflowSensorTimeout(f"The condition did not hold within {self.timeout} seconds.")
+        if event is not None and status == "error":
+            raise SensorError(str(event.get("message")))
+        raise SensorError(f"The trigger ended with an event that is not understood (status {status!r}).")

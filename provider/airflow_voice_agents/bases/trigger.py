@@ -1,0 +1,85 @@
+"""What every waiting trigger does: ask, sleep, ask again, end with one event."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_voice_agents.transport.errors import VoiceAgentsError
+
+Answer = tuple[bool, dict[str, Any]] | VoiceAgentsError
+"""Whether the condition holds and what was found, or why that is not known."""
+
+JITTER = 0.1
+"""Share by which an interval varies, so that many waits do not ask all at once."""
+
+
+class PollingTrigger(BaseTrigger):
+    """Base of triggers that only poll; a write never lives in a trigger.
+
+    :param poll_interval: seconds between two questions.
+    :param deadline: seconds since the epoch at which the wait is given up.
+    """
+
+    age: float = 0.0
+    """Seconds of the interval that had passed already when the latest answer was heard."""
+
+    def __init__(self, *, poll_interval: float, deadline: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Return the further arguments, as plain JSON without secrets or values."""
+
+    @abstractmethod
+    def answers(self) -> AsyncGenerator[Answer]:
+        """Yield one answer per question."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and every argument."""
+        kind = type(self)
+        waits = {"poll_interval": self.poll_interval, "deadline": self.deadline}
+        return f"{kind.__module__}.{kind.__qualname__}", {**self.arguments(), **waits}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield exactly one event: ``success``, ``timeout`` or ``error``."""
+        async with aclosing(self.answers()) as answers:
+            async for answer in answers:
+                event = self._event(answer)
+                if event is not None:
+                    yield event
+                    return
+                if not await self.pause():
+                    break
+        yield TriggerEvent({"status": "timeout"})
+
+    def _event(self, answer: Answer) -> TriggerEvent | None:
+        if not isinstance(answer, VoiceAgentsError):
+            return TriggerEvent({"status": "success", "found": answer[1]}) if answer[0] else None
+        if answer.permanent:
+            return TriggerEvent({"status": "error", "message": str(answer)})
+        self.log.warning("Not known yet, asking again later: %s", answer)
+        return None
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the wait is given up; not above 0 when that is so."""
+        return self.deadline - time.time()
+
+    async def pause(self) -> bool:
+        """Sleep for the rest of the interval, and tell whether there was time left to do so."""
+        left = self.seconds_left
+        if left <= 0:
+            return False
+        interval = self.poll_interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load
+        await asyncio.sleep(min(left, max(0.0, interval - self.age)))
+        return True

@@ -1,0 +1,138 @@
+"""Plans as Markdown for the people who approve them; text from outside can never become markup.
+
+Such text stands either in a code block, in a code span, or word by word: words of letters and digits as they
+are, anything else in a code span. Escapes would not do, because GitHub's flavour of Markdown looks for
+addresses once more after it has resolved them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from airflow_voice_agents.plans.diff import Op
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
+from airflow_voice_agents.plans.render import (
+    Display,
+    calls_text,
+    change_lines,
+    counts_line,
+    told,
+    visible,
+)
+
+LIMIT = 20_000
+LANGUAGE = "diff"
+"""Of code blocks; without a language Airflow shows a block as a span and joins its lines."""
+
+_ENDS = ".,;:!?)\"'"
+_PLAIN = re.compile(r"(?:[^\W_]|[-–—’'\"()])*")
+"""A word that is no markup and no part of an address, wherever in a line it stands."""
+
+
+def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: int = LIMIT) -> str:
+    """Return a plan as Markdown: digest, counts, then one section per target, those with errors first.
+
+    When that is too long, each target gets one line of counts instead; when even these are too many, the
+    text says how many are missing.
+
+    :param plan: the plan.
+    :param display: what to show of values; by default none.
+    :param limit: most characters of the text; digest and counts are shown however small it is.
+    """
+    head = [
+        f"## Plan: {prose(plan.operation)}",
+        f"Digest: {code(plan.digest)}",
+        f"**{counts_line(plan)}**",
+    ]
+    items = sorted(told(plan), key=lambda item: not item.errors)
+    full = "\n\n".join([*head, *(_section(item, display or Display()) for item in items)])
+    return full if len(full) <= limit else _short(head, items, limit)
+
+
+def code(text: str) -> str:
+    """Return text as a code span, its control and direction characters escaped.
+
+    :param text: any text; what is empty is shown as ``""``.
+    """
+    shown = visible(text) or '""'
+    fence = _fence(shown, 1)
+    padding = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{fence}{padding}{shown}{padding}{fence}" if shown.strip(" ") else f"{fence}{shown}{fence}"
+
+
+def prose(text: str) -> str:
+    """Return a sentence as Markdown that reads like the sentence, words with signs in them as code spans.
+
+    It may stand anywhere but at the beginning of a line.
+
+    :param text: any text; runs of blanks become one.
+    """
+    return " ".join(_word(word) for word in text.split(" ") if word)
+
+
+def _word(word: str) -> str:
+    body = word.rstrip(_ENDS)
+    # "www." is taken for an address.
+    if _PLAIN.fullmatch(body) and not body.lower().endswith("www"):
+        return word
+    return code(body) + word[len(body) :]
+
+
+def _section(item: PlannedItem, display: Display) -> str:
+    parts = [f"### {_name(item)} ({calls_text(item)})"]
+    if findings := sorted(item.findings, key=lambda finding: finding.severity is not Severity.ERROR):
+        parts.append("\n".join(_finding(finding) for finding in findings))
+    if lines := list(change_lines(item, display)):
+        text = "\n".join(lines)
+        fence = _fence(text, 3)
+        parts.append(f"{fence}{LANGUAGE}\n{text}\n{fence}")
+    return "\n\n".join(parts)
+
+
+def _short(head: Sequence[str], items: Sequence[PlannedItem], limit: int) -> str:
+    """Return the counts of as many targets as fit, whole ones only."""
+    note = "What changes in each is too long to be shown here; the log has it all."
+    missing = "… and {} more target(s) that are not shown."
+    room = limit - len("\n\n".join([*head, note, missing.format(len(items))])) - len("\n\n")
+    shown: list[str] = []
+    for item in items:
+        entry = "\n".join(_entry(item))
+        room -= len(entry) + 1
+        if room < 0:
+            break
+        shown.append(entry)
+    left = len(items) - len(shown)
+    parts = [*head, note, "\n".join(shown), missing.format(left) if left else ""]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _entry(item: PlannedItem) -> Iterator[str]:
+    changes = [change.op for change in item.changes]
+    counts = {
+        "to add": changes.count(Op.ADD),
+        "to change": changes.count(Op.CHANGE),
+        "to remove": changes.count(Op.REMOVE),
+        "kept key(s)": len(item.kept_keys),
+        "stale key(s)": len(item.stale_keys),
+        "error(s)": len(item.errors),
+        "warning(s)": len(item.findings) - len(item.errors),
+    }
+    told_counts = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    yield f"- {calls_text(item)}: {_name(item)}{told_counts}"
+    for finding in item.errors:
+        yield f"  {_finding(finding)}"
+
+
+def _name(item: PlannedItem) -> str:
+    return f"{prose(item.resource.kind)} {code(str(item.resource))}"
+
+
+def _finding(finding: Finding) -> str:
+    severity = "✗ **error**" if finding.severity is Severity.ERROR else finding.severity.value
+    return f"- {severity} {code(finding.code)}: {prose(finding.message)}"
+
+
+def _fence(text: str, least: int) -> str:
+    """Return more backticks than stand in a row anywhere in the text."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall("`+", text)), 0)

@@ -1,0 +1,149 @@
+"""What happened to each item, with counts that add up to what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from airflow_voice_agents.plans.kind import Resource
+
+ITEMS_SHOWN = 200
+"""Most items that a serialised report lists; counts are always complete."""
+
+
+class Status(StrEnum):
+    """How one item ended."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+TROUBLE = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReport:
+    """How one item ended.
+
+    :param resource: which one.
+    :param status: how it ended.
+    :param reason: why, for anything but plain success; without values.
+    :param permanent: whether trying again cannot help.
+    :param details: small facts for programs (digests, keys), never values.
+    """
+
+    resource: Resource
+    status: Status
+    reason: str = ""
+    permanent: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the item as JSON."""
+        plain: dict[str, Any] = {
+            "kind": self.resource.kind,
+            "owner": self.resource.owner,
+            "name": self.resource.name,
+            "status": self.status.value,
+        }
+        if self.reason:
+            plain["reason"] = self.reason
+        return {**plain, **self.details}
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended.
+
+    :param operation: what the run was.
+    :param items: one per item asked for.
+    :param dry_run: whether it only planned.
+    :param plan_digest: digest of the plan that was carried out, where there was one.
+    :param retry_after: seconds that the server asked to wait before what failed is tried again.
+    :param refused: whether the plan has errors and nothing was written because of them.
+    :param stopped: why a person stopped the run before its end, or an empty text.
+    :param notes: what else has to be on record (a freeze that somebody overrode).
+    """
+
+    operation: str
+    items: tuple[ItemReport, ...]
+    dry_run: bool = False
+    plan_digest: str | None = None
+    retry_after: float | None = None
+    refused: bool = False
+    stopped: str = ""
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Count the items by status; the sum is ``total``."""
+        found = [item.status for item in self.items]
+        return {"total": len(found), **{status.value: found.count(status) for status in Status}}
+
+    def having(self, *statuses: Status) -> list[ItemReport]:
+        """List the items that ended in one of these ways."""
+        return [item for item in self.items if item.status in statuses]
+
+    def name_of(self, item: ItemReport) -> str:
+        """Return an item's name for people, with its kind where the report has several.
+
+        :param item: one of the report's items.
+        """
+        return f"{item.resource.kind} {item.resource}" if self._mixed else str(item.resource)
+
+    @cached_property
+    def _mixed(self) -> bool:
+        return len({item.resource.kind for item in self.items}) > 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item is as asked for."""
+        return not self.having(*TROUBLE)
+
+    @property
+    def permanent_failure(self) -> bool:
+        """Whether nothing that went wrong could be mended by trying again."""
+        if self.stopped:
+            return True
+        wrong = self.having(Status.FAILED, Status.UNKNOWN)
+        return bool(wrong) and all(item.permanent for item in wrong)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the few words that a task returns."""
+        counts = self.counts()
+        return {
+            "operation": self.operation,
+            "dry_run": self.dry_run,
+            "changed": counts["changed"] > 0,
+            "counts": counts,
+            "plan_digest": self.plan_digest,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as JSON; trouble first, at most ``ITEMS_SHOWN`` items."""
+        order = (*TROUBLE, Status.CHANGED, Status.UNCHANGED)
+        listed = sorted(self.items, key=lambda item: order.index(item.status))[:ITEMS_SHOWN]
+        return {
+            **self.summary(),
+            "items": [item.document() for item in listed],
+            "items_omitted": len(self.items) - len(listed),
+            **({"stopped": self.stopped} if self.stopped else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
+        }
+
+
+def in_order(asked: Sequence[Resource], items: Iterable[ItemReport]) -> tuple[ItemReport, ...]:
+    """Return one report per item asked for, in that order.
+
+    :raises RuntimeError: when an item asked for has no report: a report must never lose one.
+    """
+    found = {item.resource: item for item in items}
+    lost = [str(resource) for resource in asked if resource not in found]
+    if lost:
+        raise RuntimeError(f"{len(lost)} item(s) have no outcome: {', '.join(lost[:5])}")
+    return tuple(found[resource] for resource in asked)

@@ -1,0 +1,137 @@
+"""Look for drift: between targets and their source, and between targets and what was applied to them last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.drift import Drift, DriftFinding, DriftReport, compare, since
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.rollback_blocks import resource_key
+from airflow_voice_agents.plans.target_plan import TargetPlan
+from airflow_voice_agents.polyai.actions.planner import PromotionPlanner
+from airflow_voice_agents.polyai.files import Shelf
+from airflow_voice_agents.polyai.resources import config_page, deployment
+from airflow_voice_agents.polyai.resources.registry import kinds
+from airflow_voice_agents.polyai.spec import PromotionSpec
+from airflow_voice_agents.transport.errors import CallError, InputError
+
+Baseline = Mapping[str, Mapping[str, Any]]
+"""What :func:`.resource_key` returns for a resource -> entry with its ``digest``, as promotions note them."""
+
+IGNORED_CODES = frozenset(
+    {
+        *("skip_pre_release", "move_live", "downgrade", "expected_target_version"),
+        *("invalid_schema", "invalid_values", "no_valid_order"),
+    }
+)
+"""Errors of a plan that forbid its writes, while what it would lead to is known all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftJob:
+    """A comparison of targets with their source, three-way where it is known what was applied last.
+
+    :param spec: which targets, which source, and what of it they take.
+    :param shelf: reads files of an export, where those are the source.
+    :param baseline: what promotions have noted, or ``None``.
+    """
+
+    spec: PromotionSpec
+    shelf: Shelf
+    baseline: Baseline | None = field(default=None, repr=False)
+
+    async def run(self, run: RunContext) -> DriftReport:
+        """Read sources and targets as a plan does, and compare; nothing is written.
+
+        Vendor operations: list real-time configs, get active deployments, list deployments, list
+        connectors, list variants, batch get numbers.
+
+        :param run: what the run works with.
+        :raises Unauthorized: when the platform refuses the key.
+        :raises CallError: when a read failed for a reason that a retry of the task may mend.
+        :raises InputError: when two targets hold the same resource.
+        """
+        units = await PromotionPlanner(run, self.spec, self.shelf).units()
+        return DriftReport(tuple(finding for unit in units for finding in self._findings(unit)))
+
+    def _findings(self, unit: TargetPlan) -> list[DriftFinding]:
+        return [
+            compare(
+                item,
+                target=unit.name,
+                base=_base_of(self.baseline or {}, item.resource),
+                beside_the_point=IGNORED_CODES,
+            )
+            for item in unit.items
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineDriftJob:
+    """A comparison of everything that promotions have noted under one name with what is there now.
+
+    :param baseline: what they have noted.
+    """
+
+    baseline: Baseline = field(repr=False)
+
+    async def run(self, run: RunContext) -> DriftReport:
+        """Read what was noted, and compare; nothing is written.
+
+        Vendor operations: list real-time configs, get active deployments, batch get connectors, list
+        connectors, batch get numbers.
+
+        :param run: what the run works with.
+        :raises Unauthorized: when the platform refuses the key.
+        :raises CallError: when a read failed for a reason that a retry of the task may mend.
+        :raises InputError: when something was noted of which nothing is known here.
+        """
+        ways = kinds()
+        bases = {_resource(key, ways): str(entry["digest"]) for key, entry in self.baseline.items()}
+        progress = run.progress("drift: read", len(bases))
+        findings: dict[Resource, DriftFinding] = {}
+
+        def seen(resource: Resource, state: Any) -> None:
+            now = ways[resource.kind].digest(state)
+            target = _target_of(resource, state)
+            findings[resource] = since(resource, target=target, now=now, base=bases[resource])
+            progress.add("read")
+
+        def unreadable(resource: Resource, failure: CallError) -> None:
+            findings[resource] = DriftFinding(
+                resource,
+                _target_of(resource, None),
+                Drift.UNKNOWN,
+                base=bases[resource],
+                reason=f"It could not be read: {run.redact(str(failure))}",
+            )
+            progress.add("unreadable")
+
+        await observe(run, ways, bases, seen=seen, unreadable=unreadable)
+        return DriftReport(tuple(findings[resource] for resource in bases))
+
+
+def _base_of(baseline: Baseline, resource: Resource) -> str | None:
+    entry = baseline.get(resource_key(resource))
+    return None if entry is None else str(entry["digest"])
+
+
+def _resource(key: str, known: Mapping[str, Any]) -> Resource:
+    kind, _, address = key.partition(":")
+    owner, _, name = address.partition("/")
+    if kind not in known or not owner or not name:
+        raise InputError(f"the baseline holds {key!r}, which is no resource that can be compared here")
+    return Resource(kind, owner, name)
+
+
+def _target_of(resource: Resource, state: Any) -> str:
+    """Return the environment that a resource belongs to, or its agent alone where the state shows none."""
+    if resource.kind in (config_page.KIND, deployment.KIND):
+        return str(resource)
+    shown = getattr(state, "connector", None) or state
+    environment = getattr(shown, "client_env", None)
+    return f"{resource.owner}/{environment}" if environment else resource.owner

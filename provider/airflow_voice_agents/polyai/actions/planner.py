@@ -1,0 +1,269 @@
+"""Makes the units of a promotion: reads what each target needs, and plans its items of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.rollout import StopCheck, always_continue
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.engine.shared_reads import SharedReads
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.guards import LIVE, check_ladder
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.plans.restoring import Restorable
+from airflow_voice_agents.plans.selection import Selection
+from airflow_voice_agents.plans.target_plan import TargetPlan
+from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.actions.target_conflicts import refuse_entangled
+from airflow_voice_agents.polyai.actions.telephony import Telephony
+from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
+from airflow_voice_agents.polyai.models import ConfigPage, Deployment, Environment
+from airflow_voice_agents.polyai.resources import (
+    config_page,
+    connector,
+    connector_move,
+    deployment,
+    phone_number,
+)
+from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
+from airflow_voice_agents.polyai.resources.config_plan import Rules, StaleKeys, plan_promotion
+from airflow_voice_agents.polyai.resources.deployment import (
+    DeploymentKind,
+    DeploymentRules,
+    needs_history,
+    plan_deployment,
+)
+from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
+from airflow_voice_agents.polyai.spec import (
+    ConfigSpec,
+    DeploymentSpec,
+    PromotionSpec,
+    RoutingSpec,
+    SourceSpec,
+    TargetSpec,
+)
+from airflow_voice_agents.transport.errors import CallError, InputError, TargetLocked, Unauthorized
+
+Way = Callable[[], Awaitable[Sequence[PlannedItem]]]
+
+OPERATION = "promote"
+BLANK = digest(None)
+
+
+@dataclass(frozen=True)
+class PromotionPlanner:
+    """Makes units from a promotion.
+
+    :param run: what the run works with.
+    :param spec: what is promoted.
+    :param shelf: reads files of an export, where the promotion takes from such.
+    :param after_unit: asked after each target (a lock that has to be renewed).
+    """
+
+    run: RunContext
+    spec: PromotionSpec
+    shelf: Shelf
+    after_unit: StopCheck = always_continue
+
+    @cached_property
+    def kinds(self) -> dict[str, Restorable[Any]]:
+        """Return the kinds of all resources that the units hold."""
+        bridge = self.spec.config is not None and self.spec.config.bridge_schema
+        return kinds(bridge_schema=bridge)
+
+    async def units(self, *, but: Collection[str] = ()) -> list[TargetPlan]:
+        """Read and plan every target; nothing is written.
+
+        What may not be read, or is not there, becomes an item with an error, so that all are named.
+
+        :param but: names of targets that are left out.
+        :raises Unauthorized: when the platform refuses the key.
+        :raises CallError: when a read failed for a reason that a retry of the task may mend.
+        :raises InputError: when two targets would write the same resource, or one what another takes from.
+        :raises TargetLocked: when the targets are not this run's any more.
+        """
+        refuse_entangled(self.spec)
+        targets = [target for target in self.spec.targets if target.name not in but]
+        reading = SharedReads(
+            self.run.send,
+            (agent for target in targets for agent in self._agents(target)),
+            clock=self.run.clock,
+        )
+        progress = self.run.progress(f"{OPERATION}: plan", len(targets))
+        planned: dict[str, TargetPlan] = {}
+
+        async def plan(target: TargetSpec) -> None:
+            planned[target.name] = await self._unit(target, reading)
+            reading.over(self._agents(target))
+            progress.add("planned")
+            if lost := self.after_unit():
+                raise TargetLocked(lost)
+
+        await for_each_limited(targets, plan, limit=self.run.concurrency)
+        return _distinct([planned[target.name] for target in targets])
+
+    def _agents(self, target: TargetSpec) -> set[str]:
+        source = self.spec.source_of(target)
+        named = {target.agent_id, *(move.from_agent_id for move in target.moves)}
+        return named if source is None or source.folder else {*named, str(source.agent_id)}
+
+    async def _unit(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
+        one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
+        items = await one.items()
+        guards = tuple(self._guards(target))
+        if guards and items:
+            items[0] = replace(items[0], findings=(*guards, *items[0].findings))
+        ordered = sorted(items, key=lambda item: ORDER.index(item.resource.kind))
+        return TargetPlan(target.name, tuple(ordered), reading.begun(target.agent_id))
+
+    def _guards(self, target: TargetSpec) -> Sequence[Finding]:
+        source = self.spec.source_of(target)
+        if source is None or source.environment is None or source.folder is not None:
+            return ()
+        consent = replace(
+            self.run.guard_context.consent, allow_skip_pre_release=self.spec.allow_skip_pre_release
+        )
+        given = replace(self.run.guard_context, consent=consent)
+        return tuple(check_ladder(source.environment, target.environment, given))
+
+
+@dataclass(frozen=True)
+class _TargetPlanner:
+    """One target of a promotion.
+
+    :param composer: the promotion.
+    :param target: the target.
+    :param source: where it takes from.
+    :param reading: reads, each once for all targets.
+    """
+
+    composer: PromotionPlanner
+    target: TargetSpec
+    source: SourceSpec | None
+    reading: SharedReads
+
+    async def items(self) -> list[PlannedItem]:
+        """Plan every kind that is promoted."""
+        return [item for kind, way in self._ways() for item in await self._guarded(kind, way)]
+
+    def _ways(self) -> Iterator[tuple[str, Way]]:
+        spec, target = self.composer.spec, self.target
+        if spec.config is not None:
+            yield config_page.KIND, self._page
+        if spec.deployment_of(target) is not None:
+            yield deployment.KIND, self._deployment
+        if target.moves:
+            yield connector_move.KIND, self._moves
+        if target.moves or spec.connectors_of(target) is not None:
+            yield connector.KIND, self._connectors
+        if spec.routing_of(target) is not None:
+            yield phone_number.KIND, self._routing
+
+    async def _guarded(self, kind: str, way: Way) -> Sequence[PlannedItem]:
+        try:
+            return await way()
+        except InputError as problem:
+            return [self._impossible(kind, error("unusable_source", str(problem)))]
+        except CallError as failure:
+            if isinstance(failure, Unauthorized) or not failure.permanent:
+                raise
+            return [self._impossible(kind, error("unreadable", f"It could not be read: {failure}"))]
+
+    def _impossible(self, kind: str, finding: Finding) -> PlannedItem:
+        resource = Resource(kind, self.target.agent_id, self.target.environment.value)
+        return PlannedItem(resource, BLANK, BLANK, findings=(finding,))
+
+    async def _page(self) -> Sequence[PlannedItem]:
+        now = await self._pages(self.target.agent_id)
+        taken = await self._source_page()
+        target = page(self.target.agent_id, self.target.environment)
+        kind = ConfigPageKind(bridge_schema=self._config.bridge_schema)
+        return [plan_promotion(kind, target, taken, now.get(self.target.environment), self._rules())]
+
+    async def _source_page(self) -> PageState | None:
+        if (files := await self._files()) is not None:
+            if files.page is None:
+                raise InputError("The files that it takes from hold no config page.")
+            return files.page
+        agent_id, environment = self._origin()
+        return (await self._pages(agent_id)).get(environment)
+
+    async def _pages(self, agent_id: str) -> Mapping[str, PageState]:
+        answer: list[ConfigPage] = await self.reading.read(agent_id, api.list_config_pages(agent_id))
+        return {each.client_env: config_page.state_of(each) for each in answer}
+
+    @property
+    def _config(self) -> ConfigSpec:
+        return self.composer.spec.config or ConfigSpec()
+
+    def _rules(self) -> Rules:
+        spec, config = self.composer.spec, self._config
+        live = self.target.environment == LIVE
+        return Rules(
+            selection=Selection(config.include_keys, (*config.exclude_keys, *spec.never_promote)),
+            overrides=spec.overrides_of(self.target),
+            stale_keys=config.stale_keys or (StaleKeys.FAIL if live else StaleKeys.KEEP),
+            promote_schema=config.promote_schema,
+            allow_empty_source=config.allow_empty_source,
+        )
+
+    async def _deployment(self) -> Sequence[PlannedItem]:
+        agent_id, environment = self._origin()
+        asked = self.composer.spec.deployment_of(self.target) or DeploymentSpec()
+        rules = DeploymentRules(**asked.model_dump())
+        kind = DeploymentKind()
+        active = await self.reading.read(agent_id, api.get_active_deployments(agent_id))
+        target = deployment.deployment(agent_id, self.target.environment)
+        history: list[Deployment] = []
+        if needs_history(kind, target, active, rules, environment):
+            call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
+            history = await self.reading.read(agent_id, call)
+        return [plan_deployment(kind, target, active, history, rules, environment)]
+
+    async def _moves(self) -> Sequence[PlannedItem]:
+        return await (await self._telephony()).moves()
+
+    async def _connectors(self) -> Sequence[PlannedItem]:
+        return await (await self._telephony()).settings(self.composer.spec.connectors_of(self.target))
+
+    async def _routing(self) -> Sequence[PlannedItem]:
+        asked = self.composer.spec.routing_of(self.target) or RoutingSpec()
+        return await (await self._telephony()).routing(asked.numbers)
+
+    async def _telephony(self) -> Telephony:
+        files = await self._files()
+        return Telephony(self.composer.run, self.reading, self.target, self.source, files)
+
+    def _origin(self) -> tuple[str, str]:
+        """Return the agent and the environment that are taken from."""
+        if self.source is None or self.source.agent_id is None or self.source.environment is None:
+            raise InputError("it has no source")
+        return self.source.agent_id, self.source.environment.value
+
+    async def _files(self) -> EnvironmentFiles | None:
+        """Return the files that the target takes from, or ``None`` where it takes from the platform."""
+        source = self.source
+        if source is None or source.folder is None:
+            return None
+        place = (source.folder, str(source.agent_id), str(source.environment))
+        return await asyncio.to_thread(self.composer.shelf, *place)
+
+
+def _distinct(units: list[TargetPlan]) -> list[TargetPlan]:
+    """Return the units, unless two of them would write the same resource: no order of them would be right."""
+    owners: dict[Resource, str] = {}
+    for unit in units:
+        for item in unit.items:
+            other = owners.setdefault(item.resource, unit.name)
+            if other != unit.name:
+                raise InputError(
+                    f"{other} and {unit.name} would both write {item.resource.kind} {item.resource}; "
+                    "promote them one after the other. Nothing was written."
+                )
+    return units

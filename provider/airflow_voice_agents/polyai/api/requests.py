@@ -1,0 +1,108 @@
+"""How the calls are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic.alias_generators import to_camel
+
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay, fill
+from airflow_voice_agents.transport.validation import parse_identifier, parse_lines, parse_text
+
+T = TypeVar("T")
+
+IDENTIFIERS: Final = frozenset(
+    {
+        "asrLangCode",
+        "clientEnv",
+        "connectorId",
+        "connectorIds",
+        "environment",
+        "phoneNumber",
+        "phoneNumbers",
+        "projectId",
+        "targetEnvironment",
+        "variantId",
+        "voiceName",
+    }
+)
+"""Fields that an error may quote; only for bodies that hold nothing of an author's own making."""
+
+AGENT: Final = "/v1/agents/{agentId}"
+"""Route of an agent, with which most routes begin."""
+
+
+def get(
+    operation: str,
+    route: str,
+    read: Callable[[Any], T],
+    *,
+    query: Mapping[str, str] | None = None,
+    **ids: str,
+) -> ApiRequest[T]:
+    """Put a read together.
+
+    :param operation: what it does, in words.
+    :param route: path template with the API's names.
+    :param read: reader of the answer.
+    :param query: query parameters by the API's names.
+    :param ids: what fills the template, by argument name (``agent_id`` fills ``{agentId}``).
+    :raises InputError: for an id that cannot be a segment of a path.
+    """
+    parameters = tuple((query or {}).items())
+    return ApiRequest(operation, "GET", route, _path(route, ids), read, Replay.SAFE, query=parameters)
+
+
+def send(
+    operation: str,
+    method: str,
+    route: str,
+    read: Callable[[Any], T],
+    *,
+    replay: Replay = Replay.RECONCILE,
+    body: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
+    shown: frozenset[str] = frozenset(),
+    **ids: str,
+) -> ApiRequest[T]:
+    """Put a call together that is a write, or a read with a body.
+
+    :param operation: what it does, in words.
+    :param method: HTTP verb.
+    :param route: path template with the API's names.
+    :param read: reader of the answer.
+    :param replay: whether it may be sent again; not blindly, unless said otherwise.
+    :param body: JSON body.
+    :param deadline: seconds, where the client's own are too few.
+    :param shown: fields of the body that an error may quote.
+    :param ids: what fills the template, by argument name (``agent_id`` fills ``{agentId}``).
+    :raises InputError: for an id that cannot be a segment of a path.
+    """
+    path = _path(route, ids)
+    return ApiRequest(operation, method, route, path, read, replay, body=body, deadline=deadline, shown=shown)
+
+
+def optional(*, parse: Callable[..., str] = parse_text, **arguments: str | None) -> dict[str, Any]:
+    """Give the arguments that are not ``None``, checked, by the API's names.
+
+    :param parse: the check; takes the value, and the argument's name as ``name``.
+    :param arguments: values by argument name.
+    :raises InputError: as ``parse`` does.
+    """
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return {to_camel(name): parse(value, name=name) for name, value in given.items()}
+
+
+def deployment_message(message: str) -> dict[str, Any]:
+    """Give the part of a body that holds the message of a deployment.
+
+    :param message: text of any number of lines, which may be empty.
+    :raises InputError: for what is no text.
+    """
+    return {"deploymentMessage": parse_lines(message, name="message")}
+
+
+def _path(route: str, ids: Mapping[str, str]) -> str:
+    checked = {to_camel(name): parse_identifier(value, name=name) for name, value in ids.items()}
+    return fill(route, **checked)

@@ -1,0 +1,233 @@
+"""Which connector of a project another project's settings are for: matched by name, variants mapped by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
+from airflow_voice_agents.polyai.resources.plan_items import left_alone, planned
+from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.transport.errors import InputError
+
+NAMES_SHOWN = 10
+VARIANT = "variant_id"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorRules:
+    """What connectors take from those of another project, and what is called differently there.
+
+    :param names: shell patterns of the source's connector names that are taken from.
+    :param settings: which settings are taken.
+    :param renamed: source connector name -> target connector name, where they differ.
+    :param variants: source variant name -> target variant name, or ``None`` for none, where they differ.
+    :raises InputError: for a setting that there is not.
+    """
+
+    names: tuple[str, ...] = ("*",)
+    settings: tuple[str, ...] = SETTINGS
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.settings) - set(SETTINGS)):
+            raise InputError(f"settings must be of {', '.join(SETTINGS)}, not {', '.join(unknown)}")
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a source connector is taken from."""
+        return any(fnmatchcase(name, pattern) for pattern in self.names)
+
+    def target_of(self, name: str) -> str:
+        """Return what a source connector is called in the target."""
+        return self.renamed.get(name, name)
+
+    def variant_of(self, name: str) -> str | None:
+        """Return what a source variant is called in the target, or ``None`` for none."""
+        return self.variants.get(name, name)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMoves:
+    """The connectors that moves of the same run bring to the target.
+
+    :param variants: connector under the target, arrived or not -> name of the target's variant that it gets,
+        or ``None`` for none.
+    :param arriving: those that are not there yet -> what they are where they are now.
+    """
+
+    variants: Mapping[Resource, str | None] = field(default_factory=dict)
+    arriving: Mapping[Resource, ConnectorState] = field(default_factory=dict)
+
+
+def plan_connectors(
+    kind: ConnectorKind,
+    agent_id: str,
+    wanted: Sequence[NamedSettings],
+    *,
+    present: Mapping[Resource, ConnectorState],
+    variants: Mapping[str, str],
+    rules: ConnectorRules,
+    moving: PendingMoves | None = None,
+) -> tuple[PlannedItem, ...]:
+    """Plan that connectors have the settings of their namesakes in another project.
+
+    What cannot be matched becomes an item with an error under the source's name. Connectors that only the
+    target has are left alone. A connector that a move of the same run brings gets the variant that its move
+    names, whatever its namesake has, and no source digest: so it is planned the same before and after it
+    has arrived.
+
+    :param kind: the kind of the connectors.
+    :param agent_id: the target.
+    :param wanted: the source's connectors, of one environment.
+    :param present: the target's connectors, of one environment.
+    :param variants: name -> id of the variants of the target's main branch.
+    :param rules: what is taken, and what is called differently.
+    :param moving: the connectors that moves of the same run bring.
+    """
+    desk = _ConnectorMatcher(kind, agent_id, present, variants, rules, moving or PendingMoves())
+    return tuple(desk.items([each for each in wanted if rules.takes(each.name)]))
+
+
+def plan_arrival(
+    kind: ConnectorKind,
+    resource: Resource,
+    seen: ConnectorState,
+    after: ConnectorState,
+    *findings: Finding,
+) -> PlannedItem:
+    """Plan the settings of a connector that a move brings first; restoring one after a move back is the same.
+
+    It is planned as absent. Its waypoints are what the platform may make of it by the move: all as it was,
+    or without its variant. Whoever carries it out has to read it again before writing.
+
+    :param kind: the kind of the connector.
+    :param resource: the connector under the agent that it comes to.
+    :param seen: what it is where it is now.
+    :param after: what it shall be.
+    :param findings: what there is to say about it.
+    """
+    item = planned(kind, resource, None, after, findings=findings, identifiers=True)
+    ways = (kind.digest(seen), kind.digest(replace(seen, variant_id=None)))
+    return replace(item, waypoints=tuple(dict.fromkeys(ways)))
+
+
+@dataclass
+class _ConnectorMatcher:
+    kind: ConnectorKind
+    agent_id: str
+    present: Mapping[Resource, ConnectorState]
+    variants: Mapping[str, str]
+    rules: ConnectorRules
+    moving: PendingMoves
+
+    def __post_init__(self) -> None:
+        self._states = {**self.moving.arriving, **self.present}
+        self._called: dict[str, list[Resource]] = {}
+        for resource, state in self._states.items():
+            self._called.setdefault(state.name or "", []).append(resource)
+
+    def items(self, wanted: Sequence[NamedSettings]) -> Iterator[PlannedItem]:
+        by_name = {each.name: each for each in wanted}
+        times = Counter(each.name for each in wanted)
+        meant = Counter(self.rules.target_of(name) for name in by_name)
+        matched: set[Resource] = set()
+        for name, each in by_name.items():
+            candidates = self._called.get(self.rules.target_of(name), [])
+            finding = self._mismatch(each, times[name], meant, candidates)
+            if finding is not None:
+                yield self._refused(each, finding)
+            else:
+                matched.add(candidates[0])
+                yield self._item(candidates[0], each)
+        for resource in self.moving.variants:
+            if resource not in matched and resource in self._states:
+                yield self._item(resource, None)
+
+    def _mismatch(
+        self, each: NamedSettings, times: int, meant: Mapping[str, int], candidates: Sequence[Resource]
+    ) -> Finding | None:
+        target = self.rules.target_of(each.name)
+        if times > 1:
+            return _ambiguous(f"The source has {times} connectors named {each.name!r}. Rename one there")
+        if meant[target] > 1:
+            return _ambiguous(f"Several source connectors are for {target!r} of the target. Correct renamed")
+        if len(candidates) > 1:
+            return _ambiguous(
+                f"{self.agent_id} has {len(candidates)} connectors named {target!r}: "
+                f"{', '.join(each.name for each in candidates)}. Rename one there"
+            )
+        if not candidates or not each.name:
+            return error(
+                "unmatched_connector",
+                f"{self.agent_id} has no connector named {target!r} in this environment (it has: "
+                f"{shown(self._called)}). Write "
+                f"connectors.renamed: {{{each.name!r}: <its name in the target>}}, or leave it out with "
+                "connectors.names.",
+            )
+        return None
+
+    def _item(self, resource: Resource, each: NamedSettings | None) -> PlannedItem:
+        now, is_moved = self._states[resource], resource in self.moving.variants
+        variant = self.moving.variants[resource] if is_moved else self._wanted_variant(each)
+        takes_variant = is_moved or VARIANT in self.rules.settings
+        if takes_variant and variant is not None and variant not in self.variants:
+            named = each or NamedSettings(now.name or resource.name)
+            return self._refused(named, self._unmapped(variant, is_moved))
+        given = {name: getattr(each, name) for name in self.rules.settings if name != VARIANT} if each else {}
+        taken = {name: value for name, value in given.items() if value is not None}
+        if takes_variant:
+            taken[VARIANT] = None if variant is None else self.variants[variant]
+        after, findings = replace(now, **taken), tuple(_unset(given, now))
+        if resource not in self.present:
+            return plan_arrival(self.kind, resource, now, after, *findings)
+        source = _source(each) if each and not is_moved else None
+        return planned(self.kind, resource, now, after, findings=findings, source=source, identifiers=True)
+
+    def _wanted_variant(self, each: NamedSettings | None) -> str | None:
+        return None if each is None or each.variant is None else self.rules.variant_of(each.variant)
+
+    def _unmapped(self, variant: str, is_moved: bool) -> Finding:
+        remedy = (
+            "Name one of them in the move"
+            if is_moved
+            else f"Write connectors.variants: {{{variant!r}: <its name in the target, or null for none>}}"
+        )
+        return error(
+            "unmapped_variant",
+            f"{self.agent_id} has no variant {variant!r} on its main branch (it has: "
+            f"{shown(self.variants)}). {remedy}.",
+        )
+
+    def _refused(self, each: NamedSettings, finding: Finding) -> PlannedItem:
+        return left_alone(self.kind, connector(self.agent_id, each.name), None, finding, source=_source(each))
+
+
+def _source(each: NamedSettings) -> str:
+    return digest(asdict(each))
+
+
+def _ambiguous(what: str) -> Finding:
+    return error("ambiguous_connector", f"{what}, or leave it out with connectors.names.")
+
+
+def _unset(given: Mapping[str, str | None], now: ConnectorState) -> Iterator[Finding]:
+    """Tell of settings that the source shows none for: only a variant can be taken away."""
+    kept = [name for name, value in given.items() if value is None and getattr(now, name) is not None]
+    if kept:
+        yield warning("unset_setting", f"The source shows no {', '.join(kept)}; the target keeps its own.")
+
+
+def shown(names: Iterable[str]) -> str:
+    """Return names for a message, not too many, or ``none``.
+
+    :param names: what there is; what has no name is left out.
+    """
+    known = sorted(filter(None, names))
+    more = ", …" if len(known) > NAMES_SHOWN else ""
+    return ", ".join(known[:NAMES_SHOWN]) + more or "none"

@@ -1,0 +1,102 @@
+"""Which route each number shall have, and what a route leaves on a record: a digest, with nothing to hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.signalwire.models import SDK_ONLY
+from airflow_voice_agents.signalwire.resources.phone_number import RouteState
+from airflow_voice_agents.signalwire.routes import Route, parse_route
+from airflow_voice_agents.transport.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFingerprint:
+    """The fields that a route sets, and the digest of their values.
+
+    What a route does not set may differ. Fields that no record shows are left out.
+
+    :param fields: names of the fields.
+    :param digest: digest of names and values.
+    """
+
+    fields: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, route: Route) -> RouteFingerprint:
+        """Return what a route leaves.
+
+        :param route: the route.
+        """
+        values = {name: value for name, value in route.changes().items() if name not in SDK_ONLY}
+        return cls(tuple(values), digest(values))
+
+    def is_on(self, state: RouteState) -> bool:
+        """Tell whether a number's routing is what the route leaves.
+
+        :param state: the routing.
+        """
+        return digest({name: state.value(name) for name in self.fields}) == self.digest
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {"fields": list(self.fields), "digest": self.digest}
+
+    @classmethod
+    def from_plain(cls, plain: object) -> RouteFingerprint:
+        """Return the mark that :meth:`plain` returned as plain JSON.
+
+        :param plain: decoded JSON.
+        :raises InputError: for anything else.
+        """
+        match plain:
+            case {"fields": [*names], "digest": str(value)} if all(isinstance(each, str) for each in names):
+                return cls(tuple(names), value)
+        raise InputError("the mark of a route must have fields and digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Where calls shall go: one route for all numbers, or one per number.
+
+    :param all: the route of all numbers, or ``None``.
+    :param each: number -> route, where there is none for all.
+    """
+
+    all: Route | None = None
+    each: Mapping[str, Route] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, route: object, routes: object) -> Routes | None:
+        """Read what an operator was given.
+
+        :param route: a route, or
+        :param routes: mapping of numbers to routes.
+        :raises InputError: when both are given, or one is wrong; never shows a URL.
+        :returns: ``None`` when neither is given.
+        """
+        if route is not None and routes is not None:
+            raise InputError("give either route or routes")
+        if route is not None:
+            return cls(all=parse_route(route))
+        if routes is None:
+            return None
+        if not isinstance(routes, Mapping) or not routes:
+            raise InputError("routes must be a mapping of at least one number to its route")
+        return cls(
+            each={number: parse_route(own, name=f"routes[{number}]") for number, own in routes.items()}
+        )
+
+    def of(self, number: str) -> Route:
+        """Return the route of a number."""
+        return self.each[number] if self.all is None else self.all
+
+    def marks(self, numbers: Iterable[str]) -> dict[str, RouteFingerprint]:
+        """Return what the routes leave on those of the numbers that they speak of."""
+        if self.all is not None:
+            return dict.fromkeys(numbers, RouteFingerprint.of(self.all))
+        return {number: RouteFingerprint.of(self.each[number]) for number in numbers if number in self.each}

@@ -1,0 +1,1 @@
+"""What outlives a run: locks, rollback blocks, baselines, snapshots and export files."""

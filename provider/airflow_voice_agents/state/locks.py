@@ -1,0 +1,349 @@
+"""One run at a time per target: advisory locks, kept as files that any object storage can hold.
+
+Each run writes a file of its own and only then looks at those of others. It goes ahead when it sees no other
+lock on its targets; else it withdraws its file. Of two runs the one that looks later sees the other's file, so
+both can never go ahead. That asks one thing of the storage: what is written is seen by whoever lists and reads
+afterwards. Amazon S3, Google Cloud Storage, Azure Blob Storage and local disks promise that; network disks that
+remember listings do not. Nobody needs to compare and set.
+
+A lock ends by itself, so that a run that died does not bar its target for good, and the tries of one task take
+over from each other. So a run must renew its lock in time, and ask whether it still has it before it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from airflow_voice_agents.state.files import StateFiles, from_bytes, to_bytes
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.transport.errors import InputError, TargetLocked
+from airflow_voice_agents.transport.validation import summarize_list
+
+SUFFIX = ".lock"
+TTL = 900.0
+"""Seconds that a lock lasts, unless it is renewed."""
+DRIFT = 60.0
+"""Seconds that clocks of two machines may differ: so much longer others respect a lock."""
+POLL = 5.0
+"""Seconds between two looks while waiting, more or less."""
+SETTLE = 5.0
+"""Seconds after which a run that only tried to take a lock has withdrawn its file."""
+
+
+class Files(Protocol):
+    """A folder of small files, as :class:`.StateFiles` is one."""
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file."""
+
+    def names(self) -> list[str]:
+        """List the names of the files."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a file holds, or ``None`` where it is not there."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file as a whole."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, unless it is gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockOwner:
+    """The try of a task that holds a lock.
+
+    :param dag_id: its DAG.
+    :param run_id: its DAG run.
+    :param task_id: its task.
+    :param map_index: which of a mapped task's instances; -1 for a task that is none.
+    :param try_number: which try, from 1.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    try_number: int = 1
+
+    @classmethod
+    def of(cls, ti: Any) -> LockOwner:
+        """Return the holder for a task instance of Airflow."""
+        return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
+
+    @property
+    def instance(self) -> tuple[str, str, str, int]:
+        """What all tries of one task instance have in common."""
+        return self.dag_id, self.run_id, self.task_id, self.map_index
+
+    def __str__(self) -> str:
+        which = "" if self.map_index < 0 else f"[{self.map_index}]"
+        return f"task {self.task_id}{which} in run {self.run_id} of DAG {self.dag_id} (try {self.try_number})"
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """What a lock's file says.
+
+    :param file: name of the file.
+    :param holder: who wrote it; ``None`` where the file cannot be read, which bars everything.
+    :param targets: what it is on.
+    :param acquired_at: when it was written first, in seconds since 1970.
+    :param expires_at: until when it lasts, on its writer's clock.
+    """
+
+    file: str
+    holder: LockOwner | None
+    targets: tuple[str, ...] = ()
+    acquired_at: float = 0.0
+    expires_at: float = float("inf")
+
+    def content(self) -> bytes:
+        """Return the file's content."""
+        times = {"acquired_at": _text(self.acquired_at), "expires_at": _text(self.expires_at)}
+        holder = None if self.holder is None else asdict(self.holder)
+        return to_bytes({"version": 1, "holder": holder, "targets": list(self.targets), **times})
+
+    @classmethod
+    def read(cls, file: str, content: bytes) -> LockFile:
+        """Return what a file says.
+
+        :param file: its name.
+        :param content: its content.
+        """
+        try:
+            told = from_bytes(content)
+            times = (datetime.fromisoformat(told[name]).timestamp() for name in ("acquired_at", "expires_at"))
+            return cls(file, LockOwner(**told["holder"]), tuple(map(str, told["targets"])), *times)
+        except (ValueError, TypeError, KeyError):
+            return cls(file, None)
+
+    def meets(self, other: LockFile) -> bool:
+        """Tell whether both are on one target."""
+        return self.holder is None or not set(self.targets).isdisjoint(other.targets)
+
+    def yields_to(self, other: LockFile) -> bool:
+        """Tell whether this is left from an earlier try of the same task instance."""
+        mine, theirs = self.holder, other.holder
+        if mine is None or theirs is None or mine.instance != theirs.instance:
+            return False
+        own, later = ((each.acquired_at, each.file) for each in (self, other))
+        return (mine.try_number, *own) < (theirs.try_number, *later)
+
+
+@dataclass
+class Lock:
+    """A lock on targets; :func:`hold_lock` takes and releases it.
+
+    :param files: where locks are kept.
+    :param targets: what is locked.
+    :param holder: who locks it.
+    :param say: receives lines for people.
+    :param ttl: seconds that it lasts, unless it is renewed.
+    :param clock: seconds since 1970.
+    :param sleep: waits some seconds.
+    :param chance: numbers in [0, 1), to spread runs that wait.
+    """
+
+    files: Files
+    targets: tuple[str, ...]
+    holder: LockOwner
+    say: Callable[[str], None]
+    ttl: float = TTL
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+    _claim: LockFile | None = field(default=None, init=False)
+
+    def acquire(self, wait: float = 0.0) -> None:
+        """Take the lock.
+
+        :param wait: seconds to wait for it at most.
+        :raises TargetLocked: when another run has it; a lock on one of the targets is a lock on all.
+        """
+        deadline = self.clock() + wait
+        rival = self._try()
+        if rival and wait > 0 and not self._is_superseded(rival):
+            self.say(f"Waiting up to {wait:.0f} s for {summarize_list(self.targets)}: held by {_who(rival)}")
+        while rival:
+            left = deadline - self.clock()
+            if left <= 0 or self._is_superseded(rival):
+                raise self._locked(rival)
+            self.sleep(min(left, POLL * (0.5 + self.chance())))
+            rivals, _ = self._look(self._draft())
+            rival = rivals[0] if rivals else self._try()
+
+    def renew(self) -> None:
+        """Make the lock last for its time from now on; to be called at least at every third of that time.
+
+        :raises TargetLocked: when it is not this run's any more: then this run must write nothing more.
+        """
+        claim = self._claim
+        if claim is None or not self.still_mine():
+            raise self._lost()
+        renewed = replace(claim, expires_at=self.clock() + self.ttl)
+        self.files.write(claim.file, renewed.content())
+        self._claim = renewed
+        if self.clock() >= claim.expires_at or self._is_outdone(renewed):
+            self.release()
+            raise self._lost()
+
+    def still_mine(self) -> bool:
+        """Tell whether the lock still stands; to be asked before each write that must not meet another run's."""
+        claim = self._claim
+        if claim is None or self.files.read(claim.file) is None:
+            return False
+        return self.clock() < claim.expires_at  # asked last, for the read takes its time
+
+    def release(self) -> None:
+        """Give the lock back. What cannot be removed is told, and ends by itself."""
+        claim, self._claim = self._claim, None
+        if claim is None:
+            return
+        try:
+            self.files.remove(claim.file)
+        except Exception as error:  # noqa: BLE001  whatever the storage's library raises
+            ends = _text(claim.expires_at + DRIFT)
+            self.say(
+                f"Lock {self.files.url(claim.file)} was not removed ({type(error).__name__}); it ends at {ends}"
+            )
+
+    def _try(self) -> LockFile | None:
+        """Write the own file, look at the others, and return what is in the way; then the own file is gone."""
+        claim = self._claim = self._draft()
+        try:
+            self.files.write(claim.file, claim.content())
+            rivals, earlier = self._look(claim)
+            if not rivals:
+                self._take_over(earlier)
+                if not self.still_mine():
+                    raise self._lost()
+                return None
+        except BaseException:
+            self.release()
+            raise
+        self.release()
+        return rivals[0]
+
+    def _draft(self) -> LockFile:
+        now = self.clock()
+        return LockFile(f"{uuid.uuid4().hex}{SUFFIX}", self.holder, self.targets, now, now + self.ttl)
+
+    def _look(self, own: LockFile) -> tuple[list[LockFile], list[LockFile]]:
+        """Return the live locks that are in the way, and those that an earlier try of this task left."""
+        now = self.clock()
+        rivals: list[LockFile] = []
+        earlier: list[LockFile] = []
+        for name in self.files.names():
+            content = None if name == own.file or not name.endswith(SUFFIX) else self.files.read(name)
+            if content is None:
+                continue
+            other = LockFile.read(name, content)
+            if other.expires_at + DRIFT <= now:
+                self.files.remove(name)
+                self.say(f"Lock {self.files.url(name)} of {_who(other)} ended and was removed")
+            elif other.meets(own):
+                (earlier if other.yields_to(own) else rivals).append(other)
+        return rivals, earlier
+
+    def _take_over(self, earlier: Iterable[LockFile]) -> None:
+        for claim in earlier:
+            self.files.remove(claim.file)
+            self.say(f"Lock {self.files.url(claim.file)} of an earlier try of this task was taken over")
+
+    def _is_outdone(self, own: LockFile) -> bool:
+        """Whether somebody else has the lock, and does not only try to take it."""
+        first, _ = self._look(own)
+        if not first:
+            return False
+        self.sleep(SETTLE)
+        again, _ = self._look(own)
+        return not {each.file for each in first}.isdisjoint(each.file for each in again)
+
+    def _is_superseded(self, rival: LockFile) -> bool:
+        return rival.holder is not None and rival.holder.instance == self.holder.instance
+
+    def _locked(self, rival: LockFile) -> TargetLocked:
+        shared = sorted(set(self.targets) & set(rival.targets)) or list(self.targets)
+        url = self.files.url(rival.file)
+        if self._is_superseded(rival):
+            return TargetLocked(
+                f"{summarize_list(shared)} is locked by a later try of this very task ({_who(rival)}). This try "
+                "wrote nothing, and leaves the work to the other."
+            )
+        return TargetLocked(
+            f"{summarize_list(shared)} is locked by {_who(rival)}{_span(rival)}. Nothing was written. Try again "
+            f"when that run has ended; if it is dead already, remove the file {url}"
+        )
+
+    def _lost(self) -> TargetLocked:
+        return TargetLocked(
+            f"The lock on {summarize_list(self.targets)} is not this run's any more: it was not renewed in time, was "
+            "removed, or a later try of this task took it over. This run writes nothing more; what it wrote before stays. "
+            "See that no other run works on it, and try again."
+        )
+
+
+@contextlib.contextmanager
+def hold_lock(
+    targets: Iterable[str],
+    holder: LockOwner,
+    folder: str | None = None,
+    *,
+    wait: float = 0.0,
+    ttl: float = TTL,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Lock]:
+    """Hold a lock on targets while the block runs.
+
+    Advisory: it keeps out runs that ask for it too, and nobody else. The block renews it at least at every third
+    of ``ttl``, and asks :meth:`Lock.still_mine` before it writes.
+
+    :param targets: what is locked, as texts that mean the same to all runs.
+    :param holder: who locks it.
+    :param folder: URL of the folder of locks, the same for all runs; ``None`` takes the room of
+        :func:`.state_folder`.
+    :param wait: seconds to wait for it at most; 0 fails at once.
+    :param ttl: seconds that it lasts without being renewed.
+    :param say: receives lines for people.
+    :param clock: seconds since 1970.
+    :param sleep: waits some seconds.
+    :raises InputError: for no target, an empty one, or a time that is none.
+    :raises TargetLocked: when another run has one of the targets, or it could not be had in time.
+    """
+    names = tuple(sorted(set(targets)))
+    if not names or not all(names):
+        raise InputError("a lock needs at least one target, and none may be empty")
+    if not ttl > 0 or not wait >= 0:
+        raise InputError("ttl of a lock must be above 0, and wait must not be below 0")
+    files = StateFiles(folder or state_folder(None, "locks"))
+    lock = Lock(files, names, holder, say, ttl, clock, sleep)
+    lock.acquire(wait)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _who(claim: LockFile) -> str:
+    return "somebody whose lock cannot be read" if claim.holder is None else str(claim.holder)
+
+
+def _span(claim: LockFile) -> str:
+    if claim.holder is None:
+        return ""
+    since, until = _text(claim.acquired_at), _text(claim.expires_at + DRIFT)
+    return f" since {since}, and unless that run renews it until {until} at most"
+
+
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,119 @@
+"""Where holds are kept: one file per target in Airflow's object storage, in the clear, without values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, resource_key
+from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.transport.errors import GuardRefused, InputError
+
+
+def place(base: str | None, hold: RollbackBlock) -> str:
+    """Put a target on hold.
+
+    Where it is on hold already, the new hold takes the old one's place, but what it does not name stays held. To
+    be called under the target's lock, for it reads before it writes.
+
+    :param base: URL of the state folder, as :func:`.state_folder` takes it.
+    :param hold: the hold.
+    :returns: URL of its file.
+    :raises InputError: for a target without a name.
+    :raises GuardRefused: when the old hold cannot be read.
+    """
+    files = _files(base)
+    name = _file_of(hold.target)
+    content = files.read(name)
+    if content is not None:
+        old = _read(files, name, hold.target, content)
+        hold = replace(hold, digests={**old.digests, **hold.digests})
+    files.write(name, to_bytes(hold.document()))
+    return files.url(name)
+
+
+def block_placer(
+    base: str | None, ti: Any, reason: str, say: Callable[[str], None]
+) -> Callable[[Mapping[str, Mapping[Resource, str]]], None]:
+    """Return what puts targets on hold for a task: target -> resource -> digest that was rolled back.
+
+    :param base: URL of the state folder, as :func:`.state_folder` takes it.
+    :param ti: Airflow's task instance.
+    :param reason: why, for people; no values.
+    :param say: receives lines for people.
+    """
+    placed_by = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+
+    def put(digests: Mapping[str, Mapping[Resource, str]]) -> None:
+        for target, of in digests.items():
+            held = {resource_key(resource): digest for resource, digest in of.items()}
+            url = place(base, RollbackBlock(target, held, reason, placed_by, datetime.now(UTC).isoformat()))
+            say(f"{target} is on hold from now on ({url})")
+
+    return put
+
+
+def read(base: str | None, targets: Iterable[str]) -> dict[str, RollbackBlock]:
+    """Return the holds on some targets. The folder is listed once, and of its files only theirs are read.
+
+    :param base: URL of the state folder, as :func:`.state_folder` takes it.
+    :param targets: the targets.
+    :returns: target -> hold, for those that are on hold.
+    :raises GuardRefused: when a hold is there and cannot be read.
+    """
+    files = _files(base)
+    held = {}
+    for target, name in _held(files, targets):
+        content = files.read(name)
+        if content is not None:
+            held[target] = _read(files, name, target, content)
+    return held
+
+
+def release(base: str | None, targets: Iterable[str]) -> list[str]:
+    """Let targets be promoted to anything again.
+
+    :param base: URL of the state folder, as :func:`.state_folder` takes it.
+    :param targets: the targets.
+    :returns: those that were on hold.
+    """
+    files = _files(base)
+    held = _held(files, targets)
+    for _, name in held:
+        files.remove(name)
+    return [target for target, _ in held]
+
+
+def _files(base: str | None) -> StateFiles:
+    return StateFiles(state_folder(base, "holds"))
+
+
+def _file_of(target: str) -> str:
+    if not target:
+        raise InputError("a target on hold needs a name")
+    return file_name(target)
+
+
+def _held(files: StateFiles, targets: Iterable[str]) -> list[tuple[str, str]]:
+    """Which of the targets have a file, and its name."""
+    named = {target: _file_of(target) for target in targets}
+    there = set(files.names()) if named else set()
+    return [(target, name) for target, name in named.items() if name in there]
+
+
+def _read(files: StateFiles, name: str, target: str, content: bytes) -> RollbackBlock:
+    try:
+        hold = RollbackBlock.from_document(from_bytes(content))
+        if hold.target == target:
+            return hold
+        reason = "it is of another target"
+    except ValueError as error:
+        reason = str(error) if isinstance(error, InputError) else "it is not JSON"
+    raise GuardRefused(
+        f"{target} may be on hold, but the file {files.url(name)} cannot be read: {reason}. Release the target if "
+        "it is to be promoted, or put the file right."
+    )

@@ -1,0 +1,96 @@
+"""What a client sends on: per event loop one HTTP client for each request in flight, each with one connection.
+
+A pool looks at all of its connections whenever a request begins or ends; with sixteen of them that is a share of
+the CPU worth saving. The limiter says how many are in flight, so nothing is lost without a pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+
+class Closable(Protocol):
+    """What is lent out: an HTTP client."""
+
+    async def aclose(self) -> None:
+        """Close its connection."""
+
+
+C = TypeVar("C", bound=Closable)
+
+
+@dataclass(slots=True)
+class _Stock(Generic[C]):
+    """What belongs to one event loop."""
+
+    made: list[C] = field(default_factory=list)
+    idle: list[C] = field(default_factory=list)
+
+
+class ConnectionPool(Generic[C]):
+    """Lends them out, the one that was used last first, so that few connections are kept alive.
+
+    :param make: makes one more.
+    """
+
+    def __init__(self, make: Callable[[], C]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._stocks: dict[asyncio.AbstractEventLoop, _Stock[C]] = {}
+        self._closed = False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any was lent out, in any loop, and not closed since."""
+        return bool(self._stocks)
+
+    @contextmanager
+    def one(self) -> Iterator[C]:
+        """Lend one out for one exchange in the running loop.
+
+        :raises RuntimeError: when they are closed.
+        """
+        stock = self._stocks.get(asyncio.get_running_loop()) or self._new_stock()
+        if stock.idle:
+            lent = stock.idle.pop()
+        else:
+            lent = self._make()
+            stock.made.append(lent)
+        try:
+            yield lent
+        finally:
+            stock.idle.append(lent)
+
+    def refuse(self) -> None:
+        """Make none for any further loop."""
+        self._closed = True
+
+    async def aclose(self) -> None:
+        """Close those of all loops that still run, each in its own."""
+        here = asyncio.get_running_loop()
+        with self._lock:
+            stocks, self._stocks = self._stocks, {}
+        for loop, stock in stocks.items():
+            if loop is here:
+                await _close(stock)
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_close(stock), loop))
+
+    def _new_stock(self) -> _Stock[C]:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the client is closed")
+            for other in [other for other in self._stocks if other.is_closed()]:
+                del self._stocks[other]
+            stock = self._stocks[asyncio.get_running_loop()] = _Stock()
+            return stock
+
+
+async def _close(stock: _Stock[C]) -> None:
+    for each in stock.made:
+        await each.aclose()

@@ -1,0 +1,100 @@
+"""Reads typed settings out of the fields of a connection; free of Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.settings import ClientSettings
+
+MAX_CONCURRENCY = 64
+
+
+class FieldReader:
+    """What every system's connection fields share; each error names the connection and the field.
+
+    A subclass has ``conn_id``, the connection's id, and ``extra``, its decoded extra, in which an empty
+    text is unset.
+    """
+
+    __slots__ = ()
+
+    conn_id: str
+    extra: Mapping[str, Any]
+
+    def secret(self, value: str | None, name: str) -> str:
+        """Check a key, a token or a password.
+
+        :param value: the field.
+        :param name: what it is called in the form.
+        :raises ConnectionSettingsError: when it is missing or holds white space or control characters.
+        """
+        if not value:
+            raise self.error(f"{name} is missing")
+        if any(character.isspace() or not character.isprintable() for character in value):
+            raise self.error(f"{name} holds white space; paste it without spaces or line ends")
+        return value
+
+    def limits(self) -> dict[str, Any]:
+        """Return the settings that bound what a client sends: pace, concurrency and deadline.
+
+        :raises ConnectionSettingsError: for what is no number in range.
+        """
+        return {
+            "max_concurrency": self._concurrency(),
+            "requests_per_second": self.number("requests_per_second"),
+            "deadline": self.number("timeout") or ClientSettings.deadline,
+        }
+
+    def number(self, name: str) -> float | None:
+        """Return a number above 0 from the extra, or ``None`` where it is unset.
+
+        :param name: the field.
+        :raises ConnectionSettingsError: for anything else.
+        """
+        value = self.extra.get(name)
+        if value is None or value == "":
+            return None
+        try:
+            number = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not 0 < number < float("inf"):
+            raise self.error(f"{name} must be a number above 0")
+        return number
+
+    def text(self, name: str) -> str | None:
+        """Return a text from the extra, or ``None`` where it is unset.
+
+        :param name: the field.
+        :raises ConnectionSettingsError: for anything else.
+        """
+        value = self.extra.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            raise self.error(f"{name} must be a text")
+        return value
+
+    def error(self, what: str) -> ConnectionSettingsError:
+        """Return the error that says what is wrong with the connection.
+
+        :param what: the field and its fault.
+        """
+        return ConnectionSettingsError(f"connection {self.conn_id!r}: {what}")
+
+    def named(self, error: ConnectionSettingsError) -> ConnectionSettingsError:
+        """Return an error that names the connection, whoever raised it.
+
+        :param error: raised while settings were made.
+        """
+        return error if str(error).startswith("connection ") else self.error(str(error))
+
+    def _concurrency(self) -> int:
+        value = self.number("max_concurrency")
+        if value is None:
+            return ClientSettings.max_concurrency
+        if not value.is_integer() or not 1 <= value <= MAX_CONCURRENCY:
+            raise self.error(f"max_concurrency must be a whole number from 1 to {MAX_CONCURRENCY}")
+        return int(value)

@@ -1,0 +1,78 @@
+"""Bodies: strict JSON out, strict JSON in, and errors that name fields but never values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
+
+
+def encode_body(call: ApiRequest[Any]) -> bytes | None:
+    """Serialise a call's body, keeping non-ASCII text and refusing what is not JSON.
+
+    :param call: the call; ``None`` as body sends none.
+    :raises InputError: for NaN or infinity, a value JSON cannot hold, or text that is not Unicode.
+    """
+    if call.body is None:
+        return None
+    try:
+        text = json.dumps(dict(call.body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except UnicodeEncodeError:
+        fault = "text with a lone surrogate, which is not Unicode"
+    except ValueError:
+        fault = "NaN, infinity or a structure that holds itself, which JSON cannot carry"
+    except TypeError:
+        fault = "a value of a type that JSON cannot carry"
+    except RecursionError:
+        fault = "a structure too deep to serialise"
+    # Raised out here so that no value hangs on the error as its context.
+    raise InputError(f"{call.operation}: the body holds {fault}; nothing was sent")
+
+
+def decode_body(body: bytes) -> Any:
+    """Parse a response body; ``None`` for an empty one.
+
+    :param body: decompressed bytes.
+    :raises ValueError: when it is not UTF-8, not strict JSON, or neither object nor array.
+    :raises RecursionError: when it is nested too deep.
+    """
+    text = body.decode("utf-8-sig")
+    if not text or text.isspace():
+        return None
+    payload = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if not isinstance(payload, (dict, list)):
+        raise ValueError("neither a JSON object nor an array")
+    return payload
+
+
+def describe_read_failure(error: Exception) -> str:
+    """Say which fields of a response could not be read, without any of its values.
+
+    :param error: what the call's ``read`` raised.
+    """
+    if type(error).__module__.partition(".")[0].startswith("pydantic") and hasattr(error, "errors"):
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        named = [
+            f"{'.'.join(map(str, entry['loc'])) or 'the body'} ({entry['type']})" for entry in found[:10]
+        ]
+        more = f" and {len(found) - 10} more" if len(found) > 10 else ""
+        return ", ".join(named) + more
+    if isinstance(error, KeyError) and error.args and re.fullmatch(r"\w{1,40}", str(error.args[0])):
+        return f"{error.args[0]} (missing)"
+    return f"the body ({type(error).__name__})"
+
+
+def _refuse(_: str) -> Any:
+    raise ValueError("not strict JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number beyond the range of a float")
+    return value

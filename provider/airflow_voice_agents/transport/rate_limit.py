@@ -1,0 +1,127 @@
+"""How many requests one API key may have in flight, and how often one may start, across the process.
+
+Every client of a key shares one limiter, whatever event loop or thread it runs in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+
+class RateLimiter:
+    """A fair bound on requests in flight and a pace for their starts, shared by threads and loops.
+
+    The limits come with each request, so that clients of one key may differ: a request is admitted
+    while fewer than its own ``max_concurrency`` are in flight, first come first served.
+    """
+
+    def __init__(self) -> None:
+        # Re-entrant: the collector may finalise an abandoned waiter while this thread holds it.
+        self._lock = threading.RLock()
+        self._in_flight = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._last_start = -math.inf
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that hold a slot now."""
+        return self._in_flight
+
+    async def acquire(self, max_concurrency: int) -> None:
+        """Take a slot, waiting in line; a cancelled wait keeps nothing.
+
+        :param max_concurrency: the most requests of the key that may be in flight, this one included.
+        """
+        with self._lock:
+            if not self._waiters and self._in_flight < max_concurrency:
+                self._in_flight += 1
+                return
+            waiter = _Waiter(max_concurrency)
+            self._waiters.append(waiter)
+        try:
+            await waiter.turn
+        except BaseException:
+            self._leave(waiter)
+            raise
+
+    def release(self) -> None:
+        """Give a slot back, from any thread."""
+        with self._lock:
+            self._in_flight -= 1
+            self._admit()
+
+    def reserve_start(self, requests_per_second: float | None, now: float) -> float:
+        """Reserve the next start and return the seconds to wait for it.
+
+        Starts are evenly spaced: no window holds more than its share, a pause earns no burst.
+
+        :param requests_per_second: the pace, or ``None`` to start at once.
+        :param now: monotonic seconds.
+        """
+        with self._lock:
+            start = now
+            if requests_per_second is not None:
+                start = max(now, self._last_start + 1.0 / requests_per_second)
+            self._last_start = max(start, self._last_start)
+            return start - now
+
+    def _admit(self) -> None:
+        while self._waiters and self._in_flight < self._waiters[0].max_concurrency:
+            waiter = self._waiters.popleft()
+            if waiter.wake():
+                self._in_flight += 1
+
+    def _leave(self, waiter: _Waiter) -> None:
+        with self._lock:
+            if waiter.admitted:
+                self._in_flight -= 1
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            self._admit()
+
+
+class _Waiter:
+    __slots__ = ("_loop", "admitted", "max_concurrency", "turn")
+
+    def __init__(self, max_concurrency: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.max_concurrency = max_concurrency
+        self.turn = self._loop.create_future()
+        self.admitted = False
+
+    def wake(self) -> bool:
+        """Admit, unless the waiter's loop is closed and nobody waits any more."""
+        try:
+            self._loop.call_soon_threadsafe(self._resume)
+        except RuntimeError:
+            return False
+        self.admitted = True
+        return True
+
+    def _resume(self) -> None:
+        if not self.turn.done():
+            self.turn.set_result(None)
+
+
+_limiters: dict[str, RateLimiter] = {}
+
+
+def rate_limiter_for(system: str, secrets: Sequence[str]) -> RateLimiter:
+    """Return the process's limiter of one key; it is found by a digest, the key itself is not kept.
+
+    :param system: the system's name, so that equal keys of two systems stay apart.
+    :param secrets: the key, or the parts that make up the credentials.
+    """
+    digest = hashlib.sha256(repr((system, tuple(secrets))).encode()).hexdigest()
+    return _limiters.setdefault(digest, RateLimiter())
+
+
+# A forked child has none of its parent's requests in flight.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_limiters.clear)

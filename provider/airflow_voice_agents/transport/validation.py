@@ -1,0 +1,284 @@
+"""Checks of arguments before anything is sent; each names the argument, and never shows a value."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from reprlib import repr as shorten
+from typing import Any, TypeVar
+
+from airflow_voice_agents.transport.api_request import path_segment
+from airflow_voice_agents.transport.errors import InputError
+
+T = TypeVar("T")
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+
+NAMED_AT_MOST = 10
+"""Numbers that an error names."""
+
+RECORD_KEYS = ("phone_number", "number")
+"""Where the records of platforms and carriers hold their number."""
+
+
+def parse_identifier(value: object, *, name: str) -> str:
+    """Check an id, wherever it is sent, by the rules for one that is sent in a path.
+
+    :param value: the id.
+    :param name: what to call the argument in the error.
+    :raises InputError: if it could not be one segment of a path.
+    """
+    path_segment(name, value)
+    return str(value)
+
+
+def parse_text(value: object, *, name: str, max_length: int | None = None) -> str:
+    """Check one line of text: not empty, no white space around it, no control characters.
+
+    :param value: the text.
+    :param name: what to call the argument in the error.
+    :param max_length: characters allowed, where the vendor sets a limit.
+    :raises InputError: for anything else.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string, not {type(value).__name__}")
+    if not value or value != value.strip():
+        raise InputError(f"{name} must not be empty or have surrounding white space")
+    if any(unicodedata.category(character) in _CONTROL for character in value):
+        raise InputError(f"{name} must not hold control characters, line ends or halves of surrogate pairs")
+    if max_length is not None and len(value) > max_length:
+        raise InputError(f"{name} must have at most {max_length} characters, not {len(value)}")
+    return value
+
+
+def parse_slug(value: object, *, name: str) -> str:
+    """Check an id that is to be given to something new.
+
+    :param value: the id.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything but ASCII letters, digits and hyphens.
+    """
+    if not isinstance(value, str) or not re.fullmatch(r"[a-zA-Z0-9-]+", value):
+        raise InputError(f"{name} must hold nothing but ASCII letters, digits and hyphens")
+    return value
+
+
+def parse_lines(value: object, *, name: str) -> str:
+    """Check text of any number of lines; it may be empty.
+
+    :param value: the text.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type, a null byte, or text that UTF-8 cannot hold.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} must not hold halves of surrogate pairs") from None
+    if "\0" in value:
+        raise InputError(f"{name} must not hold a null byte")
+    return value
+
+
+def parse_batch(values: object, parse: Callable[[Any, str], T], *, name: str) -> list[T]:
+    """Check each member of a list that must have at least one.
+
+    :param values: the list; any sequence but a string.
+    :param parse: checks one member, given the member and what to call it in the error.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type or an empty list, and whatever ``parse`` raises.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise InputError(f"{name} must be a list, not {type(values).__name__}")
+    if not values:
+        raise InputError(f"{name} must not be empty")
+    return [parse(value, f"{name}[{index}]") for index, value in enumerate(values)]
+
+
+def parse_count(value: object, *, name: str, most: int | None = None) -> int:
+    """Check a number of things: a whole number from 1.
+
+    :param value: the number.
+    :param name: what to call the argument in the error.
+    :param most: the largest allowed, where there is a limit.
+    :raises InputError: for anything else, ``True`` included.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= (most or value):
+        return value
+    bounds = f"from 1 to {most}" if most else "of at least 1"
+    raise InputError(f"{name} must be a whole number {bounds}, not {shorten(value)}")
+
+
+def parse_choice(value: object, *, name: str, choices: Collection[str]) -> str:
+    """Check one of a few words.
+
+    :param value: the word.
+    :param name: what to call the argument in the error.
+    :param choices: the words allowed.
+    :raises InputError: for anything else.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InputError(f"{name} must be one of {', '.join(choices)}, not {shorten(value)}")
+
+
+def parse_e164(text: object, *, name: str = "phone_number", private: bool = False) -> str:
+    """Check the shape of an E.164 number: ``+``, then 7 to 15 ASCII digits, the first not 0.
+
+    :param text: the number.
+    :param name: what to call the argument in the error.
+    :param private: the number is a called person's, and the error must not show it.
+    :raises InputError: for anything else, surrounding white space included.
+    """
+    if isinstance(text, str) and _E164.fullmatch(text):
+        return text
+    shown = "" if private else f", not {shorten(text)}"
+    raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
+
+
+def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, ...]:
+    """Check numbers, and leave out repeats.
+
+    :param value: a list of numbers, or of records that hold one under ``phone_number`` or ``number``; or a
+        text: JSON, or one number per line or separated by commas.
+    :param name: what to call the argument in the error.
+    :raises InputError: naming every malformed number.
+    """
+    if isinstance(value, str):
+        value = _from_text(value, name)
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+        raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
+    if not value:
+        raise InputError(f"{name} is empty; there is nothing to do")
+    numbers, wrong = [], []
+    for item in map(_number_in, value):
+        try:
+            numbers.append(parse_e164(item, name=name))
+        except InputError:
+            wrong.append(shorten(item))
+    if wrong:
+        raise InputError(
+            f"{name} holds {len(wrong)} number(s) that are not E.164 ('+' and 7 to 15 digits): "
+            f"{summarize_list(wrong)}. Nothing was sent."
+        )
+    return tuple(dict.fromkeys(numbers))
+
+
+def differing(numbers: Sequence[str], expected: Sequence[str]) -> str:
+    """Say in which numbers two lists differ as sets; empty when they do not.
+
+    :param numbers: what is asked for.
+    :param expected: what was announced.
+    """
+    asked, announced = set(numbers), set(expected)
+    surplus = [number for number in numbers if number not in announced]
+    missing = sorted(announced - asked)
+    parts = [f"{len(surplus)} not expected ({summarize_list(surplus)})"] if surplus else []
+    parts += [f"{len(missing)} expected and not asked for ({summarize_list(missing)})"] if missing else []
+    return "; ".join(parts)
+
+
+def summarize_list(names: Sequence[str]) -> str:
+    """Return the first few of many names, and how many more there are."""
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return f"{', '.join(names[:NAMED_AT_MOST])}{more}"
+
+
+def require_distinct(keys: Iterable[str], *, name: str) -> None:
+    """Refuse a batch that names something twice.
+
+    :param keys: the ids or numbers of the batch.
+    :param name: what to call the argument in the error.
+    :raises InputError: naming what is there more than once.
+    """
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    if repeated:
+        raise InputError(f"{name} must name each only once, and repeats {', '.join(repeated)}")
+
+
+def parse_json_object(value: object, *, name: str) -> dict[str, Any]:
+    """Copy a JSON object, so that what is sent stays what was checked; ``1``, ``1.0``, ``true`` stay apart.
+
+    :param value: a mapping with string keys and JSON values.
+    :param name: what to call the argument in the error.
+    :raises InputError: for another type, a key that is not a string, NaN, infinity, a null byte,
+        text that UTF-8 cannot hold, or a value that contains itself; names the place.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} must be a JSON object, not {type(value).__name__}")
+    if (copied := _plain_copy(value)) is not None:
+        return copied
+    try:
+        return _object(value, name)
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply or contains itself") from None
+
+
+def parse_string_map(value: object, *, name: str) -> dict[str, str]:
+    """Copy a JSON object that has nothing but strings.
+
+    :param value: a mapping of strings to strings.
+    :param name: what to call the argument in the error.
+    :raises InputError: as ``parse_json_object`` does, and for a value of another type.
+    """
+    checked = parse_json_object(value, name=name)
+    for key, item in checked.items():
+        if not isinstance(item, str):
+            raise InputError(f"{name}.{key} must be a string, not {type(item).__name__}")
+    return checked
+
+
+def _plain_copy(value: object) -> dict[str, Any] | None:
+    """Copy plain JSON the quick way; ``None`` for everything that has to be looked at closely."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+        copied: dict[str, Any] = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return copied if "\\u0000" not in text and copied == value else None
+
+
+def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    return {
+        parse_lines(key, name=f"a key of {where}"): _value(item, f"{where}.{key}")
+        for key, item in value.items()
+    }
+
+
+def _value(value: object, where: str) -> Any:
+    if isinstance(value, str):
+        return parse_lines(value, name=where)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, Mapping):
+        return _object(value, where)
+    if isinstance(value, list | tuple):
+        return [_value(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    kind = "NaN or infinity" if isinstance(value, float) else type(value).__name__
+    raise InputError(f"{where} must be a JSON value, which {kind} is not")
+
+
+def _number_in(item: object) -> object:
+    """A record's number, or the item itself; a record without one is shown by its keys only."""
+    if not isinstance(item, Mapping):
+        return item
+    found = next((item[key] for key in RECORD_KEYS if key in item), None)
+    return f"a record with {', '.join(map(str, item))}" if found is None else found
+
+
+def _from_text(text: str, name: str) -> object:
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None
+    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]

@@ -1,0 +1,105 @@
+"""Bounded concurrency: never more than asked for, nothing collected, the first error stops all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_voice_agents.engine.concurrency import for_each_limited
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+async def test_no_more_than_the_limit_is_in_flight_and_all_is_done(limit: int) -> None:
+    now, most, done = 0, 0, []
+
+    async def work(item: int) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        now -= 1
+        done.append(item)
+
+    await for_each_limited(range(20), work, limit=limit)
+    assert sorted(done) == list(range(20))
+    assert most == min(limit, 20)
+
+
+async def test_items_are_taken_one_by_one() -> None:
+    taken, finished = 0, 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            assert taken <= finished + 4
+            yield number
+
+    async def work(_: int) -> None:
+        nonlocal finished
+        await asyncio.sleep(0)
+        finished += 1
+
+    await for_each_limited(items(), work, limit=3)
+    assert finished == 100
+
+
+async def test_without_items_nothing_happens() -> None:
+    async def work(_: int) -> None:
+        raise AssertionError
+
+    await for_each_limited((), work, limit=4)
+
+
+async def test_the_first_error_cancels_what_is_in_flight_and_comes_out_bare() -> None:
+    cancelled, started = [], []
+
+    async def work(item: int) -> None:
+        started.append(item)
+        if item == 2:
+            raise LookupError("item 2")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(item)
+            raise
+
+    with pytest.raises(LookupError, match="item 2") as caught:
+        await for_each_limited(range(100), work, limit=3)
+    assert caught.value.__cause__ is None
+    assert started == [0, 1, 2]
+    assert sorted(cancelled) == [0, 1]
+
+
+async def test_an_error_while_taking_items_comes_out_as_well() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    async def work(_: int) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(LookupError, match="no more"):
+        await for_each_limited(items(), work, limit=2)
+
+
+async def test_cancelling_from_outside_cancels_the_work() -> None:
+    cancelled = asyncio.Event()
+
+    async def work(_: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    task = asyncio.create_task(for_each_limited([1], work, limit=1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cancelled.is_set()

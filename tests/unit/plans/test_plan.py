@@ -1,0 +1,247 @@
+"""A plan's digest pins what was decided, and its document holds no value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.diff import Change, Op, diff
+from airflow_voice_agents.plans.kind import Resource, Transition, batches, by_owner
+from airflow_voice_agents.plans.plan import (
+    Plan,
+    PlannedItem,
+    Severity,
+    error,
+    moved,
+    pins,
+    warning,
+    waypoint_digests,
+)
+from support.fake_engine import ThingKind, intent, thing
+from support.json_values import bounded, objects
+
+A, B = Resource("config page", "hotel-1", "live"), Resource("config page", "hotel-2", "live")
+
+
+def item(resource: Resource = A, before: str = "b", after: str = "a", **facts: Any) -> PlannedItem:
+    return PlannedItem(resource, before, after, **facts)
+
+
+def plan(*items: PlannedItem, operation: str = "promote config") -> Plan:
+    return Plan(operation, items)
+
+
+ITEMS = st.lists(
+    st.builds(
+        item,
+        st.builds(Resource, st.just("config page"), st.sampled_from("abcdefgh"), st.just("live")),
+        st.sampled_from(["1", "2", "3"]),
+        st.sampled_from(["1", "2", "3"]),
+        source=st.sampled_from([None, "1", "2"]),
+    ),
+    unique_by=lambda each: each.resource,
+    max_size=6,
+)
+
+
+@bounded(150)
+@given(ITEMS, st.randoms(use_true_random=False))
+def test_the_order_of_the_targets_does_not_change_the_digest(items: list[PlannedItem], random: Any) -> None:
+    shuffled = list(items)
+    random.shuffle(shuffled)
+    assert plan(*shuffled).digest == plan(*items).digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plan(item(source="other"), item(B)),
+        plan(item(before="other"), item(B)),
+        plan(item(after="other"), item(B)),
+        plan(item(Resource("config page", "hotel-1", "sandbox")), item(B)),
+        plan(item(Resource("connector", "hotel-1", "live")), item(B)),
+        plan(item()),
+        plan(),
+        plan(item(), item(B), operation="update config"),
+        plan(item(before="a", after="b"), item(B)),
+    ],
+)
+def test_source_before_after_targets_and_operation_change_the_digest(other: Plan) -> None:
+    assert plan(item(), item(B)).digest != other.digest
+
+
+def test_what_is_only_shown_does_not_change_the_digest() -> None:
+    shown = item(changes=(Change(Op.CHANGE, ("k",), 1, 2),), kept_keys=("m",), findings=(warning("w", "."),))
+    assert plan(shown).digest == plan(item()).digest
+
+
+@bounded(150)
+@given(objects(), objects())
+def test_a_document_holds_no_value(before: dict[str, Any], after: dict[str, Any]) -> None:
+    secret = "correct horse battery staple"
+    new = {**after, "added": {"pin": secret}, "listed": [secret, {"deep": secret}]}
+    changes = tuple(diff({**before, "gone": secret}, new))
+    planned = plan(
+        replace(
+            item(before=digest(before), after=digest(new), changes=changes, stale_keys=("gone",)),
+            intent=Transition(A, before, new),
+        )
+    )
+    text = json.dumps(planned.document())
+    assert secret not in text
+    assert secret not in repr(planned)
+    (document,) = planned.document()["items"]
+    assert {"added", "listed", "gone"} <= set(document["changed_keys"])
+    assert set(document["changed_keys"]) <= {*before, *new, "gone"}
+
+
+def test_a_document_says_what_a_plan_does() -> None:
+    planned = plan(
+        item(
+            source="s",
+            changes=(
+                Change(Op.ADD, ("x", "y"), None, 1),
+                Change(Op.CHANGE, ("x", "z"), 1, 2),
+                Change(Op.REMOVE, ("w",), 1, None),
+            ),
+            stale_keys=("old",),
+            kept_keys=("settings.mock_x",),
+            findings=(warning("stale_keys", "One stays."), error("bad", "It is bad.")),
+            writes=2,
+            waypoints=("w1", "a"),
+        ),
+        item(B, "same", "same"),
+    )
+    assert planned.document() == {
+        "version": 1,
+        "operation": "promote config",
+        "digest": planned.digest,
+        "counts": {
+            "targets": 2,
+            "to_change": 1,
+            "unchanged": 1,
+            "writes": 2,
+            "add": 1,
+            "change": 1,
+            "remove": 1,
+            "stale_keys": 1,
+            "errors": 1,
+        },
+        "items": [
+            {
+                "kind": "config page",
+                "owner": "hotel-1",
+                "name": "live",
+                "before": "b",
+                "after": "a",
+                "source": "s",
+                "changed_keys": ["w", "x"],
+                "stale_keys": ["old"],
+                "kept_keys": ["settings.mock_x"],
+                "findings": [
+                    {"severity": "warning", "code": "stale_keys", "message": "One stays."},
+                    {"severity": "error", "code": "bad", "message": "It is bad."},
+                ],
+                "writes": 2,
+                "waypoints": ["w1", "a"],
+            },
+            {
+                "kind": "config page",
+                "owner": "hotel-2",
+                "name": "live",
+                "before": "same",
+                "after": "same",
+                "source": None,
+                "changed_keys": [],
+                "stale_keys": [],
+                "kept_keys": [],
+                "findings": [],
+                "writes": 0,
+                "waypoints": [],
+            },
+        ],
+    }
+    assert json.loads(json.dumps(planned.document())) == planned.document()
+
+
+def test_errors_are_listed_with_their_targets_and_warnings_are_not() -> None:
+    bad = error("bad", "It is bad.")
+    planned = plan(item(findings=(warning("w", "."),)), item(B, findings=(bad,)))
+    assert planned.errors() == [(B, bad)]
+    assert bad.severity is Severity.ERROR
+    assert planned.items[0].errors == ()
+
+
+@bounded(100)
+@given(ITEMS)
+def test_counts_add_up(items: list[PlannedItem]) -> None:
+    planned = plan(*items)
+    counts = planned.counts()
+    assert counts["to_change"] + counts["unchanged"] == counts["targets"] == len(items)
+    assert planned.empty == (counts["to_change"] == 0)
+
+
+# -------------------------------------------------------------------------------------- pins, moved
+
+KIND = ThingKind(stepwise=True)
+STATES: list[dict[str, int]] = [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 9, "y": 9}]
+BEFORE, MIDDLE, AFTER, ELSEWHERE = STATES
+
+
+def thing_item(name: str, before: dict[str, int], after: dict[str, int] = AFTER) -> PlannedItem:
+    digests = KIND.digest(before), KIND.digest(after)
+    wanted = None if before == after else intent(name, before, after)
+    waypoints = waypoint_digests(KIND.write_sequences([wanted])) if wanted else ()
+    return PlannedItem(thing(name), *digests, waypoints=waypoints, intent=wanted)
+
+
+@bounded(100)
+@given(st.lists(st.sampled_from(STATES), min_size=1, max_size=5))
+def test_moved_names_exactly_the_targets_that_are_not_on_their_way(states: Sequence[dict[str, int]]) -> None:
+    noted = pins([thing_item(str(place), BEFORE) for place in range(len(states))])
+    now = [thing_item(str(place), state) for place, state in enumerate(states)]
+    expected = [thing(str(place)) for place, state in enumerate(states) if state is ELSEWHERE]
+    assert moved(noted, now) == expected
+    assert moved(json.loads(json.dumps(noted)), now) == expected
+
+
+def test_a_target_that_shall_become_something_else_now_has_moved() -> None:
+    noted = pins([thing_item("a", BEFORE)])
+    assert moved(noted, [thing_item("a", BEFORE, ELSEWHERE)]) == [thing("a")]
+
+
+def test_a_target_that_was_not_pinned_has_moved() -> None:
+    assert moved({}, [thing_item("a", BEFORE)]) == [thing("a")]
+
+
+def test_a_target_without_anything_to_do_is_pinned_to_what_it_is() -> None:
+    noted = pins([thing_item("a", AFTER)])
+    assert moved(noted, [thing_item("a", AFTER)]) == []
+    assert moved(noted, [thing_item("a", BEFORE)]) == [thing("a")]
+
+
+# --------------------------------------------------------------------------------- small helpers
+
+
+@bounded(100)
+@given(st.lists(st.integers(), max_size=20), st.integers(1, 7))
+def test_batches_lose_nothing_and_none_is_too_large(items: list[int], size: int) -> None:
+    cut = list(batches(items, size))
+    assert [each for batch in cut for each in batch] == items
+    assert all(len(batch) == size for batch in cut[:-1])
+    assert all(0 < len(batch) <= size for batch in cut)
+
+
+def test_resources_are_grouped_by_owner_in_order_of_first_mention() -> None:
+    one, two, three = Resource("k", "b", "1"), Resource("k", "a", "1"), Resource("k", "b", "2")
+    groups = by_owner([one, two, three])
+    assert groups == {"b": [one, three], "a": [two]}
+    assert list(groups) == ["b", "a"]
+    assert str(one) == "b/1"

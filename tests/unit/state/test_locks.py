@@ -1,0 +1,626 @@
+"""Locks: never two at a time, whatever the order of their steps; and none that bars a target for good."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_voice_agents.state.locks import DRIFT, SETTLE, TTL, Lock, LockFile, LockOwner, hold_lock
+from airflow_voice_agents.transport.errors import InputError, TargetLocked, VoiceAgentsError
+from support.interleaving import Stage, every_order
+from support.json_values import bounded
+
+HERE, THERE = "polyai:a/live", "polyai:b/live"
+ONE, TWO, THREE = (LockOwner("dag", f"run {number}", "promote") for number in (1, 2, 3))
+START = 1_800_000_000.0
+
+
+@dataclass
+class Clock:
+    """A time that only passes when somebody sleeps."""
+
+    now: float = START
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@dataclass
+class Cabinet:
+    """A folder in memory; every look and every change is a step."""
+
+    step: Callable[[], None] = lambda: None
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        return f"cabinet://{name}"
+
+    def names(self) -> list[str]:
+        self.step()
+        return sorted(self.contents)
+
+    def read(self, name: str) -> bytes | None:
+        self.step()
+        return self.contents.get(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        self.step()
+        self.contents[name] = content
+
+    def remove(self, name: str) -> None:
+        self.step()
+        self.contents.pop(name, None)
+
+
+def lock(files: Any, holder: LockOwner, *targets: str, clock: Clock | None = None, **options: Any) -> Lock:
+    time = clock or Clock()
+    options = {"say": lambda _: None, "chance": lambda: 0.5, **options}
+    return Lock(files, targets or (HERE,), holder, clock=time, sleep=time.sleep, **options)
+
+
+def held(files: Any, holder: LockOwner, *targets: str, **options: Any) -> Lock:
+    taken = lock(files, holder, *targets, **options)
+    taken.acquire()
+    return taken
+
+
+# ------------------------------------------------------------------------------- every order of steps
+
+
+class Contest:
+    """Tries to take one lock, each with its holder, and who stands where."""
+
+    def __init__(
+        self, stage: Stage, *holders: LockOwner, kind: type[Lock] = Lock, renews: bool = False
+    ) -> None:
+        self.cabinet = Cabinet(stage.step)
+        self.inside: dict[str, Lock] = {}
+        self.got: list[str] = []
+        self.refused: list[str] = []
+        self._stage, self._kind, self._renews = stage, kind, renews
+        self._programs = {holder.run_id + str(holder.try_number): holder for holder in holders}
+
+    def play(self) -> Contest:
+        programs = {name: self._program(name, holder) for name, holder in self._programs.items()}
+        self._stage.play(programs, self.watch)
+        return self
+
+    def _program(self, name: str, holder: LockOwner) -> Callable[[], None]:
+        def program() -> None:
+            own = self._kind(
+                self.cabinet, (HERE,), holder, say=lambda _: None, clock=Clock(), sleep=self._sleep
+            )
+            try:
+                own.acquire()
+                self.got.append(name)
+                self.inside[name] = own
+                if self._renews:
+                    own.renew()
+                else:
+                    self._stage.step()
+            except TargetLocked:
+                self.refused.append(name)
+            finally:
+                self.inside.pop(name, None)
+                own.release()
+
+        return program
+
+    def _sleep(self, _: float) -> None:
+        self._stage.step()
+
+    def watch(self) -> None:
+        assert len(self.inside) <= 1, "two hold the lock"
+
+
+class Hasty(Lock):
+    """A lock that looks first and writes then, as one must not."""
+
+    def _try(self) -> LockFile | None:
+        own = self._claim = self._draft()
+        rivals, _ = self._look(own)
+        if rivals:
+            return rivals[0]
+        self.files.write(own.file, own.content())
+        return None
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_in_no_order_of_their_steps_do_two_runs_hold_one_lock(renews: bool) -> None:
+    ends: set[tuple[int, int]] = set()
+
+    def play(stage: Stage) -> None:
+        contest = Contest(stage, ONE, TWO, renews=renews).play()
+        ends.add((len(contest.got), len(contest.refused)))
+        assert contest.cabinet.contents == {}
+
+    orders = list(every_order(play))
+
+    assert len(orders) == len(set(orders)) > 100
+    assert {(0, 2), (1, 1), (2, 0)} <= ends
+
+
+def test_the_search_finds_a_lock_that_looks_before_it_writes() -> None:
+    with pytest.raises(AssertionError, match="two hold the lock"):
+        list(every_order(lambda stage: Contest(stage, ONE, TWO, kind=Hasty).play()))
+
+
+def test_in_no_order_do_two_tries_of_one_task_both_think_that_the_lock_stands() -> None:
+    class Takeover(Contest):
+        def watch(self) -> None:
+            files = self.cabinet.contents
+            standing = [one for one in self.inside.values() if one._claim and one._claim.file in files]
+            assert len(standing) <= 1
+
+    earlier, later = ONE, LockOwner("dag", "run 1", "promote", try_number=2)
+
+    def play(stage: Stage) -> None:
+        contest = Takeover(stage, earlier, later).play()
+        assert "run 12" in contest.got
+        assert contest.cabinet.contents == {}
+
+    assert len(list(every_order(play))) > 100
+
+
+@bounded(150)
+@given(st.lists(st.integers(0, 2), max_size=60), st.booleans())
+def test_of_three_runs_never_two_hold_the_lock(choices: list[int], renews: bool) -> None:
+    picks = iter(choices)
+
+    def choose(names: Sequence[str]) -> int:
+        return next(picks, 0) % len(names)
+
+    contest = Contest(Stage(choose), ONE, TWO, THREE, renews=renews).play()
+
+    assert contest.cabinet.contents == {}
+
+
+def test_threads_that_wait_get_the_lock_one_after_the_other(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        with hold_lock(
+            [HERE],
+            LockOwner("dag", f"run {number}", "promote"),
+            tmp_path.as_uri(),
+            wait=1.0,
+            say=lambda _: None,
+            clock=lambda: START,
+            sleep=lambda _: threading.Event().wait(0.001) and None,
+        ):
+            inside.append(number)
+            most.append(len(inside))
+            inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert most == [1, 1, 1, 1]
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------- targets, messages
+
+
+def test_a_lock_says_who_holds_it_since_when_until_when_and_what_to_do() -> None:
+    cabinet = Cabinet()
+    other = held(cabinet, LockOwner("nightly", "scheduled__1", "promote", 3, 2), HERE, THERE)
+
+    with pytest.raises(TargetLocked) as caught:
+        held(cabinet, ONE, THERE, "polyai:c/live")
+
+    (name,) = cabinet.contents
+    text = str(caught.value)
+    assert "polyai:b/live is locked by task promote[3] in run scheduled__1 of DAG nightly (try 2)" in text
+    assert "since 2027-01-15T08:00:00+00:00" in text
+    assert "until 2027-01-15T08:16:00+00:00 at most" in text
+    assert "Nothing was written" in text
+    assert f"remove the file cabinet://{name}" in text
+    assert isinstance(caught.value, VoiceAgentsError)
+    assert not caught.value.permanent
+    assert other.still_mine()
+
+
+def test_locks_on_different_targets_stand_side_by_side() -> None:
+    cabinet = Cabinet()
+
+    assert held(cabinet, ONE, HERE).still_mine()
+    assert held(cabinet, TWO, THERE).still_mine()
+    assert len(cabinet.contents) == 2
+
+
+@bounded(100)
+@given(st.sets(st.sampled_from("abcd"), min_size=1), st.sets(st.sampled_from("abcd"), min_size=1))
+def test_two_locks_exclude_each_other_exactly_where_they_share_a_target(
+    mine: set[str], theirs: set[str]
+) -> None:
+    cabinet = Cabinet()
+    held(cabinet, ONE, *mine)
+    own = lock(cabinet, TWO, *theirs)
+
+    if mine & theirs:
+        with pytest.raises(TargetLocked):
+            own.acquire()
+        assert len(cabinet.contents) == 1
+    else:
+        own.acquire()
+        assert len(cabinet.contents) == 2
+
+
+def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None:
+    with hold_lock([THERE, HERE], ONE, tmp_path.as_uri(), say=print, clock=Clock()):
+        (path,) = tmp_path.iterdir()
+        told = json.loads(path.read_text())
+
+    assert path.suffix == ".lock"
+    assert told == {
+        "version": 1,
+        "holder": {
+            "dag_id": "dag",
+            "run_id": "run 1",
+            "task_id": "promote",
+            "map_index": -1,
+            "try_number": 1,
+        },
+        "targets": [HERE, THERE],
+        "acquired_at": "2027-01-15T08:00:00+00:00",
+        "expires_at": "2027-01-15T08:15:00+00:00",
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"targets": []}, {"targets": [""]}, {"ttl": 0}, {"ttl": float("nan")}, {"wait": -1.0}]
+)
+def test_what_makes_no_lock_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"targets": [HERE], "holder": ONE, "folder": tmp_path.as_uri(), "say": print}
+
+    with pytest.raises(InputError), hold_lock(**{**usual, **options}):
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), hold_lock([HERE], ONE, tmp_path.as_uri(), say=print):
+        raise KeyError
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_locks_lie_in_the_state_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", tmp_path.as_uri())
+
+    with hold_lock([HERE], ONE, say=print):
+        assert [path.suffix for path in (tmp_path / "locks").iterdir()] == [".lock"]
+
+
+def test_a_holder_is_read_off_a_task_instance() -> None:
+    class Instance:
+        dag_id, run_id, task_id, map_index, try_number = "d", "r", "t", 2, 3
+
+    assert LockOwner.of(Instance()) == LockOwner("d", "r", "t", 2, 3)
+
+
+# --------------------------------------------------------------------------------------------- waiting
+
+
+class Leaving(Cabinet):
+    """A folder that one lock leaves after some looks."""
+
+    last = 999
+    looks = 0
+
+    def names(self) -> list[str]:
+        self.looks += 1
+        if self.looks == self.last:
+            self.contents.clear()
+        return super().names()
+
+
+def test_a_run_that_may_wait_gets_the_lock_when_the_other_has_ended() -> None:
+    cabinet, clock, said = Leaving(), Clock(), []
+    held(cabinet, ONE)
+    cabinet.last = cabinet.looks + 3
+
+    own = lock(cabinet, TWO, clock=clock, say=said.append)
+    own.acquire(wait=60)
+
+    assert own.still_mine()
+    assert clock.slept == [5.0, 5.0]
+    assert said == [
+        "Waiting up to 60 s for polyai:a/live: held by task promote in run run 1 of DAG dag (try 1)"
+    ]
+
+
+def test_waiting_writes_nothing_into_the_folder() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    held(cabinet, ONE, ttl=9999)
+    written: list[str] = []
+    cabinet.write = lambda name, _: written.append(name)  # type: ignore[method-assign]
+
+    with pytest.raises(TargetLocked):
+        lock(cabinet, TWO, clock=clock).acquire(wait=600)
+
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize(("chance", "pauses"), [(0.0, [2.5] * 4), (0.9, [7.0, 3.0])])
+def test_waiting_ends_in_time_and_its_pauses_differ(chance: float, pauses: list[float]) -> None:
+    cabinet, clock = Cabinet(), Clock()
+    held(cabinet, ONE)
+
+    with pytest.raises(TargetLocked):
+        lock(cabinet, TWO, clock=clock, chance=lambda: chance).acquire(wait=10)
+
+    assert clock.slept == pauses
+    assert len(cabinet.contents) == 1
+
+
+# ----------------------------------------------------------------------- locks that nobody gave back
+
+
+def test_a_lock_of_a_run_that_died_ends_and_is_removed() -> None:
+    cabinet, clock, said = Cabinet(), Clock(), []
+    held(cabinet, ONE, clock=Clock())
+    held(cabinet, ONE, "elsewhere", clock=Clock())
+
+    clock.now = START + TTL + DRIFT - 1
+    with pytest.raises(TargetLocked):
+        held(cabinet, TWO, clock=clock)
+    clock.now += 1
+    own = held(cabinet, TWO, clock=clock, say=said.append)
+
+    assert own.still_mine()
+    assert len(cabinet.contents) == 1
+    assert all(
+        "of task promote in run run 1 of DAG dag (try 1) ended and was removed" in line for line in said
+    )
+
+
+def test_the_next_try_of_a_killed_task_takes_its_lock_over() -> None:
+    cabinet, said = Cabinet(), []
+    killed = held(cabinet, ONE)
+
+    own = held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2), say=said.append)
+
+    assert own.still_mine()
+    assert not killed.still_mine()
+    assert len(cabinet.contents) == 1
+    assert "of an earlier try of this task was taken over" in said[0]
+
+
+@pytest.mark.parametrize(
+    "other", [LockOwner("dag", "run 1", "promote", 1), LockOwner("dag", "run 1", "other", try_number=2)]
+)
+def test_nothing_is_taken_over_from_another_task(other: LockOwner) -> None:
+    cabinet = Cabinet()
+    held(cabinet, other)
+
+    with pytest.raises(TargetLocked):
+        held(cabinet, LockOwner("dag", "run 1", "promote", try_number=9))
+
+
+def test_a_task_keeps_its_own_lock_on_something_else() -> None:
+    cabinet = Cabinet()
+
+    first = held(cabinet, ONE, HERE)
+    second = held(cabinet, ONE, THERE)
+
+    assert first.still_mine()
+    assert second.still_mine()
+
+
+def test_a_try_that_a_later_one_has_replaced_does_not_wait_and_says_so() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2))
+
+    with pytest.raises(TargetLocked, match="by a later try of this very task"):
+        lock(cabinet, ONE, clock=clock).acquire(wait=60)
+
+    assert clock.slept == []
+
+
+def test_a_task_that_comes_back_within_the_same_try_takes_its_lock_over() -> None:
+    cabinet = Cabinet()
+    before = held(cabinet, ONE)
+
+    after = held(cabinet, ONE, clock=Clock(START + 30))
+
+    assert (before.still_mine(), after.still_mine()) == (False, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"holder": {"dag_id": 1}}', b"null"])
+def test_a_file_that_cannot_be_read_bars_everything_until_people_remove_it(content: bytes) -> None:
+    cabinet = Cabinet(contents={"x.lock": content})
+
+    with pytest.raises(TargetLocked, match="somebody whose lock cannot be read") as caught:
+        held(cabinet, ONE, clock=Clock(START * 2))
+
+    assert "remove the file cabinet://x.lock" in str(caught.value)
+    assert cabinet.contents == {"x.lock": content}
+
+
+def test_files_that_are_no_locks_are_left_alone() -> None:
+    cabinet = Cabinet(contents={"README": b"", ".a.draft": b"{"})
+
+    assert held(cabinet, ONE).still_mine()
+    assert {"README", ".a.draft"} < cabinet.contents.keys()
+
+
+# --------------------------------------------------------------------------------- renewing, losing
+
+
+def test_a_renewed_lock_lasts_from_then_on() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    own = held(cabinet, ONE, clock=clock)
+
+    clock.now += TTL - 1
+    own.renew()
+    clock.now += TTL - 1
+
+    assert own.still_mine()
+    with pytest.raises(TargetLocked, match="since 2027-01-15T08:00:00"):
+        held(cabinet, TWO, clock=clock)
+
+
+def test_a_lock_that_was_not_renewed_in_time_is_lost_even_if_nobody_took_it() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    own = held(cabinet, ONE, clock=clock)
+
+    clock.now += TTL
+
+    assert not own.still_mine()
+    with pytest.raises(TargetLocked, match="is not this run's any more"):
+        own.renew()
+
+
+def test_a_lock_that_ends_while_it_is_looked_at_is_lost() -> None:
+    cabinet, clock = Cabinet(), Clock()
+    own = held(cabinet, ONE, clock=clock)
+    read = cabinet.read
+
+    def slowly(name: str) -> bytes | None:
+        clock.now += TTL
+        return read(name)
+
+    cabinet.read = slowly  # type: ignore[method-assign]
+
+    assert not own.still_mine()
+
+
+def test_a_lock_whose_file_is_gone_is_lost_and_does_not_come_back() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE)
+    cabinet.contents.clear()
+
+    assert not own.still_mine()
+    with pytest.raises(TargetLocked, match="what it wrote before stays"):
+        own.renew()
+    assert cabinet.contents == {}
+
+
+def test_a_renewal_that_ends_too_late_gives_the_lock_up() -> None:
+    """Others may have found it ended meanwhile, and removed the very file that was just renewed."""
+    cabinet, clock = Cabinet(), Clock()
+    own = held(cabinet, ONE, clock=clock)
+    write = cabinet.write
+
+    def slowly(name: str, content: bytes) -> None:
+        write(name, content)
+        clock.now += TTL
+
+    cabinet.write = slowly  # type: ignore[method-assign]
+    with pytest.raises(TargetLocked):
+        own.renew()
+
+    assert cabinet.contents == {}
+    assert not own.still_mine()
+
+
+def intruding(cabinet: Cabinet, clock: Clock, *, stays: bool) -> None:
+    """Another run writes its file right before the next renewal does."""
+    write = cabinet.write
+
+    def intrude(name: str, content: bytes) -> None:
+        cabinet.write = write  # type: ignore[method-assign]
+        other = LockFile("other.lock", TWO, (HERE,), clock.now, clock.now + TTL)
+        cabinet.write(other.file, other.content())
+        cabinet.write(name, content)
+
+    def sleep(seconds: float) -> None:
+        clock.slept.append(seconds)
+        if not stays:
+            cabinet.contents.pop("other.lock")
+
+    cabinet.write = intrude  # type: ignore[method-assign]
+    clock.sleep = sleep  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_renewal_gives_way_to_a_holder_and_not_to_one_who_only_tries(stays: bool) -> None:
+    cabinet, clock = Cabinet(), Clock()
+    own = lock(cabinet, ONE, clock=clock)
+    own.acquire()
+    intruding(cabinet, clock, stays=stays)
+    own.sleep = clock.sleep
+
+    if stays:
+        with pytest.raises(TargetLocked):
+            own.renew()
+    else:
+        own.renew()
+
+    assert own.still_mine() is not stays
+    assert clock.slept == [SETTLE]
+    assert ("other.lock" in cabinet.contents, len(cabinet.contents)) == (stays, 1)
+
+
+def test_a_lock_that_was_lost_while_it_was_taken_is_not_had() -> None:
+    clock = Clock()
+
+    class Slow(Cabinet):
+        def names(self) -> list[str]:
+            clock.now += TTL
+            return super().names()
+
+    cabinet = Slow()
+    with pytest.raises(TargetLocked, match="is not this run's any more"):
+        held(cabinet, ONE, clock=clock)
+
+    assert cabinet.contents == {}
+
+
+@pytest.mark.parametrize("failing", ["names", "read"])
+def test_a_storage_that_fails_half_way_leaves_no_lock(failing: str) -> None:
+    cabinet = Cabinet()
+
+    def fail(*_: Any) -> Any:
+        raise OSError("unreachable")
+
+    setattr(cabinet, failing, fail)
+    with pytest.raises(OSError, match="unreachable"):
+        held(cabinet, ONE)
+
+    assert cabinet.contents == {}
+
+
+def test_a_lock_that_cannot_be_given_back_is_told_and_does_not_fail_the_run() -> None:
+    cabinet, said = Cabinet(), []
+    own = held(cabinet, ONE, say=said.append)
+
+    def fail(_: str) -> None:
+        raise PermissionError
+
+    cabinet.remove = fail  # type: ignore[method-assign]
+    own.release()
+    own.release()
+
+    assert len(said) == 1
+    assert "was not removed (PermissionError); it ends at 2027-01-15T08:16:00" in said[0]
+
+
+def test_what_was_given_back_is_not_had_any_more() -> None:
+    own = held(Cabinet(), ONE)
+    own.release()
+
+    assert not own.still_mine()
+    with pytest.raises(TargetLocked):
+        own.renew()

@@ -1,0 +1,783 @@
+"""The client over a scripted transport: what is sent, how often, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import pickle
+import threading
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from airflow_voice_agents.transport.api_request import Replay
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import (
+    BadRequest,
+    CallError,
+    Conflict,
+    DeadlineExceeded,
+    InputError,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
+from support.transport import FakeTime, Script, make_call, make_client, make_settings
+
+CLIENT_LOG = "airflow_voice_agents.transport.client"
+OK = httpx.Response(200, json={"ok": 1})
+
+
+def answer(status, payload=None, **headers):
+    content = b"" if payload is None else json.dumps(payload).encode()
+    return httpx.Response(status, content=content, headers=headers)
+
+
+# What each replay class does with each outcome: requests sent (of at most 5) and what is raised.
+
+NOT_SENT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("full")]
+LOST = [
+    httpx.ReadTimeout("silent"),
+    httpx.ReadError("reset"),
+    httpx.WriteError("broken pipe"),
+    httpx.WriteTimeout("slow"),
+    httpx.RemoteProtocolError("closed"),
+    httpx.LocalProtocolError("odd"),
+]
+MATRIX = [
+    *((fault, (5, TransportError), (5, TransportError), (1, TransportError)) for fault in NOT_SENT),
+    *((fault, (5, TransportError), (1, OutcomeUnknown), (1, OutcomeUnknown)) for fault in LOST),
+    (answer(429), (5, RateLimited), (5, RateLimited), (1, RateLimited)),
+    *(
+        (answer(status), (5, ServerError), (1, OutcomeUnknown), (1, OutcomeUnknown))
+        for status in (408, 500, 502, 503, 504)
+    ),
+    (answer(501), (1, ServerError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
+    (answer(400), *((1, BadRequest),) * 3),
+    (answer(404), *((1, NotFound),) * 3),
+    (answer(409), *((1, Conflict),) * 3),
+    (answer(500, {"error_code": "PROJECT_ID_ALREADY_EXISTS"}), *((1, Conflict),) * 3),
+    (answer(302), *((1, ResponseError),) * 3),
+    (httpx.Response(200, content=b"<html>"), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
+    (httpx.Response(201, content=b'{"cut'), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
+    (httpx.Response(200, content=b'"text"'), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
+    (answer(200, {"success": False}), *((1, BadRequest),) * 3),
+]
+
+
+def _name(step):
+    return type(step).__name__ if isinstance(step, Exception) else f"{step.status_code}-{step.content[:20]!r}"
+
+
+@pytest.mark.parametrize(
+    ("step", "replay", "expected"),
+    [
+        pytest.param(step, replay, expected, id=f"{replay}-{_name(step)}")
+        for step, *row in MATRIX
+        for replay, expected in zip(Replay, row, strict=True)
+    ],
+)
+async def test_replay_matrix(step, replay, expected):
+    client, script, _ = make_client(step)
+    async with client:
+        with pytest.raises(CallError) as caught:
+            await client.asend(make_call(replay))
+    assert (len(script.requests), type(caught.value)) == expected
+    assert client.requests_sent == expected[0]
+    assert caught.value.__context__ is None
+    assert caught.value.correlation_id == script.requests[-1].headers["X-PolyAI-Correlation-Id"]
+
+
+async def test_a_resend_that_succeeds_returns_the_value():
+    client, script, time = make_client(httpx.ReadError("reset"), answer(503), OK)
+    async with client:
+        assert await client.asend(make_call()) == {"ok": 1}
+    assert len(script.requests) == 3
+    assert time.sleeps == [0.5, 1.0]
+
+
+async def test_lost_after_a_resend_is_unknown_for_a_write():
+    client, script, _ = make_client(httpx.ConnectError("refused"), answer(429), httpx.ReadError("reset"))
+    async with client:
+        with pytest.raises(OutcomeUnknown):
+            await client.asend(make_call(Replay.RECONCILE))
+    assert len(script.requests) == 3
+
+
+async def test_what_is_sent():
+    client, script, _ = make_client(OK, base_url="https://api.us.poly.ai/prefix/", key="the-key")
+    call = make_call(
+        Replay.RECONCILE, query=(("to", "+44 7"), ("x", "a&b")), body={"name": "grüße", "none": None}
+    )
+    async with client:
+        await client.asend(call)
+    request = script.requests[0]
+    assert request.method == "POST"
+    assert str(request.url) == (
+        "https://api.us.poly.ai/prefix/v1/agents/acme%2B1/things?to=%2B44%207&x=a%26b"
+    )
+    assert request.content == '{"name":"grüße","none":null}'.encode()
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Accept"] == "application/json"
+    assert request.headers["Accept-Encoding"] == "gzip"
+    assert request.headers["X-API-KEY"] == "the-key"
+    assert request.headers["User-Agent"] == "airflow-provider-voice-agents/test"
+
+
+async def test_no_body_sends_no_content_type():
+    client, script, _ = make_client(OK)
+    async with client:
+        await client.asend(make_call())
+    assert "Content-Type" not in script.requests[0].headers
+    assert script.requests[0].content == b""
+
+
+async def test_every_request_has_a_correlation_id_of_its_own():
+    client, script, _ = make_client(answer(503), answer(503), OK)
+    async with client:
+        await client.asend(make_call())
+        await client.asend(make_call())
+    ids = {request.headers["X-PolyAI-Correlation-Id"] for request in script.requests}
+    assert len(ids) == len(script.requests) == 4
+
+
+async def test_cookies_are_not_sent_back():
+    client, script, _ = make_client(answer(200, {}, **{"set-cookie": "sticky=1; Path=/"}))
+    async with client:
+        await client.asend(make_call())
+        await client.asend(make_call())
+    assert "Cookie" not in script.requests[1].headers
+
+
+async def test_unsendable_values_are_refused_before_anything_is_sent():
+    client, script, _ = make_client(OK)
+    async with client:
+        for call in (make_call(body={"x": float("nan")}), make_call(query=(("q", "\ud800"),))):
+            with pytest.raises(InputError, match="list things"):
+                await client.asend(call)
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 206, 299])
+async def test_every_success_status_is_accepted(status):
+    client, _, _ = make_client(answer(status, [1]))
+    async with client:
+        assert await client.asend(make_call()) == [1]
+
+
+@pytest.mark.parametrize("response", [answer(204), answer(200), httpx.Response(200, content=b" \n")])
+async def test_empty_answer_is_none(response):
+    client, _, _ = make_client(response)
+    async with client:
+        assert await client.asend(make_call(Replay.RECONCILE)) is None
+
+
+class _Thing(BaseModel):
+    name: str
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("replay", "kind"), list(zip(Replay, (ResponseError, OutcomeUnknown, OutcomeUnknown), strict=True))
+)
+async def test_unreadable_answer_names_fields_but_no_values(replay, kind):
+    client, script, _ = make_client(answer(200, {"count": "hidden"}))
+    async with client:
+        with pytest.raises(kind, match=r"name \(missing\), count \(int_parsing\)") as caught:
+            await client.asend(make_call(replay, read=_Thing.model_validate))
+    assert "hidden" not in repr(caught.value) + str(caught.value)
+    assert caught.value.__context__ is None
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [KeyError("a"), TypeError("x"), AttributeError("y"), IndexError(1), RecursionError()]
+)
+async def test_any_failing_read_is_a_response_error(fault):
+    def read(payload):
+        raise fault
+
+    client, _, _ = make_client(OK)
+    async with client:
+        with pytest.raises(ResponseError, match="could not be read"):
+            await client.asend(make_call(read=read))
+
+
+async def test_what_a_read_says_in_the_projects_own_errors_is_kept():
+    def read(payload):
+        raise InputError("said by the read")
+
+    client, _, _ = make_client(OK)
+    async with client:
+        with pytest.raises(InputError, match="said by the read"):
+            await client.asend(make_call(Replay.RECONCILE, read=read))
+
+
+async def test_already_published_in_a_success_status_is_a_conflict_with_its_code():
+    client, _, _ = make_client(
+        answer(200, {"success": False, "error_code": "DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED"})
+    )
+    async with client:
+        with pytest.raises(Conflict) as caught:
+            await client.asend(make_call(Replay.RECONCILE))
+    assert (caught.value.status, caught.value.error_code) == (
+        200,
+        "DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED",
+    )
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("https://evil.example/steal?token=hidden", "a redirect to evil.example was refused"),
+        ("/elsewhere?token=hidden", "a redirect to the same host was refused"),
+        ("http://[broken", "a redirect to an unreadable address was refused"),
+    ],
+)
+async def test_redirects_are_refused_naming_the_host_only(location, said):
+    client, script, _ = make_client(answer(307, location=location))
+    async with client:
+        with pytest.raises(ResponseError, match=said) as caught:
+            await client.asend(make_call())
+    assert caught.value.status == 307
+    assert "hidden" not in str(caught.value)
+    assert len(script.requests) == 1
+
+
+# Retry-After
+
+
+async def test_named_wait_is_honoured():
+    client, _, time = make_client(answer(429, **{"retry-after": "3"}), OK)
+    async with client:
+        await client.asend(make_call(Replay.RECONCILE))
+    assert time.sleeps == [3.5]
+
+
+async def test_date_in_retry_after_is_honoured():
+    client, _, time = make_client(answer(503, **{"retry-after": "Fri, 15 Jan 2027 08:00:10 GMT"}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [10.5]
+
+
+@pytest.mark.parametrize(("named", "kept"), [("59", 59.0), ("61", 61.0), ("999999", 3600.0)])
+async def test_wait_beyond_deadline_or_cap_is_left_to_the_task(named, kept):
+    client, script, time = make_client(answer(429, **{"retry-after": named}), deadline=59.0)
+    async with client:
+        with pytest.raises(RateLimited) as caught:
+            await client.asend(make_call())
+    assert caught.value.retry_after == kept
+    assert (len(script.requests), time.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize("value", ["-5", "nan", "inf", "1e9", "soon", "x" * 5000])
+async def test_hostile_retry_after_is_as_if_it_were_absent(value):
+    client, _, time = make_client(answer(503, **{"retry-after": value}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [0.5]
+
+
+# A rate limit's reset, in unix seconds; the clients' wall clock stands at 1 800 000 000
+
+RESET = "X-RateLimit-Reset"
+
+
+async def test_rate_limit_reset_is_waited_for_where_retry_after_is_absent():
+    limited = answer(429, {"error": {"code": "RATE_LIMIT_EXCEEDED"}}, **{RESET: "1800000003"})
+    client, _, time = make_client(limited, OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call(Replay.RECONCILE))
+    assert time.sleeps == [3.5]
+
+
+@pytest.mark.parametrize(
+    ("reset", "kept"), [("1800000061", 61.0), ("1800003599", 3599.0), ("9" * 20, 3600.0)]
+)
+async def test_reset_far_away_is_left_to_the_task(reset, kept):
+    client, script, time = make_client(answer(429, **{RESET: reset}), rate_limit_reset_header=RESET)
+    async with client:
+        with pytest.raises(RateLimited) as caught:
+            await client.asend(make_call())
+    assert caught.value.retry_after == kept
+    assert (len(script.requests), time.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "waits"),
+    [
+        ({RESET: "1800000003", "retry-after": "2"}, [2.5]),
+        ({RESET: "1800000003", "retry-after": "soon"}, [3.5]),
+        ({RESET: "1799999000"}, [0.5]),
+        ({RESET: "soon"}, [0.5]),
+        ({RESET: "9" * 5000 + "x"}, [0.5]),
+        ({"X-RateLimit-Remaining": "0"}, [0.5]),
+    ],
+)
+async def test_retry_after_goes_first_and_an_unreadable_reset_is_as_if_it_were_absent(headers, waits):
+    client, _, time = make_client(answer(429, **headers), OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == waits
+
+
+async def test_reset_says_nothing_about_other_failures():
+    client, _, time = make_client(answer(503, **{RESET: "1800000030"}), OK, rate_limit_reset_header=RESET)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [0.5]
+
+
+async def test_reset_is_read_only_under_the_name_that_the_settings_give():
+    client, _, time = make_client(answer(429, **{RESET: "1800000030"}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [0.5]
+
+
+# Deadline, limits, budget
+
+
+async def test_deadline_is_total_over_resends():
+    time = FakeTime()
+
+    def slow(request):
+        time.now += 9.4
+        raise httpx.ReadTimeout("silent")
+
+    client, script, _ = make_client(slow, time=time, deadline=20.0)
+    async with client:
+        with pytest.raises(TransportError, match="the deadline leaves no time"):
+            await client.asend(make_call())
+    assert len(script.requests) == 2
+    assert time.now < 1020.0
+
+
+async def test_deadline_that_passed_is_named():
+    time = FakeTime()
+
+    def slow(request):
+        time.now += 25.0
+        raise httpx.ReadTimeout("silent")
+
+    client, _, _ = make_client(slow, time=time, deadline=20.0)
+    async with client:
+        with pytest.raises(DeadlineExceeded, match="the deadline of 20 s passed after 1 request"):
+            await client.asend(make_call())
+
+
+@pytest.mark.parametrize(
+    ("replay", "kind"), list(zip(Replay, (DeadlineExceeded, OutcomeUnknown, OutcomeUnknown), strict=True))
+)
+async def test_deadline_cuts_off_a_request_that_never_ends(replay, kind):
+    class Endless(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            await asyncio.Event().wait()
+
+    async with Client(make_settings(), transport=Endless()) as client:
+        with pytest.raises(kind, match="passed after 1 request"):
+            await client.asend(make_call(replay, deadline=0.2))
+        assert client._limiter.in_flight == 0
+
+
+async def test_deadline_while_waiting_in_line_is_no_unknown_outcome():
+    client, script, _ = make_client(OK, max_concurrency=1)
+    async with client:
+        await client._limiter.acquire(1)
+        with pytest.raises(DeadlineExceeded, match="passed after 0 requests"):
+            await client.asend(make_call(Replay.RECONCILE, deadline=0.02))
+        client._limiter.release()
+        await client.asend(make_call(Replay.RECONCILE))
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [(None, (30.0, 10.0)), (90.0, (90.0, 10.0)), (5.0, (5.0, 5.0)), (45.0, (45.0, 10.0))]
+)
+async def test_timeouts_per_request(own, expected):
+    client, script, _ = make_client(OK)
+    async with client:
+        await client.asend(make_call(deadline=own))
+    timeout = script.requests[0].extensions["timeout"]
+    assert (timeout["read"], timeout["connect"]) == expected
+
+
+async def test_timeouts_shrink_to_what_remains():
+    client, script, _ = make_client(answer(503, **{"retry-after": "40"}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert script.requests[1].extensions["timeout"]["read"] == pytest.approx(19.5)
+
+
+async def test_pace_is_kept_across_clients_of_one_key():
+    time = FakeTime()
+    first, _, _ = make_client(OK, time=time, key="paced", requests_per_second=4)
+    second, _, _ = make_client(OK, time=time, key="paced", requests_per_second=4)
+    async with first, second:
+        for client in (first, second, first):
+            await client.asend(make_call())
+    assert time.sleeps == [0.25, 0.25]
+
+
+async def test_pace_that_the_deadline_leaves_no_time_for():
+    client, script, _ = make_client(OK, requests_per_second=0.01)
+    async with client:
+        await client.asend(make_call())
+        with pytest.raises(DeadlineExceeded, match="after 0 requests"):
+            await client.asend(make_call())
+    assert len(script.requests) == 1
+
+
+async def test_retry_budget_bounds_the_load_of_an_outage():
+    client, script, _ = make_client(answer(503))
+    async with client:
+        for _ in range(30):
+            with pytest.raises(ServerError):
+                await client.asend(make_call())
+    assert len(script.requests) == 30 + 20
+    client, script, _ = make_client(*[OK] * 50, answer(503))
+    async with client:
+        for _ in range(50):
+            await client.asend(make_call())
+        with pytest.raises(ServerError, match="gave up after 5 attempts"):
+            await client.asend(make_call())
+
+
+async def test_spent_budget_says_so_and_is_earned_back_by_successes():
+    client, script, _ = make_client(*[answer(503)] * 26, *[OK] * 11, answer(503), OK)
+    async with client:
+        for _ in range(5):
+            with pytest.raises(ServerError, match="gave up after 5 attempts"):
+                await client.asend(make_call())
+        with pytest.raises(ServerError, match="retry budget is spent"):
+            await client.asend(make_call())
+        for _ in range(12):
+            assert await client.asend(make_call()) == {"ok": 1}
+    assert len(script.requests) == 26 + 11 + 2
+
+
+class _Gauge(httpx.AsyncBaseTransport):
+    """Counts requests in flight, over all its clients and threads."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def _step(self, by):
+        with self.lock:
+            self.now += by
+            self.most = max(self.most, self.now)
+
+    async def handle_async_request(self, request):
+        self._step(1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self._step(-1)
+        return httpx.Response(200, json={})
+
+
+async def test_concurrency_is_bounded_across_clients_of_one_key():
+    gauge, key = _Gauge(), "shared-by-two"
+    clients = [Client(make_settings(key=key, max_concurrency=3), transport=gauge) for _ in range(2)]
+    await asyncio.gather(*(client.asend(make_call()) for client in clients * 20))
+    assert gauge.most == 3
+    for client in clients:
+        await client.aclose()
+
+
+def test_concurrency_is_bounded_across_threads():
+    gauge, key = _Gauge(), "shared-by-threads"
+
+    async def many(client):
+        await asyncio.gather(*(client.asend(make_call()) for _ in range(30)))
+
+    def work():
+        with Client(make_settings(key=key, max_concurrency=2), transport=gauge) as client:
+            client.run(many(client))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert gauge.most == 2
+    assert gauge.now == 0
+
+
+# Size
+
+
+class _Chunks(httpx.AsyncByteStream):
+    def __init__(self, chunk):
+        self.chunk, self.given = chunk, 0
+
+    async def __aiter__(self):
+        while True:
+            self.given += 1
+            yield self.chunk
+
+
+@pytest.mark.parametrize(
+    ("replay", "kind"), list(zip(Replay, (ResponseError, OutcomeUnknown, OutcomeUnknown), strict=True))
+)
+async def test_endless_response_is_cut_off(replay, kind):
+    stream = _Chunks(b"x" * 100)
+    client, script, _ = make_client(lambda _: httpx.Response(200, stream=stream), max_response_bytes=1000)
+    async with client:
+        with pytest.raises(kind, match="larger than 1000 bytes"):
+            await client.asend(make_call(replay))
+    assert stream.given == 11
+    assert len(script.requests) == 1
+
+
+async def test_announced_length_is_refused_without_reading():
+    stream = _Chunks(b"x")
+    client, _, _ = make_client(
+        lambda _: httpx.Response(200, stream=stream, headers={"content-length": "1001"}),
+        max_response_bytes=1000,
+    )
+    async with client:
+        with pytest.raises(ResponseError, match="larger than 1000 bytes"):
+            await client.asend(make_call())
+    assert stream.given == 0
+
+
+class _Once(httpx.AsyncByteStream):
+    def __init__(self, content):
+        self.content = content
+
+    async def __aiter__(self):
+        yield self.content
+
+
+async def test_compressed_answer_is_counted_decompressed():
+    bomb = gzip.compress(b"[" + b" " * 5_000_000 + b"]")
+    small = gzip.compress(b'{"a":1}')
+    headers = {"content-encoding": "gzip"}
+    client, _, _ = make_client(
+        lambda _: httpx.Response(200, stream=_Once(small), headers=headers),
+        lambda _: httpx.Response(200, stream=_Once(bomb), headers=headers),
+        max_response_bytes=1_000_000,
+    )
+    async with client:
+        assert await client.asend(make_call()) == {"a": 1}
+        with pytest.raises(ResponseError, match="larger than"):
+            await client.asend(make_call())
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd"])
+async def test_encodings_not_asked_for_are_refused(coding):
+    stream = _Chunks(b"x")
+    client, _, _ = make_client(
+        lambda _: httpx.Response(200, stream=stream, headers={"content-encoding": coding})
+    )
+    async with client:
+        with pytest.raises(ResponseError, match="content encoding"):
+            await client.asend(make_call())
+    assert stream.given == 0
+
+
+async def test_error_with_an_unreadable_body_keeps_its_status():
+    headers = {"content-encoding": "gzip"}
+    client, script, _ = make_client(lambda _: httpx.Response(404, stream=_Once(b"junk"), headers=headers))
+    async with client:
+        with pytest.raises(NotFound):
+            await client.asend(make_call())
+    assert len(script.requests) == 1
+
+
+# What is said
+
+
+async def test_log_of_a_request_and_of_a_resend(caplog):
+    caplog.set_level(logging.DEBUG, CLIENT_LOG)
+    client, script, _ = make_client(answer(503), OK)
+    async with client:
+        await client.asend(make_call(query=(("to", "+447911123456"),)))
+    first, second = (request.headers["X-PolyAI-Correlation-Id"] for request in script.requests)
+    assert [
+        (record.levelname, record.getMessage()) for record in caplog.records if record.name == CLIENT_LOG
+    ] == [
+        ("DEBUG", f"GET /v1/agents/{{agentId}}/things → 503 in 0 ms (correlation id {first})"),
+        (
+            "WARNING",
+            (
+                "list things: attempt 1 of 5 failed (503); sending again in 0.5 s "
+                f"(GET /v1/agents/{{agentId}}/things, correlation id {first})"
+            ),
+        ),
+        ("DEBUG", f"GET /v1/agents/{{agentId}}/things → 200 in 0 ms (correlation id {second})"),
+    ]
+
+
+async def test_httpx_logs_other_requests_but_not_ours(caplog):
+    caplog.set_level(logging.DEBUG, logger="httpx")
+    client, _, _ = make_client(OK)
+    async with client, httpx.AsyncClient(transport=Script(OK)) as other:
+        await client.asend(make_call(query=(("to", "+447911123456"),)))
+        await other.get("https://example.com/other")
+    records = [record.getMessage() for record in caplog.records if record.name == "httpx"]
+    assert len(records) == 1
+    assert "example.com/other" in records[0]
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+async def test_key_and_sent_values_appear_nowhere(replay, caplog):
+    caplog.set_level(logging.DEBUG)
+    key, value, number = "key-very-secret-1", "the hidden value", "+447911123456"
+    leaky = {"error_message": f"{key} {value} {number}", "errors": [{"field": key, "message": value}]}
+    steps = [
+        answer(503, leaky),
+        answer(400, leaky),
+        httpx.ReadError(f"X-API-KEY: {key}"),
+        httpx.LocalProtocolError(f"Illegal header value b'{key}'"),
+        answer(200, {"success": False, "error_code": key, **leaky}),
+        httpx.Response(400, content=f"{key} {value} {number}".encode()),
+        answer(302, location=f"https://{key}@host/"),
+    ]
+    call = make_call(replay, body={"variables": {"a": value}}, query=(("to", number),))
+    texts = []
+    for step in steps:
+        client, _, _ = make_client(step, key=key)
+        async with client:
+            with pytest.raises(CallError) as caught:
+                await client.asend(call)
+        error = caught.value
+        texts += [str(error), repr(error), repr(error.__dict__), repr(client), repr(client.settings)]
+    texts += [f"{record.getMessage()} {record.args}" for record in caplog.records]
+    for hidden in (key, value, number):
+        assert not [text for text in texts if hidden in text]
+
+
+async def test_error_names_what_where_and_what_to_do():
+    client, script, _ = make_client(
+        answer(404, {"error_code": "CONNECTORS_NOT_FOUND", "error_message": "No such"})
+    )
+    async with client:
+        with pytest.raises(NotFound) as caught:
+            await client.asend(make_call())
+    identity = script.requests[0].headers["X-PolyAI-Correlation-Id"]
+    assert str(caught.value) == (
+        "list things: No such [GET /v1/agents/acme%2B1/things → 404 CONNECTORS_NOT_FOUND] "
+        f"(correlation id {identity}) {NotFound.advice_default}"
+    )
+
+
+@pytest.mark.parametrize(
+    "step", [answer(429, **{"retry-after": "9999"}), httpx.ConnectError("no"), answer(200, [1])]
+)
+async def test_errors_survive_pickling(step):
+    client, _, _ = make_client(step)
+    async with client:
+        with pytest.raises(CallError) as caught:
+            await client.asend(make_call(read=_Thing.model_validate))
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert type(copy) is type(caught.value)
+    assert (str(copy), copy.__dict__) == (str(caught.value), caught.value.__dict__)
+
+
+# Faces
+
+
+def test_sync_face_in_a_plain_thread():
+    client, script, _ = make_client(OK)
+    with client:
+        assert [client.send(make_call()) for _ in range(3)] == [{"ok": 1}] * 3
+    assert len(script.requests) == 3
+
+
+async def test_sync_face_inside_a_loop_says_what_to_use():
+    client, script, _ = make_client(OK)
+    async with client:
+        with pytest.raises(RuntimeError, match="asend"):
+            client.send(make_call())
+        with pytest.raises(RuntimeError, match="aclose"):
+            client.close()
+        assert await asyncio.to_thread(client.send, make_call()) == {"ok": 1}
+    assert len(script.requests) == 1
+
+
+def test_threads_take_turns_on_one_sync_client():
+    client, script, _ = make_client(OK)
+    with client:
+        threads = [threading.Thread(target=client.send, args=(make_call(),)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert len(script.requests) == client.requests_sent == 8
+
+
+def test_one_client_serves_several_loops():
+    client, script, _ = make_client(OK)
+    for _ in range(2):
+        assert asyncio.run(client.asend(make_call())) == {"ok": 1}
+    assert client.send(make_call()) == {"ok": 1}
+    client.close()
+    assert len(script.requests) == 3
+
+
+async def test_closed_client_refuses():
+    client, _, _ = make_client(OK)
+    await client.asend(make_call())
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        await client.asend(make_call())
+
+
+def test_closing_from_inside_the_clients_own_loop_does_not_deadlock():
+    client, _, _ = make_client(OK)
+
+    async def work():
+        await client.asend(make_call())
+        await client.aclose()
+
+    client.run(work())
+    client.close()
+
+
+def test_work_interrupted_from_outside_does_not_go_on_at_the_next_run():
+    client, script, _ = make_client(OK)
+    went_on = []
+
+    async def interrupted():
+        asyncio.get_running_loop().call_soon(_interrupt)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        went_on.append(True)
+
+    def _interrupt():
+        raise KeyboardInterrupt
+
+    with client:
+        with pytest.raises(KeyboardInterrupt):
+            client.run(interrupted())
+        client.send(make_call())
+    assert not went_on
+    assert len(script.requests) == 1
+
+
+async def test_cancelling_a_call_gives_its_slot_back():
+    sent = asyncio.Event()
+
+    class Endless(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            sent.set()
+            await asyncio.Event().wait()
+
+    async with Client(make_settings(), transport=Endless()) as client:
+        task = asyncio.create_task(client.asend(make_call()))
+        await sent.wait()
+        assert client._limiter.in_flight == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert client._limiter.in_flight == 0
