@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.sdk import BaseHook, RetryDecision, RetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
 
+    from airflow_voice_agents.engine.run_context import TaskState
+
 __all__ = [
     "RetryDecision",
     "RetryPolicy",
-    "TaskState",
     "ask_a_person",
     "connection_async",
     "connection_extra_async",
@@ -26,22 +27,6 @@ __all__ = [
     "run_type",
     "task_state",
 ]
-
-
-class TaskState(Protocol):
-    """What a task instance remembers across its tries; XComs of a task are deleted before each try."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the stored JSON value, or ``default``."""
-
-    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-        """Store a JSON value other than ``None``.
-
-        :param retention: how long it is kept; ``None`` takes Airflow's configuration.
-        """
-
-    def delete(self, key: str) -> None:
-        """Forget the key; one that is not there is no error."""
 
 
 def task_state(context: Context) -> TaskState | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from airflow_voice_agents.engine.run_context import TaskState
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.report import ItemReport, Status
 
@@ -16,19 +17,6 @@ MAX_AGE = 6 * 3600.0
 """Seconds after which a checkpoint no longer counts: a task cleared later looks at everything again."""
 
 Outcome = tuple[ItemReport, ...]
-
-
-class TaskState(Protocol):
-    """A memory that can also forget."""
-
-    def get(self, key: str) -> Any:
-        """Return the stored JSON value, or ``None``."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Store a JSON value."""
-
-    def delete(self, key: str) -> None:
-        """Forget the key; one that is not there is no error."""
 
 
 class Checkpoints:

@@ -19,13 +19,16 @@ from airflow_voice_agents.transport.errors import GuardRefused, InputError, Stat
 
 
 class TaskState(Protocol):
-    """What outlives one try of a task."""
+    """What a task instance remembers across its tries."""
 
     def get(self, key: str) -> Any:
         """Return the stored JSON value, or ``None``."""
 
     def set(self, key: str, value: Any) -> None:
-        """Store a JSON value."""
+        """Store a JSON value other than ``None``."""
+
+    def delete(self, key: str) -> None:
+        """Forget the key; a missing key is not an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,8 +286,8 @@ class Lock:
     def _lost(self) -> TargetLocked:
         return TargetLocked(
             f"The lock on {summarize_list(self.targets)} is not this run's any more: it was not renewed in time, was "
-            "removed, or a later try of this task took it over. This run writes nothing more; what it wrote before stays. "
-            "See that no other run works on it, and try again."
+            "removed, or a later try of this task took it over. This run writes nothing more; what it wrote before "
+            "stays. See that no other run works on it, and try again."
         )
 
 

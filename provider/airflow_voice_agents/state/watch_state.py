@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.airflow_compat import TaskState
+    from airflow_voice_agents.engine.run_context import TaskState
 
 KEY = "watch"
 
