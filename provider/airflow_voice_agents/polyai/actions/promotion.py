@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_voice_agents.engine.checkpoints import Checkpoints, TaskState
+from airflow_voice_agents.engine.checkpoints import Checkpoints
 from airflow_voice_agents.engine.observe import observe
 from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
-from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.engine.run_context import RunContext, TaskState
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.guards import check_live
 from airflow_voice_agents.plans.kind import Resource

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from airflow_voice_agents.engine.checkpoints import Checkpoints, TaskState
+from airflow_voice_agents.engine.checkpoints import Checkpoints
 from airflow_voice_agents.engine.observe import observe
 from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, unwritten
+from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, TaskState, unwritten
 from airflow_voice_agents.plans.guards import LIVE, check_live
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.outcome import explain
