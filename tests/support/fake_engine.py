@@ -35,7 +35,7 @@ def thing(name: str, owner: str = "shop", kind: str = "thing") -> Resource:
     return Resource(kind, owner, name)
 
 
-def intent(name: str, before: State | None, after: State, owner: str = "shop") -> Transition[State]:
+def transition(name: str, before: State | None, after: State, owner: str = "shop") -> Transition[State]:
     """What a thing is and shall be."""
     return Transition(thing(name, owner), before, after)
 
@@ -72,19 +72,21 @@ class ThingKind:
         """Changes by member."""
         return diff(dict(before or {}), dict(after or {}))
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """Steps, batches, or one alone and then batches."""
         if self.stepwise:
-            yield from map(self._steps, intents)
-        elif self.canary and len(intents) > 1:
-            first = Write(_call(WRITE, _sets(intents[:1])), (intents[0].resource,), _judge, vital=True)
-            yield (first, *(self._batch(chunk) for chunk in batches(intents[1:], self.batch_size)))
+            yield from map(self._steps, transitions)
+        elif self.canary and len(transitions) > 1:
+            first = Write(
+                _call(WRITE, _sets(transitions[:1])), (transitions[0].resource,), _judge, vital=True
+            )
+            yield (first, *(self._batch(chunk) for chunk in batches(transitions[1:], self.batch_size)))
         else:
-            yield from ((self._batch(chunk),) for chunk in batches(intents, self.batch_size))
+            yield from ((self._batch(chunk),) for chunk in batches(transitions, self.batch_size))
 
-    def mismatches(self, intent: Transition[State], observed: State | None) -> list[str]:
+    def mismatches(self, transition: Transition[State], observed: State | None) -> list[str]:
         """Members of the intent that a thing does not show."""
-        return [name for name, value in _changed(intent).items() if (observed or {}).get(name) != value]
+        return [name for name, value in _changed(transition).items() if (observed or {}).get(name) != value]
 
     def _steps(self, each: Transition[State]) -> WriteSequence[State]:
         state, steps = dict(each.before or {}), []
@@ -94,15 +96,17 @@ class ThingKind:
             steps.append(Write(call, (each.resource,), _judge, waypoint=self.digest(state), vital=True))
         return tuple(steps)
 
-    def _batch(self, intents: Sequence[Transition[State]]) -> Write[State]:
-        mine = {each.resource: each for each in intents}
+    def _batch(self, transitions: Sequence[Transition[State]]) -> Write[State]:
+        mine = {each.resource: each for each in transitions}
 
         def split(left: Sequence[Resource]) -> tuple[Write[State], ...]:
             halves = batches([mine[each] for each in left], max(1, (len(left) + 1) // 2))
             return tuple(map(self._batch, halves))
 
         divisible = self.splits_one or len(mine) > 1
-        return Write(_call(WRITE, _sets(intents)), tuple(mine), _judge, split=split if divisible else None)
+        return Write(
+            _call(WRITE, _sets(transitions)), tuple(mine), _judge, split=split if divisible else None
+        )
 
 
 def _changed(each: Transition[State]) -> dict[str, int]:
@@ -110,8 +114,8 @@ def _changed(each: Transition[State]) -> dict[str, int]:
     return {name: value for name, value in each.after.items() if old.get(name) != value}
 
 
-def _sets(intents: Iterable[Transition[State]]) -> list[tuple[Resource, dict[str, int]]]:
-    return [(each.resource, _changed(each)) for each in intents]
+def _sets(transitions: Iterable[Transition[State]]) -> list[tuple[Resource, dict[str, int]]]:
+    return [(each.resource, _changed(each)) for each in transitions]
 
 
 def _judge(answer: Mapping[Resource, Any]) -> dict[Resource, WriteResult[State]]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Resource, Transition
-from airflow_voice_agents.plans.plan import PlannedItem, waypoint_digests
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, waypoint_digests
 from airflow_voice_agents.plans.report import Report
-from airflow_voice_agents.plans.target_plan import TargetPlan
 from airflow_voice_agents.transport.api_request import ApiRequest
 from support.fake_engine import READ, State, ThingKind, ThingServer, thing
 from support.kill_switch import Fuse, FusedStore, Killed
@@ -207,13 +206,13 @@ class Fleet:
         wanted = {**(now or {}), **self.server.wanted[each]}
         if now == wanted:
             return PlannedItem(each, kind.digest(now), kind.digest(now))
-        intent = Transition(each, now, wanted)
+        transition = Transition(each, now, wanted)
         return PlannedItem(
             each,
             kind.digest(now),
             kind.digest(wanted),
-            waypoints=waypoint_digests(kind.write_sequences([intent])),
-            intent=intent,
+            waypoints=waypoint_digests(kind.write_sequences([transition])),
+            transition=transition,
         )
 
     async def send(self, call: ApiRequest[Any]) -> Any:

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_voice_agents.plans.guards import LADDER, LIVE
 from airflow_voice_agents.plans.selection import deep_merge
 from airflow_voice_agents.polyai import NEVER_PROMOTE
+from airflow_voice_agents.polyai.ladder import LADDER, LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.plans.kind import Transition, WriteSequence
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
@@ -35,10 +35,10 @@ from support.fake_engine import (
     applied_and_lost,
     forgetful,
     half_applied_and_lost,
-    intent,
     lost,
     refusing,
     thing,
+    transition,
 )
 from support.json_values import bounded
 
@@ -63,9 +63,9 @@ class Clock:
 class RepeatableKind(ThingKind):
     """Things whose writes may be repeated."""
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """Batches."""
-        for lane in super().write_sequences(intents):
+        for lane in super().write_sequences(transitions):
             yield tuple(replace(step, call=replace(step.call, replay=Replay.SAFE)) for step in lane)
 
 
@@ -117,13 +117,13 @@ class Scene:
             random=lambda: 1.0,
             **options,
         )
-        reports = await self.carrier.apply(self.intents(), observed_at=observed_at)
+        reports = await self.carrier.apply(self.transitions(), observed_at=observed_at)
         assert [report.resource for report in reports] == [thing(name) for name in self.names]
         return {report.resource.name: report for report in reports}
 
-    def intents(self) -> list[Transition[State]]:
+    def transitions(self) -> list[Transition[State]]:
         return [
-            replace(intent(name, self.before, self.after), read_at=self.read_at.get(name))
+            replace(transition(name, self.before, self.after), read_at=self.read_at.get(name))
             for name in self.names
         ]
 

@@ -9,11 +9,20 @@ from dataclasses import dataclass, replace
 import pytest
 
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.plans.kind import Transition, WriteSequence
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.errors import BadRequest
-from support.fake_engine import Fault, State, ThingKind, ThingServer, applied_and_lost, intent, lost, thing
+from support.fake_engine import (
+    Fault,
+    State,
+    ThingKind,
+    ThingServer,
+    applied_and_lost,
+    lost,
+    thing,
+    transition,
+)
 
 BEFORE, AFTER = {"x": 0}, {"x": 1}
 
@@ -22,9 +31,9 @@ BEFORE, AFTER = {"x": 0}, {"x": 1}
 class PairKind(ThingKind):
     """Things that are written two by two, by one call that is never cut, or not at all."""
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """One lane for a pair."""
-        for (step,) in super().write_sequences(intents):
+        for (step,) in super().write_sequences(transitions):
             if len(step.resources) == 2:
                 yield (replace(step, split=lambda _: ()),)
 
@@ -32,7 +41,7 @@ class PairKind(ThingKind):
 def bring(server: ThingServer, told: list[str], age: float | None = None) -> dict[str, ItemReport]:
     progress = ProgressLog("pairs", 2, told.append, interval=0.0, clock=lambda: 0.0)
     carrier = Applier(server.send, PairKind(), limit=2, progress=progress, max_snapshot_age=age)
-    reports = asyncio.run(carrier.apply([intent(name, BEFORE, AFTER) for name in "ab"]))
+    reports = asyncio.run(carrier.apply([transition(name, BEFORE, AFTER) for name in "ab"]))
     return {report.resource.name: report for report in reports}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.transport.api_request import ApiRequest

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.engine.planning import Target, plan_targets
-from airflow_voice_agents.engine.progress_log import ProgressLog
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Observation, Resource, Transition, by_owner
 from airflow_voice_agents.plans.plan import Plan, PlannedItem
@@ -125,7 +125,7 @@ def test_a_source_is_read_before_targets_that_come_first_and_need_none() -> None
 def test_an_intent_says_when_its_target_was_read() -> None:
     def composed(_: PageState | None, now: PageState | None) -> PlannedItem:
         here = page("b")
-        return PlannedItem(here, "old", "new", intent=Transition(here, now, PageState("new")))
+        return PlannedItem(here, "old", "new", transition=Transition(here, now, PageState("new")))
 
     site = Site({page("a"): "new", page("b"): "old"})
     progress = ProgressLog("pages", 1, lambda _: None)
@@ -137,8 +137,8 @@ def test_an_intent_says_when_its_target_was_read() -> None:
         )
     )
     (item,) = planned.items
-    assert item.intent is not None
-    assert (site.read, item.intent.read_at) == (["a", "b"], 20.0)
+    assert item.transition is not None
+    assert (site.read, item.transition.read_at) == (["a", "b"], 20.0)
 
 
 def test_items_come_in_the_order_of_the_targets() -> None:

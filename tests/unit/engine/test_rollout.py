@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.engine.checkpoints import BATCH, MAX_AGE
 from airflow_voice_agents.engine.rollout import RolloutPolicy
-from airflow_voice_agents.plans.limits import FailureLimit
+from airflow_voice_agents.plans.limits import FailureLimit, Waves
+from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.plans.target_plan import TargetPlan
-from airflow_voice_agents.plans.waves import Waves
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import BadRequest, RateLimited, ServerError, Unauthorized
 from support.fake_engine import (
@@ -513,9 +512,9 @@ def bring_arriving(there: Fleet, *waypoints: dict[str, int]) -> Report:
         base, item = unit.items
         digest = there.kinds["line"].digest
         planned = replace(item, after=digest({**ARRIVED, **NEW}), waypoints=tuple(map(digest, waypoints)))
-        if planned.intent:
-            intent = replace(planned.intent, after={**ARRIVED, **NEW})
-            planned = replace(planned, intent=intent)
+        if planned.transition:
+            transition = replace(planned.transition, after={**ARRIVED, **NEW})
+            planned = replace(planned, transition=transition)
         return await there.roll_out(run, [TargetPlan("a", (base, planned))], there.ledger(), RolloutPolicy())
 
     return asyncio.run(go())
@@ -678,8 +677,8 @@ def test_a_unit_that_is_done_is_let_go() -> None:
         for item in unit.items:
             state = Heavy(OLD)
             states.append(weakref.ref(state))
-            assert item.intent is not None
-            items.append(replace(item, intent=replace(item.intent, before=state)))
+            assert item.transition is not None
+            items.append(replace(item, transition=replace(item.transition, before=state)))
         return replace(unit, items=tuple(items))
 
     def count() -> None:

@@ -12,7 +12,7 @@ from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, waypoint_digests
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.transport.errors import BadRequest, GuardRefused, InputError, StateMoved
-from support.fake_engine import WRITE, State, ThingKind, ThingServer, intent, thing
+from support.fake_engine import WRITE, State, ThingKind, ThingServer, thing, transition
 
 KIND = ThingKind(stepwise=True)
 BEFORE, MIDDLE, AFTER = {"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}
@@ -32,10 +32,10 @@ class Memory(dict[str, Any]):
 def item(name: str, before: State = BEFORE, after: State = AFTER, **facts: Any) -> PlannedItem:
     """Plan of one thing."""
     digests = KIND.digest(before), KIND.digest(after)
-    wanted = None if digests[0] == digests[1] else intent(name, before, after)
+    wanted = None if digests[0] == digests[1] else transition(name, before, after)
     writes = sum(before.get(key) != value for key, value in after.items())
     waypoints = waypoint_digests(KIND.write_sequences([wanted])) if wanted else ()
-    return PlannedItem(thing(name), *digests, writes=writes, waypoints=waypoints, intent=wanted, **facts)
+    return PlannedItem(thing(name), *digests, writes=writes, waypoints=waypoints, transition=wanted, **facts)
 
 
 def plan(*items: PlannedItem) -> Plan:
@@ -46,12 +46,14 @@ def run_plan(
     planned: Plan,
     server: ThingServer,
     *,
-    memory: Memory | None = None,
+    task_state: Memory | None = None,
     said: list[str] | None = None,
     **how: Any,
 ) -> Report:
     """Execute a plan."""
-    run = RunContext(server.send, (said if said is not None else []).append, memory=memory, clock=lambda: 0.0)
+    run = RunContext(
+        server.send, (said if said is not None else []).append, task_state=task_state, clock=lambda: 0.0
+    )
     return asyncio.run(execute(run, KIND, planned, ApplyOptions(**how), planned_at=0.0))
 
 
@@ -153,27 +155,27 @@ def test_a_concurrency_that_could_carry_nothing_is_refused(concurrency: Any) -> 
 
 
 def test_without_an_expected_digest_any_plan_passes_and_nothing_is_noted() -> None:
-    memory = Memory()
-    ExpectedDigests(None, memory).hold(plan(item("a")))
-    assert memory == {}
+    task_state = Memory()
+    ExpectedDigests(None, task_state).hold(plan(item("a")))
+    assert task_state == {}
 
 
 @pytest.mark.parametrize("memory", [None, Memory()])
-def test_the_expected_plan_passes_and_another_is_refused(memory: Memory | None) -> None:
+def test_the_expected_plan_passes_and_another_is_refused(task_state: Memory | None) -> None:
     expected, other = plan(item("a")), plan(item("a", MIDDLE))
     ExpectedDigests(expected.digest, None).hold(expected)
     with pytest.raises(StateMoved, match="is not the one expected") as caught:
-        ExpectedDigests(expected.digest, memory).hold(other)
+        ExpectedDigests(expected.digest, task_state).hold(other)
     assert caught.value.permanent
     assert expected.digest[:12] in str(caught.value)
     assert other.digest[:12] in str(caught.value)
 
 
 def test_the_note_holds_digests_only() -> None:
-    memory = Memory()
+    task_state = Memory()
     planned = plan(item("a"))
-    ExpectedDigests(planned.digest, memory).hold(planned)
-    assert memory == {
+    ExpectedDigests(planned.digest, task_state).hold(planned)
+    assert task_state == {
         f"plan-{planned.digest}": {
             "thing:shop/a": [
                 KIND.digest(BEFORE),
@@ -188,46 +190,48 @@ def test_the_note_holds_digests_only() -> None:
 @pytest.mark.parametrize("first", [BEFORE, MIDDLE, AFTER])
 @pytest.mark.parametrize("second", [BEFORE, MIDDLE, AFTER])
 def test_a_later_try_may_find_each_target_anywhere_on_its_way(first: State, second: State) -> None:
-    memory = Memory()
+    task_state = Memory()
     expected = plan(item("a"), item("b"))
-    ExpectedDigests(expected.digest, memory).hold(expected)
-    ExpectedDigests(expected.digest, memory).hold(plan(item("a", first), item("b", second)))
+    ExpectedDigests(expected.digest, task_state).hold(expected)
+    ExpectedDigests(expected.digest, task_state).hold(plan(item("a", first), item("b", second)))
 
 
 def test_a_later_try_names_what_moved() -> None:
-    memory = Memory()
+    task_state = Memory()
     expected = plan(item("a"), item("b"))
-    ExpectedDigests(expected.digest, memory).hold(expected)
+    ExpectedDigests(expected.digest, task_state).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed since the plan .* was approved"):
-        ExpectedDigests(expected.digest, memory).hold(plan(item("a", AFTER), item("b", {"x": 7, "y": 0})))
+        ExpectedDigests(expected.digest, task_state).hold(plan(item("a", AFTER), item("b", {"x": 7, "y": 0})))
 
 
 def test_a_later_try_refuses_a_source_that_wants_something_else_now() -> None:
-    memory = Memory()
+    task_state = Memory()
     expected = plan(item("a"), item("b"))
-    ExpectedDigests(expected.digest, memory).hold(expected)
+    ExpectedDigests(expected.digest, task_state).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed"):
-        ExpectedDigests(expected.digest, memory).hold(plan(item("a"), item("b", BEFORE, {"x": 5, "y": 5})))
+        ExpectedDigests(expected.digest, task_state).hold(
+            plan(item("a"), item("b", BEFORE, {"x": 5, "y": 5}))
+        )
 
 
 def test_a_later_try_refuses_a_target_that_was_not_in_the_plan() -> None:
-    memory = Memory()
+    task_state = Memory()
     expected = plan(item("a"))
-    ExpectedDigests(expected.digest, memory).hold(expected)
+    ExpectedDigests(expected.digest, task_state).hold(expected)
     with pytest.raises(StateMoved, match=r"^shop/b changed"):
-        ExpectedDigests(expected.digest, memory).hold(plan(item("a"), item("b")))
+        ExpectedDigests(expected.digest, task_state).hold(plan(item("a"), item("b")))
 
 
 def test_a_note_of_another_plan_does_not_count() -> None:
-    memory = Memory()
+    task_state = Memory()
     first, second = plan(item("a")), plan(item("a", BEFORE, MIDDLE))
-    ExpectedDigests(first.digest, memory).hold(first)
+    ExpectedDigests(first.digest, task_state).hold(first)
     with pytest.raises(StateMoved, match="is not the one expected"):
-        ExpectedDigests(second.digest, memory).hold(plan(item("a", MIDDLE)))
+        ExpectedDigests(second.digest, task_state).hold(plan(item("a", MIDDLE)))
 
 
 def test_an_interrupted_try_is_carried_on_by_the_next_without_a_second_write() -> None:
-    memory, there = Memory(), server(a=BEFORE, b=BEFORE)
+    task_state, there = Memory(), server(a=BEFORE, b=BEFORE)
     expected = plan(item("a"), item("b"))
 
     def dies(_: ThingServer, call: Any) -> Any:
@@ -237,13 +241,13 @@ def test_an_interrupted_try_is_carried_on_by_the_next_without_a_second_write() -
 
     there.always = dies
     with pytest.raises(Died):
-        run_plan(expected, there, memory=memory, expected_digest=expected.digest)
+        run_plan(expected, there, task_state=task_state, expected_digest=expected.digest)
     written = there.routes()
     now = {name: there.things[thing(name)] for name in "ab"}
     assert MIDDLE in now.values()
     there.always, there.calls = None, []
     again = plan(*(item(name, state) for name, state in now.items()))
-    report = run_plan(again, there, memory=memory, expected_digest=expected.digest)
+    report = run_plan(again, there, task_state=task_state, expected_digest=expected.digest)
     assert report.complete
     assert all(there.things[thing(name)] == AFTER for name in "ab")
     assert len(there.routes()) == sum(each.writes for each in again.items)
@@ -251,20 +255,20 @@ def test_an_interrupted_try_is_carried_on_by_the_next_without_a_second_write() -
 
 
 def test_a_try_after_full_success_still_passes_and_writes_nothing() -> None:
-    memory, there = Memory(), server(a=BEFORE)
+    task_state, there = Memory(), server(a=BEFORE)
     expected = plan(item("a"))
-    run_plan(expected, there, memory=memory, expected_digest=expected.digest)
+    run_plan(expected, there, task_state=task_state, expected_digest=expected.digest)
     there.calls = []
-    report = run_plan(plan(item("a", AFTER)), there, memory=memory, expected_digest=expected.digest)
+    report = run_plan(plan(item("a", AFTER)), there, task_state=task_state, expected_digest=expected.digest)
     assert statuses(report) == {"a": "unchanged"}
     assert there.calls == []
 
 
 def test_a_dry_run_leaves_no_note() -> None:
-    memory = Memory()
+    task_state = Memory()
     expected = plan(item("a"))
-    run_plan(expected, server(a=BEFORE), memory=memory, dry_run=True, expected_digest=expected.digest)
-    assert memory == {}
+    run_plan(expected, server(a=BEFORE), task_state=task_state, dry_run=True, expected_digest=expected.digest)
+    assert task_state == {}
 
 
 def test_a_guard_speaks_up_before_a_write_and_only_tells_before_a_dry_run() -> None:

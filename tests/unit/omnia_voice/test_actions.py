@@ -196,8 +196,8 @@ def test_an_update_sends_what_differs_and_nothing_else(
 
     item = plan_settings(kind, resource(), now, changes)
 
-    assert item.intent is not None
-    ((step,),) = kind.write_sequences([item.intent])
+    assert item.transition is not None
+    ((step,),) = kind.write_sequences([item.transition])
     assert (step.call.method, step.call.body) == ("PUT", sent)
 
 
@@ -222,7 +222,7 @@ def test_an_unlisted_number_cannot_be_updated() -> None:
     item = plan_settings(kind, resource(), None, {"status": "x"})
 
     assert [finding.code for finding in item.errors] == ["not_listed"]
-    assert (item.changed, item.intent) == (False, None)
+    assert (item.changed, item.transition) == (False, None)
     with pytest.raises(InputError, match="not listed"):
         list(kind.write_sequences([Transition(resource(), None, state("a"))]))
 
@@ -244,12 +244,12 @@ def test_a_deletion_is_planned_for_what_is_listed_only() -> None:
     gone = plan_deletion(kind, target, None)
 
     assert (there.changed, there.writes, [each.code for each in there.findings]) == (True, 1, ["assigned"])
-    assert (gone.changed, gone.intent) == (False, None)
-    assert there.intent is not None
-    ((step,),) = kind.write_sequences([there.intent])
+    assert (gone.changed, gone.transition) == (False, None)
+    assert there.transition is not None
+    ((step,),) = kind.write_sequences([there.transition])
     assert (step.call.method, step.call.path) == ("DELETE", "/numbers/n%201")
-    assert kind.mismatches(there.intent, REMOVED) == kind.mismatches(there.intent, None) == []
-    assert kind.mismatches(there.intent, Presence(True)) == ["presence"]
+    assert kind.mismatches(there.transition, REMOVED) == kind.mismatches(there.transition, None) == []
+    assert kind.mismatches(there.transition, Presence(True)) == ["presence"]
 
 
 def test_a_list_that_ends_early_does_not_prove_a_deletion() -> None:
@@ -305,7 +305,7 @@ ALL_NEW = {FIRST: "new", SECOND: "new", THIRD: "new"}
 def test_a_snapshot_holds_what_numbers_are_and_notes_what_they_will_be() -> None:
     shelf = Shelf()
 
-    keep(shelf.archive(), run_with(memory=Memory()), *planned(ALL_NEW, {FIRST: "old", SECOND: "new"}))
+    keep(shelf.archive(), run_with(task_state=Memory()), *planned(ALL_NEW, {FIRST: "old", SECOND: "new"}))
 
     assert kept(shelf) == {FIRST: "old", SECOND: "new"}
     assert shelf.last().states[resource(THIRD)] is None
@@ -326,21 +326,21 @@ def test_a_snapshot_holds_what_numbers_are_and_notes_what_they_will_be() -> None
 def test_a_retry_adds_to_what_the_first_try_kept(
     second: dict[str, str | None], then: dict[str, str | None]
 ) -> None:
-    shelf, memory = Shelf(), Memory()
+    shelf, task_state = Shelf(), Memory()
     first: dict[str, str | None] = {FIRST: "a", SECOND: "b", THIRD: None}
 
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, first))
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, second))
+    keep(shelf.archive(), run_with(task_state=task_state), *planned(ALL_NEW, first))
+    keep(shelf.archive(), run_with(task_state=task_state), *planned(ALL_NEW, second))
 
     assert kept(shelf) == then
-    assert memory.values == {MEMORY: shelf.published[-1]}
+    assert task_state.values == {MEMORY: shelf.published[-1]}
 
 
 def test_what_a_retry_is_not_asked_for_any_more_is_not_kept() -> None:
-    shelf, memory = Shelf(), Memory()
+    shelf, task_state = Shelf(), Memory()
 
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
-    keep(shelf.archive(), run_with(memory=memory), *planned({SECOND: "new"}, {SECOND: "b"}))
+    keep(shelf.archive(), run_with(task_state=task_state), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
+    keep(shelf.archive(), run_with(task_state=task_state), *planned({SECOND: "new"}, {SECOND: "b"}))
 
     assert kept(shelf) == {SECOND: "b"}
 
@@ -357,7 +357,7 @@ def test_without_a_memory_each_try_keeps_what_it_finds() -> None:
 def test_a_first_snapshot_that_is_lost_is_told() -> None:
     shelf, said = Shelf(), []
 
-    run = run_with(memory=Memory(**{MEMORY: "gone"}), say=said.append)
+    run = run_with(task_state=Memory(**{MEMORY: "gone"}), say=said.append)
     keep(shelf.archive(), run, *planned({FIRST: "new"}, {FIRST: "a"}))
 
     assert kept(shelf) == {FIRST: "a"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     AssignmentKind,
@@ -107,15 +107,15 @@ async def carry(
     kind = AssignmentKind(
         {key: value.id for key, value in found.items()}, page_limit=LIMIT, lane_size=lane_size
     )
-    intents = []
+    transitions = []
     for index in indexes:
         now = found.get(number(index))
         after = AssignmentState(now.id if now else None, "new")
-        intents.append(Transition(resource(index), state_of(now) if now else None, after))
+        transitions.append(Transition(resource(index), state_of(now) if now else None, after))
     carrier = Applier(
-        send, kind, limit=4, progress=ProgressLog("assign", len(intents), lambda _: None), verify=verify
+        send, kind, limit=4, progress=ProgressLog("assign", len(transitions), lambda _: None), verify=verify
     )
-    return await carrier.apply(intents)
+    return await carrier.apply(transitions)
 
 
 def statuses(items: list[ItemReport]) -> set[Status]:

@@ -162,8 +162,8 @@ def test_no_agent_is_no_agent_in_every_form(shown: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------- writing
 
 
-def steps(kind: AssignmentKind, *intents: Transition[AssignmentState]) -> list[Any]:
-    return [step for lane in kind.write_sequences(intents) for step in lane]
+def steps(kind: AssignmentKind, *transitions: Transition[AssignmentState]) -> list[Any]:
+    return [step for lane in kind.write_sequences(transitions) for step in lane]
 
 
 @pytest.mark.parametrize("verb", UpdateVerb)
@@ -192,8 +192,10 @@ def test_a_number_that_is_not_listed_is_assigned_by_a_create() -> None:
 
 
 def test_lanes_hold_some_numbers_each_none_vital_to_the_next() -> None:
-    intents = [Transition(resource(index), state("a1", index), state("a2", index)) for index in range(1, 8)]
-    lanes = list(AssignmentKind(lane_size=3).write_sequences(intents))
+    transitions = [
+        Transition(resource(index), state("a1", index), state("a2", index)) for index in range(1, 8)
+    ]
+    lanes = list(AssignmentKind(lane_size=3).write_sequences(transitions))
     assert [[step.resources for step in lane] for lane in lanes] == [
         [(resource(1),), (resource(2),), (resource(3),)],
         [(resource(4),), (resource(5),), (resource(6),)],
@@ -244,7 +246,7 @@ def test_a_number_of_another_agent_is_refused_unless_asked_for() -> None:
     )
     allowed = plan(state("a1"), reassign=True)
     assert (allowed.findings, allowed.writes) == ((), 1)
-    assert allowed.intent == Transition(TARGET, state("a1"), state("a2"))
+    assert allowed.transition == Transition(TARGET, state("a1"), state("a2"))
 
 
 @pytest.mark.parametrize(
@@ -263,14 +265,14 @@ def test_what_is_planned(
 ) -> None:
     item = plan(now, agent_id)
     assert (item.writes, codes(item), item.errors) == (writes, findings, ())
-    assert (item.intent is None) == (not item.changed) == (writes == 0)
+    assert (item.transition is None) == (not item.changed) == (writes == 0)
 
 
 def test_status_alone_never_makes_a_write_and_an_unnamed_name_stays() -> None:
     assert not plan(state("a2", status="unassigned", friendly_name="Bar")).changed
     item = plan(state(None, friendly_name="Bar"))
-    assert item.intent.after == state("a2", friendly_name="Bar")
-    assert plan(state("a2"), friendly_name="Bar").intent.after.friendly_name == "Bar"
+    assert item.transition.after == state("a2", friendly_name="Bar")
+    assert plan(state("a2"), friendly_name="Bar").transition.after.friendly_name == "Bar"
 
 
 # ----------------------------------------------------------------------------------------- restoring
@@ -332,13 +334,13 @@ def test_a_restore_assigns_as_it_was_and_deletes_nothing(
     item = plan_restore(AssignmentKind(), TARGET, then, now)
     assert codes(item) == findings
     assert item.errors == ()
-    assert (item.intent and item.intent.after) == after
-    calls = steps(AssignmentKind(), item.intent) if item.intent else []
+    assert (item.transition and item.transition.after) == after
+    calls = steps(AssignmentKind(), item.transition) if item.transition else []
     assert [step.call.method for step in calls] == ([] if after is None else ["PATCH" if now else "POST"])
 
 
 def test_a_restore_writes_to_the_record_that_is_there_now() -> None:
     item = plan_restore(AssignmentKind(), TARGET, state("a1", index=1), state("a2", index=8))
-    assert item.intent is not None
-    (step,) = steps(AssignmentKind(), item.intent)
+    assert item.transition is not None
+    (step,) = steps(AssignmentKind(), item.transition)
     assert step.call.path == "/numbers/n8"

@@ -6,14 +6,9 @@ import itertools
 
 import pytest
 
-from airflow_voice_agents.plans.guards import (
-    LADDER,
-    GuardContext,
-    Overrides,
-    check_ladder,
-    check_live,
-)
+from airflow_voice_agents.plans.guards import GuardContext, Overrides, check_live
 from airflow_voice_agents.plans.plan import Severity
+from airflow_voice_agents.polyai.ladder import LADDER, check_ladder
 
 
 def circumstances(*, backfill: bool = False, **consent: bool) -> GuardContext:

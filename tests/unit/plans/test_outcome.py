@@ -8,9 +8,8 @@ import pytest
 
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.outcome import explain
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.report import ItemReport, Status, explain
 
 PAGE = Resource("config page", "a", "live")
 

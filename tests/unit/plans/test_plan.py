@@ -24,7 +24,7 @@ from airflow_voice_agents.plans.plan import (
     warning,
     waypoint_digests,
 )
-from support.fake_engine import ThingKind, intent, thing
+from support.fake_engine import ThingKind, thing, transition
 from support.json_values import bounded, objects
 
 A, B = Resource("config page", "hotel-1", "live"), Resource("config page", "hotel-2", "live")
@@ -91,7 +91,7 @@ def test_a_document_holds_no_value(before: dict[str, Any], after: dict[str, Any]
     planned = plan(
         replace(
             item(before=digest(before), after=digest(new), changes=changes, stale_keys=("gone",)),
-            intent=Transition(A, before, new),
+            transition=Transition(A, before, new),
         )
     )
     text = json.dumps(planned.document())
@@ -197,9 +197,9 @@ BEFORE, MIDDLE, AFTER, ELSEWHERE = STATES
 
 def thing_item(name: str, before: dict[str, int], after: dict[str, int] = AFTER) -> PlannedItem:
     digests = KIND.digest(before), KIND.digest(after)
-    wanted = None if before == after else intent(name, before, after)
+    wanted = None if before == after else transition(name, before, after)
     waypoints = waypoint_digests(KIND.write_sequences([wanted])) if wanted else ()
-    return PlannedItem(thing(name), *digests, waypoints=waypoints, intent=wanted)
+    return PlannedItem(thing(name), *digests, waypoints=waypoints, transition=wanted)
 
 
 @bounded(100)

@@ -137,7 +137,7 @@ def carry_out(
 ) -> tuple[Report, dict[str, Any]]:
     told: dict[str, Any] = {}
     given = GuardContext(Overrides(confirm_live=True))
-    run = RunContext(send=platform, say=lambda _: None, memory=store, guard_context=given)
+    run = RunContext(send=platform, say=lambda _: None, task_state=store, guard_context=given)
     return asyncio.run(scenario.make(told.update).run(run)), told
 
 

@@ -124,9 +124,9 @@ def test_a_third_version_is_a_foreign_change_and_a_new_record_of_the_same_one_is
 
 @pytest.mark.parametrize("version", [None, "a"])
 def test_an_empty_version_is_never_settled(version: str | None) -> None:
-    intent = Transition(TARGET, None, DeploymentState(None))
+    transition = Transition(TARGET, None, DeploymentState(None))
 
-    assert KIND.mismatches(intent, DeploymentState(version)) == ["version"]
+    assert KIND.mismatches(transition, DeploymentState(version)) == ["version"]
 
 
 # -------------------------------------------------------------------------------------- the writes
@@ -159,11 +159,11 @@ def test_a_state_that_names_no_record_cannot_be_written() -> None:
 
 def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
     """Write, and be answered with a record."""
-    intent = intent_to(Via(Way.PROMOTE, "7"))
-    ((step,),) = kind.write_sequences([intent])
+    transition = intent_to(Via(Way.PROMOTE, "7"))
+    ((step,),) = kind.write_sequences([transition])
     made = {"id": "9", "version": "c", "environment": "pre-release", **made}
     step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
-    return intent
+    return transition
 
 
 @pytest.mark.parametrize(
@@ -184,24 +184,24 @@ def test_the_answer_and_what_is_read_must_agree(
     made: dict[str, Any], observed: DeploymentState | None, open_ones: list[str]
 ) -> None:
     kind = DeploymentKind()
-    intent = answered(kind, **made)
+    transition = answered(kind, **made)
 
-    assert kind.mismatches(intent, observed) == open_ones
+    assert kind.mismatches(transition, observed) == open_ones
 
 
 def test_an_answer_is_told_at_once_and_forgotten_with_the_next_write() -> None:
     heard: list[tuple[Any, DeploymentResult]] = []
     kind = DeploymentKind(heard=lambda resource, answer: heard.append((resource, answer)))
 
-    intent = answered(kind)
+    transition = answered(kind)
     told = kind.answer(TARGET)
-    list(kind.write_sequences([intent]))
+    list(kind.write_sequences([transition]))
 
     assert heard == [(TARGET, told)]
     assert told is not None
     assert told.test_run_ids == ("t",)
     assert kind.answer(TARGET) is None
-    assert kind.mismatches(intent, DeploymentState("c", "10")) == []
+    assert kind.mismatches(transition, DeploymentState("c", "10")) == []
 
 
 def test_an_answer_without_a_version_shows_no_state() -> None:
@@ -224,14 +224,14 @@ def test_what_the_source_runs_is_promoted() -> None:
     assert [(change.path, change.before, change.after) for change in item.changes] == [
         (("version",), "a", "c")
     ]
-    assert item.intent is not None
-    assert item.intent.after.via == Via(Way.PROMOTE, "sandbox-c-20", "why")
+    assert item.transition is not None
+    assert item.transition.after.via == Via(Way.PROMOTE, "sandbox-c-20", "why")
 
 
 def test_a_version_that_is_there_is_left_alone_whatever_the_history_says() -> None:
     item = plan(active("c", "c"), history=(), expected_target_version="a")
 
-    assert (item.changed, item.writes, item.intent, item.findings) == (False, 0, None, ())
+    assert (item.changed, item.writes, item.transition, item.findings) == (False, 0, None, ())
 
 
 def test_a_repeated_run_is_done_although_the_source_has_moved_on() -> None:
@@ -273,7 +273,7 @@ def test_what_stands_in_the_way_of_a_promotion(
 def test_a_refused_plan_without_source_changes_nothing() -> None:
     item = plan(active(None))
 
-    assert (item.changed, item.source, item.intent) == (False, None, None)
+    assert (item.changed, item.source, item.transition) == (False, None, None)
 
 
 def test_an_old_version_deployed_anew_to_sandbox_is_still_old() -> None:
@@ -342,15 +342,15 @@ def test_a_restore_rolls_back_to_the_record_that_ran() -> None:
 
     assert (item.before, item.after) == (KIND.digest(DeploymentState("c")), KIND.digest(wanted))
     assert item.findings == ()
-    assert item.intent is not None
-    assert item.intent.after.via == Via(Way.ROLL_BACK, "1")
-    assert item.intent.after.created_at == "then"
+    assert item.transition is not None
+    assert item.transition.after.via == Via(Way.ROLL_BACK, "1")
+    assert item.transition.after.created_at == "then"
 
 
 def test_a_restore_of_what_runs_writes_nothing() -> None:
     item = KIND.restore(TARGET, DeploymentState("a", "1"), DeploymentState("a", "9"))
 
-    assert (item.changed, item.intent, item.findings) == (False, None, ())
+    assert (item.changed, item.transition, item.findings) == (False, None, ())
 
 
 @pytest.mark.parametrize(

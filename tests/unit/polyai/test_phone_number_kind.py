@@ -69,13 +69,13 @@ def test_environment_and_connector_make_a_state() -> None:
 
 
 def test_imports_never_mix_agents_or_environments() -> None:
-    intents = [
+    transitions = [
         absent(NUMBERS[0]),
         absent(NUMBERS[1], env="sandbox"),
         absent(NUMBERS[2], agent="bank"),
         absent(NUMBERS[3]),
     ]
-    lanes = list(PRESENCE.write_sequences(intents))
+    lanes = list(PRESENCE.write_sequences(transitions))
     assert [[each.name for each in step.resources] for lane in lanes for step in lane] == [
         [NUMBERS[0], NUMBERS[3]],
         [NUMBERS[1]],
@@ -95,10 +95,10 @@ def test_imports_never_mix_agents_or_environments() -> None:
     st.integers(1, 6),
 )
 def test_every_number_is_imported_once_in_batches_that_fit(where: list[tuple[str, str]], size: int) -> None:
-    intents = [absent(f"+44163296{place:04d}", *each) for place, each in enumerate(where)]
-    steps = [step for lane in PresenceKind(batch_size=size).write_sequences(intents) for step in lane]
+    transitions = [absent(f"+44163296{place:04d}", *each) for place, each in enumerate(where)]
+    steps = [step for lane in PresenceKind(batch_size=size).write_sequences(transitions) for step in lane]
     written = [each for step in steps for each in step.resources]
-    assert sorted(written) == sorted(each.resource for each in intents)
+    assert sorted(written) == sorted(each.resource for each in transitions)
     assert all(len(step.resources) <= size for step in steps)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.kind import Resource, Transition
@@ -93,10 +93,10 @@ class Platform:
         return state_of(PhoneNumber.model_validate(self.record))
 
     async def carry(self, item: PlannedItem, *, verify: bool = False) -> ItemReport:
-        assert item.intent is not None
+        assert item.transition is not None
         progress = ProgressLog("test", 1, lambda _: None)
         carrier = Applier(self, kind(), limit=1, progress=progress, verify=verify)
-        (report,) = await carrier.apply([item.intent])
+        (report,) = await carrier.apply([item.transition])
         return report
 
 
@@ -198,7 +198,7 @@ def test_answer_about_another_number_tells_nothing(foreign: dict[str, str]) -> N
 
 def test_number_that_is_as_wanted_needs_no_write() -> None:
     item = plan_route(kind(), HERE, state(), ToSwml(OLD))
-    assert (item.changed, item.intent, item.writes, item.findings) == (False, None, 0, ())
+    assert (item.changed, item.transition, item.writes, item.findings) == (False, None, 0, ())
 
 
 def test_fields_that_a_route_does_not_name_are_no_difference() -> None:
@@ -216,7 +216,7 @@ def test_fields_that_a_route_does_not_name_are_no_difference() -> None:
 def test_number_without_voice_is_an_error() -> None:
     item = plan_route(kind(), HERE, state(capabilities=["sms"]), ToSwml(NEW))
     assert [(each.severity, each.code) for each in item.findings] == [("error", "not_voice_capable")]
-    assert (item.intent, item.writes) == (None, 0)
+    assert (item.transition, item.writes) == (None, 0)
 
 
 @pytest.mark.parametrize("make", [lambda: ToSwml(NEW), state])
@@ -225,14 +225,14 @@ def test_number_that_is_not_there_is_an_error(make: Any) -> None:
     plan = plan_restore if isinstance(wanted, RouteState) else plan_route
     item = plan(kind(), HERE, None, wanted)
     assert [each.code for each in item.errors] == ["absent"]
-    assert item.intent is None
+    assert item.transition is None
 
 
 @pytest.mark.parametrize("handler", [*sorted(FABRIC_ONLY), None, "of_tomorrow"])
 def test_plan_warns_before_a_routing_is_left_that_cannot_be_restored(handler: str | None) -> None:
     item = plan_route(kind(), HERE, state(call_handler=handler), ToSwml(NEW))
     assert [(each.severity, each.code) for each in item.findings] == [("warning", "one_way")]
-    assert item.intent is not None
+    assert item.transition is not None
 
 
 def test_plan_of_an_ordinary_cut_over_has_nothing_to_say() -> None:
@@ -350,7 +350,7 @@ async def test_idle_field_that_the_platform_does_not_take_back_is_no_failure() -
 def test_handler_that_this_api_cannot_set_is_an_error_of_the_restore(handler: str | None) -> None:
     item = plan_restore(kind(), HERE, state(), state(call_handler=handler))
     assert [each.code for each in item.errors] == ["unrestorable_route"]
-    assert (item.intent, item.writes, item.changed) == (None, 0, True)
+    assert (item.transition, item.writes, item.changed) == (None, 0, True)
 
 
 def test_error_of_a_restore_names_the_handler_and_the_resource_to_assign() -> None:

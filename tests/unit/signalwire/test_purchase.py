@@ -74,7 +74,7 @@ def shopping(count: int, **options: Any) -> PurchaseJob:
 
 def carry_out(platform: Platform, store: FusedStore | None, count: int, *, concurrency: int = 1) -> Purchase:
     said: list[str] = []
-    run = RunContext(send=platform, say=said.append, concurrency=concurrency, memory=store)
+    run = RunContext(send=platform, say=said.append, concurrency=concurrency, task_state=store)
     return asyncio.run(shopping(count).run(run))
 
 

@@ -109,7 +109,7 @@ def run_with(platform: Platform, store: FusedStore | None, *, concurrency: int =
         say=lambda _: None,
         guard_context=GuardContext(Overrides(confirm_live=True)),
         concurrency=concurrency,
-        memory=store,
+        task_state=store,
     )
 
 

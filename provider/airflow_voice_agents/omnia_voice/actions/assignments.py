@@ -91,7 +91,10 @@ def keep(
     :param plan: a plan without errors.
     :param states: what each number of the plan is now; ``None`` where it is not listed.
     """
-    left = {**states, **{item.resource: item.intent.after for item in plan.items if item.intent is not None}}
+    left = {
+        **states,
+        **{item.resource: item.transition.after for item in plan.items if item.transition is not None},
+    }
     notes = {each: {"agent_id": state.agent_id} for each, state in left.items() if state is not None}
     archive.keep(run, plan.items, notes=notes, unchanged=states)
 

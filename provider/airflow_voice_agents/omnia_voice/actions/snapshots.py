@@ -54,7 +54,7 @@ class SnapshotJob:
             raise GuardRefused(f"{KEEP}: {self.workspace.platform} lists no number. Nothing was kept.")
         names = self.numbers or tuple(sorted(found))
         if absent := [number for number in names if number not in found]:
-            run.say(
+            run.log(
                 f"{KEEP}: {len(absent)} number(s) are not listed and kept as such: {summarize_list(absent)}"
             )
         states = self.workspace.states(names, found)
@@ -129,7 +129,7 @@ class RestoreJob:
         if not item.changed or self.force or as_left:
             return item
         findings = (*item.findings, self._newer(resource, agent_now))
-        return replace(item, findings=findings, writes=0, intent=None)
+        return replace(item, findings=findings, writes=0, transition=None)
 
     def _newer(self, resource: Resource, agent_id: str | None) -> Finding:
         owner = "nobody" if agent_id is None else f"agent {agent_id}"

@@ -39,16 +39,16 @@ async def write(run: RunContext, kind: ResourceKind[State], plan: Plan, manner: 
     without_reads = replace(manner, verify=False, max_snapshot_age=math.inf, explain=_explain)
     report = await execute(reader, kind, plan, without_reads, planned_at=run.clock())
     written = {item.resource for item in report.having(Status.CHANGED)}
-    intents = [item.intent for item in plan.items if item.intent and item.resource in written]
-    if not intents or report.dry_run or not manner.verify:
+    transitions = [item.transition for item in plan.items if item.transition and item.resource in written]
+    if not transitions or report.dry_run or not manner.verify:
         return report
     if report.retry_after is not None:
-        return _with(report, {each.resource: (Status.CHANGED, UNVERIFIED) for each in intents})
-    return await _verified(reader, kind, report, intents)
+        return _with(report, {each.resource: (Status.CHANGED, UNVERIFIED) for each in transitions})
+    return await _verified(reader, kind, report, transitions)
 
 
 async def _verified(
-    run: RunContext, kind: ResourceKind[State], report: Report, intents: list[Transition[State]]
+    run: RunContext, kind: ResourceKind[State], report: Report, transitions: list[Transition[State]]
 ) -> Report:
     seen: dict[Resource, State] = {}
 
@@ -57,22 +57,25 @@ async def _verified(
 
     try:
         await for_each_limited(
-            kind.observe([intent.resource for intent in intents]), read, limit=run.concurrency
+            kind.observe([transition.resource for transition in transitions]), read, limit=run.concurrency
         )
     except CallError as failure:
         reason = f"its write was answered as asked, but it could not be read back: {failure}"
-        unknown = {intent.resource: (Status.UNKNOWN, reason) for intent in intents}
+        unknown = {transition.resource: (Status.UNKNOWN, reason) for transition in transitions}
         return replace(_with(report, unknown), retry_after=failure.retry_after)
-    found = {intent.resource: _difference(kind, intent, seen.get(intent.resource)) for intent in intents}
+    found = {
+        transition.resource: _difference(kind, transition, seen.get(transition.resource))
+        for transition in transitions
+    }
     return _with(report, {name: (Status.FAILED, reason) for name, reason in found.items() if reason})
 
 
-def _difference(kind: ResourceKind[State], intent: Transition[State], seen: State | None) -> str:
+def _difference(kind: ResourceKind[State], transition: Transition[State], seen: State | None) -> str:
     """Say what of a write does not show, or what else it changed; empty when all is as asked for."""
-    if missing := kind.mismatches(intent, seen):
+    if missing := kind.mismatches(transition, seen):
         return f"the platform accepted the write, but reading it back differs in: {', '.join(missing)}."
-    wanted = changed_keys(kind, intent.before, intent.after)
-    strange = sorted(changed_keys(kind, intent.before, seen) - wanted) if intent.before else []
+    wanted = changed_keys(kind, transition.before, transition.after)
+    strange = sorted(changed_keys(kind, transition.before, seen) - wanted) if transition.before else []
     return f"the write was applied, but {', '.join(strange)} changed as well." if strange else ""
 
 
@@ -87,11 +90,11 @@ def _with(report: Report, outcomes: Mapping[Resource, tuple[Status, str]]) -> Re
 def _explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
     """Add the plan's facts: digests, keys, the agents before and after, and what a reader must know."""
     details: dict[str, Any] = {**item.details, "before": planned.before[:12], "after": planned.after[:12]}
-    if planned.intent is not None:
+    if planned.transition is not None:
         details["changed_keys"] = sorted({str(change.path[0]) for change in planned.changes})
-        details["previous_agent_id"] = getattr(planned.intent.before, "agent_id", None)
-        details["agent_id"] = getattr(planned.intent.after, "agent_id", None)
-    created = planned.intent is not None and planned.intent.before is None
+        details["previous_agent_id"] = getattr(planned.transition.before, "agent_id", None)
+        details["agent_id"] = getattr(planned.transition.after, "agent_id", None)
+    created = planned.transition is not None and planned.transition.before is None
     notes = [each.message for each in planned.findings if each.code == "stays_listed"]
     if created and item.status is Status.FAILED and item.permanent:
         notes.append(NEEDS_IMPORT)

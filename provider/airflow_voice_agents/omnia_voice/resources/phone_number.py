@@ -96,33 +96,38 @@ class AssignmentKind:
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
     def write_sequences(
-        self, intents: Sequence[Transition[AssignmentState]]
+        self, transitions: Sequence[Transition[AssignmentState]]
     ) -> Iterator[WriteSequence[AssignmentState]]:
         """One update per number that the workspace lists, one assignment per number that it does not.
 
         Some go one after the other, so that one read can tell about all whose answers are empty.
         """
-        return (tuple(self._step(intent) for intent in chunk) for chunk in batches(intents, self._lane_size))
+        return (
+            tuple(self._step(transition) for transition in chunk)
+            for chunk in batches(transitions, self._lane_size)
+        )
 
-    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
+    def mismatches(
+        self, transition: Transition[AssignmentState], observed: AssignmentState | None
+    ) -> list[str]:
         """What of agent and, where it was sent, name is not as it shall be."""
         if observed is None:
             return ["presence"]
-        wanted, shown = _changes(intent), observed.settings()
+        wanted, shown = _changes(transition), observed.settings()
         return [name for name, value in wanted.items() if shown[name] != value]
 
-    def _step(self, intent: Transition[AssignmentState]) -> Write[AssignmentState]:
-        resource = intent.resource
-        return Write(call=self._write(intent), resources=(resource,), judge=self._judge(resource))
+    def _step(self, transition: Transition[AssignmentState]) -> Write[AssignmentState]:
+        resource = transition.resource
+        return Write(call=self._write(transition), resources=(resource,), judge=self._judge(resource))
 
-    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
-        before = intent.before
+    def _write(self, transition: Transition[AssignmentState]) -> ApiRequest[Number | None]:
+        before = transition.before
         if before is not None and before.id is not None:
-            return api.update_number(before.id, changes=_changes(intent), verb=self._verb)
+            return api.update_number(before.id, changes=_changes(transition), verb=self._verb)
         return api.assign_number(
-            phone_number=intent.resource.name,
-            agent_id=intent.after.agent_id or "",
-            friendly_name=intent.after.friendly_name,
+            phone_number=transition.resource.name,
+            agent_id=transition.after.agent_id or "",
+            friendly_name=transition.after.friendly_name,
         )
 
     def _judge(
@@ -318,13 +323,13 @@ def _item(
         changes=tuple(kind.diff(now, after)),
         findings=findings,
         writes=1,
-        intent=Transition(target, now, after),
+        transition=Transition(target, now, after),
     )
 
 
-def _changes(intent: Transition[AssignmentState]) -> dict[str, str | None]:
+def _changes(transition: Transition[AssignmentState]) -> dict[str, str | None]:
     """What is sent: the agent always, the name where it is set anew."""
-    before, after = intent.before, intent.after
+    before, after = transition.before, transition.after
     renamed = after.friendly_name is not None and after.friendly_name != (before and before.friendly_name)
     return {"agent_id": after.agent_id} | ({"friendly_name": after.friendly_name} if renamed else {})
 

@@ -70,11 +70,13 @@ class PresenceKind:
         """The one thing that can differ."""
         return diff({"listed": bool(before and before.listed)}, {"listed": bool(after and after.listed)})
 
-    def write_sequences(self, intents: Sequence[Transition[Presence]]) -> Iterator[WriteSequence[Presence]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[Presence]]
+    ) -> Iterator[WriteSequence[Presence]]:
         """One deletion per number."""
-        return ((_delete(intent),) for intent in intents)
+        return ((_delete(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[Presence], observed: Presence | None) -> list[str]:
+    def mismatches(self, transition: Transition[Presence], observed: Presence | None) -> list[str]:
         """A number that is still there is not deleted."""
         return ["presence"] if observed is not None and observed.listed else []
 
@@ -111,14 +113,14 @@ def plan_deletion(kind: PresenceKind, target: Resource, now: Presence | None) ->
         changes=tuple(kind.diff(now, REMOVED)),
         findings=(answered,) if now.agent_id else (),
         writes=1,
-        intent=Transition(target, now, REMOVED),
+        transition=Transition(target, now, REMOVED),
     )
 
 
-def _delete(intent: Transition[Presence]) -> Write[Presence]:
-    resource = intent.resource
+def _delete(transition: Transition[Presence]) -> Write[Presence]:
+    resource = transition.resource
     return Write(
-        call=api.delete_number(intent.before.id if intent.before else ""),
+        call=api.delete_number(transition.before.id if transition.before else ""),
         resources=(resource,),
         judge=lambda _: {resource: WriteResult(REMOVED)},
     )

@@ -52,11 +52,13 @@ class SettingsKind(AssignmentKind):
         """Changes of the settings that the update names."""
         return diff(self._settings(before) if before else {}, self._settings(after) if after else {})
 
-    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
+    def mismatches(
+        self, transition: Transition[AssignmentState], observed: AssignmentState | None
+    ) -> list[str]:
         """Which of the settings are not as they shall be."""
         if observed is None:
             return ["presence"]
-        return [str(change.path[0]) for change in self.diff(observed, intent.after)]
+        return [str(change.path[0]) for change in self.diff(observed, transition.after)]
 
     def _settings(self, state: AssignmentState) -> dict[str, str | None]:
         values = {name: getattr(state, name) for name in self._names}
@@ -64,11 +66,11 @@ class SettingsKind(AssignmentKind):
             name: value.casefold() if name == "status" and value else value for name, value in values.items()
         }
 
-    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
-        before = intent.before
+    def _write(self, transition: Transition[AssignmentState]) -> ApiRequest[Number | None]:
+        before = transition.before
         if before is None or before.id is None:
-            raise InputError(f"{intent.resource.name} is not listed; there is nothing to update")
-        changes = {name: getattr(intent.after, name) for name in self.mismatches(intent, before)}
+            raise InputError(f"{transition.resource.name} is not listed; there is nothing to update")
+        changes = {name: getattr(transition.after, name) for name in self.mismatches(transition, before)}
         return api.update_number(before.id, changes=changes, verb=self._verb)
 
 
@@ -107,7 +109,7 @@ def plan_settings(
         changes=tuple(kind.diff(now, after)),
         findings=findings,
         writes=1,
-        intent=Transition(target, now, after),
+        transition=Transition(target, now, after),
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from airflow_voice_agents.engine.planning import Target, plan_targets
 from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.guards import LIVE, GuardContext, check_ladder, check_live
+from airflow_voice_agents.plans.guards import GuardContext, check_live
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.outcome import explain
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem
-from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.report import Report, explain
 from airflow_voice_agents.plans.selection import Selection, deep_merge
+from airflow_voice_agents.polyai.ladder import LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, page
 from airflow_voice_agents.polyai.resources.config_plan import (

@@ -98,20 +98,20 @@ class ConnectorJob:
         observed = await self._observe(run, kind)
         updates = self._updates(observed)
         asked = [connector(self.agent_id, update.connector_id) for update in updates]
-        intents = _intents(zip(asked, updates, strict=True), observed)
-        self._guard(run, [intent for intent in intents if intent.before])
-        await self._check_variants(run, intents)
-        run.say(f"{OPERATION}: {len(intents)} of {len(asked)} connector(s) of {self.agent_id} differ")
+        transitions = _intents(zip(asked, updates, strict=True), observed)
+        self._guard(run, [transition for transition in transitions if transition.before])
+        await self._check_variants(run, transitions)
+        run.log(f"{OPERATION}: {len(transitions)} of {len(asked)} connector(s) of {self.agent_id} differ")
         carrier = Applier(
             run.send,
             kind,
             limit=run.concurrency,
-            progress=run.progress(f"{OPERATION} of {self.agent_id}", len(intents)),
+            progress=run.progress(f"{OPERATION} of {self.agent_id}", len(transitions)),
             verify=self.verify,
             clock=run.clock,
             redact=run.redact,
         )
-        written = await carrier.apply(intents)
+        written = await carrier.apply(transitions)
         items = [
             *(_with_side_effects(item, observed[item.resource], carrier) for item in written),
             *_untouched(asked, observed, {item.resource for item in written}),
@@ -140,24 +140,26 @@ class ConnectorJob:
             )
         return [ConnectorUpdate.parse({"connector_id": each.name, **(self.changes or {})}) for each in found]
 
-    def _guard(self, run: RunContext, intents: Sequence[Transition[ConnectorState]]) -> None:
-        environments = {str(intent.before.client_env) for intent in intents if intent.before}
+    def _guard(self, run: RunContext, transitions: Sequence[Transition[ConnectorState]]) -> None:
+        environments = {str(transition.before.client_env) for transition in transitions if transition.before}
         findings = list(check_live(sorted(environments), run.guard_context))
         if findings:
             live = [
-                str(each.resource) for each in intents if each.before and each.before.client_env == "live"
+                str(each.resource) for each in transitions if each.before and each.before.client_env == "live"
             ]
             raise GuardRefused(
                 f"{OPERATION}: {' '.join(each.message for each in findings)} Live connectors that would change: "
                 f"{', '.join(live[:10])}. Nothing was written."
             )
 
-    async def _check_variants(self, run: RunContext, intents: Iterable[Transition[ConnectorState]]) -> None:
+    async def _check_variants(
+        self, run: RunContext, transitions: Iterable[Transition[ConnectorState]]
+    ) -> None:
         """Refuse variants that the agent does not have; whether one is published cannot be read."""
         wanted = {
-            intent.after.variant_id
-            for intent in intents
-            if intent.before and intent.after.variant_id not in (None, intent.before.variant_id)
+            transition.after.variant_id
+            for transition in transitions
+            if transition.before and transition.after.variant_id not in (None, transition.before.variant_id)
         }
         if not (wanted and self.check_variants):
             return
@@ -223,7 +225,7 @@ def _intents(
         for resource, update in wanted
         if resource in observed
     )
-    return [intent for intent in pairs if intent.before != intent.after]
+    return [transition for transition in pairs if transition.before != transition.after]
 
 
 def _untouched(

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.run_context import TaskState
-from airflow_voice_agents.plans.guards import LIVE
 from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import DeploymentResult
 from airflow_voice_agents.polyai.resources.deployment import DeploymentState, state_of
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -44,10 +44,10 @@ class DeploymentXComs:
     :param memory: what outlives a try, or ``None``.
     """
 
-    def __init__(self, resource: Resource, tell: OnFacts, memory: TaskState | None) -> None:
+    def __init__(self, resource: Resource, tell: OnFacts, task_state: TaskState | None) -> None:
         self._tell = tell
-        self._memory = memory
-        kept = memory.get(MEMORY) if memory else None
+        self._memory = task_state
+        kept = task_state.get(MEMORY) if task_state else None
         self._noted: dict[str, Any] = kept if kept and kept.get("resource") == str(resource) else {}
         self._resource = resource
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.guards import LADDER, LIVE, check_ladder, check_live
+from airflow_voice_agents.plans.guards import check_live
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, error
 from airflow_voice_agents.plans.render import Display
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.deployment_xcoms import DeploymentXComs, OnFacts, silent, with_advice
+from airflow_voice_agents.polyai.ladder import LADDER, LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
@@ -171,7 +172,7 @@ class RollbackJob:
         if isinstance(found, Finding):
             blank = seen.kind.digest(seen.now)
             return PlannedItem(seen.target, blank, blank, findings=(found,))
-        run.say(
+        run.log(
             f"{ROLL_BACK}: {self.to} of {seen.target} means deployment {found.deployment_id}, version "
             f"{found.version}" + (f", made {found.created_at}" if found.created_at else "")
         )
@@ -284,7 +285,7 @@ class _DeploymentApply:
         self._run = run
         self._operation = operation
         self.target = target
-        self.facts = DeploymentXComs(target, tell, run.memory)
+        self.facts = DeploymentXComs(target, tell, run.task_state)
         self.kind = DeploymentKind(heard=lambda _, answer: self.facts.made(answer, self.now))
         self.active: Active = {}
         self._planned_at = run.clock()
@@ -312,10 +313,10 @@ class _DeploymentApply:
         """
         before = self.now
         if not (item.errors or manner.dry_run):
-            if item.intent is None:
+            if item.transition is None:
                 self.facts.stands(before)
             else:
-                self.facts.starting(before, **_wanted(item.intent.after, to))
+                self.facts.starting(before, **_wanted(item.transition.after, to))
         report = await execute(
             replace(self._run, send=with_advice(self._run.send)),
             self.kind,
@@ -334,15 +335,15 @@ class _DeploymentApply:
         try:
             await self.look()
         except CallError as failure:
-            self._run.say(f"{self._operation}: which record {self.target} runs could not be read: {failure}")
+            self._run.log(f"{self._operation}: which record {self.target} runs could not be read: {failure}")
         else:
             self.facts.stands(self.now)
 
     def _explain(self, before: DeploymentState | None) -> Callable[[PlannedItem, ItemReport], ItemReport]:
         def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
             details: dict[str, Any] = {**item.details, "previous_version": before.version if before else None}
-            if planned.intent is not None:
-                details["version"] = planned.intent.after.version
+            if planned.transition is not None:
+                details["version"] = planned.transition.after.version
             if answer := self.kind.answer(self.target):
                 details["deployment_id"] = answer.deployment.id
             said = "; ".join(finding.message for finding in planned.findings if item.status in _WENT_WELL)

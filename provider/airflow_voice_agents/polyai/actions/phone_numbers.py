@@ -58,13 +58,13 @@ class ImportJob:
         """
         run.guard(OPERATION, check_live([self.client_env], run.guard_context))
         for warning in self.warnings:
-            run.say(f"{OPERATION}: {warning}")
+            run.log(f"{OPERATION}: {warning}")
         await self._check_connector(run)
         asked = [phone_number(self.agent_id, number) for number in self.numbers]
         observed = await self._observe(run, asked)
         misplaced = [r for r, state in observed.items() if state.client_env != self.client_env]
         absent = [resource for resource in asked if resource not in observed]
-        run.say(
+        run.log(
             f"{OPERATION}: of {len(asked)} number(s), {len(absent)} are new to {self.agent_id}, "
             f"{len(observed) - len(misplaced)} are in {self.client_env} and {len(misplaced)} elsewhere"
         )
@@ -120,14 +120,14 @@ class ImportJob:
         self, run: RunContext, resources: Sequence[Resource], observed: Mapping[Resource, NumberState]
     ) -> Report:
         wanted = NumberState(self.client_env, self.connector_id)
-        intents = [
+        transitions = [
             Transition(resource, observed.get(resource), wanted)
             for resource in resources
             if observed.get(resource) != wanted
         ]
         kind = RoutingKind(batch_size=self.batch_size)
-        carrier = self._carrier(run, kind, "assign connector", len(intents), verify=False)
-        return Report(OPERATION, tuple(await carrier.apply(intents)), retry_after=carrier.retry_after)
+        carrier = self._carrier(run, kind, "assign connector", len(transitions), verify=False)
+        return Report(OPERATION, tuple(await carrier.apply(transitions)), retry_after=carrier.retry_after)
 
     def _carrier(
         self, run: RunContext, kind: PresenceKind | RoutingKind, what: str, total: int, *, verify: bool = True

@@ -9,20 +9,18 @@ from functools import cached_property
 from typing import Any
 
 from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.rollout import StopCheck, always_continue
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.engine.shared_reads import SharedReads
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.guards import LIVE, check_ladder
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
-from airflow_voice_agents.plans.restoring import Restorable
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, error
 from airflow_voice_agents.plans.selection import Selection
-from airflow_voice_agents.plans.target_plan import TargetPlan
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.target_conflicts import refuse_entangled
 from airflow_voice_agents.polyai.actions.telephony import Telephony
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
+from airflow_voice_agents.polyai.ladder import LIVE, check_ladder
 from airflow_voice_agents.polyai.models import ConfigPage, Deployment, Environment
 from airflow_voice_agents.polyai.resources import (
     config_page,
@@ -72,7 +70,7 @@ class PromotionPlanner:
     after_unit: StopCheck = always_continue
 
     @cached_property
-    def kinds(self) -> dict[str, Restorable[Any]]:
+    def kinds(self) -> dict[str, ResourceKind[Any]]:
         """Return the kinds of all resources that the units hold."""
         bridge = self.spec.config is not None and self.spec.config.bridge_schema
         return kinds(bridge_schema=bridge)
@@ -127,9 +125,9 @@ class PromotionPlanner:
         if source is None or source.environment is None or source.folder is not None:
             return ()
         consent = replace(
-            self.run.guard_context.consent, allow_skip_pre_release=self.spec.allow_skip_pre_release
+            self.run.guard_context.overrides, allow_skip_pre_release=self.spec.allow_skip_pre_release
         )
-        given = replace(self.run.guard_context, consent=consent)
+        given = replace(self.run.guard_context, overrides=consent)
         return tuple(check_ladder(source.environment, target.environment, given))
 
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
 from airflow_voice_agents.engine.run_context import RunContext, TaskState
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.guards import check_live
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.limits import ChangeLimit
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity, TargetPlan, plan_of
 from airflow_voice_agents.plans.render import Display, render_plan, visible
 from airflow_voice_agents.plans.report import ItemReport, Report, Status, in_order
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
-from airflow_voice_agents.plans.target_plan import TargetPlan, plan_of
 from airflow_voice_agents.polyai.actions.deployment_xcoms import with_advice
 from airflow_voice_agents.polyai.actions.planner import OPERATION, PromotionPlanner
 from airflow_voice_agents.polyai.actions.snapshot_units import Keep
@@ -80,7 +79,7 @@ class PlanJob:
         """
         units = await PromotionPlanner(run, self.spec, self.shelf).units()
         plan = plan_of(OPERATION, [_with_hold(unit, self.holds) for unit in units])
-        run.say(render_plan(plan, self.display))
+        run.log(render_plan(plan, self.display))
         return Planned(plan, len(units), sum(unit.changed for unit in units))
 
 
@@ -127,7 +126,7 @@ class ApplyJob:
         ledger = Checkpoints(self.notes, self.document.digest)
         ledger.reopen(self.holds)  # a rollback holds what it undid
         if ledger.done:
-            run.say(
+            run.log(
                 f"{OPERATION}: an earlier try brought {len(ledger.done)} target(s) to their end; they stay unread"
             )
         composer = PromotionPlanner(run, self.spec, self.shelf, self.pace.after_unit)
@@ -215,7 +214,7 @@ def guard_frozen(run: RunContext, operation: str, findings: Iterable[Finding]) -
     stopping = [each for each in findings if each.severity is Severity.ERROR]
     run.guard(operation, stopping)
     for each in findings:
-        run.say(f"{operation}: {each.message}")
+        run.log(f"{operation}: {each.message}")
 
 
 def refuse_errors(operation: str, items: Iterable[PlannedItem]) -> None:

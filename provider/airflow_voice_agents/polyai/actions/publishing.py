@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.guards import LIVE, check_live
+from airflow_voice_agents.plans.guards import check_live
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, error
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.deployment_xcoms import DeploymentXComs, OnFacts, silent
 from airflow_voice_agents.polyai.actions.deployments import Active, parse_model
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import (
     Branch,
     Deployment,
@@ -184,7 +185,7 @@ class _Publication:
         self._job = job
         self._run = run
         self._resource = deployment(job.agent_id, job.environment)
-        self._facts = DeploymentXComs(self._resource, job.tell, run.memory)
+        self._facts = DeploymentXComs(self._resource, job.tell, run.task_state)
         self._before: Deployment | None = None
         self._wait: float | None = None
 
@@ -279,7 +280,7 @@ class _Merge:
     def __init__(self, job: MergeJob, run: RunContext) -> None:
         self._job = job
         self._run = run
-        self._facts = DeploymentXComs(deployment(job.agent_id, job.environment), job.tell, run.memory)
+        self._facts = DeploymentXComs(deployment(job.agent_id, job.environment), job.tell, run.task_state)
         self._before: Active = {}
         self._branch_id = job.branch
         self._wait: float | None = None
@@ -311,7 +312,7 @@ class _Merge:
         return named[0] if named else None
 
     def _missing(self) -> ItemReport:
-        noted = (self._run.memory.get(MEMORY) if self._run.memory else None) or {}
+        noted = (self._run.task_state.get(MEMORY) if self._run.task_state else None) or {}
         if noted.get("agent_id") == self._job.agent_id and noted.get("branch") == self._job.branch:
             self._branch_id = noted["branch_id"]
             self._facts.stands(state_of(self._before.get(self._job.environment)))
@@ -323,10 +324,10 @@ class _Merge:
         return self._item(Status.FAILED, reason, permanent=True)
 
     def _remember(self) -> None:
-        if self._run.memory is not None:
+        if self._run.task_state is not None:
             job = self._job
             noted = {"agent_id": job.agent_id, "branch": job.branch, "branch_id": self._branch_id}
-            self._run.memory.set(MEMORY, noted)
+            self._run.task_state.set(MEMORY, noted)
 
     async def _merge(self, *, again: bool) -> ItemReport:
         job = self._job

@@ -8,20 +8,19 @@ from functools import partial
 from typing import Any
 
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
 from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, TaskState, unwritten
-from airflow_voice_agents.plans.guards import LIVE, check_live
+from airflow_voice_agents.plans.guards import check_live
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.outcome import explain
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, error, plan_of, warning
 from airflow_voice_agents.plans.render import Display, render_plan
-from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.report import Report, explain
 from airflow_voice_agents.plans.snapshot import Snapshot
-from airflow_voice_agents.plans.target_plan import TargetPlan, plan_of
 from airflow_voice_agents.polyai.actions.deployment_xcoms import with_advice
 from airflow_voice_agents.polyai.actions.promotion import guard_frozen, refuse_errors
 from airflow_voice_agents.polyai.actions.snapshot_units import UNIT, Keep
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.resources import connector_move
 from airflow_voice_agents.polyai.resources.connector import KIND as CONNECTOR
 from airflow_voice_agents.polyai.resources.connector import ConnectorKind, ConnectorState, connector
@@ -107,7 +106,7 @@ class RollbackJob:
         planner = _Planner(self.snapshot, states, self._own(run), force=self.force)
         units = [planner.unit(name, mine) for name, mine in units_of.items() if name not in ledger.done]
         plan = plan_of(OPERATION, units)
-        run.say(render_plan(plan, self.display))
+        run.log(render_plan(plan, self.display))
         if self.dry_run:
             return unwritten(plan, ApplyOptions(dry_run=True, explain=explain))
         refuse_errors(OPERATION, plan.items)
@@ -144,12 +143,12 @@ class RollbackJob:
 
     def _own(self, run: RunContext) -> Mapping[str, Sequence[str]]:
         """Digests that an earlier try of this rollback may have left."""
-        return (run.memory.get(self._memory) if run.memory is not None else None) or {}
+        return (run.task_state.get(self._memory) if run.task_state is not None else None) or {}
 
     def _remember(self, run: RunContext, items: Iterable[PlannedItem]) -> None:
-        if run.memory is not None:
+        if run.task_state is not None:
             own = {_key(item.resource): [item.after, *item.waypoints] for item in items if item.changed}
-            run.memory.set(self._memory, {**self._own(run), **own})
+            run.task_state.set(self._memory, {**self._own(run), **own})
 
 
 def job(document: Any) -> RollbackJob:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.target_plan import TargetPlan
+from airflow_voice_agents.plans.plan import TargetPlan
 
 UNIT = "unit"
 """Note of a snapshot: the target that a resource was promoted with."""

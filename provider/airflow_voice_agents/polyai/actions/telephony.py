@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.engine.shared_reads import SharedReads
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.polyai import api

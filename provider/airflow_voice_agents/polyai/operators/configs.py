@@ -177,7 +177,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         """Return what the DAG's author agreed to."""
         from dataclasses import replace
 
-        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+        return replace(super().overrides(), allow_skip_pre_release=self.allow_skip_pre_release)
 
     def _rules(self, targets: Sequence[Any]) -> Rules:
         from airflow_voice_agents.polyai.actions.configs import rules

@@ -258,7 +258,7 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
         """Return what the DAG's author agreed to."""
         from dataclasses import replace
 
-        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+        return replace(super().overrides(), allow_skip_pre_release=self.allow_skip_pre_release)
 
 
 class PolyAIRollbackDeploymentOperator(_PlannedOperator):

@@ -96,8 +96,7 @@ class RolloutOperator(PolyAIOperator):
         """
         from airflow_voice_agents.bases.stop_conditions import stop_check
         from airflow_voice_agents.engine.rollout import RolloutPolicy
-        from airflow_voice_agents.plans.limits import FailureLimit
-        from airflow_voice_agents.plans.waves import Waves
+        from airflow_voice_agents.plans.limits import FailureLimit, Waves
         from airflow_voice_agents.state.lock_renewal import renewal_check
 
         return RolloutPolicy(

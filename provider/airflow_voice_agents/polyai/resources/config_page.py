@@ -114,18 +114,22 @@ class ConfigPageKind:
             return Order.VALUES_FIRST
         return Order.BRIDGED if self._bridge_schema else None
 
-    def write_sequences(self, intents: Sequence[Transition[PageState]]) -> Iterator[WriteSequence[PageState]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[PageState]]
+    ) -> Iterator[WriteSequence[PageState]]:
         """One lane per page: its one to three writes in a valid order."""
-        return (self._lane(intent) for intent in intents)
+        return (self._lane(transition) for transition in transitions)
 
-    def mismatches(self, intent: Transition[PageState], observed: PageState | None) -> list[str]:
+    def mismatches(self, transition: Transition[PageState], observed: PageState | None) -> list[str]:
         """List the keys of the intent that a page does not hold; keys of others do not count."""
-        page, old = observed or UNSET, intent.before or UNSET
+        page, old = observed or UNSET, transition.before or UNSET
         missing = [
-            key for key, value in changed_values(old, intent.after).items() if not _holds(page, key, value)
+            key
+            for key, value in changed_values(old, transition.after).items()
+            if not _holds(page, key, value)
         ]
-        schema_differs = not same(old.schema, intent.after.schema) and not same(
-            page.schema, intent.after.schema
+        schema_differs = not same(old.schema, transition.after.schema) and not same(
+            page.schema, transition.after.schema
         )
         return [SCHEMA, *missing] if schema_differs else missing
 
@@ -150,8 +154,8 @@ class ConfigPageKind:
         """
         return plan_restore(self, resource, wanted or UNSET, now or UNSET)
 
-    def _lane(self, intent: Transition[PageState]) -> WriteSequence[PageState]:
-        before, after = intent.before or UNSET, intent.after
+    def _lane(self, transition: Transition[PageState]) -> WriteSequence[PageState]:
+        before, after = transition.before or UNSET, transition.after
         patch = changed_values(before, after)
         schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
         values = [_values_write(patch)] if patch else []
@@ -162,7 +166,7 @@ class ConfigPageKind:
                 writes = [_schema_write(BRIDGE), *values, *schema]
             case _:  # without a valid order, which a plan refuses, the platform refuses the first write
                 writes = [*schema, *values]
-        return tuple(self._steps(intent.resource, before, writes))
+        return tuple(self._steps(transition.resource, before, writes))
 
     def _steps(
         self, resource: Resource, state: PageState, writes: Sequence[_Write]

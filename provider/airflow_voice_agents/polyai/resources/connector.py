@@ -18,7 +18,7 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
@@ -26,13 +26,7 @@ from airflow_voice_agents.polyai.models import (
     ConnectorUpdate,
     ConnectorUpdateResult,
 )
-from airflow_voice_agents.polyai.resources.plan_items import (
-    cannot_undo,
-    kept_fields,
-    kept_text,
-    left_alone,
-    planned,
-)
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 
 KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
@@ -99,20 +93,24 @@ class ConnectorKind:
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
     def write_sequences(
-        self, intents: Sequence[Transition[ConnectorState]]
+        self, transitions: Sequence[Transition[ConnectorState]]
     ) -> Iterator[WriteSequence[ConnectorState]]:
         """Batches; a new voice, which the platform tries out, goes to one connector first."""
-        for mine in _by_agent_and_voice(intents):
+        for mine in _by_agent_and_voice(transitions):
             voice = _changes(mine[0]).get("voice_name")
             if voice is None or len(mine) == 1:
                 yield from ((step,) for step in self._batches(mine))
             else:
                 yield (_single(mine[0]), *self._batches(mine[1:]))
 
-    def mismatches(self, intent: Transition[ConnectorState], observed: ConnectorState | None) -> list[str]:
+    def mismatches(
+        self, transition: Transition[ConnectorState], observed: ConnectorState | None
+    ) -> list[str]:
         """List the settings of the intent that a connector does not show."""
         shown = observed.settings() if observed else {}
-        return [name for name, value in _changes(intent).items() if name not in shown or shown[name] != value]
+        return [
+            name for name, value in _changes(transition).items() if name not in shown or shown[name] != value
+        ]
 
     def to_json(self, state: ConnectorState) -> dict[str, str | None]:
         """Return a connector as JSON."""
@@ -139,18 +137,18 @@ class ConnectorKind:
         :param now: what it is; ``None`` where the agent does not have it.
         """
         if wanted is None:
-            return left_alone(self, resource, now, *([_CAME_SINCE] if now else []))
+            return no_change(self, resource, now, *([_CAME_SINCE] if now else []))
         if now is None:
-            return left_alone(self, resource, now, _GONE_SINCE)
+            return no_change(self, resource, now, _GONE_SINCE)
         lasting = [name for name, value in wanted.settings().items() if not may_become(name, value)]
         kept = {name: value for name, value in wanted.settings().items() if name not in lasting}
         stuck = [name for name in lasting if getattr(now, name) is not None]
         message = f"{', '.join(stuck)} was not set when it was kept and stays, because no call can clear it."
         findings = (cannot_undo(message),) if stuck else ()
-        return planned(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
+        return change(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
-    def _batches(self, intents: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
-        return (_batch(chunk) for chunk in batches(intents, self._batch_size))
+    def _batches(self, transitions: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
+        return (_batch(chunk) for chunk in batches(transitions, self._batch_size))
 
 
 _CAME_SINCE: Finding = cannot_undo(
@@ -208,34 +206,34 @@ def _state(answer: Connector) -> ConnectorState:
     )
 
 
-def _changes(intent: Transition[ConnectorState]) -> dict[str, str | None]:
+def _changes(transition: Transition[ConnectorState]) -> dict[str, str | None]:
     """The settings that are to be sent: those that differ; all that can be, where nothing is known yet."""
-    wanted = intent.after.settings()
-    if intent.before is None:
+    wanted = transition.after.settings()
+    if transition.before is None:
         return {name: value for name, value in wanted.items() if may_become(name, value)}
-    old = intent.before.settings()
+    old = transition.before.settings()
     return {name: value for name, value in wanted.items() if old[name] != value}
 
 
 def _by_agent_and_voice(
-    intents: Iterable[Transition[ConnectorState]],
+    transitions: Iterable[Transition[ConnectorState]],
 ) -> Iterable[list[Transition[ConnectorState]]]:
     groups: dict[tuple[str, Any], list[Transition[ConnectorState]]] = {}
-    for intent in intents:
-        key = (intent.resource.owner, _changes(intent).get("voice_name"))
-        groups.setdefault(key, []).append(intent)
+    for transition in transitions:
+        key = (transition.resource.owner, _changes(transition).get("voice_name"))
+        groups.setdefault(key, []).append(transition)
     return groups.values()
 
 
-def _update(intent: Transition[ConnectorState]) -> ConnectorUpdate:
-    return ConnectorUpdate(connector_id=intent.resource.name, **_changes(intent))
+def _update(transition: Transition[ConnectorState]) -> ConnectorUpdate:
+    return ConnectorUpdate(connector_id=transition.resource.name, **_changes(transition))
 
 
-def _single(intent: Transition[ConnectorState]) -> Write[ConnectorState]:
+def _single(transition: Transition[ConnectorState]) -> Write[ConnectorState]:
     """The canary: alone, because only a single update's refusal carries the platform's code."""
-    resource = intent.resource
+    resource = transition.resource
     return Write(
-        call=api.update_connector(resource.owner, update=_update(intent)),
+        call=api.update_connector(resource.owner, update=_update(transition)),
         resources=(resource,),
         judge=lambda answer: {
             each: WriteResult(state)
@@ -246,19 +244,21 @@ def _single(intent: Transition[ConnectorState]) -> Write[ConnectorState]:
     )
 
 
-def _batch(intents: Sequence[Transition[ConnectorState]]) -> Write[ConnectorState]:
-    agent_id = intents[0].resource.owner
-    mine = {intent.resource: intent for intent in intents}
+def _batch(transitions: Sequence[Transition[ConnectorState]]) -> Write[ConnectorState]:
+    agent_id = transitions[0].resource.owner
+    mine = {transition.resource: transition for transition in transitions}
     return Write(
-        call=api.update_connectors(agent_id, updates=[_update(intent) for intent in intents]),
+        call=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
         resources=tuple(mine),
         judge=_judge(agent_id),
-        split=None if len(intents) == 1 else lambda open_ones: _halves([mine[each] for each in open_ones]),
+        split=None
+        if len(transitions) == 1
+        else lambda open_ones: _halves([mine[each] for each in open_ones]),
     )
 
 
-def _halves(intents: Sequence[Transition[ConnectorState]]) -> tuple[Write[ConnectorState], ...]:
-    return tuple(_batch(half) for half in batches(intents, max(1, (len(intents) + 1) // 2)))
+def _halves(transitions: Sequence[Transition[ConnectorState]]) -> tuple[Write[ConnectorState], ...]:
+    return tuple(_batch(half) for half in batches(transitions, max(1, (len(transitions) + 1) // 2)))
 
 
 def _judge(

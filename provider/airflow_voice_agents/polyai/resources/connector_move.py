@@ -14,7 +14,6 @@ from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
-from airflow_voice_agents.plans.guards import LIVE
 from airflow_voice_agents.plans.kind import (
     Observation,
     Resource,
@@ -23,11 +22,12 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import ConnectorKind, ConnectorState, connector
-from airflow_voice_agents.polyai.resources.plan_items import kept_fields, left_alone, planned
+from airflow_voice_agents.polyai.resources.plan_items import kept_fields
 from airflow_voice_agents.transport.errors import InputError
 
 KIND = "connector place"
@@ -104,21 +104,21 @@ class ConnectorMoveKind:
         return diff({"here": _is_here(before)}, {"here": _is_here(after)})
 
     def write_sequences(
-        self, intents: Sequence[Transition[PlaceState]]
+        self, transitions: Sequence[Transition[PlaceState]]
     ) -> Iterator[WriteSequence[PlaceState]]:
         """One call per move; none for a half whose other half is not there to be written."""
         halves: dict[str, list[Transition[PlaceState]]] = {}
-        for intent in intents:
-            halves.setdefault(intent.resource.name, []).append(intent)
+        for transition in transitions:
+            halves.setdefault(transition.resource.name, []).append(transition)
         for mine in halves.values():
             arrivals = [each for each in mine if each.after.here and not _is_here(each.before)]
             departures = [each for each in mine if not each.after.here and _is_here(each.before)]
             if len(arrivals) == len(departures) == 1 and len(mine) == 2:
                 yield (_move(arrivals[0].resource, departures[0].resource),)
 
-    def mismatches(self, intent: Transition[PlaceState], observed: PlaceState | None) -> list[str]:
+    def mismatches(self, transition: Transition[PlaceState], observed: PlaceState | None) -> list[str]:
         """Whether it is where it shall not be, or not where it shall be."""
-        return [] if _is_here(observed) == intent.after.here else ["here"]
+        return [] if _is_here(observed) == transition.after.here else ["here"]
 
     def to_json(self, state: PlaceState) -> dict[str, Any]:
         """Return a place as JSON, with the connector as it was seen there."""
@@ -185,7 +185,7 @@ def plan_move(
     to, out = states.get(move.arrival), states.get(move.departure)
     if out is None or not out.here or _is_here(to):
         trouble = _trouble(move, to, out)
-        return left_alone(kind, move.arrival, to, *trouble), left_alone(kind, move.departure, out)
+        return no_change(kind, move.arrival, to, *trouble), no_change(kind, move.departure, out)
     return (
         _half(kind, move.arrival, to, out, *_risks(out.connector, environment, numbers, allow_live)),
         _half(kind, move.departure, out, AWAY, *_left_behind(move.source, environment, staying)),
@@ -249,7 +249,7 @@ def _half(
     *findings: Finding,
 ) -> PlannedItem:
     """One of the two items of a move; their one call is counted where the connector arrives."""
-    item = planned(kind, resource, now, after, findings=findings, identifiers=True)
+    item = change(kind, resource, now, after, findings=findings, identifiers=True)
     return replace(item, writes=int(item.changed and after.here and not item.errors))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Change, Op
-from airflow_voice_agents.plans.guards import LADDER
 from airflow_voice_agents.plans.kind import (
     Observation,
     Resource,
@@ -25,6 +24,7 @@ from airflow_voice_agents.plans.kind import (
 )
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.ladder import LADDER
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
 from airflow_voice_agents.polyai.resources.deployment_records import overtakes
 from airflow_voice_agents.transport.errors import InputError
@@ -135,25 +135,27 @@ class DeploymentKind:
             yield Change(Op.CHANGE, ("deployment_id",), *ids)
 
     def write_sequences(
-        self, intents: Sequence[Transition[DeploymentState]]
+        self, transitions: Sequence[Transition[DeploymentState]]
     ) -> Iterator[WriteSequence[DeploymentState]]:
         """One write per environment; the answers to earlier writes are forgotten.
 
         :raises InputError: for a state that does not say how to come to it.
         """
-        for intent in intents:
-            self._answers.pop(intent.resource, None)
-            yield (Write(_call(intent), (intent.resource,), self._judge(intent.resource)),)
+        for transition in transitions:
+            self._answers.pop(transition.resource, None)
+            yield (Write(_call(transition), (transition.resource,), self._judge(transition.resource)),)
 
-    def mismatches(self, intent: Transition[DeploymentState], observed: DeploymentState | None) -> list[str]:
+    def mismatches(
+        self, transition: Transition[DeploymentState], observed: DeploymentState | None
+    ) -> list[str]:
         """List what is not as asked for; where a write was answered, that answer must fit as well."""
-        wanted, answer = intent.after.version, self._answers.get(intent.resource)
+        wanted, answer = transition.after.version, self._answers.get(transition.resource)
         shown = observed.version if observed else None
         if wanted is None or shown != wanted:
-            return ["version", *_strange(intent, answer)]
+            return ["version", *_strange(transition, answer)]
         if answer and observed and observed.deployment_id not in (None, answer.deployment.id):
-            return ["deployment_id", *_strange(intent, answer)]
-        return _strange(intent, answer)
+            return ["deployment_id", *_strange(transition, answer)]
+        return _strange(transition, answer)
 
     def to_json(self, state: DeploymentState) -> dict[str, str | None]:
         """Return the version and its record, which a rollback needs."""
@@ -344,8 +346,8 @@ def _states(
     return states
 
 
-def _call(intent: Transition[DeploymentState]) -> Any:
-    target, via = intent.resource, intent.after.via
+def _call(transition: Transition[DeploymentState]) -> Any:
+    target, via = transition.resource, transition.after.via
     if via is None:
         raise InputError(f"{target}: a deployment can only be made from a record, and none was given")
     if via.way is Way.ROLL_BACK:
@@ -359,13 +361,13 @@ def _version(state: DeploymentState | None) -> str:
     return NONE if state is None else state.version or "(empty)"
 
 
-def _strange(intent: Transition[DeploymentState], answer: DeploymentResult | None) -> list[str]:
+def _strange(transition: Transition[DeploymentState], answer: DeploymentResult | None) -> list[str]:
     """What an answer says that was not asked for: another environment or version."""
     if answer is None:
         return []
-    made, asked = answer.deployment, intent.after.version
+    made, asked = answer.deployment, transition.after.version
     odd = {
-        "environment of the answer": made.environment not in (None, intent.resource.name),
+        "environment of the answer": made.environment not in (None, transition.resource.name),
         "version of the answer": made.version not in (None, asked),
     }
     return [name for name, wrong in odd.items() if wrong]
@@ -410,7 +412,7 @@ def _item(
         findings=findings,
         writes=1,
         identifiers=True,
-        intent=Transition(target, now, after),
+        transition=Transition(target, now, after),
     )
 
 

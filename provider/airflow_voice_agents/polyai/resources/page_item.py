@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error
 from airflow_voice_agents.polyai.resources.page_schema import (
     schema_problems,
     sensitive_patterns,
     value_problems,
 )
-from airflow_voice_agents.polyai.resources.plan_items import planned
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState
@@ -29,8 +28,8 @@ def plan_page(kind: ConfigPageKind, target: Resource, before: PageState, after: 
     :param after: the page to come.
     """
     if kind.digest(before) == kind.digest(after):
-        return planned(kind, target, before, after)
-    item = planned(kind, target, before, after, findings=tuple(_validity_findings(kind, before, after)))
+        return change(kind, target, before, after)
+    item = change(kind, target, before, after, findings=tuple(_validity_findings(kind, before, after)))
     patterns = {*sensitive_patterns(before.schema), *sensitive_patterns(after.schema)}
     return replace(item, sensitive=tuple(sorted(patterns)))
 

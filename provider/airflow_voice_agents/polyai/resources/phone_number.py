@@ -18,16 +18,10 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
-from airflow_voice_agents.polyai.resources.plan_items import (
-    cannot_undo,
-    kept_fields,
-    kept_text,
-    left_alone,
-    planned,
-)
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 
 KIND = "phone number"
 FIELDS = ("client_env", "connector_id")
@@ -76,36 +70,36 @@ class PresenceKind(_PhoneNumberKind):
     """Numbers that an agent shall have in an environment; absent ones are imported, none is moved."""
 
     def write_sequences(
-        self, intents: Sequence[Transition[NumberState]]
+        self, transitions: Sequence[Transition[NumberState]]
     ) -> Iterator[WriteSequence[NumberState]]:
         """Imports in batches that never mix agents or environments."""
         groups: dict[tuple[str, str], list[Resource]] = {}
-        for intent in intents:
-            key = (intent.resource.owner, str(intent.after.client_env))
-            groups.setdefault(key, []).append(intent.resource)
+        for transition in transitions:
+            key = (transition.resource.owner, str(transition.after.client_env))
+            groups.setdefault(key, []).append(transition.resource)
         for (agent_id, client_env), resources in groups.items():
             for chunk in batches(resources, self._batch_size):
                 yield (_import(agent_id, client_env, chunk),)
 
-    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
+    def mismatches(self, transition: Transition[NumberState], observed: NumberState | None) -> list[str]:
         """Whether the number is absent, or in another environment."""
         if observed is None:
             return ["presence"]
-        return [] if observed.client_env == intent.after.client_env else ["client_env"]
+        return [] if observed.client_env == transition.after.client_env else ["client_env"]
 
 
 class RoutingKind(_PhoneNumberKind):
     """Numbers that shall be answered by a connector."""
 
     def write_sequences(
-        self, intents: Sequence[Transition[NumberState]]
+        self, transitions: Sequence[Transition[NumberState]]
     ) -> Iterator[WriteSequence[NumberState]]:
         """One assignment per number; the platform has no call for several."""
-        return ((_assignment(intent),) for intent in intents)
+        return ((_assignment(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
+    def mismatches(self, transition: Transition[NumberState], observed: NumberState | None) -> list[str]:
         """What of connector and environment is not as it shall be."""
-        wanted, shown = asdict(intent.after), asdict(observed) if observed else {}
+        wanted, shown = asdict(transition.after), asdict(observed) if observed else {}
         return [name for name, value in wanted.items() if shown.get(name) != value]
 
     def to_json(self, state: NumberState) -> dict[str, str | None]:
@@ -131,10 +125,10 @@ class RoutingKind(_PhoneNumberKind):
         :param now: where it is; ``None`` where the agent does not have it.
         """
         if loss := _loss(wanted, now):
-            return left_alone(self, resource, now, loss)
+            return no_change(self, resource, now, loss)
         if wanted is None or now is None:
-            return left_alone(self, resource, now)
-        return planned(self, resource, now, replace(now, connector_id=wanted.connector_id), identifiers=True)
+            return no_change(self, resource, now)
+        return change(self, resource, now, replace(now, connector_id=wanted.connector_id), identifiers=True)
 
 
 def _loss(wanted: NumberState | None, now: NumberState | None) -> Finding | None:
@@ -198,11 +192,11 @@ def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, Writ
     return lambda imported: {phone_number(agent_id, number): WriteResult() for number in imported}
 
 
-def _assignment(intent: Transition[NumberState]) -> Write[NumberState]:
-    resource = intent.resource
+def _assignment(transition: Transition[NumberState]) -> Write[NumberState]:
+    resource = transition.resource
     return Write(
         call=api.assign_phone_number(
-            resource.owner, phone_number=resource.name, connector_id=str(intent.after.connector_id)
+            resource.owner, phone_number=resource.name, connector_id=str(transition.after.connector_id)
         ),
         resources=(resource,),
         judge=lambda answer: {

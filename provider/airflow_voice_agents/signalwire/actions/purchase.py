@@ -78,7 +78,7 @@ class PurchaseJob:
     def _findings(self, run: RunContext) -> Iterator[Finding]:
         if not self.confirmed:
             yield error("confirm_purchase", "Every number is billed. Pass confirm_purchase=True if meant.")
-        if run.guard_context.backfill and not run.guard_context.consent.allow_backfill:
+        if run.guard_context.backfill and not run.guard_context.overrides.allow_backfill:
             yield error(
                 "backfill",
                 "A backfill would buy numbers once per past date. Run the DAG without a backfill, or pass "
@@ -137,7 +137,7 @@ class _PurchaseRun:
     def __init__(self, job: PurchaseJob, run: RunContext) -> None:
         self._job = job
         self._run = run
-        noted = (None if run.memory is None else run.memory.get(MEMORY)) or {}
+        noted = (None if run.task_state is None else run.task_state.get(MEMORY)) or {}
         self._earlier: list[str] = list(noted.get("bought", ()))
         self._open: list[str] = list(noted.get("open", ()))
         self._doubtful = set(self._open)
@@ -163,8 +163,8 @@ class _PurchaseRun:
 
     async def settle_open(self) -> None:
         """Look up what an earlier try asked for and never heard of again."""
-        if self._run.memory is None:
-            self._run.say(f"{OPERATION}: this Airflow keeps nothing between tries; a retry would buy anew.")
+        if self._run.task_state is None:
+            self._run.log(f"{OPERATION}: this Airflow keeps nothing between tries; a retry would buy anew.")
 
         async def look(number: str) -> None:
             if await self._is_ours(number):
@@ -186,7 +186,7 @@ class _PurchaseRun:
             self._halted = failure
             return []
         chosen = list(dict.fromkeys(offer.number for offer in offers if self._suits(offer)))[: self.missing]
-        self._run.say(f"{OPERATION}: {self.missing} to buy, {len(chosen)} of them found")
+        self._run.log(f"{OPERATION}: {self.missing} to buy, {len(chosen)} of them found")
         return chosen
 
     async def buy(self, numbers: Sequence[str]) -> None:
@@ -263,8 +263,8 @@ class _PurchaseRun:
         self._remember()
 
     def _remember(self) -> None:
-        if self._run.memory is not None:
-            self._run.memory.set(MEMORY, {"bought": self.bought, "open": self._open})
+        if self._run.task_state is not None:
+            self._run.task_state.set(MEMORY, {"bought": self.bought, "open": self._open})
 
     def _suits(self, offer: AvailableNumber) -> bool:
         tried = {*self._refused, *self._unknown, *self.bought}

@@ -68,7 +68,7 @@ class SnapshotJob:
             raise GuardRefused(f"{KEEP}: no number of space {self.space.label} fits. Nothing was kept.")
         one_way = [number for number, state in states.items() if unrestorable(state)]
         if one_way:
-            run.say(
+            run.log(
                 f"{KEEP}: {len(one_way)} number(s) could not be restored once changed: {summarize_list(one_way)}"
             )
         resources = {carrier_number(self.space.label, number): state for number, state in states.items()}
@@ -168,7 +168,7 @@ def restore(
 
 
 def _refused(item: PlannedItem, finding: Finding) -> PlannedItem:
-    return replace(item, findings=(*item.findings, finding), writes=0, intent=None)
+    return replace(item, findings=(*item.findings, finding), writes=0, transition=None)
 
 
 def _left_out(item: PlannedItem) -> ItemReport:

@@ -74,15 +74,17 @@ class E911Kind:
         """Changes of the address, and of a failed registration that is asked for again."""
         return diff(_compared(before), _compared(after))
 
-    def write_sequences(self, intents: Sequence[Transition[E911State]]) -> Iterator[WriteSequence[E911State]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[E911State]]
+    ) -> Iterator[WriteSequence[E911State]]:
         """One request per number."""
-        return ((_step(intent),) for intent in intents)
+        return ((_step(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[E911State], observed: E911State | None) -> list[str]:
+    def mismatches(self, transition: Transition[E911State], observed: E911State | None) -> list[str]:
         """List what was asked for and is not shown; a registration may still be under way."""
         if observed is None:
             return ["presence"]
-        wrong = ["e911_address_id"] if observed.holds != intent.after.holds else []
+        wrong = ["e911_address_id"] if observed.holds != transition.after.holds else []
         return [*wrong, "e911_status"] if observed.failed and not wrong else wrong
 
 
@@ -127,7 +129,7 @@ def plan_e911(
         changes=tuple(kind.diff(now, after)),
         findings=told if again else (),
         writes=1,
-        intent=Transition(resource, now, after),
+        transition=Transition(resource, now, after),
     )
 
 
@@ -136,26 +138,26 @@ def _compared(state: E911State | None) -> dict[str, str | bool | None]:
     return {"e911_address_id": holds, "failed": bool(state and state.failed and holds)}
 
 
-def _step(intent: Transition[E911State]) -> Write[E911State]:
-    number_id = intent.after.id
-    if intent.after.address_id is None:
+def _step(transition: Transition[E911State]) -> Write[E911State]:
+    number_id = transition.after.id
+    if transition.after.address_id is None:
         call = api.remove_e911_address(number_id)
     else:
-        call = api.assign_e911_address(number_id, e911_address_id=intent.after.address_id)
-    return Write(call=call, resources=(intent.resource,), judge=_judge(intent))
+        call = api.assign_e911_address(number_id, e911_address_id=transition.after.address_id)
+    return Write(call=call, resources=(transition.resource,), judge=_judge(transition))
 
 
 def _judge(
-    intent: Transition[E911State],
+    transition: Transition[E911State],
 ) -> Callable[[PhoneNumber], Mapping[Resource, WriteResult[E911State]]]:
     def judge(answer: PhoneNumber) -> Mapping[Resource, WriteResult[E911State]]:
-        if answer.number != intent.resource.name:
+        if answer.number != transition.resource.name:
             return {}
         state = e911_of(answer)
-        if intent.after.address_id is None and state.status is None:
+        if transition.after.address_id is None and state.status is None:
             # The field is young: a record without it keeps the address until the removal is done.
             state = replace(state, status=UNDER_REMOVAL)
-        return {intent.resource: WriteResult(state)}
+        return {transition.resource: WriteResult(state)}
 
     return judge
 

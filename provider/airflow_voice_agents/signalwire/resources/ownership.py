@@ -59,11 +59,13 @@ class OwnershipKind:
         """The one thing that can differ."""
         return diff({"owned": bool(before and before.owned)}, {"owned": bool(after and after.owned)})
 
-    def write_sequences(self, intents: Sequence[Transition[Ownership]]) -> Iterator[WriteSequence[Ownership]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[Ownership]]
+    ) -> Iterator[WriteSequence[Ownership]]:
         """One release per number."""
-        return ((_release(intent),) for intent in intents)
+        return ((_release(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[Ownership], observed: Ownership | None) -> list[str]:
+    def mismatches(self, transition: Transition[Ownership], observed: Ownership | None) -> list[str]:
         """A number that is still there is not released."""
         return ["presence"] if observed is not None and observed.owned else []
 
@@ -104,16 +106,16 @@ def plan_release(kind: OwnershipKind, resource: Resource, now: Ownership | None)
         changes=tuple(kind.diff(now, RELEASED)),
         findings=findings,
         writes=1,
-        intent=Transition(resource, now, RELEASED),
+        transition=Transition(resource, now, RELEASED),
     )
 
 
-def _release(intent: Transition[Ownership]) -> Write[Ownership]:
-    number_id = intent.before.id if intent.before else ""
+def _release(transition: Transition[Ownership]) -> Write[Ownership]:
+    number_id = transition.before.id if transition.before else ""
     return Write(
         call=api.release_phone_number(number_id),
-        resources=(intent.resource,),
-        judge=lambda _: {intent.resource: WriteResult(RELEASED)},
+        resources=(transition.resource,),
+        judge=lambda _: {transition.resource: WriteResult(RELEASED)},
     )
 
 

@@ -147,17 +147,17 @@ class RoutingKind:
             yield replace(change, before=_shown(name, change.before), after=_shown(name, change.after))
 
     def write_sequences(
-        self, intents: Sequence[Transition[RouteState]]
+        self, transitions: Sequence[Transition[RouteState]]
     ) -> Iterator[WriteSequence[RouteState]]:
         """One write per number, of absolute values."""
-        return ((_write(intent),) for intent in intents)
+        return ((_write(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[RouteState], observed: RouteState | None) -> list[str]:
+    def mismatches(self, transition: Transition[RouteState], observed: RouteState | None) -> list[str]:
         """List what was asked for, counts, and is not shown, and what was cleared although nobody asked."""
-        wanted = intent.after
+        wanted = transition.after
         if observed is None:
             return ["presence"]
-        cleared = intent.before.bystanders - observed.bystanders if intent.before else ()
+        cleared = transition.before.bystanders - observed.bystanders if transition.before else ()
         missing = [
             name
             for name in wanted.asked
@@ -209,7 +209,7 @@ def plan_route(kind: RoutingKind, resource: Resource, now: RouteState | None, ro
     item = _item(kind, resource, now, now.routed(route))
     if not now.takes_calls:
         finding = error("not_voice_capable", "The number's capabilities do not include voice.")
-        return replace(item, findings=(finding,), writes=0, intent=None)
+        return replace(item, findings=(finding,), writes=0, transition=None)
     if not item.changed:
         return item
     return replace(item, findings=tuple(_one_way(now)))
@@ -314,24 +314,24 @@ def _counting(handler: str | None) -> tuple[str, ...]:
     return (_HANDLER, _RECEIVE_MODE, *_belonging(handler))
 
 
-def _write(intent: Transition[RouteState]) -> Write[RouteState]:
-    resource, wanted = intent.resource, intent.after
+def _write(transition: Transition[RouteState]) -> Write[RouteState]:
+    resource, wanted = transition.resource, transition.after
     return Write(
-        call=api.update_phone_number(wanted.id, _body(intent)),
+        call=api.update_phone_number(wanted.id, _body(transition)),
         resources=(resource,),
         judge=_judge(resource, wanted.id),
     )
 
 
-def _body(intent: Transition[RouteState]) -> dict[str, str]:
+def _body(transition: Transition[RouteState]) -> dict[str, str]:
     """What was asked for: all that counts, and of the rest, which lies idle, what differs."""
-    wanted, counting = intent.after, _counting(intent.after.call_handler)
+    wanted, counting = transition.after, _counting(transition.after.call_handler)
     values = {name: wanted.value(name) for name in wanted.asked}
     return {
         name: value
         for name, value in values.items()
         if value is not None
-        and (name in counting or intent.before is None or intent.before.value(name) != value)
+        and (name in counting or transition.before is None or transition.before.value(name) != value)
     }
 
 
@@ -357,7 +357,7 @@ def _item(kind: RoutingKind, resource: Resource, before: RouteState, after: Rout
         return PlannedItem(resource, *digests)
     changes = tuple(kind.diff(before, after))
     return PlannedItem(
-        resource, *digests, changes=changes, writes=1, intent=Transition(resource, before, after)
+        resource, *digests, changes=changes, writes=1, transition=Transition(resource, before, after)
     )
 
 

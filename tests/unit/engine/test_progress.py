@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 
 
 class Clock:
