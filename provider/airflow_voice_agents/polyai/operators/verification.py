@@ -451,7 +451,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
     def _check_way_back(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
         from airflow_voice_agents.plans.guards import check_live
-from airflow_voice_agents.polyai.ladder import LIVE
+        from airflow_voice_agents.polyai.ladder import LIVE
         from airflow_voice_agents.transport.errors import GuardRefused
 
         job = self._way_back()
