@@ -94,7 +94,7 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
             )
             return opened.run(work(run))
 
-    def overrides(self) -> Overrides:
+    def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
         from airflow_voice_agents.plans.guards import Overrides
 
@@ -107,7 +107,7 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
         """
         from airflow_voice_agents.plans.guards import GuardContext
 
-        return GuardContext(overrides=self.overrides(), backfill=is_backfill(context))
+        return GuardContext(overrides=self.guard_overrides(), backfill=is_backfill(context))
 
     def write_log(self, text: str) -> None:
         """Log lines for people.
@@ -189,7 +189,7 @@ class WritingOperator(VoiceAgentsOperator):
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
         waves: Sequence[int | str] | None = None,
-        max_failures: int | str | Mapping[str, Any] | None = 0,
+        max_failures: int | str | Mapping[str, Any] | None = None,
         max_changed: int | str | None = None,
         stop_variable: str | None = STOP_VARIABLE,
         freeze: Sequence[Mapping[str, Any]] = (),

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_voice_agents.bases.stop_conditions import freeze_findings, stop_check
+from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
 from airflow_voice_agents.engine.policy import BlockDigests, HeldLock, Protections
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.engine.target_names import TargetNames
@@ -117,9 +118,9 @@ class AirflowProtections:
         mine = self.settings
         if mine.take_snapshot is False:
             return None
-        if mine.take_snapshot is None and not (mine.allow_unencrypted or snapshots.fernet().is_encrypted):
+        if mine.take_snapshot is None and not (mine.allow_unencrypted or snapshots.encrypts()):
             self.log(
-                "No snapshot is kept, because this Airflow has no [core] fernet_key to encrypt it. Set one, or pass "
+                "No snapshot is kept, because this Airflow has no valid [core] fernet_key to encrypt it. Set one, or pass "
                 "take_snapshot=True with allow_unencrypted=True."
             )
             return None
@@ -137,4 +138,4 @@ class AirflowProtections:
         def publish(url: str) -> None:
             self.context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url)
 
-        return SnapshotRecorder(save, snapshots.load, publish, "snapshot", kinds)
+        return SnapshotRecorder(save, snapshots.load, publish, SNAPSHOT_NOTE, kinds)

@@ -21,6 +21,9 @@ from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
 from airflow_voice_agents.transport.errors import InputError
 
+SNAPSHOT_NOTE = "snapshot"
+"""Key of the task state under which a task remembers the URL of its snapshot."""
+
 TARGET_NOTE = "unit"
 """Note in a snapshot: the target that a resource belongs to."""
 
@@ -106,11 +109,9 @@ class _Run:
                     )
 
     async def _locked(self, lock: HeldLock, frozen: Sequence[Finding]) -> Report:
-        recorder = None
-        if self.protections.recorder is not None:
-            recorder = self.protections.recorder(self.action.kinds(), bool(self.action.scope().live))
-            if recorder is not None and self.action.announces_snapshot:
-                recorder.announce(self.run)
+        recorder = self._recorder() if self.run.recall(SNAPSHOT_NOTE) else None
+        if recorder is not None and self.action.announces_snapshot:
+            recorder.announce(self.run)
         checkpoints = await self._checkpoints()
         planned_at = self.run.clock()
         targets = await self.planned(checkpoints.done, lock)
@@ -122,6 +123,8 @@ class _Run:
         self._remember_first_read(made.items)
         if self.action.rolls_back and self.protections.place_blocks is not None:
             self.protections.place_blocks(self.action.block_digests(targets))
+        if any(target.changed for target in targets) or self.action.kept_unchanged(targets):
+            recorder = recorder or self._recorder()
         if recorder is not None:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
@@ -250,6 +253,10 @@ class _Run:
                     )
                 )
         return found
+
+    def _recorder(self) -> SnapshotRecorder | None:
+        make = self.protections.recorder
+        return None if make is None else make(self.action.kinds(), bool(self.action.scope().live))
 
     def _keep(
         self, recorder: SnapshotRecorder, targets: Sequence[TargetPlan], finished: Collection[Resource]

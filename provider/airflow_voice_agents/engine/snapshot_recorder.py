@@ -24,19 +24,19 @@ class SnapshotRecorder:
     """Where a run keeps the resources that it is about to change.
 
     Each is kept as it was before the first try of the task changed it, however many tries there are: the task's
-    memory leads to what the try before kept.
+    state leads to what the try before kept.
 
     :param save: keeps a document and returns its URL.
     :param load: returns the document at a URL.
     :param publish: tells others the URL.
-    :param memory_key: under which the task remembers the URL.
+    :param state_key: under which the task remembers the URL.
     :param kinds: the kinds of the resources that the run changes.
     """
 
     save: Callable[[dict[str, Any]], str]
     load: Callable[[str], Any]
     publish: Callable[[str], None]
-    memory_key: str
+    state_key: str
     kinds: Kinds
 
     def announce(self, run: RunContext) -> None:
@@ -80,13 +80,13 @@ class SnapshotRecorder:
             drawer.put_back(finished)
             url = self.save(Snapshot(drawer.states, drawer.notes).document(self.kinds))
             if run.task_state is not None:
-                run.task_state.set(self.memory_key, url)
+                run.task_state.set(self.state_key, url)
         if url is not None:
             self.publish(url)
         return url
 
     def _noted(self, run: RunContext) -> str | None:
-        url = None if run.task_state is None else run.task_state.get(self.memory_key)
+        url = None if run.task_state is None else run.task_state.get(self.state_key)
         return str(url) if url else None
 
     def _earlier(self, run: RunContext, url: str | None) -> Snapshot[Any]:

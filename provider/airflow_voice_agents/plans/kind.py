@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow_voice_agents.plans.diff import Change
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -130,16 +130,20 @@ WriteSequence = tuple[Write[State], ...]
 class ResourceKind(Protocol[State]):
     """A kind of resource that plans and the engine can change. Implementations derive from :class:`Kind`."""
 
-    repeatable: bool
-    """Whether a write that is sent twice leaves the same state. If not, the engine polls after an unknown outcome
-    and ends as unknown rather than sending it again."""
-
-    restorable: bool
-    """Whether a kept state can be restored."""
-
     @property
     def name(self) -> str:
         """The kind's name in plans and reports, in the singular."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a write that is sent twice leaves the same state.
+
+        If not, the engine polls after an unknown outcome and ends as unknown rather than sending it again.
+        """
+
+    @property
+    def restorable(self) -> bool:
+        """Whether a kept state can be restored."""
 
     def observe(self, resources: Sequence[Resource], known: Known = ...) -> Iterable[Observation[State]]:
         """Return the reads that report the states of these resources, in as few requests as possible."""
@@ -182,9 +186,9 @@ class ResourceKind(Protocol[State]):
 class Kind(Generic[State]):
     """Defaults of the resource-kind protocol, for kinds that need no more."""
 
-    name: str = ""
-    repeatable: bool = True
-    restorable: bool = True
+    name: ClassVar[str] = ""
+    repeatable: ClassVar[bool] = True
+    restorable: ClassVar[bool] = True
 
     def continues(self, transition: Transition[State], observed: State | None) -> bool:
         """Return ``False``: the planned writes lead all the way."""

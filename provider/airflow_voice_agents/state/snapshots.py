@@ -90,6 +90,14 @@ def fernet() -> Any:
         ) from None
 
 
+def encrypts() -> bool:
+    """Return whether Airflow has a valid Fernet key."""
+    try:
+        return bool(fernet().is_encrypted)
+    except GuardRefused:
+        return False
+
+
 def _remove_old(base: Any, before: datetime, log: Callable[[str], None]) -> None:
     for path in base.iterdir():
         stamp = path.name.partition("-")[0]
