@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -18,7 +20,7 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change, refused
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
@@ -34,6 +36,7 @@ SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
 
 FIELDS = (*SETTINGS, "tts_lang_code", "client_env", "name")
 _ERROR_SHOWN = 300
+NOTHING: Known = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +67,27 @@ class ConnectorState:
         return replace(self, **update.changes())
 
 
-class ConnectorKind:
-    """How connectors are observed, compared and written.
+@dataclass(frozen=True, slots=True)
+class ConnectorKind(Kind[ConnectorState]):
+    """Reads, compares and writes connectors.
 
-    :param batch_size: most connectors per call.
+    :param batch_size: maximum number of connectors per request.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, *, batch_size: int) -> None:
-        self._batch_size = batch_size
+    batch_size: int = 50
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[ConnectorState]]:
-        """One call per agent: by id while they fit into a batch, the whole list otherwise."""
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[ConnectorState]]:
+        """Return one read per agent: by id while the ids fit into a batch, the whole list otherwise."""
         for agent_id, mine in by_owner(resources).items():
-            if len(mine) > self._batch_size:
+            if len(mine) > self.batch_size:
                 yield observe_all(agent_id, mine)
             else:
-                call = api.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
-                yield Observation(call, tuple(mine), _found(agent_id))
+                request = api.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
+                yield Observation(request, tuple(mine), _found(agent_id))
 
     def digest(self, state: ConnectorState | None) -> str:
         """Digest of what can be set."""
@@ -111,6 +116,18 @@ class ConnectorKind:
         return [
             name for name, value in _changes(transition).items() if name not in shown or shown[name] != value
         ]
+
+    def plan(self, resource: Resource, desired: ConnectorUpdate, now: ConnectorState | None) -> PlannedItem:
+        """Plan the settings that an update asks for; a connector that the agent does not have is refused.
+
+        :param resource: the connector.
+        :param desired: the update; its absent fields stay.
+        :param now: the present settings; ``None`` where the agent does not have it.
+        """
+        if now is None:
+            finding = refused("connector_absent", "the agent has no connector of this id; it was not changed")
+            return no_change(self, resource, None, finding)
+        return change(self, resource, now, now.with_changes(desired), identifiers=True)
 
     def to_json(self, state: ConnectorState) -> dict[str, str | None]:
         """Return a connector as JSON."""
@@ -148,7 +165,7 @@ class ConnectorKind:
         return change(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
     def _batches(self, transitions: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
-        return (_batch(chunk) for chunk in batches(transitions, self._batch_size))
+        return (_batch(chunk) for chunk in batches(transitions, self.batch_size))
 
 
 _CAME_SINCE: Finding = cannot_undo(
@@ -176,18 +193,24 @@ def connector(agent_id: str, connector_id: str) -> Resource:
 
 
 def observe_all(agent_id: str, resources: Sequence[Resource] = ()) -> Observation[ConnectorState]:
-    """Return the read of all connectors of an agent.
+    """Return the read of all connectors of an agent; one that the list leaves out is absent.
 
     :param agent_id: the agent.
-    :param resources: what the answer is expected to speak about.
+    :param resources: the connectors that the answer is expected to report.
     """
-    return Observation(
-        api.list_connectors(agent_id), tuple(resources), lambda answer: states(agent_id, answer)
-    )
+
+    def read(answer: Sequence[Connector]) -> Mapping[Resource, ConnectorState | None]:
+        return {**dict.fromkeys(resources), **states(agent_id, answer)}
+
+    return Observation(api.list_connectors(agent_id), tuple(resources), read)
 
 
-def _found(agent_id: str) -> Callable[[BatchConnectors], Mapping[Resource, ConnectorState]]:
-    return lambda answer: states(agent_id, answer.found)
+def _found(agent_id: str) -> Callable[[BatchConnectors], Mapping[Resource, ConnectorState | None]]:
+    def read(answer: BatchConnectors) -> Mapping[Resource, ConnectorState | None]:
+        absent = dict.fromkeys(connector(agent_id, each) for each in answer.not_found)
+        return {**absent, **states(agent_id, answer.found)}
+
+    return read
 
 
 def states(agent_id: str, found: Iterable[Connector]) -> dict[Resource, ConnectorState]:
@@ -233,7 +256,7 @@ def _single(transition: Transition[ConnectorState]) -> Write[ConnectorState]:
     """The canary: alone, because only a single update's refusal carries the platform's code."""
     resource = transition.resource
     return Write(
-        call=api.update_connector(resource.owner, update=_update(transition)),
+        request=api.update_connector(resource.owner, update=_update(transition)),
         resources=(resource,),
         judge=lambda answer: {
             each: WriteResult(state)
@@ -248,7 +271,7 @@ def _batch(transitions: Sequence[Transition[ConnectorState]]) -> Write[Connector
     agent_id = transitions[0].resource.owner
     mine = {transition.resource: transition for transition in transitions}
     return Write(
-        call=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
+        request=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
         resources=tuple(mine),
         judge=_judge(agent_id),
         split=None

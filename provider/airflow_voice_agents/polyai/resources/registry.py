@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_voice_agents.plans.kind import ResourceKind
 from airflow_voice_agents.polyai.resources import (
     config_page,
     connector,
@@ -29,5 +30,5 @@ def kinds(*, bridge_schema: bool = False, batch_size: int = BATCH_SIZE) -> dict[
         deployment.KIND: deployment.DeploymentKind(),
         connector_move.KIND: connector_move.ConnectorMoveKind(batch_size=batch_size),
         connector.KIND: connector.ConnectorKind(batch_size=batch_size),
-        phone_number.KIND: phone_number.RoutingKind(batch_size=batch_size),
+        phone_number.KIND: phone_number.PhoneNumberKind(batch_size=batch_size),
     }

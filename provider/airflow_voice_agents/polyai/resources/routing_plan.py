@@ -8,11 +8,11 @@ from dataclasses import replace
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change
 from airflow_voice_agents.polyai.resources.connector_matching import shown
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
+from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
 
 
 def plan_routing(
-    kind: RoutingKind,
+    kind: PhoneNumberKind,
     agent_id: str,
     numbers: Mapping[str, str],
     *,
@@ -36,7 +36,7 @@ def plan_routing(
 
 
 def _routed(
-    kind: RoutingKind,
+    kind: PhoneNumberKind,
     resource: Resource,
     states: Mapping[Resource, NumberState],
     client_env: str,
