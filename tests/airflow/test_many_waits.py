@@ -25,7 +25,7 @@ from airflow_voice_agents.polyai.conditions import (
     QuietCondition,
     TestRunsCondition,
 )
-from airflow_voice_agents.polyai.conditions.timestamps import bucket_of
+from airflow_voice_agents.polyai.conditions.quiet import bucket_of
 from airflow_voice_agents.polyai.triggers import (
     PolyAIAlertsClearTrigger,
     PolyAIConfigTrigger,

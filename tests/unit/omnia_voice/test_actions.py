@@ -12,8 +12,7 @@ from airflow_voice_agents.omnia_voice.actions import assignments, deletions, sna
 from airflow_voice_agents.omnia_voice.actions.assignments import MEMORY, keep
 from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
-from airflow_voice_agents.omnia_voice.conditions import NumberCondition
-from airflow_voice_agents.omnia_voice.models import Number, read_page
+from airflow_voice_agents.omnia_voice.models import read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
     CODECS,
     AssignmentKind,
@@ -433,41 +432,3 @@ def test_a_snapshot_that_does_not_fit_is_refused(states: dict[Resource, Any], sa
 
     with pytest.raises(InputError, match=said):
         snapshots.restore(HERE, document, None, None)
-
-
-# ------------------------------------------------------------------------------------------ conditions
-
-
-def records(*agents: str | None, status: str = "ACTIVE") -> tuple[Number, ...]:
-    return tuple(
-        Number(id=f"n{index}", phone_number=number, agent_id=agent, status=status)
-        for index, (number, agent) in enumerate(zip((FIRST, SECOND), agents, strict=False))
-    )
-
-
-@pytest.mark.parametrize(
-    ("agent_id", "statuses", "answer", "ready"),
-    [
-        (None, None, records("a", None), 2),
-        (None, None, records("a"), 1),
-        ("a", None, records("a", "b"), 1),
-        (None, ["active"], records("a", "a"), 2),
-        (None, "other", records("a", "a"), 0),
-        ("a", "ACTIVE", records("a", "a"), 2),
-    ],
-)
-def test_a_condition_counts_what_is_ready(
-    agent_id: str | None, statuses: Any, answer: tuple[Number, ...], ready: int
-) -> None:
-    condition = NumberCondition.parse([FIRST, SECOND], agent_id, statuses)
-
-    holds, found = NumberCondition.deserialize(condition.serialize()).holds(answer)
-
-    assert (holds, found["ready"], found["waiting"]) == (ready == 2, ready, 2 - ready)
-    assert len(found["ids"]) == ready
-
-
-def test_an_agents_list_that_names_no_agent_is_believed() -> None:
-    condition = NumberCondition.parse([FIRST], "a", None)
-
-    assert condition.holds((Number(id="n1", phone_number=FIRST),))[0]
