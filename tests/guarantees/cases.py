@@ -269,7 +269,12 @@ POLYAI = [
     Case(
         PolyAIRollbackDeploymentOperator,
         _polyai,
-        lambda world: {"agent_id": HOTELS, "environment": LIVE, "to": "previous", "allow_previous_live": True},
+        lambda world: {
+            "agent_id": HOTELS,
+            "environment": LIVE,
+            "to": "previous",
+            "allow_previous_live": True,
+        },
         lambda world: f"{HOTELS}/{LIVE}",
         lambda world: f"{HOTELS}/{LIVE}",
         items=1,
@@ -426,7 +431,11 @@ OMNIA_VOICE = [
     Case(
         OmniaVoiceUpdateNumbersOperator,
         _omnia,
-        lambda world: {"phone_numbers": emulated_omnia.numbers(2), "changes": {"agent_id": DESK}, "reassign": True},
+        lambda world: {
+            "phone_numbers": emulated_omnia.numbers(2),
+            "changes": {"agent_id": DESK},
+            "reassign": True,
+        },
         lambda world: f"{world.at.platform}/{emulated_omnia.number(0)}",
         lambda world: world.at.platform,
         restore=_restore_assignments,

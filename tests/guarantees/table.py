@@ -61,15 +61,27 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             "OmniaVoiceRestoreAssignmentsOperator",
         )
     },
-    ("PolyAIPublishOperator", "hold"): "It publishes the draft as it is now, so there is no state to come back to.",
-    ("PolyAIPublishOperator", "snapshot"): "No request takes a publication back; roll the deployment back instead.",
+    (
+        "PolyAIPublishOperator",
+        "hold",
+    ): "It publishes the draft as it is now, so there is no state to come back to.",
+    (
+        "PolyAIPublishOperator",
+        "snapshot",
+    ): "No request takes a publication back; roll the deployment back instead.",
     ("PolyAIPublishOperator", "consent"): "It goes to sandbox, where no callers are.",
     ("PolyAIPublishOperator", "backfill"): "It goes to sandbox, where no callers are.",
     ("PolyAIMergeBranchOperator", "hold"): "A merged branch is gone, so the same merge cannot come back.",
-    ("PolyAIMergeBranchOperator", "snapshot"): "No request takes a merge back; roll the deployment back instead.",
+    (
+        "PolyAIMergeBranchOperator",
+        "snapshot",
+    ): "No request takes a merge back; roll the deployment back instead.",
     ("PolyAIRollbackDeploymentOperator", "hold"): "It is a rollback itself, and places the hold.",
     ("PolyAIRollbackOperator", "hold"): "It is a rollback itself, and places the hold.",
-    ("PolyAIRollbackOperator", "spelling"): "It takes its targets from the snapshot, in the spelling of the promotion.",
+    (
+        "PolyAIRollbackOperator",
+        "spelling",
+    ): "It takes its targets from the snapshot, in the spelling of the promotion.",
     ("PolyAIRollbackOperator", "expected_digest"): "",
     ("SignalWireRestoreRoutingOperator", "hold"): "It is a restore itself, and places the hold.",
     ("OmniaVoiceRestoreAssignmentsOperator", "hold"): "It is a restore itself, and places the hold.",
@@ -77,9 +89,15 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "An import cannot be taken back: numbers are never deleted. The routing of numbers that were there is kept."
     ),
     ("PolyAIImportPhoneNumbersOperator", "hold"): "",
-    ("SignalWireSearchAndPurchaseOperator", "snapshot"): "A purchase cannot be undone; a release does not refund it.",
+    (
+        "SignalWireSearchAndPurchaseOperator",
+        "snapshot",
+    ): "A purchase cannot be undone; a release does not refund it.",
     ("SignalWireSearchAndPurchaseOperator", "hold"): "Nothing rolls a purchase back.",
-    ("SignalWireSearchAndPurchaseOperator", "consent"): "Its consent is `confirm_purchase`: every number is billed.",
+    (
+        "SignalWireSearchAndPurchaseOperator",
+        "consent",
+    ): "Its consent is `confirm_purchase`: every number is billed.",
     ("SignalWireReleasePhoneNumbersOperator", "snapshot"): "A released number cannot be brought back.",
     ("SignalWireReleasePhoneNumbersOperator", "hold"): "Nothing rolls a release back.",
     ("OmniaVoiceDeleteNumbersOperator", "snapshot"): "A deleted number cannot be brought back.",
@@ -112,13 +130,15 @@ def render(operators: list[str]) -> str:
     text += "\n\n## Operators\n\nA dot means that the guarantee holds and is tested; a number refers to the notes.\n\n"
     text += "| Operator | " + " | ".join(f"`{row}`" for row in ROWS) + " |\n"
     text += "|---" * (len(ROWS) + 1) + "|\n"
-    notes = list(dict.fromkeys(REASONS[name, row] for name in operators for row in ROWS if (name, row) in REASONS))
+    notes = list(
+        dict.fromkeys(REASONS[name, row] for name in operators for row in ROWS if (name, row) in REASONS)
+    )
     for name in operators:
-        cells = [
-            str(notes.index(REASONS[name, row]) + 1) if (name, row) in REASONS else "●" for row in ROWS
-        ]
+        cells = [str(notes.index(REASONS[name, row]) + 1) if (name, row) in REASONS else "●" for row in ROWS]
         text += f"| `{name}` | " + " | ".join(cells) + " |\n"
-    text += "\n## Notes\n\n" + "\n".join(f"{place}. {note}" for place, note in enumerate(notes, start=1)) + "\n"
+    text += (
+        "\n## Notes\n\n" + "\n".join(f"{place}. {note}" for place, note in enumerate(notes, start=1)) + "\n"
+    )
     return text
 
 

@@ -84,7 +84,12 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, world: World, changes: int) -> N
 def frozen(hours: int = 1) -> list[dict[str, Any]]:
     """A freeze window around the present moment."""
     now = datetime.now(UTC)
-    return [{"start": (now - timedelta(hours=hours)).isoformat(), "end": (now + timedelta(hours=hours)).isoformat()}]
+    return [
+        {
+            "start": (now - timedelta(hours=hours)).isoformat(),
+            "end": (now + timedelta(hours=hours)).isoformat(),
+        }
+    ]
 
 
 # ------------------------------------------------------------------------------------- the table
@@ -123,7 +128,9 @@ def test_dry_run(case: Case, server: EmulatorServer, folder: str) -> None:
     world = case.prepare(server, folder)
     before = world.at.server.state.read()
 
-    report = succeeded(world.run(case.task(world, dry_run=True, **({case.consent: False} if case.live else {}))))
+    report = succeeded(
+        world.run(case.task(world, dry_run=True, **({case.consent: False} if case.live else {})))
+    )
 
     assert report["dry_run"] is True
     assert report["counts"]["changed"] == case.items
@@ -248,7 +255,9 @@ def test_waves(case: Case, server: EmulatorServer, folder: str) -> None:
 def test_failures(case: Case, server: EmulatorServer, folder: str) -> None:
     world = case.prepare(server, folder)
     world.at.server.emulator.faults.add(
-        Fault("answer", status=403, body={"error": "no"}, route=WRITES[case.name], method=VERBS.get(case.name))
+        Fault(
+            "answer", status=403, body={"error": "no"}, route=WRITES[case.name], method=VERBS.get(case.name)
+        )
     )
 
     outcome = world.run(case.task(world, waves=[1, "100%"], max_failures=0, concurrency=1))

@@ -97,7 +97,7 @@ def test_a_dry_run_sends_nothing_and_reports_what_would_happen() -> None:
     assert report.dry_run
     assert not report.refused
     assert statuses(report) == {"a": "changed", "b": "unchanged"}
-    assert report.items[0].reason == "would change with 2 call(s)"
+    assert report.items[0].reason == "would change with 2 request(s)"
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
