@@ -47,10 +47,9 @@ def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: i
     shown = display or Display()
     groups, left = grouped(plan, lambda item: tuple(_body(item, shown)))
     groups.sort(key=lambda group: not group[1][0].errors)
-    more = [f"… and {left} more resource(s) that are not listed."] if left else []
     sections = ("\n\n".join([_heading(items), *lines]) for lines, items in groups)
-    full = "\n\n".join([*head, *sections, *more, last])
-    if len(full) <= limit:
+    full = "\n\n".join([*head, *sections, last])
+    if len(full) <= limit and not left:
         return full
     items = sorted(told(plan), key=lambda item: not item.errors)
     return _short(head, items, limit - len(last) - 2) + f"\n\n{last}"
