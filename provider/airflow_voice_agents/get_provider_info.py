@@ -1,4 +1,4 @@
-"""What Airflow discovers about this provider.
+"""The provider's metadata for Airflow.
 
 This module imports nothing: Airflow calls it while ``import airflow`` is still running, and whatever
 fails here takes the whole deployment with it.

@@ -36,7 +36,7 @@ CONTRACT: dict[str, Any] = json.loads(HERE.with_name("polyai_contract.json").rea
 TABLE: dict[str, Any] = CONTRACT["calls"]
 
 NULLED = {"variantId", "version", "schema", "variables", "metadata", "testRunIds", "notFound", "live"}
-"""What the platform answers as null although its contract requires a value."""
+"""Fields that the platform sends as null although its contract requires a value."""
 OUTSIDE = ("/voice-library", "/audio-cache", "/behavior", "/knowledge-base")
 """Areas of the vendor's document that this provider leaves alone."""
 

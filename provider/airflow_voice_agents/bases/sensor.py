@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.plans.condition import Condition, Found
 
 BACKSTOP_SECONDS = 60.0
-"""How long after a trigger's own deadline Airflow ends it, should it not have ended by itself."""
+"""Seconds after a trigger's own deadline at which Airflow ends it."""
 
 
 class SensorError(AirflowFailException):

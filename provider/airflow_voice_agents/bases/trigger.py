@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.plans.condition import Condition
 
 Answer = tuple[bool, dict[str, Any]] | VoiceAgentsError
-"""Whether the condition holds and what was found, or why that is not known."""
+"""The result of one poll, or the reason why there is none."""
 
 JITTER = 0.1
 """Share by which an interval varies, so that many waits do not ask all at once."""

@@ -1,4 +1,4 @@
-"""What stands between those who build calls and the hook that sends them."""
+"""Types shared by the code that builds API requests and the hook that sends them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Found = tuple[bool, dict[str, Any]]
-"""Whether a condition holds, and what to leave as XCom."""
+"""The result of one poll: whether the condition holds, and the XCom value to return."""
 
 
 class WaitFailed(VoiceAgentsError):

@@ -1,4 +1,4 @@
-"""What a ``polyai`` connection says, turned into client settings; free of Airflow."""
+"""Convert the fields of a ``polyai`` connection to client settings, without importing Airflow."""
 
 from __future__ import annotations
 

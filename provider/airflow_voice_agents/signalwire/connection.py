@@ -1,4 +1,4 @@
-"""What a ``signalwire`` connection says, turned into client settings; free of Airflow."""
+"""Convert the fields of a ``signalwire`` connection to client settings, without importing Airflow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "resource_assigned_as_handler": "Something still points at it; point that elsewhere first.",
     }
 )
-"""What to do next, by the platform's code or the HTTP status."""
+"""Advice for the user, by the platform's error code or by HTTP status."""
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 

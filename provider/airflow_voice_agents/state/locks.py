@@ -37,7 +37,7 @@ POLL = 5.0
 SETTLE = 5.0
 """Seconds after which a run that only tried to take a lock has withdrawn its file."""
 RENEWALS = 3
-"""How often a lock is renewed in the time that it lasts."""
+"""Renewals of a lock within its lifetime."""
 EVERY = "/*"
 """End of a name that covers every target of an owner."""
 

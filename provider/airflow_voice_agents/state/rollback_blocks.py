@@ -1,4 +1,4 @@
-"""Where holds are kept: one file per target in Airflow's object storage, in the clear, without values."""
+"""Rollback blocks: one plain-text file per target in Airflow's object storage, without values."""
 
 from __future__ import annotations
 

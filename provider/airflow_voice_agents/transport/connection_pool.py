@@ -1,4 +1,4 @@
-"""What a client sends on: per event loop one HTTP client for each request in flight, each with one connection.
+"""HTTP connections of a client: per event loop, one HTTP client with one connection for each request in flight.
 
 A pool looks at all of its connections whenever a request begins or ends; with sixteen of them that is a share of
 the CPU worth saving. The limiter says how many are in flight, so nothing is lost without a pool.

@@ -1,4 +1,4 @@
-"""How many requests one API key may have in flight, and how often one may start, across the process.
+"""Limit the requests in flight and the request rate of one API key, across the process.
 
 Every client of a key shares one limiter, whatever event loop or thread it runs in.
 """

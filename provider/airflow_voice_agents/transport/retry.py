@@ -1,4 +1,4 @@
-"""Whether to send again, and when: pure decisions over outcomes, and the budget that bounds them."""
+"""Retry decisions as pure functions of outcomes, and the budget that limits retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client needs to know, checked when it is made."""
+"""Client settings, validated on construction."""
 
 from __future__ import annotations
 

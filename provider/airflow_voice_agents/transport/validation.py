@@ -23,7 +23,7 @@ NAMED_AT_MOST = 10
 """Numbers that an error names."""
 
 RECORD_KEYS = ("phone_number", "number")
-"""Where the records of platforms and carriers hold their number."""
+"""Fields in which platforms and carriers store a phone number."""
 
 
 def parse_identifier(value: object, *, name: str) -> str:

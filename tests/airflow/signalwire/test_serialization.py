@@ -1,4 +1,4 @@
-"""What the scheduler sees of the SignalWire operators and sensors: DAGs survive serialisation, mapped or not."""
+"""SignalWire operators and sensors survive DAG serialization, mapped or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls send exactly, when they may be sent again, and what they refuse."""
+"""Omnia Voice requests: exact contents, when they can be resent, and invalid arguments."""
 
 from __future__ import annotations
 

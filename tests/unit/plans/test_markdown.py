@@ -25,11 +25,11 @@ BLOCKS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "fence"),
     *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
 }
-"""What a plan is made of; no table, no raw HTML, no quotation, no rule, no indented block."""
+"""Markdown elements that a plan uses."""
 
 SPANS = {"text", "code_inline", "strong_open", "strong_close"}
 ADDRESS = re.compile(r"https?://|www\.|[-.\w+]@[-\w]|\w\.\w|//|\$", re.IGNORECASE)
-"""What GitHub's flavour takes for an address in text, and a bit more."""
+"""Text that GitHub's Markdown turns into a link, and a little more."""
 
 PIECES = st.sampled_from(
     [

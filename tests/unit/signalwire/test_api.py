@@ -1,4 +1,4 @@
-"""What the calls send exactly, what they refuse, and which links they follow."""
+"""SignalWire requests: exact contents, invalid arguments and followed links."""
 
 from __future__ import annotations
 

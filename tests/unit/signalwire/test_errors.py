@@ -1,4 +1,4 @@
-"""What SignalWire refuses with becomes an error that says what to do, and shows nothing it must not."""
+"""SignalWire refusals become errors with advice and without secrets."""
 
 from __future__ import annotations
 

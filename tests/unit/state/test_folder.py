@@ -1,4 +1,4 @@
-"""Where what outlives runs is kept: what is given, else what is configured, else the Airflow home."""
+"""The state folder: the argument, else the configuration, else the Airflow home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Omnia Voice's operators share."""
+"""Base classes of the Omnia Voice operators."""
 
 from __future__ import annotations
 

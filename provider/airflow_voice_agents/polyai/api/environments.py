@@ -1,4 +1,4 @@
-"""What each environment has: real-time config pages and deployments."""
+"""Requests for an environment's real-time config pages and deployments."""
 
 from __future__ import annotations
 

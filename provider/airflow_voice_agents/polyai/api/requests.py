@@ -1,4 +1,4 @@
-"""How the calls are put together."""
+"""Helpers that build API requests."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier
 
 FAIL_ON = ("failed", "never")
-"""Whether a bad end fails the wait, or is only reported."""
+"""Fail the task on a bad outcome, or only report it."""
 
 
 def parse_fail_on(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What SignalWire's operators share."""
+"""Base classes of the SignalWire operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a project's numbers are meant, and one list that tells about all of them."""
+"""Resolve the selected numbers of a project from one list request."""
 
 from __future__ import annotations
 
