@@ -48,6 +48,9 @@ READS_ANY_OBJECT = {
 }
 """Calls whose answer has no field that identifies it."""
 
+READ_ONLY_POSTS = {"get_connectors", "get_phone_numbers", "lookup_connector"}
+"""Calls that send a body and change nothing."""
+
 AGENT, BRANCH, NUMBER = "PROJECT-1A2B3C4D", "BRANCH-1A2B3C4D", "+441632960001"
 ON_BRANCH = {"agent_id": AGENT, "branch_id": BRANCH}
 VALUES = {"settings": {"open": 1, "rate": 1.0, "on": True}, "greeting": "Grüezi", "empty": None}
@@ -327,6 +330,21 @@ def test_body_is_what_the_contract_takes(name: str, arguments: dict[str, Any]) -
 
 @every_example
 def test_replay_class_is_the_one_of_the_table(name: str, arguments: dict[str, Any]) -> None:
+    assert build(name, arguments).replay.value == TABLE[name]["replay"]
+
+
+@every_call
+def test_table_has_replay_safe_for_reads_only(name: str) -> None:
+    row = TABLE[name]
+    if name == "create_outbound_call":
+        assert row["replay"] == "never"
+    else:
+        reads = row["method"] == "GET" or name in READ_ONLY_POSTS
+        assert row["replay"] == ("safe" if reads else "reconcile")
+
+
+@pytest.mark.parametrize(("name", "arguments"), MOVES)
+def test_a_move_has_the_replay_class_of_the_table(name: str, arguments: dict[str, Any]) -> None:
     assert build(name, arguments).replay.value == TABLE[name]["replay"]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_voice_agents import __version__
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.fields import FieldReader
 from airflow_voice_agents.transport.settings import ClientSettings
@@ -19,6 +20,9 @@ BASE_URL: Final = "https://api.omnia-voice.com/api/v1"
 KEY_HEADER: Final = "X-API-Key"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 RATE_LIMIT_RESET_HEADER: Final = "X-RateLimit-Reset"
+
+ERROR_FORMAT: Final = ErrorFormat(members=frozenset({"error"}))
+"""The errors of the Omnia Voice API: its codes are hints, so the HTTP status alone decides."""
 
 ADVICE: Final = {
     "401": "Check the connection's API key; it is shown once, when it is made.",
@@ -91,6 +95,7 @@ class ConnectionFields(FieldReader):
                 **self.limits(),
                 correlation_header=REQUEST_ID_HEADER,
                 rate_limit_reset_header=RATE_LIMIT_RESET_HEADER,
+                error_format=ERROR_FORMAT,
                 advice=ADVICE,
             )
         except ConnectionSettingsError as error:

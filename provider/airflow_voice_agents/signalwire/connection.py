@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.fields import FieldReader
 from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
@@ -18,6 +19,9 @@ from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
 DOMAIN: Final = "signalwire.com"
 SCOPE: Final = "Numbers"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
+
+ERROR_FORMAT: Final = ErrorFormat(codes={"rate_limit_exceeded": 429}, members=frozenset({"error", "errors"}))
+"""The errors of the SignalWire API: other codes mean only what the HTTP status beside them says."""
 
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -77,6 +81,7 @@ class ConnectionFields(FieldReader):
                 user_agent=f"airflow-provider-voice-agents/{__version__}",
                 **self.limits(),
                 correlation_header=REQUEST_ID_HEADER,
+                error_format=ERROR_FORMAT,
                 advice=ADVICE,
             )
         except ConnectionSettingsError as error:

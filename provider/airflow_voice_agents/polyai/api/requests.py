@@ -41,9 +41,9 @@ def get(
     query: Mapping[str, str] | None = None,
     **ids: str,
 ) -> ApiRequest[T]:
-    """Put a read together.
+    """Build a read.
 
-    :param operation: what it does, in words.
+    :param operation: the operation, in words.
     :param route: path template with the API's names.
     :param read: reader of the answer.
     :param query: query parameters by the API's names.
@@ -66,13 +66,13 @@ def send(
     shown: frozenset[str] = frozenset(),
     **ids: str,
 ) -> ApiRequest[T]:
-    """Put a call together that is a write, or a read with a body.
+    """Build a write, or a read with a body.
 
-    :param operation: what it does, in words.
+    :param operation: the operation, in words.
     :param method: HTTP verb.
     :param route: path template with the API's names.
     :param read: reader of the answer.
-    :param replay: whether it may be sent again; not blindly, unless said otherwise.
+    :param replay: rule for an unknown outcome; ``SAFE`` only for a POST that reads.
     :param body: JSON body.
     :param deadline: seconds, where the client's own are too few.
     :param shown: fields of the body that an error may quote.

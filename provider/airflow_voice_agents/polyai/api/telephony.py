@@ -84,7 +84,6 @@ def update_connectors(
         "PATCH",
         f"{_CONNECTORS}/batch",
         readers.list_of(ConnectorUpdateResult, "results"),
-        replay=_update_replay(wanted),
         body={"updates": [update.body() for update in wanted]},
         deadline=_update_deadline(wanted),
         shown=IDENTIFIERS,
@@ -131,7 +130,6 @@ def update_connector(agent_id: str, *, update: ConnectorUpdate) -> ApiRequest[Co
         "PATCH",
         _CONNECTOR,
         Connector.model_validate,
-        replay=_update_replay([wanted]),
         body=settings,
         deadline=_update_deadline([wanted]),
         shown=IDENTIFIERS,
@@ -324,10 +322,6 @@ def _update(value: object, name: str) -> ConnectorUpdate:
     if not value.changes():
         raise InputError(f"{name} of connector {value.connector_id!r} changes nothing")
     return value
-
-
-def _update_replay(updates: Sequence[ConnectorUpdate]) -> Replay:
-    return Replay.RECONCILE if any(update.moves for update in updates) else Replay.SAFE
 
 
 def _update_deadline(updates: Sequence[ConnectorUpdate]) -> float | None:
