@@ -48,7 +48,7 @@ def keep(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceSnapsh
 
 
 def assign(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceAssignNumbersOperator:
-    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "snapshot": True, "agent_id": DESK}
+    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "take_snapshot": True, "agent_id": DESK}
     return OmniaVoiceAssignNumbersOperator(
         task_id="assign",
         phone_numbers=list(phone_numbers),
@@ -219,7 +219,7 @@ def test_a_snapshot_by_itself_does_not_know_what_an_assignment_left(
 ) -> None:
     mixed(omnia)
     url = omnia.run(keep(folder)).result
-    omnia.run(assign(folder, *numbers(3), snapshot=False))
+    omnia.run(assign(folder, *numbers(3), take_snapshot=False))
 
     unknown = omnia.run(restore(url))
     wrong = omnia.run(restore(url, expected_agent_id=OLD))
