@@ -155,7 +155,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
                 agents,
                 self.friendly_name or None,
                 reassign=self.reassign,
-                keep_always=self.protection_settings().take_snapshot is True,
+                keep_always=True in (self.snapshot, self.take_snapshot),
             ),
         )
 
@@ -283,7 +283,7 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
     :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
     :param freeze: freeze windows, in which nothing is begun.
     :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether the workspace is listed at the end even where nothing was deleted.
+    :param verify: has no effect: every deletion is read back.
     :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
         requests of the hourly limit; ``None`` never.
     :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
