@@ -48,11 +48,11 @@ def keep(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceSnapsh
 
 
 def assign(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceAssignNumbersOperator:
-    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "snapshot": True, "agent_id": DESK}
+    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "take_snapshot": True, "agent_id": DESK}
     return OmniaVoiceAssignNumbersOperator(
         task_id="assign",
         phone_numbers=list(phone_numbers),
-        snapshot_folder=folder,
+        state_folder=folder.removesuffix("/snapshots"),
         **{**usual, **arguments},
     )
 
@@ -186,7 +186,8 @@ def test_newer_work_stops_the_restore_unless_it_is_forced(
         assert (back.state, assigned(omnia, 3)) == ("success", before)
     else:
         assert (back.state, type(back.error)) == ("failed", GuardRefused)
-        assert "neither as in the snapshot nor as the assignment left it" in str(back.error)
+        assert f"{number(1)} is answered by agent {EVENTS}" in str(back.error)
+        assert "neither as in the snapshot nor as the change left it" in str(back.error)
         assert (requests, assigned(omnia, 3)) == ({LIST: 1}, [DESK, EVENTS, DESK])
 
 
@@ -219,14 +220,14 @@ def test_a_snapshot_by_itself_does_not_know_what_an_assignment_left(
 ) -> None:
     mixed(omnia)
     url = omnia.run(keep(folder)).result
-    omnia.run(assign(folder, *numbers(3), snapshot=False))
+    omnia.run(assign(folder, *numbers(3), take_snapshot=False))
 
     unknown = omnia.run(restore(url))
     wrong = omnia.run(restore(url, expected_agent_id=OLD))
     told = omnia.run(restore(url, expected_assignments=dict.fromkeys(numbers(3), DESK)))
 
-    assert "the snapshot does not say what the assignment was" in str(unknown.error)
-    assert "neither as in the snapshot nor as the assignment left it" in str(wrong.error)
+    assert "the snapshot does not say what the change left" in str(unknown.error)
+    assert "neither as in the snapshot nor as the change left it" in str(wrong.error)
     assert (told.state, counts(told)) == ("success", {"changed": 3})
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
 
 from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.omnia_voice.actions import assignments, deletions, snapshots, updates
 from airflow_voice_agents.omnia_voice.actions.assignments import MEMORY, keep
-from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
