@@ -411,3 +411,19 @@ def test_errors_may_quote_identifiers_but_nothing_of_an_authors_making() -> None
         api.create_outbound_call("a", to_number="+442071838750", environment="live"),
     ):
         assert not call.shown
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (api.merge_branch("a", branch_id="b"), {"sequence": "7"}),
+        (api.delete_branch("a", branch_id="b"), {"message": "deleted"}),
+        (api.create_outbound_call("a", to_number=NUMBER, environment="live"), {"callSid": "OUT-1"}),
+    ],
+    ids=lambda value: getattr(value, "operation", ""),
+)
+def test_answer_of_a_write_must_be_the_operations_own(call: ApiRequest[Any], answer: dict[str, str]) -> None:
+    assert call.read(answer)
+    for foreign in ({}, {"portal": "login"}):
+        with pytest.raises(ValueError, match="no field of the operation"):
+            call.read(foreign)

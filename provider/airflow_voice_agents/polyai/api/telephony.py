@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.api.requests import AGENT, IDENTIFIERS, get, optional, send
+from airflow_voice_agents.polyai.api.requests import AGENT, IDENTIFIERS, get, optional, own_body, send
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
     BatchPhoneNumbers,
@@ -279,7 +279,7 @@ def create_outbound_call(
         "create outbound call",
         "POST",
         _OUTBOUND,
-        OutboundCall.model_validate,
+        own_body(OutboundCall),
         replay=Replay.NEVER,
         body=body,
         agent_id=agent_id,
