@@ -17,7 +17,7 @@ class ReleaseHoldOperator(VoiceAgentsOperator):
     :param targets: a target, or a list of them; ``None`` is the system's default. (templated)
     :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
-    :returns: the targets that were on hold and are no more.
+    :returns: the targets that were on hold.
     """
 
     template_fields: Sequence[str] = ("targets", "state_folder")

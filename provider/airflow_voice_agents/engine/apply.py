@@ -267,7 +267,12 @@ class _Run:
             for target in targets
             for item in target.items
         }
-        items = [item for target in targets for item in target.items if self.action.keeps(item)]
+        items = [
+            item
+            for target in targets
+            for item in target.items
+            if self.action.keeps(item) and not item.refusals
+        ]
         recorder.keep(
             self.run,
             items,
