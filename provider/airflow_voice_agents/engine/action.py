@@ -23,10 +23,12 @@ class Scope:
     :param targets: names to lock before reading; ``"agent/*"`` covers every target of an owner. The engine
         narrows the lock to the planned targets.
     :param live: whether callers reach the targets; ``None`` when only the plan tells.
+    :param also_locked: names of other things that stay locked to the end of the run, such as a baseline.
     """
 
     targets: tuple[str, ...]
     live: bool | None = None
+    also_locked: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
+from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.expected import check_document, check_expected_digest
 from airflow_voice_agents.engine.policy import HeldLock, Policy, Protections
 from airflow_voice_agents.engine.rollout import Rollout, foreseen, with_sender
@@ -19,7 +21,10 @@ from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
 from airflow_voice_agents.plans.render import render_plan
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError, TargetLocked
+
+T = TypeVar("T")
 
 SNAPSHOT_NOTE = "snapshot"
 """Key of the task state under which a task remembers the URL of its snapshot."""
@@ -88,7 +93,9 @@ class _Run:
         """Lock the targets; names that may mean one target are resolved first."""
         while True:
             try:
-                return stack.enter_context(self.protections.lock(self.action.scope().targets, self.names))
+                scope = self.action.scope()
+                names = (*scope.targets, *scope.also_locked)
+                return stack.enter_context(self.protections.lock(names, self.names))
             except AmbiguousTargets as ambiguous:
                 await self._resolve(ambiguous)
 
@@ -119,7 +126,8 @@ class _Run:
         self._hold_to_plan(made, checkpoints)
         if made.errors():
             return await self._unwritten(targets)
-        lock.narrow([name for target in targets for name in target.locked_names])
+        planned = [name for target in targets for name in target.locked_names]
+        lock.narrow([*planned, *self.action.scope().also_locked])
         self._remember_first_read(made.items)
         if self.action.rolls_back and self.protections.place_blocks is not None:
             self.protections.place_blocks(self.action.block_digests(targets))
@@ -160,7 +168,8 @@ class _Run:
 
     async def planned(self, done: Collection[str], lock: HeldLock | None = None) -> list[TargetPlan]:
         """Plan every target and add the findings of the guards and of rollback blocks."""
-        targets = list(await self.action.plan(self.run, done=done))
+        run = self.run if lock is None else replace(self.run, sender=_renewing(self.run.sender, lock))
+        targets = list(await self.action.plan(run, done=done))
         blocks = await self._blocks([target.name for target in targets])
         guarded = [self._guarded(target, blocks) for target in targets]
         if too_many := self._too_many(guarded, done):
@@ -309,3 +318,18 @@ class _Run:
         if self.policy.dry_run:
             return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} request(s)")
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
+
+
+def _renewing(send: Sender, lock: HeldLock) -> Sender:
+    """Return a sender that renews the lock on the way, for plans that take long.
+
+    :raises TargetLocked: when the lock is lost.
+    """
+
+    async def sender(request: ApiRequest[T]) -> T:
+        answer = await send(request)
+        if lost := lock.renew_when_due():
+            raise TargetLocked(lost)
+        return answer
+
+    return sender

@@ -155,7 +155,7 @@ class RestoreAction(Action):
         """
         known = self.left.get(item.resource)
         if known is None:
-            known = _digests(self.snapshot.notes.get(item.resource))
+            known = digests_in(self.snapshot.notes.get(item.resource))
         return item.before in known or item.before in own.get(item.resource.key, ())
 
     def newer(self, item: PlannedItem) -> PlannedItem:
@@ -163,7 +163,7 @@ class RestoreAction(Action):
 
         :param item: the planned item.
         """
-        known = item.resource in self.left or _digests(self.snapshot.notes.get(item.resource))
+        known = item.resource in self.left or digests_in(self.snapshot.notes.get(item.resource))
         if self.force:
             said = warning("newer_work", "It was changed after the snapshot; force=True overwrites that.")
             return replace(item, findings=(*item.findings, said))
@@ -254,8 +254,11 @@ class RestoreAction(Action):
         return f"back-{self.digest[:16]}"
 
 
-def _digests(note: Any) -> list[str]:
-    """Return the digests that a change may have left, and the one that it found."""
+def digests_in(note: Any) -> list[str]:
+    """Return the digests that a change may have left, and the one that it found.
+
+    :param note: a snapshot's note of one resource.
+    """
     if not isinstance(note, Mapping):
         return []
     found = [note.get(BEFORE), note.get(AFTER), *note.get(WAYPOINTS, ())]

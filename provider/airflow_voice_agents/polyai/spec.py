@@ -259,16 +259,6 @@ class PromotionSpec(_Part):
         return bool(self.config and self.config.overrides) or any(target.overrides for target in self.targets)
 
     @property
-    def touched(self) -> list[str]:
-        """Names of the targets, and of the environments that connectors leave: what a run has to itself."""
-        left = [
-            f"{move.from_agent_id}/{target.environment.value}"
-            for target in self.targets
-            for move in target.moves
-        ]
-        return list(dict.fromkeys([*(target.name for target in self.targets), *left]))
-
-    @property
     def writes_live(self) -> bool:
         """Whether a live environment is among the targets."""
         return any(target.environment == LIVE for target in self.targets)

@@ -54,18 +54,18 @@ class DriftJob:
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
         :raises InputError: when two targets hold the same resource.
         """
-        units = await PromotionPlanner(run, self.spec, self.shelf).units()
-        return DriftReport(tuple(finding for unit in units for finding in self._findings(unit)))
+        targets = await PromotionPlanner(run, self.spec, self.shelf).targets()
+        return DriftReport(tuple(finding for target in targets for finding in self._findings(target)))
 
-    def _findings(self, unit: TargetPlan) -> list[DriftFinding]:
+    def _findings(self, target: TargetPlan) -> list[DriftFinding]:
         return [
             compare(
                 item,
-                target=unit.name,
+                target=target.name,
                 base=_base_of(self.baseline or {}, item.resource),
                 beside_the_point=IGNORED_CODES,
             )
-            for item in unit.items
+            for item in target.items
         ]
 
 

@@ -1,4 +1,4 @@
-"""Plans what of a target is telephony: connectors that move there, their settings, numbers that lead to them."""
+"""Plans the telephony of a target: connectors that move there, their settings, numbers that lead to them."""
 
 from __future__ import annotations
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.plans.report import Report
-    from airflow_voice_agents.polyai.actions.rollback import RollbackJob
 
-
-class PolyAIRollbackOperator(RolloutOperator):
+class PolyAIRollbackOperator(PolyAIRestoringOperator):
     """Bring targets back to what a snapshot kept, and put them on hold.
 
     What was changed since the promotion by anybody else is not overwritten without ``force``. What no call
@@ -59,73 +54,24 @@ class PolyAIRollbackOperator(RolloutOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "snapshot", "reason")
-
     def __init__(
         self,
         *,
-        snapshot: str,
-        force: bool = False,
-        hold: bool = True,
-        reason: str = "",
-        dry_run: bool = False,
-        show_values: bool = False,
-        sensitive_keys: Sequence[str] = (),
-        stop_variable: str | None = None,
+        max_failures: int | str | Mapping[str, Any] | None = 0,
+        lock_wait: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(stop_variable=stop_variable, **kwargs)
-        self.snapshot = snapshot
-        self.force = force
-        self.hold = hold
-        self.reason = reason
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.show_values = show_values
-        self.sensitive_keys = sensitive_keys
+        super().__init__(max_failures=max_failures, lock_wait=lock_wait, **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
-        from airflow_voice_agents.plans.render import Display
-        from airflow_voice_agents.polyai.actions import rollback
+        from airflow_voice_agents.polyai.actions.rollback import parse_rollback
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        job = replace(
-            rollback.job(snapshots.load(self.snapshot)),
-            force=self.force,
-            dry_run=self.plan_only,
-            display=Display(self.show_values, tuple(self.sensitive_keys)),
-        )
-        report = roll_back(self, context, job, hold=self.hold, reason=self.reason)
-        return self.conclude(context, report, changes={} if report.dry_run else changes(report))
-
-
-def roll_back(
-    operator: RolloutOperator, context: Context, job: RollbackJob, *, hold: bool, reason: str
-) -> Report:
-    """Carry a rollback out under the locks, brakes and snapshots of an operator.
-
-    :param operator: has the settings of the run.
-    :param context: the task's context.
-    :param job: the way back.
-    :param hold: whether the targets are put on hold.
-    :param reason: why; kept with the hold.
-    :raises TargetLocked: when another run works on one of the targets.
-    :raises GuardRefused: before any write, when a guard refuses or a target has newer work.
-    """
-    from airflow_voice_agents.airflow_compat import task_state
-    from airflow_voice_agents.state.rollback_blocks import block_placer
-
-    with operator.lock(context, job.touched) as lock:
-        ready = replace(
-            job,
-            pace=operator.pace(lock),
-            frozen=operator.frozen(),
-            keep=operator.keeper(context, f"{operator.dag_id}-{operator.task_id}", live=job.writes_live),
-            hold=block_placer(operator.state_folder, context["ti"], reason, operator.say) if hold else None,
-            notes=task_state(context),
-        )
-        return operator.work(context, ready.run)
+        action = parse_rollback(snapshots.load(self.snapshot), force=self.force)
+        report = self.apply(context, action)
+        return self.finish(context, report, changes=changes(report))
 
 
 class PolyAIReleaseHoldOperator(PolyAIOperator):
@@ -152,5 +98,5 @@ class PolyAIReleaseHoldOperator(PolyAIOperator):
 
         names = [self.targets] if isinstance(self.targets, str) else list(self.targets)
         released = rollback_blocks.release(self.state_folder, names)
-        self.say(f"Released: {', '.join(released) or 'none was on hold'}")
+        self.write_log(f"Released: {', '.join(released) or 'none was on hold'}")
         return released
