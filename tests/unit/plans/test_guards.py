@@ -12,7 +12,8 @@ from airflow_voice_agents.polyai.ladder import LADDER, check_ladder
 
 
 def circumstances(*, backfill: bool = False, **consent: bool) -> GuardContext:
-    return GuardContext(Overrides(**consent), backfill=backfill)
+    allowed = frozenset({"allow_skip_pre_release"} if consent.pop("allow_skip_pre_release", False) else ())
+    return GuardContext(Overrides(**consent, allowed=allowed), backfill=backfill)
 
 
 def codes(environments: list[str], given: GuardContext) -> list[str]:

@@ -67,7 +67,7 @@ class Cabinet:
 
 def lock(files: Any, holder: LockOwner, *targets: str, clock: Clock | None = None, **options: Any) -> Lock:
     time = clock or Clock()
-    options = {"say": lambda _: None, "chance": lambda: 0.5, **options}
+    options = {"log": lambda _: None, "chance": lambda: 0.5, **options}
     return Lock(files, targets or (HERE,), holder, clock=time, sleep=time.sleep, **options)
 
 
@@ -101,7 +101,7 @@ class Contest:
     def _program(self, name: str, holder: LockOwner) -> Callable[[], None]:
         def program() -> None:
             own = self._kind(
-                self.cabinet, (HERE,), holder, say=lambda _: None, clock=Clock(), sleep=self._sleep
+                self.cabinet, (HERE,), holder, log=lambda _: None, clock=Clock(), sleep=self._sleep
             )
             try:
                 own.acquire()
@@ -198,7 +198,7 @@ def test_threads_that_wait_get_the_lock_one_after_the_other(tmp_path: Path) -> N
             LockOwner("dag", f"run {number}", "promote"),
             tmp_path.as_uri(),
             wait=1.0,
-            say=lambda _: None,
+            log=lambda _: None,
             clock=lambda: START,
             sleep=lambda _: threading.Event().wait(0.001) and None,
         ):
@@ -265,7 +265,7 @@ def test_two_locks_exclude_each_other_exactly_where_they_share_a_target(
 
 
 def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None:
-    with hold_lock([THERE, HERE], ONE, tmp_path.as_uri(), say=print, clock=Clock()):
+    with hold_lock([THERE, HERE], ONE, tmp_path.as_uri(), log=print, clock=Clock()):
         (path,) = tmp_path.iterdir()
         told = json.loads(path.read_text())
 
@@ -290,7 +290,7 @@ def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None
     "options", [{"targets": []}, {"targets": [""]}, {"ttl": 0}, {"ttl": float("nan")}, {"wait": -1.0}]
 )
 def test_what_makes_no_lock_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
-    usual: dict[str, Any] = {"targets": [HERE], "holder": ONE, "folder": tmp_path.as_uri(), "say": print}
+    usual: dict[str, Any] = {"targets": [HERE], "holder": ONE, "folder": tmp_path.as_uri(), "log": print}
 
     with pytest.raises(InputError), hold_lock(**{**usual, **options}):
         pass
@@ -299,7 +299,7 @@ def test_what_makes_no_lock_is_refused(tmp_path: Path, options: dict[str, Any]) 
 
 
 def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), hold_lock([HERE], ONE, tmp_path.as_uri(), say=print):
+    with pytest.raises(KeyError), hold_lock([HERE], ONE, tmp_path.as_uri(), log=print):
         raise KeyError
 
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +308,7 @@ def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
 def test_locks_lie_in_the_state_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", tmp_path.as_uri())
 
-    with hold_lock([HERE], ONE, say=print):
+    with hold_lock([HERE], ONE, log=print):
         assert [path.suffix for path in (tmp_path / "locks").iterdir()] == [".lock"]
 
 
@@ -340,7 +340,7 @@ def test_a_run_that_may_wait_gets_the_lock_when_the_other_has_ended() -> None:
     held(cabinet, ONE)
     cabinet.last = cabinet.looks + 3
 
-    own = lock(cabinet, TWO, clock=clock, say=said.append)
+    own = lock(cabinet, TWO, clock=clock, log=said.append)
     own.acquire(wait=60)
 
     assert own.still_mine()
@@ -386,7 +386,7 @@ def test_a_lock_of_a_run_that_died_ends_and_is_removed() -> None:
     with pytest.raises(TargetLocked):
         held(cabinet, TWO, clock=clock)
     clock.now += 1
-    own = held(cabinet, TWO, clock=clock, say=said.append)
+    own = held(cabinet, TWO, clock=clock, log=said.append)
 
     assert own.still_mine()
     assert len(cabinet.contents) == 1
@@ -399,7 +399,7 @@ def test_the_next_try_of_a_killed_task_takes_its_lock_over() -> None:
     cabinet, said = Cabinet(), []
     killed = held(cabinet, ONE)
 
-    own = held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2), say=said.append)
+    own = held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2), log=said.append)
 
     assert own.still_mine()
     assert not killed.still_mine()
@@ -604,7 +604,7 @@ def test_a_storage_that_fails_half_way_leaves_no_lock(failing: str) -> None:
 
 def test_a_lock_that_cannot_be_given_back_is_told_and_does_not_fail_the_run() -> None:
     cabinet, said = Cabinet(), []
-    own = held(cabinet, ONE, say=said.append)
+    own = held(cabinet, ONE, log=said.append)
 
     def fail(_: str) -> None:
         raise PermissionError
