@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
@@ -128,6 +128,7 @@ class _Run:
         if recorder is not None:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
+        made = _without_states(made)
         order = self._order(targets, checkpoints)
         rollout = Rollout(
             with_sender(self.run, self.action, targets),
@@ -304,3 +305,8 @@ class _Run:
         if self.policy.dry_run:
             return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} request(s)")
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
+
+
+def _without_states(made: Plan) -> Plan:
+    """Return a plan that keeps no state alive, so that a finished target's states are freed during a long run."""
+    return replace(made, items=tuple(replace(item, transition=None) for item in made.items))
