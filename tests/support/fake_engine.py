@@ -122,6 +122,26 @@ class ThingKind(Kind[Mapping[str, int]]):
         )
 
 
+@dataclass(frozen=True)
+class JsonKind(Kind[Any]):
+    """A kind that is only kept in snapshots.
+
+    :param spell: returns a state as JSON.
+    :param read: returns the state of such JSON.
+    """
+
+    spell: Callable[[Any], Any] = lambda state: state
+    read: Callable[[Any], Any] = lambda value: value
+
+    def to_json(self, state: Any) -> Any:
+        """JSON of a state."""
+        return self.spell(state)
+
+    def from_json(self, value: Any) -> Any:
+        """The state of JSON."""
+        return self.read(value)
+
+
 def _changed(each: Transition[State]) -> dict[str, int]:
     old = each.before or {}
     return {name: value for name, value in each.after.items() if old.get(name) != value}
@@ -231,4 +251,3 @@ def refusing(*names: str) -> Fault:
         return server.answer(call)
 
     return fault
-

@@ -262,9 +262,7 @@ class Fleet:
 
     def ledger(self) -> Checkpoints:
         """Return the checkpoints as a new process finds them."""
-        return Checkpoints(
-            self.notes if self.remembers else None, KEY, batch=self.batch, clock=self.epoch
-        )
+        return Checkpoints(self.notes if self.remembers else None, KEY, batch=self.batch, clock=self.epoch)
 
     def attempt(self, pace: Pace | None = None, *, concurrency: int = 1) -> Report:
         """Read what no earlier try has ended, plan it and apply it."""

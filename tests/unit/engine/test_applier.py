@@ -779,9 +779,7 @@ def test_running_again_until_nothing_fails_ends_as_planned(
             if (scene.state(name)["x"], scene.state(name)["y"]) != (1, 1)
         ]
         scene.server.script = {}
-        reports = asyncio.run(
-            Applier(scene.run(2), kind).apply(again)
-        )
+        reports = asyncio.run(Applier(scene.run(2), kind).apply(again))
         assert all(report.status is Status.CHANGED for report in reports)
     assert all((scene.state(name)["x"], scene.state(name)["y"]) == (1, 1) for name in scene.names)
 

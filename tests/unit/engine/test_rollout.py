@@ -161,9 +161,7 @@ def test_what_is_as_it_shall_be_costs_no_request_and_counts_in_no_wave() -> None
 def test_nothing_to_change_asks_nobody() -> None:
     there = fleet("ab", same="ab")
     asked: list[int] = []
-    report = there.attempt(
-        Pace(before_wave=lambda: asked.append(1), after_target=lambda: asked.append(2))
-    )
+    report = there.attempt(Pace(before_wave=lambda: asked.append(1), after_target=lambda: asked.append(2)))
     assert outcomes(report) == {"a": "unchanged", "b": "unchanged"}
     assert asked == []
 
