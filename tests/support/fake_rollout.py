@@ -41,16 +41,6 @@ class Grave(Fuse):
             raise Killed
 
 
-class Notebook(FusedStore):
-    """A task's state store that can also forget."""
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        self.fuse.burn()
-        self.values.pop(key, None)
-        self.fuse.burn()
-
-
 @dataclass
 class Clock:
     """Seconds that a test moves."""
@@ -235,7 +225,7 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self.fuse = Grave()
-        self.notes = Notebook(self.fuse)
+        self.notes = FusedStore(self.fuse)
         self.clock = Clock()
         self.epoch = Clock(1_800_000_000.0)
         self.said: list[str] = []
