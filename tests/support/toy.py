@@ -21,7 +21,7 @@ from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
-from airflow_voice_agents.plans.guards import GuardContext, Overrides
+from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import (
     Kind,
     Kinds,
@@ -216,8 +216,8 @@ class House:
     always: Fault | None = None
     stop: Callable[[], str | None] = lambda: None
     frozen: tuple[Any, ...] = ()
-    owner: LockOwner = LockOwner("dag", "run 1", "task")
-    given: GuardContext = GuardContext(Overrides())
+    owner: LockOwner = field(default_factory=lambda: LockOwner("dag", "run 1", "task"))
+    given: GuardContext = field(default_factory=GuardContext)
 
     def __post_init__(self) -> None:
         self.states: dict[Resource, State] = {

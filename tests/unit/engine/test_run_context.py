@@ -14,21 +14,28 @@ from support.actions import run_context
 from support.fake_engine import ThingServer
 
 
-def request(replay: Replay) -> ApiRequest[Any]:
-    return ApiRequest("read things", "GET", "/a", "/a", dict, replay, body={"things": []})
+def request(replay: Replay, method: str = "GET") -> ApiRequest[Any]:
+    return ApiRequest("read things", method, "/a", "/a", dict, replay, body={"things": []})
 
 
-def test_reads_are_sent() -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_reads_are_sent(method: str) -> None:
     server = ThingServer({})
-    assert asyncio.run(run_context(server.send).send(request(Replay.SAFE))) == {}
+    assert asyncio.run(run_context(server.send).send(request(Replay.SAFE, method))) == {}
     assert len(server.calls) == 1
 
 
-@pytest.mark.parametrize("replay", [each for each in Replay if each is not Replay.SAFE])
-def test_nothing_but_the_engine_sends_a_write(replay: Replay) -> None:
+@pytest.mark.parametrize(
+    ("replay", "method"),
+    [
+        *((each, "POST") for each in Replay if each is not Replay.SAFE),
+        *((Replay.SAFE, method) for method in ("PUT", "PATCH", "DELETE")),
+    ],
+)
+def test_nothing_but_the_engine_sends_a_write(replay: Replay, method: str) -> None:
     server = ThingServer({})
     with pytest.raises(RuntimeError, match=r"only engine\.apply may send one"):
-        asyncio.run(run_context(server.send).send(request(replay)))
+        asyncio.run(run_context(server.send).send(request(replay, method)))
     assert server.calls == []
 
 
