@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.state.locks import DRIFT, SETTLE, TTL, Lock, LockFile, LockOwner, hold_lock
+from airflow_voice_agents.state.locks import (
+    DRIFT,
+    SETTLE,
+    TTL,
+    Lock,
+    LockFile,
+    LockOwner,
+    covers,
+    hold_lock,
+    overlap,
+)
 from airflow_voice_agents.transport.errors import InputError, TargetLocked, VoiceAgentsError
 from support.interleaving import Stage, every_order
 from support.json_values import bounded
@@ -624,3 +634,103 @@ def test_what_was_given_back_is_not_had_any_more() -> None:
     assert not own.still_mine()
     with pytest.raises(TargetLocked):
         own.renew()
+
+
+# -------------------------------------------------------------------------------- wildcards, narrowing
+
+TARGETS = ["a/1", "a/2", "b/1", "ab/1"]
+LOCKED = st.sets(st.sampled_from([*TARGETS, "a/*", "b/*"]), min_size=1)
+
+
+@bounded(200)
+@given(LOCKED, LOCKED)
+def test_names_overlap_exactly_where_both_cover_a_target(mine: set[str], theirs: set[str]) -> None:
+    both = [each for each in TARGETS if covers(mine, each) and covers(theirs, each)]
+    assert bool(overlap(mine, theirs)) == bool(both)
+    assert overlap(mine, theirs) == overlap(theirs, mine)
+    assert overlap(mine, theirs) <= mine | theirs
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "verdict"),
+    [
+        (["a/*"], "a/1", True),
+        (["a/*"], "a/*", True),
+        (["a/*"], "ab/1", False),
+        (["a/*"], "a", False),
+        (["a/1"], "a/*", False),
+        (["b/1", "a/1"], "a/1", True),
+    ],
+)
+def test_a_name_covers_every_target_of_its_owner(names: list[str], target: str, verdict: bool) -> None:
+    assert covers(names, target) is verdict
+
+
+@bounded(100)
+@given(LOCKED, LOCKED)
+def test_two_locks_exclude_each_other_exactly_where_they_cover_one_target(
+    mine: set[str], theirs: set[str]
+) -> None:
+    cabinet = Cabinet()
+    held(cabinet, ONE, *mine)
+    own = lock(cabinet, TWO, *theirs)
+    if overlap(mine, theirs):
+        with pytest.raises(TargetLocked):
+            own.acquire()
+    else:
+        own.acquire()
+
+
+def test_a_narrowed_lock_lets_others_have_the_rest() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+
+    own.narrow(["a/1"])
+
+    assert own.still_mine()
+    assert held(cabinet, TWO, "a/2").still_mine()
+    with pytest.raises(TargetLocked, match="a/1 is locked"):
+        held(cabinet, THREE, "a/1")
+
+
+def test_a_lock_takes_names_that_it_did_not_cover_only_where_nobody_else_has_them() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/1")
+    own.narrow(["a/1", "b/1"])
+    with pytest.raises(TargetLocked):
+        held(cabinet, TWO, "b/1")
+
+    other = held(cabinet, TWO, "c/1")
+    with pytest.raises(TargetLocked, match="b/1 is locked"):
+        other.narrow(["b/1"])
+    assert not other.still_mine()
+    assert own.still_mine()
+
+
+def test_a_narrowed_lock_is_renewed_as_it_is_now() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+    own.narrow(["a/1"])
+    own.renew()
+
+    assert [json.loads(content)["targets"] for content in cabinet.contents.values()] == [["a/1"]]
+
+
+@pytest.mark.parametrize("targets", [[], ["a/1"]])
+def test_nothing_to_narrow_writes_nothing(targets: list[str]) -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/1")
+    before = dict(cabinet.contents)
+    own.narrow(targets)
+
+    assert cabinet.contents == before
+
+
+def test_a_lock_that_is_lost_cannot_be_narrowed() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+    cabinet.contents.clear()
+
+    with pytest.raises(TargetLocked, match="is not this run's any more"):
+        own.narrow(["a/1"])
+    assert cabinet.contents == {}
