@@ -136,6 +136,7 @@ class _Run:
         if recorder is not None:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
+        made = _without_states(made)
         order = self._order(targets, checkpoints)
         rollout = Rollout(
             with_sender(self.run, self.action, targets),
@@ -333,3 +334,8 @@ def _renewing(send: Sender, lock: HeldLock) -> Sender:
         return answer
 
     return sender
+
+
+def _without_states(made: Plan) -> Plan:
+    """Return a plan that keeps no state alive, so that a finished target's states are freed during a long run."""
+    return replace(made, items=tuple(replace(item, transition=None) for item in made.items))

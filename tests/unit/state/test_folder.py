@@ -85,7 +85,7 @@ def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def keep(folder: str | None) -> str:
     return snapshots.save(
-        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, say=lambda _: None
+        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, log=lambda _: None
     )
 
 
