@@ -27,6 +27,5 @@ def encrypting(fernet_key: str) -> str:
 @pytest.fixture(autouse=True)
 def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of locks, holds and snapshots; no test finds those of another."""
-    folder = tmp_path / "state"
-    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", str(folder))
-    return folder
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", str(tmp_path))
+    return tmp_path

@@ -103,8 +103,10 @@ def test_what_a_killed_run_kept_is_what_the_next_try_restores_from(
 
         url = again.xcoms["snapshot"]
         assert len(load(url)["resources"]) == ASKED
-        omnia.run(OmniaVoiceRestoreAssignmentsOperator(
+        omnia.run(
+            OmniaVoiceRestoreAssignmentsOperator(
                 task_id="back", snapshot=url, confirm_live=True, state_folder=folder, hold=False
-            ))
+            )
+        )
         assert [omnia.record(each)["agentId"] for each in numbers(4)] == [None, EVENTS, DESK, None]
         assert omnia.agents(numbers(3, first=4)) == {None}

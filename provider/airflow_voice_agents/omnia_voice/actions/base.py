@@ -122,6 +122,7 @@ def with_agents(planned: PlannedItem, item: ItemReport) -> ItemReport:
         details["agent_id"] = getattr(planned.transition.after, "agent_id", None)
         if planned.transition.before is None and item.status is Status.FAILED and item.permanent:
             notes.append(NEEDS_IMPORT)
-    notes += [each.message for each in planned.findings if each.code == "stays_listed"]
+    if item.status in (Status.CHANGED, Status.UNCHANGED):
+        notes += [each.message for each in planned.findings if each.code == "stays_listed"]
     reason = UNVERIFIED if item.reason == NOT_READ_BACK else item.reason
     return replace(item, reason=" ".join(filter(None, [reason, *notes])), details=details)
