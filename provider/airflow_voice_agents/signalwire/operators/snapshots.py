@@ -12,6 +12,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.routes import Route
 
 
@@ -180,7 +181,6 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, place the hold, write, verify and report."""
         from airflow_voice_agents.signalwire.actions.snapshots import parse_restore
-        from airflow_voice_agents.signalwire.assets import routing_uri
         from airflow_voice_agents.state import snapshots
 
         hook = self.hook()
@@ -193,8 +193,27 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
             allow_partial=self.allow_partial,
         )
         report = self.apply(context, action, hook)
-        changes = self.changes(report, routing_uri(action.space.label))
+        changes = self._restored(report, action.space.label)
         return self.finish(context, report, changes=changes, tolerate=action.tolerates(report))
+
+    def _restored(self, report: Report, space: str) -> dict[str, dict[str, Any]]:
+        """Return an asset event for the call routing and one for the emergency addresses, where they changed."""
+        from collections import Counter
+
+        from airflow_voice_agents.plans.report import Status
+        from airflow_voice_agents.signalwire.assets import phone_numbers_uri, routing_uri
+        from airflow_voice_agents.signalwire.resources.phone_number import KIND
+
+        if report.dry_run:
+            return {}
+        kinds = Counter(item.resource.kind == KIND for item in report.having(Status.CHANGED))
+        return {
+            (routing_uri if routed else phone_numbers_uri)(space): {
+                "changed": count,
+                "plan_digest": report.plan_digest,
+            }
+            for routed, count in kinds.items()
+        }
 
 
 class SignalWireReleaseHoldOperator(SignalWireOperator, ReleaseHoldOperator):

@@ -205,7 +205,7 @@ def absent(resource: Resource) -> Finding:
 
 def released(resource: Resource) -> Finding:
     """Return the refusal to restore a number that was released; others go on."""
-    return refused("absent", f"The project in space {resource.owner} does not have {resource.name} any more.")
+    return refused("absent", f"The project in space {resource.owner} does not have the number any more.")
 
 
 def not_kept(resource: Resource) -> Finding:
