@@ -56,7 +56,7 @@ class DriftWait:
 
     async def _compare(self, reader: Reader) -> DriftReport:
         job = await asyncio.to_thread(drift_job, **self.condition.request())
-        run = RunContext(send=reader.asend, say=_log.info, redact=(await reader.aclient()).redact)
+        run = RunContext(reader.asend, _log.info, redact=(await reader.aclient()).redact)
         return await job.run(run)
 
 

@@ -67,7 +67,7 @@ class PolyAIWatchTrigger(PollingTrigger):
 
         watching = PromotionWatch.from_plain(self.watching)
         async with PolyAIHook(self.polyai_conn_id) as hook:
-            run = RunContext(send=hook.asend, say=self.log.info, concurrency=self.concurrency)
+            run = RunContext(hook.asend, self.log.info, concurrency=self.concurrency)
             while True:
                 now = time.time()
                 over = now >= self.until
