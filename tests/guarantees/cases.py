@@ -153,6 +153,15 @@ def _update_config(agent: str = HOTELS) -> dict[str, Any]:
     return {"values": {"greeting": "new"}, "targets": _targets(agent)}
 
 
+def _deployed_twice(server: EmulatorServer, folder: str) -> World:
+    world = _polyai(server, folder)
+    newest = server.state.read("polyai", "agents", HOTELS)["deployments"][-1]
+    source = {"version": newest["version"], "artifactVersion": "2026-09-01T08:00:00"}
+    with server.state.lock:
+        server.polyai.deploy(HOTELS, LIVE, source, "colleague", {"deployment_type": "promote"})
+    return world
+
+
 def _roll_back(world: World, url: str) -> Any:
     return PolyAIRollbackOperator(
         task_id="back", snapshot=url, confirm_live=True, state_folder=world.folder, hold=False
@@ -268,7 +277,7 @@ POLYAI = [
     ),
     Case(
         PolyAIRollbackDeploymentOperator,
-        _polyai,
+        _deployed_twice,
         lambda world: {
             "agent_id": HOTELS,
             "environment": LIVE,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,8 +71,9 @@ def written_twice(world: World) -> int:
     return sum(count - 1 for count in counts.values())
 
 
-def kill_after(monkeypatch: pytest.MonkeyPatch, world: World, changes: int) -> None:
-    """Let the client's next request fail like nothing else, once so many changes were made."""
+@contextmanager
+def killed_after(world: World, changes: int) -> Iterator[None]:
+    """Let the client's next request end the run, once so many changes were made."""
     send = Client.asend
 
     async def sending(self: Any, request: Any) -> Any:
@@ -78,7 +81,9 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, world: World, changes: int) -> N
             raise Stopped
         return await send(self, request)
 
-    monkeypatch.setattr(Client, "asend", sending)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "asend", sending)
+        yield
 
 
 def frozen(hours: int = 1) -> list[dict[str, Any]]:
@@ -86,8 +91,9 @@ def frozen(hours: int = 1) -> list[dict[str, Any]]:
     now = datetime.now(UTC)
     return [
         {
-            "start": (now - timedelta(hours=hours)).isoformat(),
-            "end": (now + timedelta(hours=hours)).isoformat(),
+            "start": (now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M"),
+            "end": (now + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M"),
+            "timezone": "UTC",
         }
     ]
 
@@ -141,19 +147,16 @@ def test_dry_run(case: Case, server: EmulatorServer, folder: str) -> None:
 
 
 @rows("expected_digest")
-def test_expected_digest(
-    case: Case, server: EmulatorServer, folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expected_digest(case: Case, server: EmulatorServer, folder: str) -> None:
     world = case.prepare(server, folder)
     digest = succeeded(world.run(case.task(world, "plan", dry_run=True)))["plan_digest"]
 
     refused(world.run(case.task(world, "other", expected_digest="0" * 64)), StateMoved)
     assert world.writes() == 0
 
-    task = case.task(world, expected_digest=digest)
-    kill_after(monkeypatch, world, 1)
-    assert isinstance(world.run(task).error, Stopped)
-    monkeypatch.undo()
+    task = case.task(world, expected_digest=digest, concurrency=1)
+    with killed_after(world, 1):
+        assert isinstance(world.run(task).error, Stopped)
     succeeded(world.run(task, try_number=2))
     assert written_twice(world) == 0
 
@@ -367,13 +370,10 @@ def test_unknown(case: Case, server: EmulatorServer, folder: str, applied: bool)
 
 @rows("kill")
 @pytest.mark.parametrize("changes", [0, 1])
-def test_kill(
-    case: Case, server: EmulatorServer, folder: str, monkeypatch: pytest.MonkeyPatch, changes: int
-) -> None:
+def test_kill(case: Case, server: EmulatorServer, folder: str, changes: int) -> None:
     world = case.prepare(server, folder)
-    kill_after(monkeypatch, world, changes)
-    assert isinstance(world.run(case.task(world)).error, Stopped)
-    monkeypatch.undo()
+    with killed_after(world, changes):
+        assert isinstance(world.run(case.task(world, concurrency=1)).error, Stopped)
 
     succeeded(world.run(case.task(world), try_number=2))
 

@@ -99,6 +99,14 @@ class _Run:
             except AmbiguousTargets as ambiguous:
                 await self._resolve(ambiguous)
 
+    async def _narrow(self, lock: HeldLock, names: Sequence[str]) -> None:
+        """Narrow the lock to the planned targets; names that may mean one target are resolved first."""
+        while True:
+            try:
+                return lock.narrow(names)
+            except AmbiguousTargets as ambiguous:
+                await self._resolve(ambiguous)
+
     async def _resolve(self, ambiguous: AmbiguousTargets) -> None:
         for pair in ambiguous.pairs:
             same = await self.action.is_same(self.run, *pair)
@@ -127,7 +135,7 @@ class _Run:
         if made.errors():
             return await self._unwritten(targets)
         planned = [name for target in targets for name in target.locked_names]
-        lock.narrow([*planned, *self.action.scope().also_locked])
+        await self._narrow(lock, [*planned, *self.action.scope().also_locked])
         self._remember_first_read(made.items)
         if self.action.rolls_back and self.protections.place_blocks is not None:
             self.protections.place_blocks(self.action.block_digests(targets))

@@ -187,6 +187,18 @@ def test_a_lock_on_a_name_that_only_looks_alike_is_not_in_the_way(house: House) 
         assert house.apply(levels("ab", aliases={"HOUSE": "another"})).complete
 
 
+@pytest.mark.parametrize(("means", "locked"), [("house", True), ("another", False)])
+def test_a_spelling_that_only_the_plan_brings_up_is_resolved(house: House, means: str, locked: bool) -> None:
+    action = levels("ab", locked=("house/a",), aliases={"HOUSE": means})
+    with hold_lock(["HOUSE/b"], OTHER, house.locks, log=print):
+        if locked:
+            with pytest.raises(TargetLocked, match="is locked by task task in run run 9"):
+                house.apply(action)
+        else:
+            assert house.apply(action).complete
+    assert bool(house.written) is not locked
+
+
 def test_a_rollback_block_under_another_spelling_is_found(house: House) -> None:
     house.apply(levels("a"))
     house.apply(house.restore())
