@@ -10,7 +10,7 @@ from typing import TypeVar
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
 from airflow_voice_agents.engine.concurrency import Sender
-from airflow_voice_agents.engine.expected import check_document, check_expected_digest
+from airflow_voice_agents.engine.expected import check_document, check_expected_digest, first_read_key
 from airflow_voice_agents.engine.policy import HeldLock, Policy, Protections
 from airflow_voice_agents.engine.rollout import Rollout, foreseen, with_sender
 from airflow_voice_agents.engine.run_context import RunContext
@@ -171,6 +171,7 @@ class _Run:
         )
         if report.complete:
             rollout.checkpoints.clear()
+            self.run.forget(self._first_key)
         return await self.action.finish(self.run, made, report)
 
     # --------------------------------------------------------------------------------------- planning
@@ -250,7 +251,7 @@ class _Run:
 
     @property
     def _first_key(self) -> str:
-        return f"first-read-{self.action.operation}"
+        return first_read_key(self.action.operation)
 
     def _newer_work(self, items: Sequence[PlannedItem]) -> list[Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""

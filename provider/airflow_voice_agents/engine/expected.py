@@ -14,6 +14,16 @@ from airflow_voice_agents.transport.errors import StateMoved
 SHOWN = 10
 
 
+def first_read_key(operation: str) -> str:
+    """Return the key of the task state that maps resource keys to the revisions that the first try read.
+
+    The note ends with a complete report, so that a cleared task starts from what it finds.
+
+    :param operation: the operation's name.
+    """
+    return f"first-read-{operation}"
+
+
 def check_expected_digest(expected: str, plan: Plan, run: RunContext) -> None:
     """Let a plan pass, or refuse it.
 

@@ -106,6 +106,11 @@ class RunContext:
         """Return a value of the task state, or ``None``."""
         return None if self.task_state is None else self.task_state.get(key)
 
+    def forget(self, key: str) -> None:
+        """Forget a value of the task state; a missing key is not an error."""
+        if self.task_state is not None:
+            self.task_state.delete(key)
+
     def remember(self, key: str, value: Any) -> None:
         """Store a value in the task state, if there is one."""
         if self.task_state is not None:

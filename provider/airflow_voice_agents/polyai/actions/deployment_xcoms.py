@@ -62,10 +62,6 @@ class DeploymentXComs:
             return None
         return DeploymentState(noted["version"], noted["record"])
 
-    def began_at(self) -> tuple[str | None] | None:
-        """Return the record that ran before an earlier try wrote; ``None`` where no try has begun."""
-        return (self._noted["previous_id"],) if "previous_id" in self._noted else None
-
     def starting(self, now: DeploymentState | None, **wanted: str) -> None:
         """Note what runs before a write; the notes of an earlier try stay, if that try made what runs now.
 
@@ -82,7 +78,7 @@ class DeploymentXComs:
 
         :param facts: the new record, its test runs and the version that ran before.
         """
-        lasting: tuple[str, ...] = ("to", "record", "previous_id")
+        lasting: tuple[str, ...] = ("to", "record")
         kept = {key: self._noted[key] for key in lasting if key in self._noted}
         self._note({**kept, **facts})
         self._publish(facts)

@@ -6,12 +6,13 @@ what ran before is in the environment's history, where PolyAIRollbackDeploymentO
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, TypeVar
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.expected import first_read_key
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
@@ -26,6 +27,7 @@ from airflow_voice_agents.polyai.resources import branch_merge, publication
 from airflow_voice_agents.polyai.resources.branch_merge import BranchKind, BranchState, branch
 from airflow_voice_agents.polyai.resources.deployment import Model, state_of
 from airflow_voice_agents.polyai.resources.publication import (
+    Publication,
     PublicationKind,
     is_ours,
     is_published_already,
@@ -90,9 +92,10 @@ class Publish(DeployingAction):
     async def item(self, run: RunContext, active: Active) -> PlannedItem:
         """Plan one more publication, unless an earlier try of the task has made it."""
         resource = publication.publication(self.agent_id, self.environment)
-        now, began_at = publication_of(active.get(self.environment)), self.xcoms(run).began_at()
-        if now and began_at and now.deployment_id not in began_at and is_ours(now, self.message):
-            return self.kind.plan_done(resource, began_at[0], now)
+        now = publication_of(active.get(self.environment))
+        first: Mapping[str, str | None] = run.recall(first_read_key(self.operation)) or {}
+        if now and resource.key in first and _is_made_since(now, first[resource.key], self.message):
+            return self.kind.plan_done(resource, first[resource.key], now)
         return self.kind.plan(resource, self.message, now)
 
     def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
@@ -290,6 +293,11 @@ def _active_before(plan: Plan) -> Active:
     transition = plan.items[0].transition
     before = transition.before if transition else None
     return before.active if isinstance(before, BranchState) else {}
+
+
+def _is_made_since(now: Publication, first: str | None, message: str) -> bool:
+    """Whether an earlier try of the task, which read another record, may have made what is published now."""
+    return now.deployment_id != first and is_ours(now, message)
 
 
 def _is_new(record: Deployment, before: Deployment | None) -> bool:

@@ -222,8 +222,8 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
 
     A version that runs already is left alone. The version that is rolled back from is put on hold: promotions
     refuse it until :class:`.PolyAIReleaseHoldOperator` releases the target. What ``previous`` means is decided
-    once: a retry goes to the same deployment. A rollback of sandbox moves the agent's main branch back as well. The platform drops the
-    message of a rollback; the task's report is the record of it.
+    once: a retry goes to the same deployment. A rollback of sandbox moves the agent's main branch back as well.
+    The platform drops the message of a rollback; the task's report is the record of it.
 
     XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
