@@ -143,11 +143,16 @@ class Pace:
         pace = self
 
         class WatchedLock:
+            planned = False
+
             def narrow(self, targets: Collection[str]) -> None:
-                """Lock nothing."""
+                """Lock nothing; the plan is made."""
+                self.planned = True
 
             def renew_when_due(self) -> str | None:
-                """Ask."""
+                """Ask, once the plan is made."""
+                if not self.planned:
+                    return None
                 return pace.after_target()  # type: ignore[no-any-return]
 
         @contextmanager

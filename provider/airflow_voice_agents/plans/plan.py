@@ -65,7 +65,7 @@ class PlannedItem:
     :param after: digest of the desired state.
     :param source: digest of the state that was taken from, or ``None`` without a source.
     :param changes: how before and after differ; holds values, so it is rendered but never serialised.
-    :param stale_keys: keys that only the target has and no call can remove.
+    :param stale_keys: keys that only the target has and no request can remove.
     :param kept_keys: dotted paths that were held back although the source's value differs.
     :param findings: what the guards and checks say.
     :param sensitive: path patterns whose values are never shown.

@@ -167,7 +167,7 @@ def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
             note = (
                 f"not equal to its source: only it has {keys}"
                 if planned.source
-                else f"no call can remove {keys}"
+                else f"no request can remove {keys}"
             )
             reason = f"{reason}; {note}" if reason else note
     if planned.kept_keys:

@@ -50,7 +50,7 @@ class RollbackBlock:
         :raises InputError: for anything else.
         """
         if not isinstance(document, Mapping) or document.get("version") != HOLD_VERSION:
-            raise InputError(f"this is no hold of version {HOLD_VERSION}")
+            raise InputError(f"not a hold of version {HOLD_VERSION}")
         texts = [document.get(name) for name in ("target", "reason", "placed_at")]
         maps = [document.get(name) for name in ("digests", "placed_by")]
         if not (all(isinstance(each, str) for each in texts) and all(map(_is_texts, maps))):

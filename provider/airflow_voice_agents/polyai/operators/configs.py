@@ -38,7 +38,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     Every target is read, planned and checked before the first write. Values are compared with their
     types; only top-level keys that differ are sent, each whole; schema and values are written in an order
-    that keeps each page valid in between. A second run writes nothing. What no call can remove is told.
+    that keeps each page valid in between. A second run writes nothing. What no request can remove is told.
 
     Vendor operations: list real-time configs, update schema, update variables.
 
@@ -49,7 +49,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param exclude_keys: selectors of what each target keeps as it is. (templated)
     :param never_promote: selectors of test switches that each target keeps as they are.
     :param overrides: values laid over what is taken, for all targets; objects are merged. (templated)
-    :param stale_keys: what to do with keys that only a target has and that no call can remove: ``fail``
+    :param stale_keys: what to do with keys that only a target has and that no request can remove: ``fail``
         before any write, ``keep`` them, or set them to ``null``. By default ``fail`` if any target is live,
         else ``keep``.
     :param promote_schema: whether targets take the source's schema.

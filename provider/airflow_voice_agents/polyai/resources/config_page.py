@@ -302,7 +302,7 @@ _SCHEMA_STAYS = cannot_undo(
 def _losses(kept: PageState, now: PageState, added: list[str]) -> Iterator[Finding]:
     if added:
         yield cannot_undo(
-            f"The page had no {', '.join(added)} when it was kept, and no call can remove a key: each stays with "
+            f"The page had no {', '.join(added)} when it was kept, and no request can remove a key: each stays with "
             "the value that it has."
         )
     if now.schema and not kept.schema:

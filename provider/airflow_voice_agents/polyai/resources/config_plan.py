@@ -16,7 +16,7 @@ from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageK
 
 
 class StaleKeys(StrEnum):
-    """What to do with keys that only the target has; no call can remove them."""
+    """What to do with keys that only the target has; no request can remove them."""
 
     FAIL = "fail"
     KEEP = "keep"
@@ -171,7 +171,7 @@ def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
     if rules.stale_keys is StaleKeys.FAIL:
         yield error(
             "stale_keys",
-            f"Only the target has {names}, and no call can remove a key. Pass stale_keys='keep' to leave it, "
+            f"Only the target has {names}, and no request can remove a key. Pass stale_keys='keep' to leave it, "
             "stale_keys='null' to set it to null, or name it in exclude_keys if it is the target's own.",
         )
     else:

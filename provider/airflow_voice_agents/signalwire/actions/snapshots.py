@@ -110,11 +110,11 @@ class RestoreNumbersAction(UpdatingAction, RestoreAction):
             for item in target.items
             if item.changed and item.transition and self._has_mark(item.resource, item.transition.before)
         }
-        mine = self.targets()
-        return {
-            name: {**{each: now[each] for each in mine[name] if each in now}, **digests}
-            for name, digests in found.items()
+        digests = {
+            name: {**{each: now[each] for each in mine if each in now}, **found.get(name, {})}
+            for name, mine in self.targets().items()
         }
+        return {name: blocked for name, blocked in digests.items() if blocked}
 
     def _has_mark(self, resource: Resource, now: Any) -> bool:
         mark = self.expected.get(resource) or self.noted.get(resource)

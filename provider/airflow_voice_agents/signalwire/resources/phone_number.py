@@ -207,7 +207,7 @@ class RoutingKind(Kind[RouteState]):
             return change(self, resource, now, wanted, findings=(error("unrestorable_route", reason),))
         own = _belonging(wanted.call_handler)
         left = [name for name in own if name in now.companions and name not in wanted.companions]
-        said = f"{', '.join(left)} was not set then and stays, because no call can clear it."
+        said = f"{', '.join(left)} was not set then and stays, because no request can clear it."
         findings = (warning("stays_set", said),) if left else ()
         return change(self, resource, now, now.restored(wanted), findings=findings)
 
