@@ -695,7 +695,7 @@ def test_a_dry_run_writes_nothing_and_needs_no_confirmation(polyai: Emulated) ->
     assert outcome.result["dry_run"] is True
     assert len(outcome.result["plan_digest"]) == 64
     assert counts(outcome) == {"changed": 1}
-    assert items(outcome)["harbour-hotels/live"]["reason"].startswith("would change with 2 call(s)")
+    assert items(outcome)["harbour-hotels/live"]["reason"].startswith("would change with 2 request(s)")
     assert "A run that writes would be refused" in outcome.log
     assert "Dry run: nothing was written." in outcome.log
     assert outcome.asset_events == []

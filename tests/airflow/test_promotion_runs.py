@@ -161,7 +161,7 @@ def test_approved_applied_undone_held_and_released(stage: Stage) -> None:
     assert polyai.writes() == 0
     digest = run.xcom(PLAN)["digest"]
     assert asked["subject"] == (
-        f"promote {digest[:12]}: 2 of 2 resource(s) to change with 3 call(s), of {HOTELS}"
+        f"promote {digest[:12]}: 2 of 2 resource(s) to change with 3 request(s), of {HOTELS}"
     )
     assert asked["body"] == run.xcom(PLAN, "plan_markdown")
     run.answer("Approve")

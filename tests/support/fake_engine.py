@@ -1,4 +1,4 @@
-"""A made-up kind of resources and a made-up server, so that ``fleet`` is tested without any one system.
+"""A made-up kind of resources and a made-up server, so that the engine is tested without any one system.
 
 A resource's state is a mapping of small whole numbers. Writes set members in batches; a resource that
 needs more than one member written may be written in several steps.
@@ -15,6 +15,8 @@ from typing import Any
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -41,22 +43,25 @@ def transition(name: str, before: State | None, after: State, owner: str = "shop
 
 
 @dataclass
-class ThingKind:
+class ThingKind(Kind[Mapping[str, int]]):
     """Things in batches, or member by member in lanes.
 
     :param batch_size: most things per call.
     :param stepwise: each thing has a lane of its own with one write per member; else one lane per batch.
     :param canary: the first thing is written alone, and the rest only if that went well.
     :param splits_one: a refused write of a single thing is looked into as well.
+    :param name: the kind's name.
+    :param repeatable: whether a write may be sent twice.
     """
 
     batch_size: int = 10
     stepwise: bool = False
     canary: bool = False
     splits_one: bool = False
-    name: str = "thing"
+    name: str = "thing"  # type: ignore[misc]
+    repeatable: bool = True  # type: ignore[misc]
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[State]]:
+    def observe(self, resources: Sequence[Resource], known: Known = {}) -> Iterator[Observation[State]]:  # noqa: B006
         """Reads in batches, one owner each."""
         owners = dict.fromkeys(resource.owner for resource in resources)
         for owner in owners:
@@ -88,6 +93,14 @@ class ThingKind:
         """Members of the intent that a thing does not show."""
         return [name for name, value in _changed(transition).items() if (observed or {}).get(name) != value]
 
+    def to_json(self, state: State) -> Any:
+        """The members."""
+        return dict(state)
+
+    def from_json(self, value: Any) -> State:
+        """The members."""
+        return dict(value)
+
     def _steps(self, each: Transition[State]) -> WriteSequence[State]:
         state, steps = dict(each.before or {}), []
         for name, value in _changed(each).items():
@@ -107,6 +120,26 @@ class ThingKind:
         return Write(
             _call(WRITE, _sets(transitions)), tuple(mine), _judge, split=split if divisible else None
         )
+
+
+@dataclass(frozen=True)
+class JsonKind(Kind[Any]):
+    """A kind that is only kept in snapshots.
+
+    :param spell: returns a state as JSON.
+    :param read: returns the state of such JSON.
+    """
+
+    spell: Callable[[Any], Any] = lambda state: state
+    read: Callable[[Any], Any] = lambda value: value
+
+    def to_json(self, state: Any) -> Any:
+        """JSON of a state."""
+        return self.spell(state)
+
+    def from_json(self, value: Any) -> Any:
+        """The state of JSON."""
+        return self.read(value)
 
 
 def _changed(each: Transition[State]) -> dict[str, int]:
@@ -167,12 +200,12 @@ class ThingServer:
             self.in_flight -= 1
 
     def answer(self, call: ApiRequest[Any]) -> dict[Resource, Any]:
-        """Do what a call asks for and return the things as they are then."""
+        """Do what a call asks for and return the things as they are then; ``None`` for those that do not exist."""
         named = (call.body or {})["things"]
         if call.operation != READ:
             for each, members in named:
                 self.things[each] = {**self.things.get(each, {}), **members}
-        return {each: self.things[each] for each, _ in named if each in self.things}
+        return {each: self.things.get(each) for each, _ in named}
 
     def routes(self, method: str = "PATCH") -> list[str]:
         """What was named in the calls of a method, in order."""

@@ -50,7 +50,7 @@ class FusedStore:
         self.fuse.burn()
 
     def delete(self, key: str) -> None:
-        """Forget a value."""
+        """Forget a key."""
         self.fuse.burn()
         self.values.pop(key, None)
         self.fuse.burn()

@@ -120,8 +120,8 @@ class AirflowProtections:
             return None
         if mine.take_snapshot is None and not (mine.allow_unencrypted or snapshots.encrypts()):
             self.log(
-                "No snapshot is kept, because this Airflow has no valid [core] fernet_key to encrypt it. Set one, or pass "
-                "take_snapshot=True with allow_unencrypted=True."
+                "No snapshot is kept, because this Airflow has no valid [core] fernet_key to encrypt it. "
+                "Set one, or pass take_snapshot=True with allow_unencrypted=True."
             )
             return None
 

@@ -46,6 +46,9 @@ SETTLE_POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 SERVICE_UNAVAILABLE = 503
 
+NOT_READ_BACK = "the answer shows it; it was not read back"
+"""Reason of a changed resource whose independent read was left out, because all further requests are refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApplierSettings:
@@ -422,7 +425,7 @@ class Applier(Generic[State]):
         missing = each.differences(self.kind)
         if not missing:
             unread = self.settings.verify and not verified
-            each.end(Status.CHANGED, "the answer shows it; it was not read back" if unread else "")
+            each.end(Status.CHANGED, NOT_READ_BACK if unread else "")
         elif self.kind.continues(each.transition, each.seen):
             each.renew()
         else:

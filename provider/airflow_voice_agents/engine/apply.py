@@ -99,6 +99,14 @@ class _Run:
             except AmbiguousTargets as ambiguous:
                 await self._resolve(ambiguous)
 
+    async def _narrow(self, lock: HeldLock, names: Sequence[str]) -> None:
+        """Narrow the lock to the planned targets; names that may mean one target are resolved first."""
+        while True:
+            try:
+                return lock.narrow(names)
+            except AmbiguousTargets as ambiguous:
+                await self._resolve(ambiguous)
+
     async def _resolve(self, ambiguous: AmbiguousTargets) -> None:
         for pair in ambiguous.pairs:
             same = await self.action.is_same(self.run, *pair)
@@ -127,7 +135,7 @@ class _Run:
         if made.errors():
             return await self._unwritten(targets)
         planned = [name for target in targets for name in target.locked_names]
-        lock.narrow([*planned, *self.action.scope().also_locked])
+        await self._narrow(lock, [*planned, *self.action.scope().also_locked])
         self._remember_first_read(made.items)
         if self.action.rolls_back and self.protections.place_blocks is not None:
             self.protections.place_blocks(self.action.block_digests(targets))
@@ -136,6 +144,7 @@ class _Run:
         if recorder is not None:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
+        made = _without_states(made)
         order = self._order(targets, checkpoints)
         rollout = Rollout(
             with_sender(self.run, self.action, targets),
@@ -277,7 +286,12 @@ class _Run:
             for target in targets
             for item in target.items
         }
-        items = [item for target in targets for item in target.items if self.action.keeps(item)]
+        items = [
+            item
+            for target in targets
+            for item in target.items
+            if self.action.keeps(item) and not item.refusals
+        ]
         recorder.keep(
             self.run,
             items,
@@ -329,3 +343,8 @@ def _renewing(send: Sender, lock: HeldLock) -> Sender:
         return answer
 
     return sender
+
+
+def _without_states(made: Plan) -> Plan:
+    """Return a plan that keeps no state alive, so that a finished target's states are freed during a long run."""
+    return replace(made, items=tuple(replace(item, transition=None) for item in made.items))

@@ -1,4 +1,4 @@
-"""Which units a run has brought to their end, so that a killed and retried task does not begin anew."""
+"""Checkpoints: the targets that a run has finished, so that a retried task continues where it stopped."""
 
 from __future__ import annotations
 

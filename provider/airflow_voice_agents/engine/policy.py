@@ -60,6 +60,7 @@ class HeldLock(Protocol):
     def narrow(self, targets: Collection[str]) -> None:
         """Keep the lock on these targets only; names that it did not cover are added.
 
+        :raises AmbiguousTargets: when a name of another run may mean an added one.
         :raises TargetLocked: when another run holds an added one.
         """
 

@@ -219,12 +219,20 @@ class RestoreAction(Action):
             run.remember(self._own_key, {**(run.recall(self._own_key) or {}), **own})
 
     def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
-        """Return the states that the change left, which no schedule may bring back."""
-        notes = self.snapshot.notes
-        return {
-            name: {each: notes[each][AFTER] for each in mine if AFTER in (notes.get(each) or {})}
+        """Return the states that the change left, which no schedule may bring back.
+
+        A resource that the change left alone is not blocked, and neither is a target without a noted state.
+        """
+        notes = {each: self.snapshot.notes.get(each) or {} for each in self.snapshot.states}
+        digests = {
+            name: {
+                each: notes[each][AFTER]
+                for each in mine
+                if AFTER in notes[each] and notes[each][AFTER] != notes[each].get(BEFORE)
+            }
             for name, mine in self.targets().items()
         }
+        return {name: found for name, found in digests.items() if found}
 
     def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
         """Return an item's report; a left-out item names its finding."""

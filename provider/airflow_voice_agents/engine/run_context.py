@@ -17,6 +17,9 @@ from airflow_voice_agents.transport.errors import GuardRefused, InputError
 
 T = TypeVar("T")
 
+WRITING = frozenset({"PUT", "PATCH", "DELETE"})
+"""HTTP verbs that write, also where the write may be repeated."""
+
 
 class TaskState(Protocol):
     """The values that a task instance remembers across its tries."""
@@ -69,11 +72,11 @@ class RunContext:
     async def send(self, request: ApiRequest[T], /) -> T:
         """Send a read and return its parsed response.
 
-        :param request: a request that may be repeated.
+        :param request: a request that changes nothing: a GET, or a read with a body (a POST that may be repeated).
         :raises RuntimeError: for a write; only the engine writes.
         :raises RequestError: the subclass that says what went wrong.
         """
-        if request.replay is not Replay.SAFE:
+        if request.replay is not Replay.SAFE or request.method in WRITING:
             raise RuntimeError(f"{request.operation} is a write, and only engine.apply may send one")
         return await self.sender(request)
 

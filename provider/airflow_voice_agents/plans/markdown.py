@@ -14,9 +14,11 @@ from airflow_voice_agents.plans.diff import Op
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
 from airflow_voice_agents.plans.render import (
     Display,
-    calls_text,
     change_lines,
     counts_line,
+    grouped,
+    names_of,
+    requests_text,
     told,
     visible,
 )
@@ -31,23 +33,26 @@ _PLAIN = re.compile(r"(?:[^\W_]|[-–—’'\"()])*")
 
 
 def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: int = LIMIT) -> str:
-    """Return a plan as Markdown: digest, counts, then one section per target, those with errors first.
+    """Return a plan as Markdown: counts, one section per change, those with errors first, and the digest.
 
     When that is too long, each target gets one line of counts instead; when even these are too many, the
     text says how many are missing.
 
     :param plan: the plan.
-    :param display: what to show of values; by default none.
+    :param display: how values are shown.
     :param limit: most characters of the text; digest and counts are shown however small it is.
     """
-    head = [
-        f"## Plan: {prose(plan.operation)}",
-        f"Digest: {code(plan.digest)}",
-        f"**{counts_line(plan)}**",
-    ]
+    head = [f"## Plan: {prose(plan.operation)}", f"**{counts_line(plan)}**"]
+    last = f"Digest: {code(plan.digest)}"
+    shown = display or Display()
+    groups, left = grouped(plan, lambda item: tuple(_body(item, shown)))
+    groups.sort(key=lambda group: not group[1][0].errors)
+    sections = ("\n\n".join([_heading(items), *lines]) for lines, items in groups)
+    full = "\n\n".join([*head, *sections, last])
+    if len(full) <= limit and not left:
+        return full
     items = sorted(told(plan), key=lambda item: not item.errors)
-    full = "\n\n".join([*head, *(_section(item, display or Display()) for item in items)])
-    return full if len(full) <= limit else _short(head, items, limit)
+    return _short(head, items, limit - len(last) - 2) + f"\n\n{last}"
 
 
 def code(text: str) -> str:
@@ -79,15 +84,23 @@ def _word(word: str) -> str:
     return code(body) + word[len(body) :]
 
 
-def _section(item: PlannedItem, display: Display) -> str:
-    parts = [f"### {_name(item)} ({calls_text(item)})"]
+def _heading(items: Sequence[PlannedItem]) -> str:
+    first = items[0]
+    if len(items) == 1:
+        return f"### {_name(first)} ({requests_text(first)})"
+    names = names_of(items, code)
+    return (
+        f"### {prose(first.resource.kind)}: the same in {len(items)}: {names} ({requests_text(first)} each)"
+    )
+
+
+def _body(item: PlannedItem, display: Display) -> Iterator[str]:
     if findings := sorted(item.findings, key=lambda finding: finding.severity is not Severity.ERROR):
-        parts.append("\n".join(_finding(finding) for finding in findings))
+        yield "\n".join(_finding(finding) for finding in findings)
     if lines := list(change_lines(item, display)):
         text = "\n".join(lines)
         fence = _fence(text, 3)
-        parts.append(f"{fence}{LANGUAGE}\n{text}\n{fence}")
-    return "\n\n".join(parts)
+        yield f"{fence}{LANGUAGE}\n{text}\n{fence}"
 
 
 def _short(head: Sequence[str], items: Sequence[PlannedItem], limit: int) -> str:
@@ -119,7 +132,7 @@ def _entry(item: PlannedItem) -> Iterator[str]:
         "warning(s)": len(item.findings) - len(item.errors),
     }
     told_counts = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    yield f"- {calls_text(item)}: {_name(item)}{told_counts}"
+    yield f"- {requests_text(item)}: {_name(item)}{told_counts}"
     for finding in item.errors:
         yield f"  {_finding(finding)}"
 

@@ -1,11 +1,11 @@
-"""Plans and reports as plain text for logs; values only where they may be shown."""
+"""Plans and reports as plain text for logs; sensitive values are masked."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,24 +21,33 @@ SENSITIVE_NAMES = (
 )  # fmt: skip
 """A key that holds one of these words is sensitive; Airflow masks by the same words."""
 
+FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNING: "i"}
 MASKED = "(sensitive)"
 HIDDEN = "(hidden)"
 VALUE_WIDTH = 60
 PATH_WIDTH = 60
 ROWS_SHOWN = 200
+BLOCKS_SHOWN = 100
+LOOKED_AT = 2000
+"""Items whose changes are compared, so that equal ones are shown once; the rest is only counted."""
+NAMES_SHOWN = 3
+_USER = re.compile(r"(//)[^\s/?#\"'<>]*@")
+_PARAMETER = re.compile(r"([?&;])([^\s=&;#?]+)=[^\s&;#\"'<>]*")
 _PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What a plan shows of values.
+    """How a plan shows values.
 
     :param show_values: whether values appear at all.
-    :param sensitive_keys: selectors of values that are masked even so.
+    :param sensitive_keys: selectors of values that are masked even then.
+    :param sensitive_names: further words that make a key sensitive, in lower case.
     """
 
-    show_values: bool = False
+    show_values: bool = True
     sensitive_keys: tuple[str, ...] = ()
+    sensitive_names: tuple[str, ...] = ()
 
     def value(self, value: Any, path: Path, patterns: Sequence[tuple[str, ...]]) -> str:
         """Return one value as shown at its place in a plan."""
@@ -54,26 +63,74 @@ class Display:
             return {key: self._masked(below, (*path, key), patterns) for key, below in value.items()}
         if isinstance(value, list):
             return [self._masked(below, (*path, place), patterns) for place, below in enumerate(value)]
-        return value
+        return self._without_credentials(value) if isinstance(value, str) and "//" in value else value
+
+    def _without_credentials(self, text: str) -> str:
+        """Mask users, passwords and sensitive query parameters of the URLs in a text."""
+
+        def parameter(match: re.Match[str]) -> str:
+            name = match.group(2).lower()
+            return f"{match.group(1)}{match.group(2)}=***" if self._is_sensitive_name(name) else match.group()
+
+        return _PARAMETER.sub(parameter, _USER.sub(r"\1***@", text))
+
+    def _is_sensitive_name(self, name: str) -> bool:
+        lowered = name.lower()
+        return any(word in lowered for word in (*SENSITIVE_NAMES, *self.sensitive_names))
 
     def _sensitive(self, path: Path, patterns: Sequence[tuple[str, ...]]) -> bool:
         names = [str(part) for part in path]
         return (
-            any(word in name.lower() for name in names for word in SENSITIVE_NAMES)
+            any(map(self._is_sensitive_name, names))
             or any(matches(selector, names[:end]) for selector in self.sensitive_keys for end in _ends(names))
             or any(_fits(pattern, names[: len(pattern)]) for pattern in patterns)
         )
 
 
 def render_plan(plan: Plan, display: Display | None = None) -> str:
-    """Return a plan as text: one block per target that changes or has something to say, then the counts.
+    """Return a plan as text: one block per change, equal changes of several targets once, then the counts.
 
     :param plan: the plan.
-    :param display: what to show of values; by default none.
+    :param display: how values are shown.
     """
-    display = display or Display()
-    blocks = ["\n".join(_item_lines(item, display)) for item in told(plan)]
-    return "\n\n".join([f"Plan: {plan.operation} (digest {plan.digest[:12]})", *blocks, counts_line(plan)])
+    shown = display or Display()
+    groups, left = grouped(plan, lambda item: tuple(_item_lines(item, shown)))
+    blocks = ["\n".join([f"  {_sign(items[0])} {_headline(items)}", *lines]) for lines, items in groups]
+    more = [f"  … and {left} more resource(s) that are not listed"] if left else []
+    head = f"Plan: {plan.operation} (digest {plan.digest[:12]})"
+    return "\n\n".join([head, *blocks, *more, counts_line(plan)])
+
+
+def grouped(
+    plan: Plan, lines_of: Callable[[PlannedItem], tuple[str, ...]]
+) -> tuple[list[tuple[tuple[str, ...], list[PlannedItem]]], int]:
+    """Group the items of a plan that have the same lines, and return how many are left out.
+
+    :param plan: the plan.
+    :param lines_of: the lines of an item, without its name.
+    """
+    items = told(plan)
+    groups: dict[Any, list[PlannedItem]] = {}
+    lines: dict[Any, tuple[str, ...]] = {}
+    for item in items[:LOOKED_AT]:
+        mine = lines_of(item)
+        key = (item.resource.kind, item.writes, item.changed, mine)
+        groups.setdefault(key, []).append(item)
+        lines[key] = mine
+    shown = list(groups)[:BLOCKS_SHOWN]
+    listed = [(lines[key], groups[key]) for key in shown]
+    return listed, len(items) - sum(len(mine) for _, mine in listed)
+
+
+def names_of(items: Sequence[PlannedItem], spell: Callable[[str], str]) -> str:
+    """Return the names of resources with the same change, not too many.
+
+    :param items: the resources.
+    :param spell: makes a name safe to show.
+    """
+    named = ", ".join(spell(str(item.resource)) for item in items[:NAMES_SHOWN])
+    more = f" and {len(items) - NAMES_SHOWN} more" if len(items) > NAMES_SHOWN else ""
+    return f"{named}{more}"
 
 
 def render_report(report: Report) -> str:
@@ -135,19 +192,21 @@ def told(plan: Plan) -> list[PlannedItem]:
     return [item for item in plan.items if item.changed or item.findings or item.stale_keys]
 
 
-def calls_text(item: PlannedItem) -> str:
-    """Say with how many calls a target is changed.
+def requests_text(item: PlannedItem) -> str:
+    """Return how many requests change a resource.
 
-    :param item: one target of a plan.
+    :param item: one item of a plan.
     """
-    return f"{item.writes} call{'s' * (item.writes != 1)}" if item.changed else "unchanged"
+    if item.refusals:
+        return "not written"
+    return f"{item.writes} request{'s' * (item.writes != 1)}" if item.changed else "unchanged"
 
 
 def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
     """Yield a target's changes, kept keys and unremovable keys as lines of text, each with its sign.
 
     :param item: one target of a plan.
-    :param display: what to show of values.
+    :param display: how values are shown.
     """
     if item.identifiers:
         display = replace(display, show_values=True)
@@ -158,7 +217,7 @@ def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
     for path in item.kept_keys:
         yield f"= {visible(path)}  the target keeps its own value"
     for key in item.stale_keys:
-        yield f"! {show_key(key)}  only the target has it; no call can remove it"
+        yield f"! {show_key(key)}  only the target has it; no request can remove it"
 
 
 def counts_line(plan: Plan) -> str:
@@ -174,19 +233,28 @@ def counts_line(plan: Plan) -> str:
         return f"Nothing to change: {counts['targets']} {noun} are as asked for."
     stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
     return (
-        f"{counts['to_change']} of {counts['targets']} {noun} to change with {counts['writes']} call(s): "
+        f"{counts['to_change']} of {counts['targets']} {noun} to change with {counts['writes']} request(s): "
         f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove.{stale}"
     )
 
 
+def _sign(item: PlannedItem) -> str:
+    return "~" if item.changed else " "
+
+
+def _headline(items: Sequence[PlannedItem]) -> str:
+    first = items[0]
+    if len(items) == 1:
+        return f"{first.resource.kind} {visible(str(first.resource))}  ({requests_text(first)})"
+    names = names_of(items, visible)
+    return f"{first.resource.kind}: the same in {len(items)}: {names}  ({requests_text(first)} each)"
+
+
 def _item_lines(item: PlannedItem, display: Display) -> Iterator[str]:
-    sign = "~" if item.changed else " "
-    yield f"  {sign} {item.resource.kind} {visible(str(item.resource))}  ({calls_text(item)})"
     for line in change_lines(item, display):
         yield f"      {line}"
     for finding in item.findings:
-        sign = "✗" if finding.severity is Severity.ERROR else "i"
-        yield f"      {sign} {finding.code}: {visible(finding.message)}"
+        yield f"      {FINDING_SIGNS[finding.severity]} {finding.code}: {visible(finding.message)}"
 
 
 def _values(change: Change, item: PlannedItem, display: Display) -> str:

@@ -1,4 +1,4 @@
-"""What happened to each item, with counts that add up to what was asked."""
+"""Reports: the outcome of each item, with counts that add up to the number of items requested."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def check_blocks(items: Sequence[PlannedItem], hold: RollbackBlock) -> Iterator[
             f"{hold}, and this would bring {named} back to exactly what was rolled back. Promote something else, "
             "or release the target once that is meant.",
         )
-    elif changed:
+    elif any(_blocked(hold, item.resource) for item in changed):
         yield warning(
             "on_hold_elsewhere",
             f"{hold}. This leads to another state than the one that was rolled back, so it is let through; the "

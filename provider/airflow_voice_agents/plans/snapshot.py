@@ -1,4 +1,4 @@
-"""What resources were before a change, as a document that a restore can be made from."""
+"""Snapshots: resources as they were before a change, in a document that can be restored."""
 
 from __future__ import annotations
 

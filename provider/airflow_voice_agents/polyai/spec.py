@@ -1,4 +1,4 @@
-"""What a promotion takes from where, to where: a typed document, written by hand, reviewed, kept in a repository."""
+"""The promotion spec: a typed document that names the sources, the targets and the parts to promote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What promotions applied last: digests per resource, one file per named promotion, in the clear."""
+"""Baselines: the digests that a named promotion applied last, in one plain-text file."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ POLL = 5.0
 SETTLE = 5.0
 """Seconds after which a run that only tried to take a lock has withdrawn its file."""
 RENEWALS = 3
-"""How often a lock is renewed in the time that it lasts."""
+"""Renewals of a lock within its lifetime."""
 EVERY = "/*"
 """End of a name that covers every target of an owner."""
 
@@ -194,6 +194,7 @@ class Lock:
         """Keep the lock on these targets only; names that it did not cover are added.
 
         :param targets: the targets that the run is going to write.
+        :raises AmbiguousTargets: when a name of another lock may mean an added one; narrow again once it is known.
         :raises TargetLocked: when another run holds an added one, or the lock is lost.
         """
         names = tuple(sorted(set(targets)))
@@ -203,11 +204,12 @@ class Lock:
         if not names or names == self.targets:
             return
         added = any(not covers(self.targets, name) for name in names)
-        self.targets = names
         narrowed = replace(claim, targets=names)
         self.files.write(claim.file, narrowed.content())
         self._claim = narrowed
-        if added and (rivals := self._look(narrowed)[0]):
+        rivals = self._look(narrowed)[0] if added else []
+        self.targets = names
+        if rivals:
             self.release()
             raise self._locked(rivals[0])
 

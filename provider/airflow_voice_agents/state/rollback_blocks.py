@@ -1,4 +1,4 @@
-"""Where holds are kept: one file per target in Airflow's object storage, in the clear, without values."""
+"""Rollback blocks: one plain-text file per target in Airflow's object storage, without values."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def _held(files: StateFiles, targets: Iterable[str]) -> list[tuple[str, str]]:
 
 def _found(files: StateFiles, targets: list[str], names: TargetNames | None) -> list[tuple[str, str, str]]:
     """Return target, the block's spelling of it, and the file's name, for each target with a block."""
-    there = files.names() if targets else []
+    there = dict.fromkeys(files.names() if targets else ())
     by_file = {_file_of(target): target for target in targets}
-    found = [(by_file[name], by_file[name], name) for name in there if name in by_file]
+    found = [(target, target, name) for name, target in by_file.items() if name in there]
     if names is None:
         return found
     others = {spelled_name(name): name for name in there if name not in by_file}

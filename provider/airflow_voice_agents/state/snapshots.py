@@ -1,4 +1,4 @@
-"""Where snapshots are kept: files in Airflow's object storage, encrypted with Airflow's Fernet key."""
+"""Snapshot files in Airflow's object storage, encrypted with Airflow's Fernet key."""
 
 from __future__ import annotations
 

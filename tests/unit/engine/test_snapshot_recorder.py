@@ -1,4 +1,4 @@
-"""Archives: however many tries a task needs, the snapshot leads back to before the first."""
+"""Snapshot recorders: however many tries a task needs, the snapshot leads back to before the first."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.snapshot import PlainCodec, Snapshot
+from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import InputError
+from support.fake_engine import JsonKind
 from support.json_values import bounded
 from support.kill_switch import Fuse, FusedStore, Killed
 
 PAGE, LINE, SPARE = Resource("page", "a", "live"), Resource("line", "a", "c1"), Resource("line", "a", "c2")
-CODECS = {
-    "page": PlainCodec(lambda state: {"page": state}, lambda value: value["page"]),
-    "line": PlainCodec(lambda state: [state], lambda value: value[0]),
+KINDS: Any = {
+    "page": JsonKind(lambda state: {"page": state}, lambda value: value["page"]),
+    "line": JsonKind(lambda state: [state], lambda value: value[0]),
 }
 Note = dict[str, Any]
 
@@ -36,8 +37,8 @@ class Shelf:
         self.documents: dict[str, str] = {}
         self.published: list[str] = []
 
-    def archive(self) -> SnapshotRecorder:
-        return SnapshotRecorder(self.save, self.load, self.publish, "snapshot", CODECS)
+    def recorder(self) -> SnapshotRecorder:
+        return SnapshotRecorder(self.save, self.load, self.publish, "snapshot", KINDS)
 
     def save(self, document: dict[str, Any]) -> str:
         self.fuse.burn()
@@ -56,12 +57,12 @@ class Shelf:
         self.published.append(url)
 
     def last(self) -> Snapshot[Any]:
-        return Snapshot.from_document(self.load(self.published[-1]), CODECS)
+        return Snapshot.from_document(self.load(self.published[-1]), KINDS)
 
 
 def run_with(store: FusedStore | None = None, say: Callable[[str], None] = lambda _: None) -> RunContext:
     async def send(_: Any) -> Any:
-        raise AssertionError("an archive sends nothing")
+        raise AssertionError("a recorder sends nothing")
 
     return RunContext(send, say, task_state=store)
 
@@ -81,7 +82,7 @@ def item(target: Resource, now: Any, wanted: Any, *between: Any) -> PlannedItem:
 def test_what_changes_is_kept_whatever_its_kind_and_what_stays_is_not() -> None:
     shelf = Shelf()
 
-    url = shelf.archive().keep(
+    url = shelf.recorder().keep(
         run_with(store()), [item(PAGE, "p", "q", "pq"), item(LINE, None, "new"), item(SPARE, "s", "s")]
     )
 
@@ -98,7 +99,7 @@ def test_notes_of_the_caller_stand_beside_the_digests_and_hide_none() -> None:
     shelf = Shelf()
 
     notes: Mapping[Resource, Note] = {PAGE: {"agent": "b", "after": "other"}}
-    shelf.archive().keep(run_with(), [item(PAGE, "p", "q")], notes=notes)
+    shelf.recorder().keep(run_with(), [item(PAGE, "p", "q")], notes=notes)
 
     assert shelf.last().notes[PAGE] == {
         "agent": "b",
@@ -111,14 +112,14 @@ def test_notes_of_the_caller_stand_beside_the_digests_and_hide_none() -> None:
 def test_a_run_that_changes_nothing_keeps_nothing() -> None:
     shelf = Shelf()
 
-    assert shelf.archive().keep(run_with(store()), [item(PAGE, "p", "p")]) is None
+    assert shelf.recorder().keep(run_with(store()), [item(PAGE, "p", "p")]) is None
     assert (shelf.documents, shelf.published) == ({}, [])
 
 
 def test_what_stays_as_it_is_is_kept_where_that_is_asked_for() -> None:
     shelf = Shelf()
 
-    shelf.archive().keep(
+    shelf.recorder().keep(
         run_with(store()),
         [item(PAGE, "p", "p"), item(LINE, None, None), item(SPARE, "s", "s")],
         unchanged={PAGE: "p", LINE: None},
@@ -129,13 +130,13 @@ def test_what_stays_as_it_is_is_kept_where_that_is_asked_for() -> None:
 
 def test_an_earlier_snapshot_is_told_before_anything_else_can_fail() -> None:
     shelf, task_state = Shelf(), store()
-    archive = shelf.archive()
+    recorder = shelf.recorder()
 
-    archive.announce(run_with(task_state))
+    recorder.announce(run_with(task_state))
     assert shelf.published == []
-    url = archive.keep(run_with(task_state), [item(PAGE, "p", "q")])
-    archive.announce(run_with(task_state))
-    archive.announce(run_with())
+    url = recorder.keep(run_with(task_state), [item(PAGE, "p", "q")])
+    recorder.announce(run_with(task_state))
+    recorder.announce(run_with())
 
     assert shelf.published == [url, url]
 
@@ -154,10 +155,10 @@ def test_a_retry_keeps_what_was_there_before_the_first_try_unless_somebody_chang
     now: str, wanted: str, kept: str
 ) -> None:
     shelf, task_state = Shelf(), store()
-    archive = shelf.archive()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(task_state), [item(PAGE, "p", "q", "pq"), item(LINE, "l", "m")])
-    archive.keep(run_with(task_state), [item(PAGE, now, wanted), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq"), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, now, wanted), item(LINE, "l", "m")])
 
     assert shelf.last().states == {PAGE: kept, LINE: "l"}
     assert shelf.last().notes[PAGE]["before"] == digest(kept)
@@ -167,11 +168,11 @@ def test_a_retry_keeps_what_was_there_before_the_first_try_unless_somebody_chang
 def test_a_third_try_still_knows_what_the_first_may_have_left() -> None:
     """The second try was to lead elsewhere and never got there: what the first left is no stranger's work."""
     shelf, task_state = Shelf(), store()
-    archive = shelf.archive()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
-    archive.keep(run_with(task_state), [item(PAGE, "pq", "r", "pr")])
-    archive.keep(run_with(task_state), [item(PAGE, "q", "t")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
+    recorder.keep(run_with(task_state), [item(PAGE, "pq", "r", "pr")])
+    recorder.keep(run_with(task_state), [item(PAGE, "q", "t")])
 
     assert shelf.last().states == {PAGE: "p"}
     assert shelf.last().notes[PAGE] == {
@@ -183,10 +184,10 @@ def test_a_third_try_still_knows_what_the_first_may_have_left() -> None:
 
 def test_newer_work_is_held_against_what_is_planned_now_and_nothing_older() -> None:
     shelf, task_state = Shelf(), store()
-    archive = shelf.archive()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
-    archive.keep(run_with(task_state), [item(PAGE, "theirs", "q")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
+    recorder.keep(run_with(task_state), [item(PAGE, "theirs", "q")])
 
     assert shelf.last().notes[PAGE] == {
         "before": digest("theirs"),
@@ -197,10 +198,10 @@ def test_newer_work_is_held_against_what_is_planned_now_and_nothing_older() -> N
 
 def test_what_the_task_is_not_asked_for_any_more_is_not_kept() -> None:
     shelf, task_state = Shelf(), store()
-    archive = shelf.archive()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(task_state), [item(PAGE, "p", "q"), item(LINE, "l", "m")])
-    archive.keep(run_with(task_state), [item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q"), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(LINE, "l", "m")])
 
     assert shelf.last().states == {LINE: "l"}
 
@@ -208,11 +209,11 @@ def test_what_the_task_is_not_asked_for_any_more_is_not_kept() -> None:
 def test_notes_without_digests_count_what_is_written_again_as_newer_work() -> None:
     """Snapshots of version 1 say what a run left in their system's own words."""
     shelf, task_state = Shelf(), store()
-    old = Snapshot({PAGE: "p", LINE: "l"}, {PAGE: {"mark": 1}}).document(CODECS)
+    old = Snapshot({PAGE: "p", LINE: "l"}, {PAGE: {"mark": 1}}).document(KINDS)
     shelf.documents["old"] = json.dumps(old)
     task_state.values["snapshot"] = "old"
 
-    shelf.archive().keep(run_with(task_state), [item(PAGE, "x", "q"), item(LINE, "m", "m")])
+    shelf.recorder().keep(run_with(task_state), [item(PAGE, "x", "q"), item(LINE, "m", "m")])
 
     assert shelf.last().states == {PAGE: "x", LINE: "l"}
 
@@ -222,7 +223,7 @@ def test_an_earlier_snapshot_that_is_lost_is_told_and_the_run_goes_on() -> None:
     said: list[str] = []
     task_state.values["snapshot"] = "gone"
 
-    shelf.archive().keep(run_with(task_state, said.append), [item(PAGE, "p", "q")])
+    shelf.recorder().keep(run_with(task_state, said.append), [item(PAGE, "p", "q")])
 
     assert shelf.last().states == {PAGE: "p"}
     assert said == [
@@ -253,7 +254,7 @@ def test_tries_that_end_anywhere_and_want_anything_lead_back_to_the_start(
             for target, want in zip(world, wanted, strict=True)
         ]
         try:
-            shelf.archive().keep(run_with(task_state), plan)
+            shelf.recorder().keep(run_with(task_state), plan)
             ways = [
                 (each.resource, state) for each in plan if each.transition for state in _way(each.transition)
             ]

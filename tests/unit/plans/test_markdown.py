@@ -25,11 +25,11 @@ BLOCKS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "fence"),
     *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
 }
-"""What a plan is made of; no table, no raw HTML, no quotation, no rule, no indented block."""
+"""Markdown elements that a plan uses."""
 
 SPANS = {"text", "code_inline", "strong_open", "strong_close"}
 ADDRESS = re.compile(r"https?://|www\.|[-.\w+]@[-\w]|\w\.\w|//|\$", re.IGNORECASE)
-"""What GitHub's flavour takes for an address in text, and a bit more."""
+"""Text that GitHub's Markdown turns into a link, and a little more."""
 
 PIECES = st.sampled_from(
     [
@@ -193,11 +193,9 @@ PLAN = Plan("promote config", (RAISED, SAME))
 SHOWN = f"""\
 ## Plan: promote config
 
-Digest: `{PLAN.digest}`
+**1 of 2 target(s) to change with 2 request(s): 1 to add, 2 to change, 1 to remove. 1 stale key(s) stay.**
 
-**1 of 2 target(s) to change with 2 call(s): 1 to add, 2 to change, 1 to remove. 1 stale key(s) stay.**
-
-### config page `harbour-hotels/live` (2 calls)
+### config page `harbour-hotels/live` (2 requests)
 
 - warning `stale_keys`: Only the target has legacy; it stays.
 
@@ -207,17 +205,19 @@ Digest: `{PLAN.digest}`
 - old           1
 + crm           {{"url": "https://crm.example"}}
 = use_mock_api  the target keeps its own value
-! legacy  only the target has it; no call can remove it
-```"""
+! legacy  only the target has it; no request can remove it
+```
+
+Digest: `{PLAN.digest}`"""
 
 
 def test_a_plan_with_values() -> None:
     assert render_plan_markdown(PLAN, Display(show_values=True)) == SHOWN
 
 
-def test_values_are_hidden_unless_asked_for() -> None:
-    text = render_plan_markdown(PLAN)
-    assert text == render_plan_markdown(PLAN, Display())
+def test_values_are_shown_unless_they_are_hidden() -> None:
+    assert render_plan_markdown(PLAN) == render_plan_markdown(PLAN, Display()) == SHOWN
+    text = render_plan_markdown(PLAN, Display(show_values=False))
     assert not [value for value in ("9-17", "10-17", "crm.example", '"new"') if value in text]
     assert "~ hours.monday  (hidden)\n" in text
 
@@ -225,14 +225,14 @@ def test_values_are_hidden_unless_asked_for() -> None:
 def test_errors_come_first_among_the_targets_and_within_each() -> None:
     plan = Plan("promote", (RAISED, REFUSED, SAME))
     text = render_plan_markdown(plan)
-    assert text.split("\n\n")[2:6] == [
+    assert text.split("\n\n")[1:5] == [
         "**1 of 3 resource(s) have errors (✗): nothing is written.**",
-        "### connector `rosa/CONN-1` (1 call)",
+        "### connector `rosa/CONN-1` (1 request)",
         (
             "- ✗ **error** `confirm_live`: This writes into live, where callers are. Pass `confirm_live=True` if "
             "meant.\n- warning `note`: First of all."
         ),
-        "### config page `harbour-hotels/live` (2 calls)",
+        "### config page `harbour-hotels/live` (2 requests)",
     ]
 
 
@@ -240,14 +240,14 @@ def test_a_plan_without_changes_says_so() -> None:
     plan = Plan("promote", (SAME,))
     assert render_plan_markdown(plan).split("\n\n") == [
         "## Plan: promote",
-        f"Digest: `{plan.digest}`",
         "**Nothing to change: 1 target(s) are as asked for.**",
+        f"Digest: `{plan.digest}`",
     ]
 
 
 def test_the_counts_are_bold_and_read_as_they_are_in_the_log() -> None:
     for plan in (PLAN, Plan("p", (REFUSED,)), Plan("p", (SAME,))):
-        line = render_plan_markdown(plan).split("\n\n")[2]
+        line = render_plan_markdown(plan).split("\n\n")[1]
         assert [token.type for token in tokens(line)][2:] == [
             *("text", "strong_open", "text", "strong_close", "text", "paragraph_close")
         ]
@@ -264,9 +264,14 @@ def test_a_block_names_a_language_without_which_airflow_joins_its_lines() -> Non
 
 
 def items(count: int, name: str = "hotel", keys: int = 5) -> tuple[PlannedItem, ...]:
-    changes = tuple(diff({f"key_{number}": 1 for number in range(keys)}, {"new": 1, "key_0": 2}))
     return tuple(
-        PlannedItem(Resource("config page", f"{name}-{number}", "live"), "b", "a", changes=changes, writes=1)
+        PlannedItem(
+            Resource("config page", f"{name}-{number}", "live"),
+            "b",
+            "a",
+            changes=tuple(diff({f"key_{key}": number for key in range(keys)}, {"new": 1, "key_0": -1})),
+            writes=1,
+        )
         for number in range(count)
     )
 
@@ -275,10 +280,10 @@ def test_a_text_of_exactly_the_limit_is_whole_and_one_more_collapses() -> None:
     whole = render_plan_markdown(PLAN)
     assert render_plan_markdown(PLAN, limit=len(whole)) == whole
     short = render_plan_markdown(PLAN, limit=len(whole) - 1)
-    assert short.split("\n\n")[3:] == [
+    assert short.split("\n\n")[2:-1] == [
         "What changes in each is too long to be shown here; the log has it all.",
         (
-            "- 2 calls: config page `harbour-hotels/live`, 1 to add, 2 to change, 1 to remove, 1 kept key(s), "
+            "- 2 requests: config page `harbour-hotels/live`, 1 to add, 2 to change, 1 to remove, 1 kept key(s), "
             "1 stale key(s), 1 warning(s)"
         ),
     ]
@@ -286,17 +291,18 @@ def test_a_text_of_exactly_the_limit_is_whole_and_one_more_collapses() -> None:
 
 def test_a_collapsed_plan_still_has_its_digest_its_counts_and_the_errors_first() -> None:
     plan = Plan("promote", (*items(200), REFUSED))
-    parts = render_plan_markdown(plan).split("\n\n")
-    assert parts[:3] == render_plan_markdown(plan, limit=10**6).split("\n\n")[:3]
-    assert parts[4].splitlines()[:3] == [
-        "- 1 call: connector `rosa/CONN-1`, 1 error(s), 1 warning(s)",
+    parts = render_plan_markdown(plan, limit=19_000).split("\n\n")
+    assert parts[:2] == render_plan_markdown(plan, limit=10**6).split("\n\n")[:2]
+    assert parts[-1] == f"Digest: `{plan.digest}`"
+    assert parts[3].splitlines()[:3] == [
+        "- 1 request: connector `rosa/CONN-1`, 1 error(s), 1 warning(s)",
         (
             "  - ✗ **error** `confirm_live`: This writes into live, where callers are. Pass `confirm_live=True` if "
             "meant."
         ),
-        "- 1 call: config page `hotel-0/live`, 1 to add, 1 to change, 4 to remove",
+        "- 1 request: config page `hotel-0/live`, 1 to add, 1 to change, 4 to remove",
     ]
-    assert len(parts[4].splitlines()) == 202
+    assert len(parts[3].splitlines()) == 202
     assert len(parts) == 5
 
 
@@ -308,8 +314,8 @@ def test_the_limit_holds_lines_are_whole_and_all_targets_are_accounted_for(
     text = render_plan_markdown(Plan("promote", items(count, name)), limit=limit)
     assert len(text) <= limit
     assert_only_text(text)
-    lines = [line for line in text.splitlines() if line.startswith(("- 1 call", "###"))]
-    assert all(line.endswith((", 4 to remove", "(1 call)")) for line in lines)
+    lines = [line for line in text.splitlines() if line.startswith(("- 1 request", "###"))]
+    assert all(line.endswith((", 4 to remove", "(1 request)")) for line in lines)
     missing = re.search(r"^… and (\d+) more target\(s\) that are not shown\.$", text, re.MULTILINE)
     assert len(lines) + (int(missing[1]) if missing else 0) == count
     assert not (missing and missing[1] == "0")
@@ -319,14 +325,14 @@ def test_one_key_longer_than_the_limit_does_not_break_it() -> None:
     item = PlannedItem(RAISED.resource, "b", "a", stale_keys=("k" * 2 * LIMIT,), writes=1)
     text = render_plan_markdown(Plan("promote", (item,)))
     assert len(text) < 1000
-    assert "- 1 call: config page `harbour-hotels/live`, 1 stale key(s)" in text
+    assert "- 1 request: config page `harbour-hotels/live`, 1 stale key(s)" in text
 
 
 def test_however_small_the_limit_digest_and_counts_are_shown() -> None:
     text = render_plan_markdown(PLAN, limit=1)
     assert PLAN.digest in text
     assert "**1 of 2 target(s) to change" in text
-    assert text.endswith("… and 1 more target(s) that are not shown.")
+    assert text.endswith(f"… and 1 more target(s) that are not shown.\n\nDigest: `{PLAN.digest}`")
 
 
 # ---------------------------------------------------------------------------------------- hostile
@@ -372,7 +378,7 @@ def test_a_key_and_a_name_can_be_read_back(text: str) -> None:
     rendered = render_plan_markdown(full_of(text), limit=10**6)
     (block,) = [token for token in tokens(rendered) if token.type == "fence"]
     (line,) = [each for each in block.content.split("\n") if each.startswith("! ")]
-    shown = line.removeprefix("! ").removesuffix("  only the target has it; no call can remove it")
+    shown = line.removeprefix("! ").removesuffix("  only the target has it; no request can remove it")
     assert (json.loads(shown) if shown.startswith('"') else shown) == text
     names = [token.content for token in tokens(rendered) if token.type == "code_inline"]
     assert visible(f"agent {text}/{text}") in names

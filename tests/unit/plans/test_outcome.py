@@ -38,8 +38,8 @@ def test_keys_are_named_and_values_are_not() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "told"),
     [
-        (Status.CHANGED, "", "no call can remove old, older"),
-        (Status.UNCHANGED, "as it was", "as it was; no call can remove old, older"),
+        (Status.CHANGED, "", "no request can remove old, older"),
+        (Status.UNCHANGED, "as it was", "as it was; no request can remove old, older"),
         (Status.FAILED, "no", "no"),
         (Status.SKIPPED, "not attempted", "not attempted"),
         (Status.UNKNOWN, "timed out", "timed out"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.diff import diff
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, refused, warning
 from airflow_voice_agents.plans.render import (
     HIDDEN,
     MASKED,
@@ -62,40 +62,77 @@ PLAN = Plan("promote config", (ITEM, UNCHANGED))
 SHOWN = f"""\
 Plan: promote config (digest {PLAN.digest[:12]})
 
-  ~ config page harbour-hotels/live  (2 calls)
+  ~ config page harbour-hotels/live  (2 requests)
       ~ opening_hours.monday[0]   "9-17" → "10-17"
       - opening_hours.monday[1]   "18-20"
       ~ settings.routing_enabled  false → true
       ~ settings.api_key          "(sensitive)" → "(sensitive)"
       + crm                       {{"url": "https://crm.example", "auth": {{"token": "(sensitiv…
       = use_mock_api  the target keeps its own value
-      ! legacy  only the target has it; no call can remove it
+      ! legacy  only the target has it; no request can remove it
       i stale_keys: Only the target has legacy; it stays, so the pages will not be equal.
 
-1 of 2 target(s) to change with 2 call(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
+1 of 2 target(s) to change with 2 request(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
 
 CONCEALED = f"""\
 Plan: promote config (digest {PLAN.digest[:12]})
 
-  ~ config page harbour-hotels/live  (2 calls)
+  ~ config page harbour-hotels/live  (2 requests)
       ~ opening_hours.monday[0]   (hidden)
       - opening_hours.monday[1]   (hidden)
       ~ settings.routing_enabled  (hidden)
       ~ settings.api_key          (hidden)
       + crm                       (hidden)
       = use_mock_api  the target keeps its own value
-      ! legacy  only the target has it; no call can remove it
+      ! legacy  only the target has it; no request can remove it
       i stale_keys: Only the target has legacy; it stays, so the pages will not be equal.
 
-1 of 2 target(s) to change with 2 call(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
+1 of 2 target(s) to change with 2 request(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
 
 
 def test_a_plan_with_values() -> None:
     assert render_plan(PLAN, Display(show_values=True)) == SHOWN
 
 
-def test_a_plan_without_values_which_is_the_default() -> None:
-    assert render_plan(PLAN, Display()) == render_plan(PLAN) == CONCEALED
+def test_values_are_shown_unless_they_are_hidden() -> None:
+    assert render_plan(PLAN, Display()) == render_plan(PLAN) == SHOWN
+    assert render_plan(PLAN, Display(show_values=False)) == CONCEALED
+
+
+def same_change(count: int) -> Plan:
+    """A plan with one change in many targets."""
+    changes = tuple(diff({"a": 1}, {"a": 2}))
+    items = [
+        PlannedItem(
+            Resource("config page", f"hotel-{place}", "live"), f"b{place}", "a", changes=changes, writes=1
+        )
+        for place in range(count)
+    ]
+    return Plan("update config", tuple(items))
+
+
+def test_the_same_change_in_many_targets_is_shown_once() -> None:
+    assert render_plan(same_change(25)).splitlines()[2:] == [
+        "  ~ config page: the same in 25: hotel-0/live, hotel-1/live, hotel-2/live and 22 more  (1 request each)",
+        "      ~ a  1 → 2",
+        "",
+        "25 of 25 target(s) to change with 25 request(s): 0 to add, 25 to change, 0 to remove.",
+    ]
+
+
+def test_a_plan_of_thousands_counts_what_it_does_not_compare() -> None:
+    text = render_plan(same_change(5000))
+    assert "the same in 2000: " in text
+    assert "… and 3000 more resource(s) that are not listed" in text
+    assert len(text) < 1000
+
+
+def test_a_refused_item_is_marked_as_not_written() -> None:
+    item = PlannedItem(LIVE, "d", "d", findings=(refused("absent", "It is not there."),))
+    assert render_plan(Plan("p", (item,))).splitlines()[2:4] == [
+        "    config page harbour-hotels/live  (not written)",
+        "      ✗ absent: It is not there.",
+    ]
 
 
 def test_a_plan_without_changes_says_so_in_one_line() -> None:
@@ -154,7 +191,30 @@ def test_a_selector_of_the_author_masks_what_is_below_it(selector: str) -> None:
 
 
 def test_without_values_nothing_is_shown_at_all() -> None:
-    assert Display().value({"a": 1}, ("a",), ()) == HIDDEN
+    assert Display(show_values=False).value({"a": 1}, ("a",), ()) == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:hunter2@crm.example/x",
+        "see sip://hunter2@pbx.example and ftp://a:hunter2@f.example",
+        "https://crm.example/x?api_key=hunter2&y=1",
+        "https://crm.example/x?y=1;Token=hunter2#top",
+    ],
+)
+def test_credentials_inside_urls_are_masked_wherever_they_stand(text: str) -> None:
+    assert "hunter2" not in shown(text)
+    assert "hunter2" not in shown({"deep": [{"url": text}]})
+    assert "***" in shown(text)
+
+
+def test_a_url_without_credentials_is_shown_as_it_is() -> None:
+    assert shown("https://crm.example/x?site=1") == '"https://crm.example/x?site=1"'
+
+
+def test_a_deployment_may_name_further_sensitive_words() -> None:
+    assert shown("1234", ("door_code",), sensitive_names=("door",)) == f'"{MASKED}"'
 
 
 @bounded(150)

@@ -165,13 +165,13 @@ def test_a_bridge_is_a_schema_that_lets_any_object_through_and_stands_first() ->
     assert BRIDGE == {"type": "object"}
 
 
-def test_each_write_is_vital_repeatable_and_says_what_it_leads_to() -> None:
+def test_each_write_is_vital_never_repeated_blind_and_says_what_it_leads_to() -> None:
     (lane,) = KIND.write_sequences([transition(OLD, WIDER)])
     assert [step.waypoint for step in lane] == [
         KIND.digest(PageState(WIDER.schema, OLD.variables)),
         None,
     ]
-    assert all(step.vital and step.call.replay is Replay.SAFE for step in lane)
+    assert all(step.vital and step.call.replay is Replay.RECONCILE for step in lane)
     assert all(step.resources == (LIVE,) and step.split is None for step in lane)
     assert lane[0].call.path == "/v1/agents/harbour-hotels/real-time-configs/live/schema"
 

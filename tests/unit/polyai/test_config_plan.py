@@ -1,4 +1,4 @@
-"""What a page becomes, checked against a model of the platform: no state between is ever invalid.
+"""Config plans, checked against a model of the platform: every intermediate state is valid.
 
 The model merges values at the top level and checks the merged result, and checks a schema and what is
 stored under it: the strictest that the platform could be.

@@ -318,7 +318,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            snapshot=snapshot,  # type: ignore[arg-type]  # a watch may have none
+            snapshot=snapshot,
             max_failures=max_failures,
             lock_wait=lock_wait,
             **kwargs,

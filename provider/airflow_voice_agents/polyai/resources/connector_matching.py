@@ -1,4 +1,4 @@
-"""Which connector of a project another project's settings are for: matched by name, variants mapped by name."""
+"""Match connectors of two projects by name, and map variants by name."""
 
 from __future__ import annotations
 
