@@ -76,16 +76,23 @@ def spec(*environments: str, agents: tuple[str, ...] = (HOTELS, ROSA), **more: A
     return {"source": place(HOTELS, SANDBOX), "targets": targets, "config": {"stale_keys": "keep"}, **more}
 
 
-def test_a_plan_writes_nothing_and_says_no_value(desk: Desk) -> None:
+def test_a_plan_writes_nothing_and_its_document_holds_no_value(desk: Desk) -> None:
     before = desk.emulated.state()
     outcome = desk.plan(spec(PRE_RELEASE))
     assert outcome.state == "success", outcome.error
     assert desk.emulated.state() == before
     assert desk.emulated.requests() == {"list real-time configs": 2}
     assert outcome.result["counts"]["to_change"] == 2
-    told = json.dumps(outcome.xcoms) + outcome.log
-    assert f"{HOTELS} {SANDBOX}" not in told
+    assert f"{HOTELS} {SANDBOX}" not in json.dumps(outcome.result)
+    for shown in (outcome.log, outcome.xcoms["plan_markdown"]):
+        assert f"{HOTELS} {SANDBOX}" in shown
     assert outcome.result["digest"] in outcome.xcoms["plan_markdown"]
+
+
+def test_a_plan_that_hides_values_says_none(desk: Desk) -> None:
+    outcome = desk.plan(spec(PRE_RELEASE), show_values=False)
+    assert outcome.state == "success", outcome.error
+    assert f"{HOTELS} {SANDBOX}" not in json.dumps(outcome.xcoms) + outcome.log
 
 
 def test_an_apply_does_what_was_planned_and_a_second_one_nothing(desk: Desk) -> None:
@@ -282,7 +289,7 @@ def test_a_rollback_that_only_plans_changes_nothing(desk: Desk) -> None:
 def test_a_target_that_another_run_works_on_is_left_alone(desk: Desk) -> None:
     plan = desk.plan(spec(PRE_RELEASE)).result
     other = LockOwner("nightly", "run-1", "apply")
-    with hold_lock([f"{ROSA}/{PRE_RELEASE}"], other, f"{desk.folder}/locks", say=print):
+    with hold_lock([f"{ROSA}/{PRE_RELEASE}"], other, f"{desk.folder}/locks", log=print):
         outcome = desk.apply(plan)
     assert isinstance(outcome.error, TargetLocked)
     assert "nightly" in str(outcome.error)
@@ -291,8 +298,13 @@ def test_a_target_that_another_run_works_on_is_left_alone(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("no_fernet_key")
-def test_without_a_key_a_snapshot_says_that_it_is_in_the_clear(desk: Desk) -> None:
-    outcome = desk.apply(desk.plan(spec(PRE_RELEASE)).result)
+def test_without_a_key_a_snapshot_in_the_clear_needs_consent_and_says_so(desk: Desk) -> None:
+    plan = desk.plan(spec(PRE_RELEASE)).result
+    refused = desk.apply(plan)
+    assert isinstance(refused.error, GuardRefused)
+    assert "allow_unencrypted" in str(refused.error)
+    assert desk.emulated.writes() == 0
+    outcome = desk.apply(plan, allow_unencrypted=True)
     assert outcome.state == "success", outcome.error
     assert "NOT encrypted" in outcome.log
 
@@ -310,7 +322,7 @@ def test_without_a_key_live_is_not_kept_in_the_clear_unasked(desk: Desk) -> None
 def test_values_of_a_spec_are_sealed_in_the_plan(desk: Desk) -> None:
     asked = spec(PRE_RELEASE)
     asked["targets"][0]["overrides"] = {"greeting": "Xyzzy-secret-greeting"}
-    outcome = desk.plan(asked)
+    outcome = desk.plan(asked, show_values=False)
     assert outcome.state == "success", outcome.error
     everything = json.dumps(outcome.xcoms) + outcome.log + json.dumps(outcome.rendered)
     assert "Xyzzy" not in everything
@@ -350,8 +362,7 @@ def test_one_unit_of_all_kinds_is_applied_in_order_and_undone_by_one_rollback(de
     before = json.loads(desk.emulated.state())["agents"]
     planned = desk.plan({"targets": [target], "config": {"stale_keys": "keep"}})
     for told in (planned.log, planned.xcoms["plan_markdown"]):
-        assert '"conn_rr_prerelease" → "conn_hh_prerelease"' in told  # ids are shown, values are not
-        assert f"{ROSA} {SANDBOX}" not in told
+        assert '"conn_rr_prerelease" → "conn_hh_prerelease"' in told
     plan = planned.result
     desk.emulated.server.journal.clear()
     outcome = desk.apply(plan)

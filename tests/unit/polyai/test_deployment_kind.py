@@ -89,7 +89,7 @@ def test_one_read_tells_what_every_environment_of_an_agent_runs() -> None:
 
     first, second = KIND.observe(places)
 
-    assert first.call.path == "/v1/agents/rosa/deployments/active"
+    assert first.request.path == "/v1/agents/rosa/deployments/active"
     assert (first.resources, second.resources) == (tuple(places[:2]), (places[2],))
     found = first.states(active(live=None))
     assert found[TARGET] == DeploymentState("a", f"pre-release-a-{20}")
@@ -139,17 +139,17 @@ def intent_to(via: Via | None, version: str = "c") -> Transition[DeploymentState
 def test_a_promotion_always_names_its_target() -> None:
     ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7", "why"))])
 
-    assert step.call.path == "/v1/agents/rosa/deployments/7/promote"
-    assert step.call.body == {"deploymentMessage": "why", "targetEnvironment": "pre-release"}
-    assert step.call.replay is Replay.RECONCILE
+    assert step.request.path == "/v1/agents/rosa/deployments/7/promote"
+    assert step.request.body == {"deploymentMessage": "why", "targetEnvironment": "pre-release"}
+    assert step.request.replay is Replay.RECONCILE
     assert (step.resources, step.split) == ((TARGET,), None)
 
 
 def test_a_rollback_names_the_record_to_go_back_to() -> None:
     ((step,),) = KIND.write_sequences([intent_to(Via(Way.ROLL_BACK, "7"))])
 
-    assert step.call.path == "/v1/agents/rosa/deployments/7/rollback"
-    assert step.call.replay is Replay.RECONCILE
+    assert step.request.path == "/v1/agents/rosa/deployments/7/rollback"
+    assert step.request.replay is Replay.RECONCILE
 
 
 def test_a_state_that_names_no_record_cannot_be_written() -> None:

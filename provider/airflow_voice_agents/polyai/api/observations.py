@@ -293,6 +293,7 @@ def create_debug_chat(
         "POST",
         _CHATS,
         ChatReply.model_validate,
+        replay=Replay.NEVER,
         body=body,
         deadline=CHAT_DEADLINE,
         agent_id=agent_id,

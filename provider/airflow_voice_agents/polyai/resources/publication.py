@@ -98,11 +98,10 @@ class PublicationKind(Kind[Publication]):
             yield (Write(request, (each.resource,), _judge(each), no_change=self._nothing_new),)
 
     def mismatches(self, transition: Transition[Publication], observed: Publication | None) -> list[str]:
-        """Return ``[]`` once a newer record runs that looks like this publication."""
-        new = observed is not None and observed.deployment_id != transition.after.deployment_id
-        return (
-            [] if observed is not None and new and is_ours(observed, transition.after.message) else ["record"]
-        )
+        """Name a missing newer record, or one that does not look like this publication."""
+        if observed is None or observed.deployment_id == transition.after.deployment_id:
+            return ["a newer record"]
+        return [] if is_ours(observed, transition.after.message) else ["a newer write by somebody else"]
 
     def plan(self, resource: Resource, desired: str, now: Publication | None) -> PlannedItem:
         """Plan one more publication.
