@@ -47,14 +47,14 @@ def transition(before: PageState | None, after: PageState) -> Transition[PageSta
 def test_one_read_tells_all_environments_of_an_agent() -> None:
     other = page("rosa", "live")
     first, second = KIND.observe([LIVE, other, SANDBOX])
-    assert (first.call.method, first.call.path) == ("GET", "/v1/agents/harbour-hotels/real-time-configs")
+    assert (first.request.method, first.request.path) == ("GET", "/v1/agents/harbour-hotels/real-time-configs")
     assert first.resources == (LIVE, SANDBOX)
     assert second.resources == (other,)
 
 
 def test_a_read_returns_the_pages_asked_for_and_leaves_out_what_does_not_exist() -> None:
     (observation,) = KIND.observe([LIVE, SANDBOX])
-    answer = observation.call.read(
+    answer = observation.request.read(
         {
             "configPages": [
                 {"clientEnv": "live", "schema": None, "variables": {"a": 1}, "lastUpdated": "x"},
@@ -133,8 +133,8 @@ WIDER = PageState(typed(hours=["string", "array"]), {"hours": ["9-17"]})
             PageState(typed(a="string", b="string"), {"a": "x", "b": "y"}),
             Order.VALUES_FIRST,
         ),
-        (UNSET, NEW, Order.VALUES_FIRST),
-        (None, NEW, Order.VALUES_FIRST),
+        (UNSET, NEW, Order.SCHEMA_FIRST),
+        (None, NEW, Order.SCHEMA_FIRST),
         (OLD, NEW, None),
     ],
 )
@@ -146,7 +146,7 @@ def test_the_order_of_writes(before: PageState | None, after: PageState, order: 
 
 def writes(kind: ConfigPageKind, before: PageState | None, after: PageState) -> list[tuple[str, str]]:
     (lane,) = kind.write_sequences([transition(before, after)])
-    return [(step.call.method, step.call.route.rpartition("/")[2]) for step in lane]
+    return [(step.request.method, step.request.route.rpartition("/")[2]) for step in lane]
 
 
 def test_the_writes_of_each_order() -> None:
@@ -160,7 +160,7 @@ def test_the_writes_of_each_order() -> None:
 
 def test_a_bridge_is_a_schema_that_lets_any_object_through_and_stands_first() -> None:
     (lane,) = ConfigPageKind(bridge_schema=True).write_sequences([transition(OLD, NEW)])
-    bodies = [step.call.body for step in lane]
+    bodies = [step.request.body for step in lane]
     assert bodies == [{"schema": BRIDGE}, {"variables": {"hours": ["9-17"]}}, {"schema": NEW.schema}]
     assert BRIDGE == {"type": "object"}
 
@@ -171,9 +171,9 @@ def test_each_write_is_vital_never_repeated_blind_and_says_what_it_leads_to() ->
         KIND.digest(PageState(WIDER.schema, OLD.variables)),
         None,
     ]
-    assert all(step.vital and step.call.replay is Replay.RECONCILE for step in lane)
+    assert all(step.vital and step.request.replay is Replay.RECONCILE for step in lane)
     assert all(step.resources == (LIVE,) and step.split is None for step in lane)
-    assert lane[0].call.path == "/v1/agents/harbour-hotels/real-time-configs/live/schema"
+    assert lane[0].request.path == "/v1/agents/harbour-hotels/real-time-configs/live/schema"
 
 
 def test_pages_are_written_in_lanes_of_their_own() -> None:

@@ -69,7 +69,7 @@ class Platform:
             self.variables = merged
 
     def _check(self, schema: Any, variables: Any) -> None:
-        if schema is None:
+        if schema is None or variables is None:  # an unset page holds nothing that a schema could refuse
             return
         Draft7Validator.check_schema(schema)
         for error in Draft7Validator(schema).iter_errors(variables or {}):
@@ -88,11 +88,11 @@ def carried_out(
     assert item.waypoints == tuple(step.waypoint for step in lane[:-1])
     assert lane[-1].waypoint is None
     for step in lane:
-        assert step.call.body is not None
-        for key, value in step.call.body.get("variables", {}).items():
+        assert step.request.body is not None
+        for key, value in step.request.body.get("variables", {}).items():
             assert same(value, item.transition.after.values[key])
             assert key not in now.values or not same(value, now.values[key])
-        platform.receive(step.call.method, step.call.body)
+        platform.receive(step.request.method, step.request.body)
         if not deletes_null:
             assert kind.digest(platform.state) == (step.waypoint or item.after)
     assert kind.mismatches(item.transition, platform.state) == []
@@ -322,8 +322,8 @@ def test_an_interrupted_item_planned_again_ends_in_the_same_state(
     (lane,) = kind.write_sequences([item.transition])
     platform = Platform(now)
     for step in lane[:done]:
-        assert step.call.body is not None
-        platform.receive(step.call.method, step.call.body)
+        assert step.request.body is not None
+        platform.receive(step.request.method, step.request.body)
     again = plan_promotion(kind, LIVE, source, platform.state, rules)
     assert again.after == item.after
     assert kind.digest(carried_out(kind, again, platform.state)) == item.after
@@ -591,7 +591,7 @@ def test_given_objects_are_merged_or_replaced(merge: Merge, result: dict[str, An
     item = plan_values(ConfigPageKind(), LIVE, {"settings": {"b": 9}}, now, merge)
     assert after(item) == result
     (lane,) = ConfigPageKind().write_sequences([item.transition])  # type: ignore[list-item]
-    assert lane[0].call.body == {"variables": {"settings": result["settings"]}}
+    assert lane[0].request.body == {"variables": {"settings": result["settings"]}}
 
 
 def test_the_source_is_pinned_by_its_digest_and_an_update_has_none() -> None:

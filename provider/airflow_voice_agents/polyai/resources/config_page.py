@@ -115,9 +115,7 @@ class ConfigPageKind(Kind[PageState]):
         """
         old = before or UNSET
         if old.schema is None and old.variables is None:
-            return (
-                Order.SCHEMA_FIRST
-            )  # an unset page holds nothing that a schema could refuse, and values need one
+            return Order.SCHEMA_FIRST  # an unset page has no values to refuse, and values need a schema
         if same(old.schema, after.schema) or not changed_values(old, after):
             return Order.SCHEMA_FIRST
         if not value_problems(after.schema, old.values):
