@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.bases.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import VoiceAgentsOperator, as_list
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,11 +44,17 @@ class ReleaseHoldOperator(VoiceAgentsOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Release the targets and log them."""
-        from airflow_voice_agents.state import rollback_blocks
-
-        named = self.targets or self.default_targets()
-        released = rollback_blocks.release(
-            self.state_folder or None, [named] if isinstance(named, str) else list(named)
-        )
+        named = as_list(self.targets) or self.default_targets()
+        released = self.release(context, named)
         self.write_log(f"Released: {', '.join(released) or 'none was on hold'}")
         return released
+
+    def release(self, context: Context, targets: Sequence[str]) -> list[str]:
+        """Release targets and return those that were on hold.
+
+        :param context: the task's context.
+        :param targets: their names.
+        """
+        from airflow_voice_agents.state import rollback_blocks
+
+        return rollback_blocks.release(self.state_folder or None, targets)

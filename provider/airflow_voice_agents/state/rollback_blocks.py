@@ -79,18 +79,20 @@ def read(
     return held
 
 
-def release(base: str | None, targets: Iterable[str]) -> list[str]:
-    """Let targets be promoted to anything again.
+def release(base: str | None, targets: Iterable[str], names: TargetNames | None = None) -> list[str]:
+    """Remove the rollback blocks of some targets.
 
     :param base: URL of the state folder, as :func:`.state_folder` takes it.
     :param targets: the targets.
+    :param names: known spellings of the targets; ``None`` takes every name as it is.
     :returns: those that were on hold.
+    :raises AmbiguousTargets: when a blocked name may mean one of the targets.
     """
     files = _files(base)
-    held = _held(files, targets)
-    for _, name in held:
+    held = _found(files, list(targets), names)
+    for _, _, name in held:
         files.remove(name)
-    return [target for target, _ in held]
+    return [target for target, _, _ in held]
 
 
 def _files(base: str | None) -> StateFiles:
@@ -101,13 +103,6 @@ def _file_of(target: str) -> str:
     if not target:
         raise InputError("a target on hold needs a name")
     return file_name(target)
-
-
-def _held(files: StateFiles, targets: Iterable[str]) -> list[tuple[str, str]]:
-    """Which of the targets have a file, and its name."""
-    named = {target: _file_of(target) for target in targets}
-    there = set(files.names()) if named else set()
-    return [(target, name) for target, name in named.items() if name in there]
 
 
 def _found(files: StateFiles, targets: list[str], names: TargetNames | None) -> list[tuple[str, str, str]]:

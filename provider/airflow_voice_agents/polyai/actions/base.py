@@ -28,25 +28,45 @@ class PolyAIAction(Action):
 
     def may_be_same(self, one: str, other: str) -> bool:
         """Return whether two names are one environment of a slug and of a project id."""
-        (agent, _, stage), (second, _, second_stage) = one.rpartition("/"), other.rpartition("/")
-        if "*" not in (stage, second_stage) and stage != second_stage:
-            return False
-        return bool(agent and second) and agent.startswith(PROJECT) != second.startswith(PROJECT)
+        return may_be_same(one, other)
 
     async def is_same(self, run: RunContext, one: str, other: str) -> bool:
-        """Compare the ids under which the platform answers for both agents.
+        """Compare the ids under which the platform answers for both agents."""
+        return await is_same(run, one, other, self.operation)
 
-        Vendor operations: get active deployments, list connectors.
-        """
-        agents = one.rpartition("/")[0], other.rpartition("/")[0]
-        first, second = [await canonical_agent(run, agent) for agent in agents]
-        if first is None or second is None:
-            raise GuardRefused(
-                f"{self.operation}: {agents[0]} and {agents[1]} may be two names of one agent, and the platform's "
-                "answers do not tell. Nothing was written. Use one spelling everywhere, or release what is locked or "
-                "on hold under the other one."
-            )
-        return first == second
+
+def may_be_same(one: str, other: str) -> bool:
+    """Return whether two target names are one environment of a slug and of a project id.
+
+    :param one: name of a target.
+    :param other: another name.
+    """
+    (agent, _, stage), (second, _, second_stage) = one.rpartition("/"), other.rpartition("/")
+    if "*" not in (stage, second_stage) and stage != second_stage:
+        return False
+    return bool(agent and second) and agent.startswith(PROJECT) != second.startswith(PROJECT)
+
+
+async def is_same(run: RunContext, one: str, other: str, operation: str) -> bool:
+    """Compare the ids under which the platform answers for the agents of two target names.
+
+    Vendor operations: get active deployments, list connectors.
+
+    :param run: the run.
+    :param one: name of a target.
+    :param other: another name.
+    :param operation: the operation's name, for the error.
+    :raises GuardRefused: when the responses do not tell.
+    """
+    agents = one.rpartition("/")[0], other.rpartition("/")[0]
+    first, second = [await canonical_agent(run, agent) for agent in agents]
+    if first is None or second is None:
+        raise GuardRefused(
+            f"{operation}: {agents[0]} and {agents[1]} may be two names of one agent, and the platform's "
+            "responses do not tell. Nothing was written. Use one spelling everywhere, or release what is locked or "
+            "on hold under the other one."
+        )
+    return first == second
 
 
 async def canonical_agent(run: RunContext, agent_id: str) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
@@ -12,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class PolyAIRollbackOperator(PolyAIRestoringOperator):
-    """Bring targets back to what a snapshot kept, and put them on hold.
+    """Restore targets from a snapshot of any PolyAI operator and put them on hold.
 
-    What was changed since the promotion by anybody else is not overwritten without ``force``. What no call
-    can undo (keys that were added) is named. A hold keeps a schedule from promoting the same again until
+    Changes that somebody else made since are not overwritten without ``force``. The plan names what no request
+    can undo (keys that were added). A hold keeps schedules from writing the same again until
     :class:`PolyAIReleaseHoldOperator` releases it.
 
     Vendor operations: those of the snapshot's resources, and update schema, update variables, roll back
@@ -74,29 +76,45 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         return self.finish(context, report, changes=changes(report))
 
 
-class PolyAIReleaseHoldOperator(PolyAIOperator):
-    """Release targets that a rollback put on hold, so that the same may be promoted to them again.
+class PolyAIReleaseHoldOperator(PolyAIOperator, ReleaseHoldOperator):
+    """Release targets that a rollback put on hold, so that the same change may be written again.
+
+    A target on hold is found under both spellings of its agent. Only if a hold of the other spelling exists, the
+    operator asks the platform whether both are one agent.
+
+    Vendor operations: get active deployments, list connectors; usually none.
 
     :param targets: ``"agent_id/environment"``, or a list of them. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` takes ``[voice_agents]
-        state_folder``. (templated)
-    :returns: the targets that were on hold and are no more.
+    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: without targets.
+    :raises GuardRefused: when the platform does not tell whether two spellings are one agent.
+    :returns: the targets that were on hold.
     """
 
-    template_fields: Sequence[str] = ("targets", "state_folder")
+    template_fields: Sequence[str] = ("polyai_conn_id", *ReleaseHoldOperator.template_fields)
 
-    def __init__(
-        self, *, targets: Sequence[str] | str, state_folder: str | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.targets = targets
-        self.state_folder = state_folder
+    def __init__(self, *, targets: Sequence[str] | str, **kwargs: Any) -> None:
+        super().__init__(targets=targets, **kwargs)
 
-    def execute(self, context: Context) -> list[str]:
-        """Release, and say what was."""
+    def release(self, context: Context, targets: Sequence[str]) -> list[str]:
+        """Release targets, also those that are on hold under their agent's other spelling.
+
+        :param context: the task's context.
+        :param targets: their names.
+        """
+        from airflow_voice_agents.engine.target_names import AmbiguousTargets, TargetNames
+        from airflow_voice_agents.polyai.actions.base import is_same, may_be_same
         from airflow_voice_agents.state import rollback_blocks
 
-        names = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-        released = rollback_blocks.release(self.state_folder, names)
-        self.write_log(f"Released: {', '.join(released) or 'none was on hold'}")
-        return released
+        names = TargetNames(may_be_same)
+        while True:
+            try:
+                return rollback_blocks.release(self.state_folder or None, targets, names)
+            except AmbiguousTargets as ambiguous:
+                for pair in ambiguous.pairs:
+                    same = self.work(
+                        context, partial(is_same, one=pair[0], other=pair[1], operation="release hold")
+                    )
+                    names.note(pair, same=same)

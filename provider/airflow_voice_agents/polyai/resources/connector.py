@@ -160,7 +160,9 @@ class ConnectorKind(Kind[ConnectorState]):
         lasting = [name for name, value in wanted.settings().items() if not may_become(name, value)]
         kept = {name: value for name, value in wanted.settings().items() if name not in lasting}
         stuck = [name for name in lasting if getattr(now, name) is not None]
-        message = f"{', '.join(stuck)} was not set when it was kept and stays, because no request can clear it."
+        message = (
+            f"{', '.join(stuck)} was not set when it was kept and stays, because no request can clear it."
+        )
         findings = (cannot_undo(message),) if stuck else ()
         return change(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
