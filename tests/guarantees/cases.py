@@ -90,6 +90,7 @@ class Case:
     :param consent: the argument that gives consent.
     :param restore: task that takes the change back from a snapshot, or ``None``.
     :param spelled: arguments with the agent's other spelling, or ``None``.
+    :param asks: whether a write asks the platform if there is anything to do, so that a second run sends it again.
     """
 
     operator: type[Any]
@@ -102,6 +103,7 @@ class Case:
     consent: str = "confirm_live"
     restore: Callable[[World, str], Any] | None = None
     spelled: Callable[[World], Arguments] | None = None
+    asks: bool = False
 
     @property
     def name(self) -> str:
@@ -174,7 +176,7 @@ def _live_connectors(world: World, agent: str = HOTELS) -> list[str]:
 
 
 def _connectors(world: World, agent: str = HOTELS) -> dict[str, Any]:
-    updates = [{"connector_id": each, "asr_lang_code": "fr-FR"} for each in _live_connectors(world)]
+    updates = [{"connector_id": each, "asr_lang_code": "it-IT"} for each in _live_connectors(world)]
     return {"agent_id": agent, "updates": updates, "batch_size": 1}
 
 
@@ -264,6 +266,7 @@ POLYAI = [
         lambda world: f"{ROSA}/{SANDBOX}",
         live=False,
         items=1,
+        asks=True,
     ),
     Case(
         PolyAIPromoteDeploymentOperator,

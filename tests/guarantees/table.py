@@ -27,7 +27,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "freeze": ("Begins nothing in a freeze window, unless somebody overrides it on record.", "`freeze`"),
     "unknown": ("Reads an unknown outcome back, and never blindly sends the write again.", "–"),
     "kill": ("Killed and started again: the same end, and no write twice.", "–"),
-    "again": ("A second run writes nothing.", "–"),
+    "again": (
+        "A second run writes nothing. (Only a publication asks again: the platform refuses to publish a draft twice.)",
+        "–",
+    ),
     "totals": ("Reports every item; the totals add up.", "`on_partial` for connectors"),
 }
 """Row -> what it promises, and its argument."""

@@ -121,7 +121,10 @@ def writes_by_system(texts: Mapping[str, str]) -> dict[str, set[str]]:
 def used_writes(module: str, tree: ast.Module, of: Mapping[str, set[str]]) -> Iterator[str]:
     """Name uses of builders of writes outside of kinds and of the builders' own room."""
     for system in SYSTEMS:
-        if module in ONCE | WRAPPING | {f"{system}/hooks.py"} or room(module) in {(system, "api"), (system, "resources")}:
+        if module in ONCE | WRAPPING | {f"{system}/hooks.py"} or room(module) in {
+            (system, "api"),
+            (system, "resources"),
+        }:
             continue
         package = f"airflow_voice_agents.{system}"
         aliases, names = imported(tree, package)

@@ -17,7 +17,16 @@ from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.engine.target_names import AmbiguousTargets, TargetNames
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity, TargetPlan, error, plan_of
+from airflow_voice_agents.plans.plan import (
+    Finding,
+    Plan,
+    PlannedItem,
+    Severity,
+    TargetPlan,
+    error,
+    plan_of,
+    warning,
+)
 from airflow_voice_agents.plans.render import render_plan
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
@@ -197,6 +206,10 @@ class _Run:
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
+        if self.policy.dry_run:
+            findings = [
+                warning(each.code, f"A run that writes would be refused. {each.message}") for each in findings
+            ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
         findings += self._newer_work(target.items)
@@ -217,7 +230,7 @@ class _Run:
         if self.policy.document is not None:
             check_document(self.policy.document, made.items, checkpoints.resources)
         elif self.policy.expected_digest is not None and not made.errors():
-            check_expected_digest(self.policy.expected_digest, made, self.run)
+            check_expected_digest(self.policy.expected_digest, made, self.run, self.action.kinds())
 
     # ---------------------------------------------------------------------------------------- memory
 

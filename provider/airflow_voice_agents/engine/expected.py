@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.document import PlanDocument
-from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.kind import Kinds, Resource, ResourceKind
 from airflow_voice_agents.plans.plan import Plan, PlannedItem
 from airflow_voice_agents.plans.render import visible
 from airflow_voice_agents.transport.errors import StateMoved
@@ -24,7 +26,7 @@ def first_read_key(operation: str) -> str:
     return f"first-read-{operation}"
 
 
-def check_expected_digest(expected: str, plan: Plan, run: RunContext) -> None:
+def check_expected_digest(expected: str, plan: Plan, run: RunContext, kinds: Kinds) -> None:
     """Let a plan pass, or refuse it.
 
     The first try must meet exactly the expected plan, and remembers the digests of every item. A later try, which
@@ -34,6 +36,7 @@ def check_expected_digest(expected: str, plan: Plan, run: RunContext) -> None:
     :param expected: digest of the approved plan.
     :param plan: the plan made now.
     :param run: the run.
+    :param kinds: the kinds of the items.
     :raises StateMoved: naming the items that differ from the approved plan.
     """
     key = f"plan-{expected}"
@@ -46,7 +49,7 @@ def check_expected_digest(expected: str, plan: Plan, run: RunContext) -> None:
             f"The plan made now ({plan.digest[:12]}) is not the one expected ({expected[:12]}): source, target or "
             "parameters changed since. Nothing was written. Plan again and approve the new plan."
         )
-    if away := _moved(noted, plan.items):
+    if away := _moved(noted, plan.items, kinds):
         raise StateMoved(
             f"{', '.join(map(str, away[:SHOWN]))} changed since the plan {expected[:12]} was approved. Nothing more "
             "was written; the writes of earlier tries stay. Plan again and approve the new plan."
@@ -86,10 +89,20 @@ def _pins(items: Sequence[PlannedItem]) -> dict[str, list[str]]:
     return {item.resource.key: [item.before, item.after, *item.waypoints] for item in items}
 
 
-def _moved(pinned: Mapping[str, Sequence[str]], items: Sequence[PlannedItem]) -> list[Resource]:
+def _moved(pinned: Mapping[str, Sequence[str]], items: Sequence[PlannedItem], kinds: Kinds) -> list[Resource]:
     """List the resources that are neither as they were when the plan was made nor on their way."""
     return [
         item.resource
         for item in items
-        if item.before not in pinned.get(item.resource.key, ()) or item.after != pinned[item.resource.key][1]
+        if not _is_on_its_way(item, pinned.get(item.resource.key, ()), kinds[item.resource.kind])
     ]
+
+
+def _is_on_its_way(item: PlannedItem, pins: Sequence[str], kind: ResourceKind[Any]) -> bool:
+    if not pins or item.after != pins[1]:
+        return False
+    if item.before in pins:
+        return True
+    now = item.transition
+    was_absent = pins[0] == kind.digest(None)  # its first write leads to a state that no plan can foresee
+    return now is not None and was_absent and kind.continues(replace(now, before=None), now.before)

@@ -11,6 +11,7 @@ from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.errors import CallError
 
 NOTHING_APPLIED = "It was not changed."
+APPLIED = "Applied before that"
 
 
 class Phase(Enum):
@@ -135,7 +136,7 @@ class ResourceProgress(Generic[State]):
         return ItemReport(self.transition.resource, self.status, self.reason, self.permanent, details)
 
     def _applied_text(self) -> str:
-        return f"Applied before that: {', '.join(self.applied)}." if self.applied else NOTHING_APPLIED
+        return f"{APPLIED}: {', '.join(self.applied)}." if self.applied else NOTHING_APPLIED
 
 
 def changed_keys(kind: ResourceKind[State], before: State | None, after: State | None) -> set[str]:

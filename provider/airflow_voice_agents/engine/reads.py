@@ -109,6 +109,26 @@ async def read_states(
     await for_each_limited(kind.observe(list(resources), states), read, limit=context.concurrency)
 
 
+async def read_all(
+    run: RunContext, kind: ResourceKind[State], resources: Iterable[Resource]
+) -> dict[Resource, State | None]:
+    """Read resources of one kind, all of them or none.
+
+    :param run: the run.
+    :param kind: the kind of the resources.
+    :param resources: the resources, each once.
+    :raises CallError: for the first that could not be read, or that the answer does not mention.
+    :returns: resource -> state, ``None`` where it does not exist.
+    """
+    found: dict[Resource, State | None] = {}
+
+    def failed(_: Resource, failure: CallError) -> None:
+        raise failure
+
+    await read_states(run, kind, resources, seen=found.__setitem__, failed=failed)
+    return found
+
+
 async def observe(
     context: RunContext,
     kinds: Mapping[str, ResourceKind[Any]],

@@ -305,3 +305,13 @@ def no_change(
     """
     digest = kind.digest(now)
     return PlannedItem(resource, digest, digest, source=source, findings=findings)
+
+
+def for_another(item: PlannedItem, resource: Resource) -> PlannedItem:
+    """Return the item of another resource in the same state with the same desired state; digests are shared.
+
+    :param item: a planned item.
+    :param resource: the other resource.
+    """
+    transition = item.transition and replace(item.transition, resource=resource)
+    return replace(item, resource=resource, transition=transition)

@@ -47,7 +47,10 @@ def transition(before: PageState | None, after: PageState) -> Transition[PageSta
 def test_one_read_tells_all_environments_of_an_agent() -> None:
     other = page("rosa", "live")
     first, second = KIND.observe([LIVE, other, SANDBOX])
-    assert (first.request.method, first.request.path) == ("GET", "/v1/agents/harbour-hotels/real-time-configs")
+    assert (first.request.method, first.request.path) == (
+        "GET",
+        "/v1/agents/harbour-hotels/real-time-configs",
+    )
     assert first.resources == (LIVE, SANDBOX)
     assert second.resources == (other,)
 

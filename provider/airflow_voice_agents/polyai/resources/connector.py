@@ -34,7 +34,10 @@ KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
 """The fields that can be set without moving a connector."""
 
-FIELDS = (*SETTINGS, "tts_lang_code", "client_env", "name")
+SPEECH_LANGUAGE = "tts_lang_code"
+"""The setting that the platform derives from the voice."""
+
+FIELDS = (*SETTINGS, SPEECH_LANGUAGE, "client_env", "name")
 _ERROR_SHOWN = 300
 NOTHING: Known = {}
 
@@ -261,7 +264,7 @@ def _single(transition: Transition[ConnectorState]) -> Write[ConnectorState]:
         request=api.update_connector(resource.owner, update=_update(transition)),
         resources=(resource,),
         judge=lambda answer: {
-            each: WriteResult(state)
+            each: WriteResult(state, facts=_side_effects(transition, state))
             for each, state in states(resource.owner, [answer]).items()
             if each == resource
         },
@@ -275,7 +278,7 @@ def _batch(transitions: Sequence[Transition[ConnectorState]]) -> Write[Connector
     return Write(
         request=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
         resources=tuple(mine),
-        judge=_judge(agent_id),
+        judge=_judge(mine),
         split=None
         if len(transitions) == 1
         else lambda open_ones: _halves([mine[each] for each in open_ones]),
@@ -287,16 +290,31 @@ def _halves(transitions: Sequence[Transition[ConnectorState]]) -> tuple[Write[Co
 
 
 def _judge(
-    agent_id: str,
+    mine: Mapping[Resource, Transition[ConnectorState]],
 ) -> Callable[[Sequence[ConnectorUpdateResult]], Mapping[Resource, WriteResult[ConnectorState]]]:
+    owner = next(iter(mine)).owner
+
     def judge(results: Sequence[ConnectorUpdateResult]) -> Mapping[Resource, WriteResult[ConnectorState]]:
-        return {connector(agent_id, each.connector_id): _verdict(each) for each in results}
+        named = ((connector(owner, each.connector_id), each) for each in results)
+        return {resource: _result(mine.get(resource), each) for resource, each in named}
 
     return judge
 
 
-def _verdict(result: ConnectorUpdateResult) -> WriteResult[ConnectorState]:
+def _result(
+    transition: Transition[ConnectorState] | None, result: ConnectorUpdateResult
+) -> WriteResult[ConnectorState]:
     if not result.success:
         return WriteResult(error=(result.error or "the platform gave no reason")[:_ERROR_SHOWN])
-    shown = result.data if result.data and result.data.connector_id == result.connector_id else None
-    return WriteResult(_state(shown) if shown else None)
+    if result.data is None or result.data.connector_id != result.connector_id:
+        return WriteResult()
+    state = _state(result.data)
+    return WriteResult(state, facts=_side_effects(transition, state))
+
+
+def _side_effects(transition: Transition[ConnectorState] | None, state: ConnectorState) -> dict[str, Any]:
+    """Return the speech language where it followed a new voice."""
+    before = transition.before if transition else None
+    if before is None or before.tts_lang_code == state.tts_lang_code:
+        return {}
+    return {SPEECH_LANGUAGE: state.tts_lang_code}

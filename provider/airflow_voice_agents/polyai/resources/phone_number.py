@@ -114,7 +114,7 @@ class PhoneNumberKind(Kind[NumberState]):
             )
             return no_change(self, resource, now, finding)
         if now is not None and desired.connector_id is None:
-            return no_change(self, resource, now)
+            return no_change(self, resource, desired)  # its connector is no part of the plan
         return change(self, resource, now, desired, identifiers=True)
 
     def to_json(self, state: NumberState) -> dict[str, str | None]:
