@@ -45,6 +45,7 @@ from support.emulated_omnia import DESK, OLD, EmulatedOmnia
 
 Arguments = Mapping[str, Any]
 PROJECT = "PROJECT-5A1E9C07"
+ROSA_PROJECT = "PROJECT-C3D20B84"
 """The second spelling of the hotels' id."""
 BRANCH = "BRANCH-1F0C77D2"
 NUMBERS = ["+442079460901", "+442079460902", "+442079460903"]
@@ -191,8 +192,9 @@ def _promote_deployment(agent: str = HOTELS) -> dict[str, Any]:
 def _spec(agent: str = HOTELS) -> dict[str, Any]:
     return {
         "source": place("northgate-bank", SANDBOX),
-        "targets": [place(agent, PRE_RELEASE), place(ROSA, PRE_RELEASE)],
+        "targets": _targets(agent),
         "config": {"promote_schema": False},
+        "allow_skip_pre_release": True,
     }
 
 
@@ -213,7 +215,11 @@ def _plan(world: World, agent: str) -> Any:
 def _promoted(server: EmulatorServer, folder: str) -> World:
     world = _planned(server, folder)
     task = PolyAIApplyPromotionOperator(
-        task_id="apply", plan=world.facts["plan"], state_folder=folder, take_snapshot=True
+        task_id="apply",
+        plan=world.facts["plan"],
+        state_folder=folder,
+        take_snapshot=True,
+        confirm_live=True,
     )
     outcome = world.run(task)
     assert outcome.state == "success", outcome.error
@@ -266,6 +272,7 @@ POLYAI = [
         lambda world: f"{ROSA}/{SANDBOX}",
         live=False,
         items=1,
+        spelled=lambda world: {"agent_id": ROSA_PROJECT},
         asks=True,
     ),
     Case(
@@ -291,6 +298,7 @@ POLYAI = [
         lambda world: f"{HOTELS}/{LIVE}",
         items=1,
         restore=_roll_back,
+        spelled=lambda world: {"agent_id": PROJECT},
     ),
     Case(
         PolyAIMergeBranchOperator,
@@ -300,14 +308,14 @@ POLYAI = [
         lambda world: f"{ROSA}/{SANDBOX}",
         live=False,
         items=1,
+        spelled=lambda world: {"agent_id": ROSA_PROJECT},
     ),
     Case(
         PolyAIApplyPromotionOperator,
         _planned,
         lambda world: {"plan": world.facts["plan"], "lock_wait": 0.0},
-        lambda world: f"{HOTELS}/{PRE_RELEASE}",
-        lambda world: f"{HOTELS}/{PRE_RELEASE}",
-        live=False,
+        lambda world: f"{HOTELS}/{LIVE}",
+        lambda world: f"{HOTELS}/{LIVE}",
         restore=_roll_back,
         spelled=lambda world: _plan(world, PROJECT),
     ),
@@ -315,9 +323,8 @@ POLYAI = [
         PolyAIRollbackOperator,
         _promoted,
         lambda world: {"snapshot": world.facts["snapshot"], "hold": False},
-        lambda world: f"{HOTELS}/{PRE_RELEASE}",
-        lambda world: f"{HOTELS}/{PRE_RELEASE}",
-        live=False,
+        lambda world: f"{HOTELS}/{LIVE}",
+        lambda world: f"{HOTELS}/{LIVE}",
         restore=_roll_back,
     ),
 ]
