@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.engine.progress import ResourceProgress
 from airflow_voice_agents.plans.kind import Transition
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, Severity
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
@@ -93,7 +94,10 @@ def test_one_read_tells_what_every_environment_of_an_agent_runs() -> None:
     assert (first.resources, second.resources) == (tuple(places[:2]), (places[2],))
     found = first.states(active(live=None))
     assert found[TARGET] == DeploymentState("a", f"pre-release-a-{20}")
-    assert deployment(AGENT, "live") not in found
+    assert found[deployment(AGENT, "live")] is None
+    assert first.states({"sandbox": None}) == {
+        deployment(AGENT, "sandbox"): None
+    }  # what is not named is unread
 
 
 # -------------------------------------------------------------------------------- equality and diff
@@ -157,13 +161,18 @@ def test_a_state_that_names_no_record_cannot_be_written() -> None:
         list(KIND.write_sequences([intent_to(None)]))
 
 
-def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
-    """Write, and be answered with a record."""
+def answered(**made: Any) -> ResourceProgress[DeploymentState]:
+    """Write, be answered with a record, and follow the progress of the environment."""
     transition = intent_to(Via(Way.PROMOTE, "7"))
-    ((step,),) = kind.write_sequences([transition])
+    ((step,),) = KIND.write_sequences([transition])
     made = {"id": "9", "version": "c", "environment": "pre-release", **made}
-    step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
-    return transition
+    results = step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
+    progress = ResourceProgress(transition)
+    progress.seen = progress.answered = results[TARGET].state
+    return progress
+
+
+NEWER = "a newer write by somebody else"
 
 
 @pytest.mark.parametrize(
@@ -172,36 +181,53 @@ def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
         ({}, DeploymentState("c", "9"), []),
         ({}, DeploymentState("c"), []),
         ({"version": None, "environment": None}, DeploymentState("c", "9"), []),
-        ({}, DeploymentState("c", "10"), ["deployment_id"]),
+        ({}, DeploymentState("c", "10"), [NEWER]),
         ({}, DeploymentState("b", "10"), ["version"]),
         ({}, None, ["version"]),
-        ({"version": "b"}, DeploymentState("c", "9"), ["version of the answer"]),
-        ({"environment": "live"}, DeploymentState("c", "9"), ["environment of the answer"]),
-        ({"environment": "live"}, DeploymentState("a", "1"), ["version", "environment of the answer"]),
+        ({"environment": "live"}, DeploymentState("c", "10"), [NEWER]),
+        ({"environment": "live"}, DeploymentState("a", "1"), ["version"]),
     ],
 )
 def test_the_answer_and_what_is_read_must_agree(
     made: dict[str, Any], observed: DeploymentState | None, open_ones: list[str]
 ) -> None:
-    kind = DeploymentKind()
-    transition = answered(kind, **made)
+    progress = answered(**made)
+    progress.seen = observed
 
-    assert kind.mismatches(transition, observed) == open_ones
+    assert progress.differences(KIND) == open_ones
 
 
-def test_an_answer_is_told_at_once_and_forgotten_with_the_next_write() -> None:
-    heard: list[tuple[Any, DeploymentResult]] = []
-    kind = DeploymentKind(heard=lambda resource, answer: heard.append((resource, answer)))
+@pytest.mark.parametrize(
+    ("made", "open_ones"),
+    [
+        ({}, []),
+        ({"environment": None}, []),
+        ({"version": "b"}, ["version"]),
+        ({"environment": "live"}, ["environment of the answer"]),
+    ],
+)
+def test_an_answer_alone_must_show_the_version_and_the_environment(
+    made: dict[str, Any], open_ones: list[str]
+) -> None:
+    assert answered(**made).differences(KIND) == open_ones
 
-    transition = answered(kind)
-    told = kind.answer(TARGET)
-    list(kind.write_sequences([transition]))
 
-    assert heard == [(TARGET, told)]
-    assert told is not None
-    assert told.test_run_ids == ("t",)
-    assert kind.answer(TARGET) is None
-    assert kind.mismatches(transition, DeploymentState("c", "10")) == []
+def test_an_answer_gives_its_ids_as_facts() -> None:
+    ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7"))])
+
+    results = step.judge(DeploymentResult(deployment=Deployment(id="9", version="c"), test_run_ids=("t",)))
+
+    assert results[TARGET].facts == {
+        "previous_version": "a",
+        "version": "c",
+        "deployment_id": "9",
+        "test_run_ids": ["t"],
+    }
+
+
+def test_the_record_is_the_revision() -> None:
+    assert KIND.revision(DeploymentState("c", "9")) == "9"
+    assert KIND.revision(None) is None
 
 
 def test_an_answer_without_a_version_shows_no_state() -> None:

@@ -18,12 +18,12 @@ from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, Pa
 from airflow_voice_agents.polyai.resources.config_plan import Rules, StaleKeys, plan_promotion
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
+from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, json_values, objects
 
 LIVE = page("harbour-hotels", "live")
-PAGES, CONNECTORS, ROUTING = ConfigPageKind(), ConnectorKind(batch_size=3), RoutingKind(batch_size=3)
+PAGES, CONNECTORS, ROUTING = ConfigPageKind(), ConnectorKind(batch_size=3), PhoneNumberKind(batch_size=3)
 LINE = connector("rosa", "conn-1")
 NUMBER = phone_number("rosa", "+441632960001")
 
@@ -63,10 +63,10 @@ def written(kind: ConfigPageKind, item: PlannedItem, now: PageState) -> PageStat
     schema, values, between = now.schema, now.variables, []
     (lane,) = kind.write_sequences([item.transition])
     for step in lane:
-        body = copy.deepcopy(step.call.body)
+        body = copy.deepcopy(step.request.body)
         assert body is not None
-        schema = body["schema"] if step.call.method == "PUT" else schema
-        values = {**(values or {}), **body["variables"]} if step.call.method == "PATCH" else values
+        schema = body["schema"] if step.request.method == "PUT" else schema
+        values = {**(values or {}), **body["variables"]} if step.request.method == "PATCH" else values
         assert value_problems(schema, values) == []
         between.append(kind.digest(PageState(schema, values)))
     assert [*item.waypoints, item.after] == between
@@ -209,7 +209,7 @@ def test_a_connector_gets_back_every_setting_that_can_be_written(
     assert item.writes == int(item.changed)
     if item.transition is not None:
         ((step,),) = CONNECTORS.write_sequences([item.transition])
-        (update,) = step.call.body["updates"]  # type: ignore[index]
+        (update,) = step.request.body["updates"]  # type: ignore[index]
         assert len(update) == 1 + len(item.changes)
     assert not CONNECTORS.restore(LINE, wanted, reached).changed
 
@@ -218,7 +218,7 @@ def test_an_assigned_variant_is_taken_away_again() -> None:
     now = ConnectorState("v2", "en-GB", "voice")
     item = CONNECTORS.restore(LINE, replace(now, variant_id=None), now)
     ((step,),) = CONNECTORS.write_sequences([item.transition])  # type: ignore[list-item]
-    assert step.call.body == {"updates": [{"connectorId": "conn-1", "variantId": None}]}
+    assert step.request.body == {"updates": [{"connectorId": "conn-1", "variantId": None}]}
 
 
 def test_no_connector_is_created_or_deleted() -> None:
@@ -274,8 +274,8 @@ def test_a_number_goes_back_only_to_a_connector_of_the_environment_that_it_is_in
     assert item.after == ROUTING.digest(wanted if reachable else now)
     if item.transition is not None:
         ((step,),) = ROUTING.write_sequences([item.transition])
-        assert step.call.operation == "assign phone number"
-        assert step.call.body == {"connectorId": wanted.connector_id}  # type: ignore[union-attr]
+        assert step.request.operation == "assign phone number"
+        assert step.request.body == {"connectorId": wanted.connector_id}  # type: ignore[union-attr]
         assert item.writes == 1
 
 

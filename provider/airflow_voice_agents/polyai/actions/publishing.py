@@ -42,6 +42,9 @@ T = TypeVar("T")
 MEMORY: Final = "merge"
 """Key of the task state under which a task remembers which branch it began to merge."""
 
+REPLACED: Final = "replaced"
+"""Detail that carries what ran before a merge to the end of the run; no part of the final report."""
+
 NOTHING_NEW: Final = ("unchanged", "fail")
 
 
@@ -202,13 +205,17 @@ class Merge(DeployingAction):
     def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
         """Return the report with what the plan says of earlier tries."""
         said = [finding.message for finding in planned.findings if finding.code == "merged_earlier"]
-        return replace(item, reason=item.reason or "; ".join(said))
+        before = planned.transition.before if planned.transition else None
+        replaced = {REPLACED: before.active} if isinstance(before, BranchState) else {}
+        return replace(item, reason=item.reason or "; ".join(said), details={**item.details, **replaced})
 
     async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
         """Look at what the merge deployed, and where."""
-        if report.dry_run or not report.having(Status.CHANGED):
-            return report
-        item, before = report.items[0], _active_before(plan)
+        found = report.items[0]
+        before = found.details.get(REPLACED, {})
+        item = replace(found, details={key: found.details[key] for key in found.details if key != REPLACED})
+        if report.dry_run or item.status is not Status.CHANGED:
+            return replace(report, items=(item,))
         test_runs = item.details.get("test_run_ids", [])
         try:
             active = await self.active(run)
@@ -287,12 +294,6 @@ def parse_merge(agent_id: object, branch: object, **options: Any) -> Merge:
         message=parse_lines(options.pop("message", ""), name="message"),
         **options,
     )
-
-
-def _active_before(plan: Plan) -> Active:
-    transition = plan.items[0].transition
-    before = transition.before if transition else None
-    return before.active if isinstance(before, BranchState) else {}
 
 
 def _is_made_since(now: Publication, first: str | None, message: str) -> bool:

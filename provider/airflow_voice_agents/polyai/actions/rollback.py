@@ -94,7 +94,11 @@ class Rollback(PolyAIAction, RestoreAction):
             *own.get(where.key, ()),
             *(digest for digests in self._left_in(resource.name) for digest in digests),
         }
-        return item if not item.changed or kind.digest(found) in known else self.newer(item)
+        return (
+            item
+            if not item.changed or kind.digest(found) in known
+            else replace(self, left={where: ()}).newer(item)
+        )
 
     def _left_in(self, name: str) -> Iterator[Sequence[str]]:
         """Return digests of a connector's settings that the promotion may have left, wherever it moved."""
