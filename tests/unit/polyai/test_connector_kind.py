@@ -51,15 +51,15 @@ def test_a_few_connectors_are_read_by_id_and_many_with_the_whole_list() -> None:
     few = [connector("rosa", name) for name in "abc"]
     many = [connector("bank", name) for name in "abcd"]
     by_id, whole = KIND.observe([*few, *many])
-    assert (by_id.call.method, by_id.call.path) == ("POST", "/v1/agents/rosa/telephony/connectors/batch")
-    assert by_id.call.body == {"connectorIds": ["a", "b", "c"]}
-    assert (whole.call.method, whole.call.path) == ("GET", "/v1/agents/bank/telephony/connectors")
+    assert (by_id.request.method, by_id.request.path) == ("POST", "/v1/agents/rosa/telephony/connectors/batch")
+    assert by_id.request.body == {"connectorIds": ["a", "b", "c"]}
+    assert (whole.request.method, whole.request.path) == ("GET", "/v1/agents/bank/telephony/connectors")
     assert (by_id.resources, whole.resources) == (tuple(few), tuple(many))
 
 
 def test_a_read_tells_states_and_leaves_out_what_does_not_exist() -> None:
     (observation,) = KIND.observe([connector("rosa", "a"), connector("rosa", "b")])
-    answer = observation.call.read(
+    answer = observation.request.read(
         {
             "found": [{"connectorId": "a", "variantId": "", "asrLangCode": "en-GB", "clientEnv": "live"}],
             "notFound": ["b"],
@@ -121,7 +121,7 @@ def test_a_new_voice_goes_to_one_connector_first_and_that_one_is_vital() -> None
     assert shape(transitions) == [[["a"], ["b", "c", "d"], ["e"]]]
     (lane,) = KIND.write_sequences(transitions)
     assert [step.vital for step in lane] == [True, False, False]
-    assert (lane[0].call.method, lane[0].call.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/a")
+    assert (lane[0].request.method, lane[0].request.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/a")
 
 
 def test_each_voice_and_each_agent_has_a_canary_of_its_own() -> None:
@@ -150,7 +150,7 @@ def test_only_settings_that_differ_are_sent_and_null_unassigns() -> None:
     (lane,) = KIND.write_sequences(
         [transition("a", variant_id=None, asr_lang_code="en-GB"), transition("b", asr_lang_code="de-DE")]
     )
-    assert lane[0].call.body == {
+    assert lane[0].request.body == {
         "updates": [
             {"connectorId": "a", "variantId": None},
             {"connectorId": "b", "asrLangCode": "de-DE"},
@@ -201,7 +201,7 @@ def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
 def test_a_batch_is_judged_item_by_item() -> None:
     (lane,) = KIND.write_sequences([transition(name, variant_id="v2") for name in "abc"])
     a, b, _c = (connector("rosa", name) for name in "abc")
-    answer = lane[0].call.read(
+    answer = lane[0].request.read(
         {
             "results": [
                 {"connectorId": "a", "success": True, "data": {"connectorId": "a", "variantId": "v2"}},
@@ -218,13 +218,13 @@ def test_a_batch_is_judged_item_by_item() -> None:
 @pytest.mark.parametrize("data", [None, {}, {"connectorId": "other", "variantId": "v2"}])
 def test_a_success_that_shows_no_state_of_its_own_is_to_be_read_back(data: Any) -> None:
     (lane,) = KIND.write_sequences([transition("a", variant_id="v2")])
-    answer = lane[0].call.read({"results": [{"connectorId": "a", "success": True, "data": data}]})
+    answer = lane[0].request.read({"results": [{"connectorId": "a", "success": True, "data": data}]})
     assert lane[0].judge(answer) == {connector("rosa", "a"): WriteResult()}
 
 
 def test_a_failure_without_a_reason_is_still_a_failure() -> None:
     (lane,) = KIND.write_sequences([transition("a", variant_id="v2")])
-    answer = lane[0].call.read({"results": [{"connectorId": "a", "success": False, "error": None}]})
+    answer = lane[0].request.read({"results": [{"connectorId": "a", "success": False, "error": None}]})
     assert lane[0].judge(answer)[connector("rosa", "a")].error == "the platform gave no reason"
 
 

@@ -244,7 +244,7 @@ def test_every_wanted_name_has_one_item_and_carrying_all_out_leaves_nothing_to_d
         if item.transition is not None:
             assert KIND.mismatches(item.transition, item.transition.after) == []
             (lane,) = KIND.write_sequences([item.transition])
-            (update,) = lane[0].call.body["updates"]  # type: ignore[index]
+            (update,) = lane[0].request.body["updates"]  # type: ignore[index]
             done[item.resource] = present[item.resource].with_changes(ConnectorUpdate.parse(update))
             assert set(update) - {"connectorId"} <= {
                 {"variant_id": "variantId", "asr_lang_code": "asrLangCode", "voice_name": "voiceName"}[name]
@@ -314,7 +314,7 @@ def test_without_knowledge_of_what_is_there_every_setting_counts() -> None:
     assert KIND.mismatches(transition, SEEN) == ["variant_id"]
     assert KIND.mismatches(transition, unassigned) == []
     ((step,),) = KIND.write_sequences([transition])
-    (update,) = step.call.body["updates"]  # type: ignore[index]
+    (update,) = step.request.body["updates"]  # type: ignore[index]
     assert update == {
         "connectorId": "c7",
         "variantId": None,

@@ -71,10 +71,10 @@ def codes(item: PlannedItem) -> list[str]:
 def test_places_are_read_with_one_call_per_agent_and_one_without_the_connector_is_away() -> None:
     wanted = [place("bank", "a"), place("rosa", "a"), place("bank", "b")]
     bank, rosa = PLACES.observe(wanted)
-    assert bank.call.path == "/v1/agents/bank/telephony/connectors/batch"
-    assert bank.call.body == {"connectorIds": ["a", "b"]}
+    assert bank.request.path == "/v1/agents/bank/telephony/connectors/batch"
+    assert bank.request.body == {"connectorIds": ["a", "b"]}
     assert (bank.resources, rosa.resources) == ((wanted[0], wanted[2]), (wanted[1],))
-    answer = bank.call.read({"found": [{"connectorId": "b", "name": "B"}], "notFound": ["a"]})
+    answer = bank.request.read({"found": [{"connectorId": "b", "name": "B"}], "notFound": ["a"]})
     found = bank.states(answer)
     assert found == {place("bank", "b"): PlaceState(True)}
     assert found[place("bank", "b")].connector == ConnectorState(None, None, None)
@@ -95,9 +95,9 @@ def test_only_whether_it_is_there_counts() -> None:
 def test_a_move_is_one_call_under_the_source_with_nothing_but_the_target() -> None:
     ((step,),) = PLACES.write_sequences(halves())
     assert step.resources == (TO, OUT)
-    assert (step.call.method, step.call.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/conn-1")
-    assert step.call.body == {"projectId": "bank"}
-    assert step.call.replay is Replay.RECONCILE
+    assert (step.request.method, step.request.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/conn-1")
+    assert step.request.body == {"projectId": "bank"}
+    assert step.request.replay is Replay.RECONCILE
 
 
 def test_the_answer_is_not_believed_about_the_place_and_must_be_about_the_connector() -> None:
@@ -233,8 +233,8 @@ def test_restoring_both_places_is_the_reverse_move() -> None:
     assert codes(back) == ["numbers_follow"]
     assert back.errors == gone.findings == ()
     ((step,),) = PLACES.write_sequences([gone.transition, back.transition])  # type: ignore[list-item]
-    assert step.call.path == "/v1/agents/bank/telephony/connectors/conn-1"
-    assert step.call.body == {"projectId": "rosa"}
+    assert step.request.path == "/v1/agents/bank/telephony/connectors/conn-1"
+    assert step.request.body == {"projectId": "rosa"}
 
 
 @pytest.mark.parametrize(("wanted", "now"), [(HERE, HERE), (None, None), (AWAY, None), (None, AWAY)])
@@ -421,7 +421,7 @@ class Died(Exception):
 async def observed(send: Any, move: Move) -> dict[Resource, PlaceState]:
     found: dict[Resource, PlaceState] = {}
     for read in PLACES.observe([move.arrival, move.departure]):
-        found |= read.states(await send(read.call))
+        found |= read.states(await send(read.request))
     return found
 
 

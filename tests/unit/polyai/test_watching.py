@@ -86,7 +86,7 @@ class Platform:
 
 
 def run_on(platform: Platform, task_state: Any = None) -> RunContext:
-    return RunContext(send=platform, say=lambda _: None, task_state=task_state)
+    return RunContext(platform, lambda _: None, task_state=task_state)
 
 
 def watched(
