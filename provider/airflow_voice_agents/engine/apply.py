@@ -38,6 +38,9 @@ T = TypeVar("T")
 SNAPSHOT_NOTE = "snapshot"
 """Key of the task state under which a task remembers the URL of its snapshot."""
 
+RENEWAL_INTERVAL = 15.0
+"""Seconds of planning after which the lock is renewed when that is due."""
+
 TARGET_NOTE = "unit"
 """Note in a snapshot: the target that a resource belongs to."""
 
@@ -187,7 +190,7 @@ class _Run:
 
     async def planned(self, done: Collection[str], lock: HeldLock | None = None) -> list[TargetPlan]:
         """Plan every target and add the findings of the guards and of rollback blocks."""
-        run = self.run if lock is None else replace(self.run, sender=_renewing(self.run.sender, lock))
+        run = self.run if lock is None else replace(self.run, sender=renewing(self.run, lock))
         targets = list(await self.action.plan(run, done=done))
         blocks = await self._blocks([target.name for target in targets])
         guarded = [self._guarded(target, blocks) for target in targets]
@@ -343,16 +346,22 @@ class _Run:
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
 
 
-def _renewing(send: Sender, lock: HeldLock) -> Sender:
-    """Return a sender that renews the lock on the way, for plans that take long.
+def renewing(run: RunContext, lock: HeldLock) -> Sender:
+    """Return the run's sender, which renews the lock on the way of a plan that takes long.
 
-    :raises TargetLocked: when the lock is lost.
+    :param run: the run.
+    :param lock: the lock on the targets.
+    :raises TargetLocked: from the sender, when the lock is lost.
     """
+    asked_at = run.clock()
 
     async def sender(request: ApiRequest[T]) -> T:
-        answer = await send(request)
-        if lost := lock.renew_when_due():
-            raise TargetLocked(lost)
+        nonlocal asked_at
+        answer = await run.sender(request)
+        if run.clock() - asked_at >= RENEWAL_INTERVAL:
+            asked_at = run.clock()
+            if lost := lock.renew_when_due():
+                raise TargetLocked(lost)
         return answer
 
     return sender
