@@ -45,7 +45,8 @@ def plan(*items: PlannedItem) -> Plan:
 
 
 def check(expected: str, planned: Plan, memory: Memory | None = None) -> None:
-    check_expected_digest(expected, planned, run_context(ThingServer({}).send, task_state=memory))
+    run = run_context(ThingServer({}).send, task_state=memory)
+    check_expected_digest(expected, planned, run, {KIND.name: KIND})
 
 
 def begun(planned: Plan) -> Memory:

@@ -51,13 +51,16 @@ def test_a_few_connectors_are_read_by_id_and_many_with_the_whole_list() -> None:
     few = [connector("rosa", name) for name in "abc"]
     many = [connector("bank", name) for name in "abcd"]
     by_id, whole = KIND.observe([*few, *many])
-    assert (by_id.request.method, by_id.request.path) == ("POST", "/v1/agents/rosa/telephony/connectors/batch")
+    assert (by_id.request.method, by_id.request.path) == (
+        "POST",
+        "/v1/agents/rosa/telephony/connectors/batch",
+    )
     assert by_id.request.body == {"connectorIds": ["a", "b", "c"]}
     assert (whole.request.method, whole.request.path) == ("GET", "/v1/agents/bank/telephony/connectors")
     assert (by_id.resources, whole.resources) == (tuple(few), tuple(many))
 
 
-def test_a_read_tells_states_and_leaves_out_what_does_not_exist() -> None:
+def test_a_read_tells_states_and_what_does_not_exist() -> None:
     (observation,) = KIND.observe([connector("rosa", "a"), connector("rosa", "b")])
     answer = observation.request.read(
         {
@@ -65,7 +68,10 @@ def test_a_read_tells_states_and_leaves_out_what_does_not_exist() -> None:
             "notFound": ["b"],
         }
     )
-    assert observation.states(answer) == {connector("rosa", "a"): ConnectorState(None, "en-GB", None)}
+    assert observation.states(answer) == {
+        connector("rosa", "a"): ConnectorState(None, "en-GB", None),
+        connector("rosa", "b"): None,
+    }
 
 
 def test_the_list_of_an_agent_is_the_same_states() -> None:
@@ -121,7 +127,10 @@ def test_a_new_voice_goes_to_one_connector_first_and_that_one_is_vital() -> None
     assert shape(transitions) == [[["a"], ["b", "c", "d"], ["e"]]]
     (lane,) = KIND.write_sequences(transitions)
     assert [step.vital for step in lane] == [True, False, False]
-    assert (lane[0].request.method, lane[0].request.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/a")
+    assert (lane[0].request.method, lane[0].request.path) == (
+        "PATCH",
+        "/v1/agents/rosa/telephony/connectors/a",
+    )
 
 
 def test_each_voice_and_each_agent_has_a_canary_of_its_own() -> None:

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.concurrency import ProgressLog
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
@@ -36,6 +35,7 @@ from airflow_voice_agents.polyai.resources.connector_matching import (
 from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings, named
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import InputError
+from support.actions import run_context
 from support.json_values import bounded
 from support.transport import make_settings
 
@@ -352,16 +352,14 @@ async def settings_after_move(
         if between:
             server.polyai.agents[ROSA]["connectors"][MOVED].update(between)
         server.journal.clear()
-        carrier = Applier(
-            client.asend,
+        applier = Applier(
+            run_context(client.asend),
             KIND,
-            limit=4,
-            progress=ProgressLog("settings", 1, lambda _: None),
-            max_snapshot_age=0.0,
+            ApplierSettings(max_snapshot_age=0.0),
             waypoints={target: item.waypoints},
         )
         assert item.transition is not None
-        (report,) = await carrier.apply([item.transition])
+        (report,) = await applier.apply([item.transition])
     return report
 
 
@@ -387,5 +385,5 @@ async def test_a_connector_that_arrived_gets_its_variant_and_nothing_else_is_sen
 async def test_a_connector_that_somebody_set_otherwise_meanwhile_is_let_be(server: EmulatorServer) -> None:
     report = await settings_after_move(server, "Leith", {"asrLangCode": "fr-FR"})
     assert report.status is Status.FAILED
-    assert "it moved after it was planned" in report.reason
+    assert "it changed after it was planned" in report.reason
     assert server.polyai.agents[ROSA]["connectors"][MOVED]["asrLangCode"] == "fr-FR"

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.concurrency import ProgressLog
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.report import ItemReport, Status
@@ -34,6 +33,7 @@ from airflow_voice_agents.polyai.resources.connector_move import (
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import Forbidden, InputError, NotFound, OutcomeUnknown
+from support.actions import run_context
 from support.json_values import bounded
 from support.transport import make_settings
 
@@ -76,7 +76,7 @@ def test_places_are_read_with_one_call_per_agent_and_one_without_the_connector_i
     assert (bank.resources, rosa.resources) == ((wanted[0], wanted[2]), (wanted[1],))
     answer = bank.request.read({"found": [{"connectorId": "b", "name": "B"}], "notFound": ["a"]})
     found = bank.states(answer)
-    assert found == {place("bank", "b"): PlaceState(True)}
+    assert found == {place("bank", "b"): PlaceState(True), place("bank", "a"): None}
     assert found[place("bank", "b")].connector == ConnectorState(None, None, None)
     assert found[place("bank", "b")].connector.name == "B"  # type: ignore[union-attr]
 
@@ -95,7 +95,10 @@ def test_only_whether_it_is_there_counts() -> None:
 def test_a_move_is_one_call_under_the_source_with_nothing_but_the_target() -> None:
     ((step,),) = PLACES.write_sequences(halves())
     assert step.resources == (TO, OUT)
-    assert (step.request.method, step.request.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/conn-1")
+    assert (step.request.method, step.request.path) == (
+        "PATCH",
+        "/v1/agents/rosa/telephony/connectors/conn-1",
+    )
     assert step.request.body == {"projectId": "bank"}
     assert step.request.replay is Replay.RECONCILE
 
@@ -121,7 +124,7 @@ def test_several_moves_are_a_lane_each() -> None:
 
 
 @pytest.mark.parametrize(
-    "intents",
+    "transitions",
     [
         halves()[:1],
         halves()[1:],
@@ -273,9 +276,9 @@ class Projects:
         if call.operation == "get connectors":
             assert call.body is not None
             ids = call.body["connectorIds"]
-            return BatchConnectors.model_validate(
-                {"found": [{"connectorId": each} for each in ids if self.at.get(each) == agent]}
-            )
+            found = [{"connectorId": each} for each in ids if self.at.get(each) == agent]
+            absent = [each for each in ids if self.at.get(each) != agent]
+            return BatchConnectors.model_validate({"found": found, "notFound": absent})
         assert path.endswith("/connectors")
         assert call.body is not None
         return self._move(call, agent, connector_id, call.body["projectId"])
@@ -306,9 +309,9 @@ class Projects:
 async def bring(
     send: Any, transitions: Sequence[Transition[PlaceState]], told: list[str] | None = None, **options: Any
 ) -> dict[Resource, ItemReport]:
-    progress = ProgressLog("move", len(transitions), (told if told is not None else []).append, interval=0.0)
-    carrier = Applier(send, PLACES, limit=4, progress=progress, **options)
-    return {item.resource: item for item in await carrier.apply(transitions)}
+    run = run_context(send, log=(told if told is not None else []).append)
+    applier = Applier(run, PLACES, ApplierSettings(**options))
+    return {item.resource: item for item in await applier.apply(transitions)}
 
 
 def carried(projects: Projects, **options: Any) -> dict[Resource, ItemReport]:
@@ -339,7 +342,7 @@ def test_a_connector_on_neither_side_is_not_moved_again_and_that_is_told(fate: s
     reports = carried(projects, told=told)
     assert projects.sent == 1
     assert ends(reports) == (Status.UNKNOWN, Status.CHANGED)
-    assert "No write leads safely from what it is now" in reports[TO].reason
+    assert "No write leads safely from its present state" in reports[TO].reason
     assert ("timed out" if fate == "swallowed" else "does not mention it") in reports[TO].reason
     assert "2 of 2" in told[-1]
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
+from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
 from airflow_voice_agents.polyai.resources.routing_plan import plan_routing
 from support.json_values import bounded
 
-KIND = RoutingKind(batch_size=50)
+KIND = PhoneNumberKind(batch_size=50)
 ONE, TWO = "+441632960001", "+441632960002"
 CONNECTORS = {"Main line": ["c1"], "Night line": ["c2"], "Twin": ["c3", "c4"], "": ["c5"]}
 

@@ -315,6 +315,6 @@ def _result(
 def _side_effects(transition: Transition[ConnectorState] | None, state: ConnectorState) -> dict[str, Any]:
     """Return the speech language where it followed a new voice."""
     before = transition.before if transition else None
-    if before is None or before.tts_lang_code == state.tts_lang_code:
+    if before is None or state.tts_lang_code in (None, before.tts_lang_code):
         return {}
     return {SPEECH_LANGUAGE: state.tts_lang_code}
