@@ -798,7 +798,9 @@ def test_a_target_that_moves_between_plan_and_write_is_not_overwritten(fleet: Em
     assert outcome.state == "failed"
     assert isinstance(outcome.error, ItemsFailed)
     assert counts(outcome) == {"changed": 2, "failed": 1}
-    assert "it changed after it was planned (holiday_message)" in items(outcome)["site-0003/sandbox"]["reason"]
+    assert (
+        "it changed after it was planned (holiday_message)" in items(outcome)["site-0003/sandbox"]["reason"]
+    )
     assert [fleet.values(site(number), SANDBOX)["holiday_message"] for number in (2, 3, 4)] == [
         "Closed on Monday",
         "A colleague's",

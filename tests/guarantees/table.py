@@ -123,8 +123,8 @@ asserts every row of this page for every operator, and this page is made from th
 """
 
 
-INTRODUCTION = """A dot means that the guarantee holds and is tested; a number refers to the notes. `PolyAIWatchPromotionOperator`
-writes only by rolling back, as `PolyAIRollbackOperator` does.
+INTRODUCTION = """A dot means that the guarantee holds and is tested; a number refers to the notes.
+`PolyAIWatchPromotionOperator` writes only by rolling back, as `PolyAIRollbackOperator` does.
 
 """
 
