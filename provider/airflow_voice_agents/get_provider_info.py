@@ -87,6 +87,15 @@ def _settings() -> dict[str, object]:
                     "example": "s3://aws_default@my-bucket/voice-agents",
                     "default": "",
                 },
+                "show_values": {
+                    "description": "Whether plans show config values in the task's log and on the approval "
+                    "screen. Sensitive values are masked in any case. False hides all values of the whole "
+                    "deployment, whatever an operator asks for.",
+                    "version_added": "0.2.0",
+                    "type": "boolean",
+                    "example": "False",
+                    "default": "True",
+                },
                 "studio_url": {
                     "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
                     "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "

@@ -58,7 +58,8 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator):
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
         with the same plan. ``None`` takes any plan.
     :param verify: whether what was written is read again at the end; answers are checked in any case.
-    :param show_values: whether the plan in the task's log shows agents' ids, names and statuses.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", "expected_digest")
@@ -69,7 +70,7 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator):
         dry_run: bool = False,
         expected_digest: str | None = None,
         verify: bool = True,
-        show_values: bool = False,
+        show_values: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,11 +81,11 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator):
 
     def manner(self) -> ApplyOptions:
         """Return how the plan is carried out."""
+        from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.engine.run_context import ApplyOptions
-        from airflow_voice_agents.plans.render import Display
 
         return ApplyOptions(
-            display=Display(self.show_values),
+            display=display(self.show_values),
             verify=self.verify,
             dry_run=self.plan_only,
             expected_digest=self.expected_digest or None,

@@ -88,7 +88,8 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     :param verify: whether what was written is read again at the end; answers are checked in any case.
     :param confirm_live: must be true, because it changes who answers callers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows agents' ids, names and statuses.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
@@ -188,7 +189,8 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
     :param verify: whether what was written is read again at the end; answers are checked in any case.
     :param confirm_live: must be true, because it changes what callers meet.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows agents' ids, names and statuses.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
@@ -249,7 +251,8 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
     :param verify: whether the workspace is listed again at the end.
     :param confirm_live: must be true, because nobody answers a deleted number.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows agents' ids, names and statuses.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.

@@ -97,7 +97,8 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
     :param verify: whether what was written is read again at the end; answers are checked in any case.
     :param confirm_live: must be true, because it changes who answers callers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows agents' ids, names and statuses.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments or a snapshot that cannot be read, before any request.

@@ -28,7 +28,8 @@ class _ConfigOperator(PolyAIOperator):
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written; zero
         always does.
-    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param sensitive_keys: selectors of further values that are masked.
     """
 
@@ -42,7 +43,7 @@ class _ConfigOperator(PolyAIOperator):
         expected_digest: str | None = None,
         verify: bool = True,
         max_snapshot_age: float = 60.0,
-        show_values: bool = False,
+        show_values: bool | None = None,
         sensitive_keys: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -65,11 +66,11 @@ class _ConfigOperator(PolyAIOperator):
 
     def manner(self) -> ApplyOptions:
         """Return how the plan is carried out."""
+        from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.engine.run_context import ApplyOptions
-        from airflow_voice_agents.plans.render import Display
 
         return ApplyOptions(
-            display=Display(self.show_values, tuple(self.sensitive_keys)),
+            display=display(self.show_values, self.sensitive_keys),
             verify=self.verify,
             max_snapshot_age=self.max_snapshot_age,
             dry_run=self.plan_only,
@@ -108,7 +109,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -216,7 +218,8 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)

@@ -28,8 +28,9 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     """Plan a promotion and write nothing: read sources and targets, compare them, run the checks.
 
     The task returns the plan: versioned JSON with a digest, keys and counts, never values. Hand it to
-    :class:`PolyAIApplyPromotionOperator`. A plan with errors fails the task; XCom ``plan_markdown`` holds it
-    as Markdown even then.
+    :class:`PolyAIApplyPromotionOperator`. XCom ``plan_markdown`` holds it as Markdown, in Airflow's database
+    and for everybody who may read XComs: config values included, sensitive ones masked, unless values are
+    hidden (``show_values``). A plan with errors fails the task; the XCom is there even then.
 
     Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
     list variants, batch get numbers.
@@ -45,7 +46,8 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder that holds are read from; ``None`` takes ``[voice_agents]
         state_folder``.
-    :param show_values: whether the plan in log and Markdown shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in log and Markdown shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -75,7 +77,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         max_changed: int | str | None = None,
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
-        show_values: bool = False,
+        show_values: bool | None = None,
         sensitive_keys: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -116,9 +118,9 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         return save(planned.plan, request)
 
     def _display(self) -> Display:
-        from airflow_voice_agents.plans.render import Display
+        from airflow_voice_agents.bases.display import display
 
-        return Display(self.show_values, tuple(self.sensitive_keys))
+        return display(self.show_values, self.sensitive_keys)
 
 
 class PolyAIApplyPromotionOperator(RolloutOperator):

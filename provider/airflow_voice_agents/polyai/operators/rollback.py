@@ -31,7 +31,8 @@ class PolyAIRollbackOperator(RolloutOperator):
     :param hold: whether the targets are put on hold.
     :param reason: why; kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param show_values: whether the plan in the log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param waves: how many targets are reached, wave by wave, as for an apply.
     :param max_failures: how many targets may go wrong before no further one is begun.
@@ -69,7 +70,7 @@ class PolyAIRollbackOperator(RolloutOperator):
         hold: bool = True,
         reason: str = "",
         dry_run: bool = False,
-        show_values: bool = False,
+        show_values: bool | None = None,
         sensitive_keys: Sequence[str] = (),
         stop_variable: str | None = None,
         **kwargs: Any,
@@ -85,7 +86,7 @@ class PolyAIRollbackOperator(RolloutOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
-        from airflow_voice_agents.plans.render import Display
+        from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.polyai.actions import rollback
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
@@ -94,7 +95,7 @@ class PolyAIRollbackOperator(RolloutOperator):
             rollback.job(snapshots.load(self.snapshot)),
             force=self.force,
             dry_run=self.plan_only,
-            display=Display(self.show_values, tuple(self.sensitive_keys)),
+            display=display(self.show_values, self.sensitive_keys),
         )
         report = roll_back(self, context, job, hold=self.hold, reason=self.reason)
         return self.conclude(context, report, changes={} if report.dry_run else changes(report))

@@ -441,12 +441,14 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
     def _way_back(self) -> RollbackJob | None:
         from dataclasses import replace
 
+        from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.polyai.actions import rollback
         from airflow_voice_agents.state import snapshots
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return replace(rollback.job(snapshots.load(self.snapshot)), force=self.force)
+        # This task does not know the sensitive_keys of the promotion, so it shows no values.
+        return replace(rollback.job(snapshots.load(self.snapshot)), force=self.force, display=display(False))
 
     def _check_way_back(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""

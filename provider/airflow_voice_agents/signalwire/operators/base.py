@@ -64,8 +64,8 @@ class SignalWirePlanningOperator(SignalWireOperator):
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
         with the same plan. ``None`` takes any plan. (templated)
-    :param show_values: whether the plan in the task's log shows values; of URLs, what could be a secret is
-        masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", "expected_digest")
@@ -75,7 +75,7 @@ class SignalWirePlanningOperator(SignalWireOperator):
         *,
         dry_run: bool = False,
         expected_digest: str | None = None,
-        show_values: bool = False,
+        show_values: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,11 +88,11 @@ class SignalWirePlanningOperator(SignalWireOperator):
 
         :param more: further fields of :class:`.ApplyOptions`.
         """
+        from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.engine.run_context import ApplyOptions
-        from airflow_voice_agents.plans.render import Display
 
         return ApplyOptions(
-            display=Display(self.show_values),
+            display=display(self.show_values),
             dry_run=self.plan_only,
             expected_digest=self.expected_digest or None,
             **more,

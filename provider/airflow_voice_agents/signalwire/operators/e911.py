@@ -28,7 +28,8 @@ class SignalWireAssignE911Operator(SignalWirePlanningOperator):
         with the same plan. ``None`` takes any plan. (templated)
     :param confirm_live: must be true for a run that writes.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows the addresses' ids.
+    :param show_values: whether the plan in the log shows the addresses' ids; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments, before any request.

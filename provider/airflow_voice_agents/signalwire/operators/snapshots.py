@@ -123,8 +123,8 @@ class SignalWireRestoreRoutingOperator(SignalWirePlanningOperator):
         with the same plan. ``None`` takes any plan. (templated)
     :param confirm_live: must be true for a run that writes: callers are on these numbers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the task's log shows values; of URLs, what could be a secret is
-        masked even so.
+    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
+        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
     :param concurrency: most numbers in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments or an unusable snapshot, before any request.
