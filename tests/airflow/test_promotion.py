@@ -76,9 +76,15 @@ def spec(*environments: str, agents: tuple[str, ...] = (HOTELS, ROSA), **more: A
     return {"source": place(HOTELS, SANDBOX), "targets": targets, "config": {"stale_keys": "keep"}, **more}
 
 
-def test_a_plan_writes_nothing_and_says_no_value(desk: Desk) -> None:
+@pytest.mark.parametrize("deployment", [True, False])
+def test_a_plan_writes_nothing_and_says_no_value_where_values_are_hidden(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, deployment: bool
+) -> None:
+    """By the operator, or by a deployment whatever the operator asks for."""
+    if deployment:
+        monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__SHOW_VALUES", "False")
     before = desk.emulated.state()
-    outcome = desk.plan(spec(PRE_RELEASE))
+    outcome = desk.plan(spec(PRE_RELEASE), show_values=deployment)
     assert outcome.state == "success", outcome.error
     assert desk.emulated.state() == before
     assert desk.emulated.requests() == {"list real-time configs": 2}
@@ -86,6 +92,25 @@ def test_a_plan_writes_nothing_and_says_no_value(desk: Desk) -> None:
     told = json.dumps(outcome.xcoms) + outcome.log
     assert f"{HOTELS} {SANDBOX}" not in told
     assert outcome.result["digest"] in outcome.xcoms["plan_markdown"]
+
+
+def test_a_plan_shows_values_to_people_only_and_masks_sensitive_ones(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES", "door_code")
+    hidden = {"pms_token": "Xyzzy-1", "front_door_code": "Xyzzy-2", "motto": "Xyzzy-3"}
+    desk.emulated.put(HOTELS, SANDBOX, crm={"url": "https://ann:Xyzzy-4@crm.example/x"}, **hidden)
+    outcome = desk.plan(spec(PRE_RELEASE), sensitive_keys=["motto"])
+    assert outcome.state == "success", outcome.error
+    markdown = outcome.xcoms.pop("plan_markdown")
+    for shown in (outcome.log, markdown):
+        assert f'"{HOTELS} {PRE_RELEASE}" → "{HOTELS} {SANDBOX}"' in shown
+        assert '{"url": "https://ann:***@crm.example/x"}' in shown
+        assert shown.count("(sensitive)") == 6
+        assert "Xyzzy" not in shown
+    stored = json.dumps([outcome.xcoms, outcome.rendered])
+    assert f"{HOTELS} {SANDBOX}" not in stored
+    assert "crm.example" not in stored
 
 
 def test_an_apply_does_what_was_planned_and_a_second_one_nothing(desk: Desk) -> None:
@@ -310,7 +335,7 @@ def test_without_a_key_live_is_not_kept_in_the_clear_unasked(desk: Desk) -> None
 def test_values_of_a_spec_are_sealed_in_the_plan(desk: Desk) -> None:
     asked = spec(PRE_RELEASE)
     asked["targets"][0]["overrides"] = {"greeting": "Xyzzy-secret-greeting"}
-    outcome = desk.plan(asked)
+    outcome = desk.plan(asked, show_values=False)
     assert outcome.state == "success", outcome.error
     everything = json.dumps(outcome.xcoms) + outcome.log + json.dumps(outcome.rendered)
     assert "Xyzzy" not in everything
@@ -348,7 +373,7 @@ def test_one_unit_of_all_kinds_is_applied_in_order_and_undone_by_one_rollback(de
         deployment={},
     )
     before = json.loads(desk.emulated.state())["agents"]
-    planned = desk.plan({"targets": [target], "config": {"stale_keys": "keep"}})
+    planned = desk.plan({"targets": [target], "config": {"stale_keys": "keep"}}, show_values=False)
     for told in (planned.log, planned.xcoms["plan_markdown"]):
         assert '"conn_rr_prerelease" → "conn_hh_prerelease"' in told  # ids are shown, values are not
         assert f"{ROSA} {SANDBOX}" not in told

@@ -445,7 +445,7 @@ def test_a_refused_token_ends_the_task_at_once(carrier: EmulatedCarrier) -> None
 def test_a_dry_run_plans_and_writes_nothing(carrier: EmulatedCarrier) -> None:
     before = carrier.state()
 
-    outcome = carrier.run(route(ONE, TWO, dry_run=True, confirm_live=False, show_values=True, snapshot=True))
+    outcome = carrier.run(route(ONE, TWO, dry_run=True, confirm_live=False, snapshot=True))
 
     assert outcome.state == "success"
     assert outcome.result["counts"]["changed"] == 2
@@ -456,8 +456,14 @@ def test_a_dry_run_plans_and_writes_nothing(carrier: EmulatedCarrier) -> None:
     assert "snapshot" not in outcome.xcoms
 
 
-def test_values_are_hidden_unless_asked_for(carrier: EmulatedCarrier) -> None:
-    outcome = carrier.run(route(ONE))
+@pytest.mark.parametrize("deployment", [True, False])
+def test_values_can_be_hidden(
+    carrier: EmulatedCarrier, monkeypatch: pytest.MonkeyPatch, deployment: bool
+) -> None:
+    """By the operator, or by a deployment whatever the operator asks for."""
+    if deployment:
+        monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__SHOW_VALUES", "False")
+    outcome = carrier.run(route(ONE, show_values=deployment))
 
     assert OLD not in outcome.log
     assert "call_relay_script_url  (hidden)" in outcome.log
