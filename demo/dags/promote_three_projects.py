@@ -50,7 +50,6 @@ with DAG(
     to_pre_release = PolyAIPromoteConfigOperator.partial(
         task_id="promote_to_pre_release",
         exclude_keys=OWN_VALUES,
-        show_values=True,
         map_index_template=BY_PROJECT,
     ).expand_kwargs(hop("sandbox", "pre-release"))
 
@@ -67,7 +66,6 @@ with DAG(
         task_id="promote_to_live",
         exclude_keys=OWN_VALUES,
         confirm_live=True,
-        show_values=True,
         map_index_template=BY_PROJECT,
     ).expand_kwargs(hop("pre-release", "live"))
 

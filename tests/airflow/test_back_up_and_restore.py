@@ -29,6 +29,7 @@ def polyai(airflow_home: AirflowHome) -> Iterator[Emulated]:
 def test_what_was_backed_up_comes_back_and_nothing_else_is_written(
     airflow_home: AirflowHome, polyai: Emulated, tmp_path: Path
 ) -> None:
+    airflow_home.settings["AIRFLOW__VOICE_AGENTS__SHOW_VALUES"] = "False"
     folder = tmp_path / "backups"
     before = {each: polyai.values(each, LIVE) for each in (HOTELS, ROSA, BANK)}
 
