@@ -13,7 +13,7 @@ PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constr
 export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint demo demo-ui bench bench-quick clean
+.PHONY: help install test test-fast lint guarantees demo demo-ui bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,12 @@ install: $(STAMP)  ## build the environment, if anything it is made from has cha
 
 test: lint  ## lint, then run all tests
 	$(RUN) -m pytest -n $(JOBS)
+
+test-fast: lint  ## lint, then the unit tests; less than two minutes
+	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+
+guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
+	@$(RUN) tests/guarantees/table.py
 
 lint: $(STAMP)  ## ruff, mypy and the layering of the packages
 	$(RUN) -m ruff check .

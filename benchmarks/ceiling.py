@@ -1,4 +1,4 @@
-"""How many requests a second the local server answers: keep-alive sockets, nothing else in the client."""
+"""Measure the requests per second of the local server with plain keep-alive sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part: DAG files as users write them, and how each is told apart."""
+"""The compared DAG files, written as users write them, and their labels."""
 
 from __future__ import annotations
 

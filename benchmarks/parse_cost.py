@@ -1,4 +1,4 @@
-"""What parsing a DAG file costs: modules and seconds beyond airflow.sdk, and the size in the database."""
+"""Measure the cost of parsing a DAG file: modules and seconds beyond airflow.sdk, and its serialized size."""
 
 from __future__ import annotations
 

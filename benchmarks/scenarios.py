@@ -1,4 +1,4 @@
-"""What is measured, in the quick and in the full run."""
+"""The scenarios of the quick and of the full run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was to be shown, and whether the measured data show it."""
+"""Compare the measured data with the targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo must end in, worked out from the seed without any of the provider's code."""
+"""The demo's expected final state, computed from the seed without the provider's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""Print the demo's steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Airflow discovers about this provider.
+"""The provider's metadata for Airflow.
 
 This module imports nothing: Airflow calls it while ``import airflow`` is still running, and whatever
 fails here takes the whole deployment with it.
@@ -48,7 +48,7 @@ def get_provider_info() -> dict[str, object]:
         ],
         **{word: _modules(word) for word in ("hooks", "sensors", "triggers")},
         "asset-uris": [
-            {"schemes": [scheme], "handler": f"{PACKAGE}.edge.assets.sanitize_uri"}
+            {"schemes": [scheme], "handler": f"{PACKAGE}.bases.assets.sanitize_uri"}
             for scheme in ("polyai", "signalwire", "omniavoice")
         ],
         "notifications": [f"{PACKAGE}.polyai.notifications.PolyAIPromotionNotifier"],
@@ -88,9 +88,8 @@ def _settings() -> dict[str, object]:
                     "default": "",
                 },
                 "show_values": {
-                    "description": "Whether plans show config values in the task's log and on the approval "
-                    "screen. Sensitive values are masked in any case. False hides all values of the whole "
-                    "deployment, whatever an operator asks for.",
+                    "description": "Whether plans in task logs and on approval screens show config values. "
+                    "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
                     "version_added": "0.2.0",
                     "type": "boolean",
                     "example": "False",

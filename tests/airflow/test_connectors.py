@@ -520,7 +520,7 @@ def test_a_voice_that_the_canary_refuses_leaves_the_others_untouched(polyai: Emu
     assert isinstance(outcome.error, ItemsFailedPermanently)
     assert counts(outcome) == {"failed": 1, "skipped": 4}
     assert "CONNECTORS_VALIDATION_FAILED" in items(outcome)["harbour-hotels/desk-000"]["reason"]
-    assert "desk-000 went wrong" in items(outcome)["harbour-hotels/desk-004"]["reason"]
+    assert "desk-000 failed" in items(outcome)["harbour-hotels/desk-004"]["reason"]
     assert (polyai.requests(), polyai.state()) == ({GET: 1, ONE: 1}, before)
 
 

@@ -17,6 +17,7 @@ from airflow_voice_agents.polyai.operators.deployments import (
     PolyAIPublishOperator,
     PolyAIRollbackDeploymentOperator,
 )
+from airflow_voice_agents.polyai.operators.rollback import PolyAIReleaseHoldOperator
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
@@ -26,6 +27,7 @@ from airflow_voice_agents.transport.errors import (
 )
 from support.airflow_runner import Outcome
 from support.emulated import BANK, HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items
+from support.no_pauses import no_pauses  # noqa: F401  a fixture
 
 ACTIVE, HISTORY = "get active deployments", "list deployments"
 PUBLISH, PROMOTE, BACK = "publish deployment", "promote deployment", "roll back deployment"
@@ -332,14 +334,42 @@ def test_a_lost_answer_of_a_promotion_leads_to_one_record(polyai: Emulated) -> N
     assert told(outcome)["previous_version"] == SECOND
 
 
-def test_a_lost_request_of_a_promotion_is_sent_once_more(polyai: Emulated) -> None:
+def test_a_lost_request_of_a_promotion_is_polled_for_and_not_sent_again(polyai: Emulated) -> None:
     fault(polyai, PROMOTE)
+
+    outcome = polyai.run(promote())
+    polyai.server.emulator.faults.clear()
+    retry = polyai.run(promote(), try_number=2)
+
+    assert counts(outcome) == {"unknown": 1}
+    assert "It may still take effect, so it was not sent again" in reason(outcome)
+    assert counts(retry) == {"changed": 1}
+    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, THIRD]
+
+
+def test_a_late_promotion_is_found_by_polling(polyai: Emulated) -> None:
+    fault(polyai, PROMOTE)
+    polyai.meanwhile(lambda: deploy(polyai, HOTELS, PRE_RELEASE, THIRD), operation=ACTIVE, nth=3)
 
     outcome = polyai.run(promote())
 
     assert counts(outcome) == {"changed": 1}
     assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, THIRD]
-    assert polyai.requests()[PROMOTE] == 2
+    assert polyai.requests()[PROMOTE] == 1
+
+
+def test_a_retry_does_not_write_over_what_somebody_else_deployed_meanwhile(polyai: Emulated) -> None:
+    fault(polyai, PROMOTE)
+    first = polyai.run(promote())
+    polyai.server.emulator.faults.clear()
+    deploy(polyai, HOTELS, PRE_RELEASE, FIRST)
+
+    retry = polyai.run(promote(), try_number=2)
+
+    assert counts(first) == {"unknown": 1}
+    assert isinstance(retry.error, GuardRefused)
+    assert "was changed after the first try of this task read it" in str(retry.error)
+    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, FIRST]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -349,8 +379,9 @@ def test_a_server_error_leads_to_one_record_and_no_more(polyai: Emulated, status
 
     outcome = polyai.run(promote())
 
-    assert counts(outcome) == {"changed": 1}
-    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, THIRD]
+    assert counts(outcome) == ({"changed": 1} if apply else {"unknown": 1})
+    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, *([THIRD] if apply else [])]
+    assert polyai.requests()[PROMOTE] == 1
 
 
 def test_a_lasting_server_error_fails_and_may_be_retried(polyai: Emulated) -> None:
@@ -360,7 +391,8 @@ def test_a_lasting_server_error_fails_and_may_be_retried(polyai: Emulated) -> No
 
     assert isinstance(outcome.error, ItemsFailed)
     assert not outcome.error.permanent
-    assert "showed it not applied. It was not changed" in reason(outcome)
+    assert "did not show it" in reason(outcome)
+    assert polyai.requests()[PROMOTE] == 1
     assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND]
 
 
@@ -395,7 +427,7 @@ def test_what_a_colleague_deployed_after_a_lost_answer_is_not_overwritten(
     assert polyai.requests()[PROMOTE] == 1
 
 
-@pytest.mark.parametrize(("other", "what"), [(FIRST, "version"), (THIRD, "deployment_id")])
+@pytest.mark.parametrize(("other", "what"), [(FIRST, "version"), (THIRD, "a newer write by somebody else")])
 def test_a_concurrent_promoter_is_told_of(polyai: Emulated, other: str, what: str) -> None:
     polyai.meanwhile(lambda: deploy(polyai, HOTELS, PRE_RELEASE, other), operation=ACTIVE, nth=2)
 
@@ -583,8 +615,35 @@ def test_a_lost_rollback_leads_to_one_record(polyai: Emulated, apply: bool) -> N
 
     outcome = polyai.run(roll_back())
 
-    assert counts(outcome) == {"changed": 1}
-    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, FIRST]
+    assert counts(outcome) == ({"changed": 1} if apply else {"unknown": 1})
+    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, *([FIRST] if apply else [])]
+    assert polyai.requests()[BACK] == 1
+
+
+def test_a_version_that_was_rolled_back_from_stays_back_until_it_is_released(polyai: Emulated) -> None:
+    polyai.run(promote())
+    back = polyai.run(roll_back())
+    polyai.runner.state_store.clear()
+
+    refused = polyai.run(promote())
+    dry = polyai.run(promote(dry_run=True))
+    PolyAIReleaseHoldOperator(task_id="release", targets=f"{HOTELS}/{PRE_RELEASE}").execute({})
+    taken = polyai.run(promote())
+
+    assert counts(back) == {"changed": 1}
+    assert isinstance(refused.error, GuardRefused)
+    assert "is on hold" in str(refused.error)
+    assert "is on hold" in dry.log
+    assert counts(taken) == {"changed": 1}
+    assert versions(polyai, HOTELS, PRE_RELEASE) == [FIRST, SECOND, THIRD, SECOND, THIRD]
+
+
+def test_a_rollback_without_hold_lets_the_version_come_again(polyai: Emulated) -> None:
+    polyai.run(promote())
+    polyai.run(roll_back(hold=False))
+    polyai.runner.state_store.clear()
+
+    assert counts(polyai.run(promote())) == {"changed": 1}
 
 
 def test_a_retry_after_an_unreadable_rollback_adds_no_record(polyai: Emulated) -> None:
@@ -642,10 +701,14 @@ def test_a_lost_publication_leads_to_one_record(polyai: Emulated, apply: bool, m
     fault(polyai, PUBLISH, apply=apply)
 
     outcome = polyai.run(publish(message=message))
+    unsure = counts(outcome)
+    polyai.server.emulator.faults.clear()
+    sent = polyai.requests()[PUBLISH]
+    outcome = outcome if apply else polyai.run(publish(message=message), try_number=2)
 
+    assert (unsure, sent) == ({"changed": 1} if apply else {"unknown": 1}, 1)
     assert counts(outcome) == {"changed": 1}
     assert versions(polyai, ROSA, SANDBOX) == [ROSA_OLD, ROSA_NEW, ROSA_DRAFT]
-    assert polyai.requests()[PUBLISH] == (1 if apply else 2)
     assert told(outcome)["version"] == ROSA_DRAFT
 
 
@@ -654,12 +717,15 @@ def test_a_colleague_s_deployment_is_not_taken_for_a_lost_publication(polyai: Em
     polyai.meanwhile(lambda: deploy(polyai, ROSA, SANDBOX, "e" * 32), operation=ACTIVE, nth=2)
 
     outcome = polyai.run(publish())
+    polyai.server.emulator.faults.clear()
+    retry = polyai.run(publish(), try_number=2)
 
-    assert counts(outcome) == {"changed": 1}
-    assert versions(polyai, ROSA, SANDBOX) == [ROSA_OLD, ROSA_NEW, "e" * 32, ROSA_DRAFT]
+    assert counts(outcome) == {"unknown": 1}
+    assert isinstance(retry.error, GuardRefused)
+    assert versions(polyai, ROSA, SANDBOX) == [ROSA_OLD, ROSA_NEW, "e" * 32]
 
 
-def test_a_lost_publication_whose_message_is_not_shown_is_told_by_the_refusal(polyai: Emulated) -> None:
+def test_a_lost_publication_whose_message_is_not_shown_stays_unknown(polyai: Emulated) -> None:
     def forget_message() -> None:
         found = polyai.server.polyai.agents[ROSA]["deployments"]
         found[-1] = {**found[-1], "metadata": {"deployment_message": "changed by the platform"}}
@@ -669,8 +735,8 @@ def test_a_lost_publication_whose_message_is_not_shown_is_told_by_the_refusal(po
 
     outcome = polyai.run(publish())
 
-    assert counts(outcome) == {"changed": 1}
-    assert polyai.requests()[PUBLISH] == 2
+    assert counts(outcome) == {"unknown": 1}
+    assert polyai.requests()[PUBLISH] == 1
     assert versions(polyai, ROSA, SANDBOX) == [ROSA_OLD, ROSA_NEW, ROSA_DRAFT]
 
 
@@ -693,8 +759,8 @@ def test_a_lasting_server_error_publishes_nothing(polyai: Emulated) -> None:
     outcome = polyai.run(publish())
 
     assert isinstance(outcome.error, ItemsFailed)
-    assert "showed it not applied" in reason(outcome)
-    assert polyai.requests()[PUBLISH] == 2
+    assert "did not show it" in reason(outcome)
+    assert polyai.requests()[PUBLISH] == 1
     assert versions(polyai, ROSA, SANDBOX) == [ROSA_OLD, ROSA_NEW]
 
 
@@ -709,7 +775,8 @@ def test_a_refused_publication_is_no_nothing_new(polyai: Emulated, code: str, st
 
     assert isinstance(outcome.error, ItemsFailedPermanently)
     assert code in reason(outcome)
-    assert "Nothing was published" in reason(outcome)
+    assert "It was not changed" in reason(outcome)
+    assert "nothing new" not in reason(outcome)
 
 
 def test_a_deployment_at_the_same_time_is_told_of(polyai: Emulated) -> None:
@@ -718,16 +785,22 @@ def test_a_deployment_at_the_same_time_is_told_of(polyai: Emulated) -> None:
     outcome = polyai.run(publish())
 
     assert isinstance(outcome.error, ItemsFailed)
-    assert "somebody else deployed at the same time" in reason(outcome)
+    assert "differs in: a newer write by somebody else" in reason(outcome)
 
 
-def test_an_answer_that_cannot_be_read_back_is_trusted(polyai: Emulated) -> None:
+def test_an_answer_that_cannot_be_read_back_is_unknown_and_a_retry_publishes_nothing(
+    polyai: Emulated,
+) -> None:
     fault(polyai, ACTIVE, "answer", status=500, nth=2, times=None)
-
     outcome = polyai.run(publish())
+    polyai.server.emulator.faults.clear()
 
-    assert counts(outcome) == {"changed": 1}
-    assert "could not be read back" in reason(outcome)
+    retry = polyai.run(publish(), try_number=2)
+
+    assert (counts(outcome), counts(retry)) == ({"unknown": 1}, {"unchanged": 1})
+    assert "could not be read" in reason(outcome)
+    assert told(retry) == told(outcome)
+    assert polyai.requests()[PUBLISH] == 1
 
 
 # ------------------------------------------------------------------------------------------ merging
@@ -738,7 +811,7 @@ def test_a_merge_tells_what_it_deployed(polyai: Emulated, branch: str) -> None:
     outcome = polyai.run(merge(branch=branch))
 
     assert counts(outcome) == {"changed": 1}
-    assert polyai.order() == [BRANCHES, ACTIVE, MERGE, ACTIVE]
+    assert polyai.order() == [ACTIVE, BRANCHES, MERGE, ACTIVE]
     made = records(polyai, ROSA, SANDBOX)
     assert len(made) == 3
     assert told(outcome) == {
@@ -762,8 +835,8 @@ def test_a_second_merge_writes_nothing(polyai: Emulated) -> None:
 def test_a_branch_that_is_not_there_is_an_error(polyai: Emulated) -> None:
     outcome = polyai.run(merge(branch="easter-menu"))
 
-    assert isinstance(outcome.error, ItemsFailedPermanently)
-    assert "Nothing was merged" in reason(outcome)
+    assert isinstance(outcome.error, GuardRefused)
+    assert "no branch of this id or name" in reason(outcome)
     assert polyai.writes() == 0
 
 
@@ -773,7 +846,7 @@ def test_an_ambiguous_name_is_an_error(polyai: Emulated) -> None:
 
     outcome = polyai.run(merge(branch="christmas-menu"))
 
-    assert isinstance(outcome.error, ItemsFailedPermanently)
+    assert isinstance(outcome.error, GuardRefused)
     assert f"{BRANCH}, BRANCH-2" in reason(outcome)
     assert polyai.writes() == 0
 
@@ -795,15 +868,19 @@ def test_a_lost_merge_leads_to_one_record(polyai: Emulated, apply: bool) -> None
     fault(polyai, MERGE, apply=apply)
 
     outcome = polyai.run(merge())
+    unsure = counts(outcome)
+    polyai.server.emulator.faults.clear()
+    sent = polyai.requests()[MERGE]
+    outcome = outcome if apply else polyai.run(merge(), try_number=2)
 
+    assert (unsure, sent) == ({"changed": 1} if apply else {"unknown": 1}, 1)
     assert counts(outcome) == {"changed": 1}
     assert len(records(polyai, ROSA, SANDBOX)) == 3
-    assert polyai.requests()[MERGE] == (1 if apply else 2)
     assert told(outcome)["deployment_id"] == records(polyai, ROSA, SANDBOX)[-1]["id"]
 
 
 def test_a_merge_that_arrives_late_is_not_taken_for_a_failure(polyai: Emulated) -> None:
-    """The first request is handled after the branches were read, so that the second one finds none."""
+    """The request is handled after the branches were read for the first time."""
     seen: list[int] = []
 
     def merge_late() -> None:
@@ -812,7 +889,7 @@ def test_a_merge_that_arrives_late_is_not_taken_for_a_failure(polyai: Emulated) 
         deploy(polyai, ROSA, SANDBOX, "e" * 32)
 
     fault(polyai, MERGE)
-    polyai.meanwhile(merge_late, operation=MERGE)
+    polyai.meanwhile(merge_late, operation=BRANCHES, nth=3)
 
     outcome = polyai.run(merge())
 
@@ -842,8 +919,8 @@ def test_a_lasting_server_error_merges_nothing(polyai: Emulated) -> None:
 
     assert isinstance(outcome.error, ItemsFailed)
     assert not outcome.error.permanent
-    assert "It was not merged" in reason(outcome)
-    assert polyai.requests()[MERGE] == 2
+    assert "did not show it" in reason(outcome)
+    assert polyai.requests()[MERGE] == 1
 
 
 def test_a_merge_of_a_simplified_project_is_a_change_of_live(polyai: Emulated) -> None:

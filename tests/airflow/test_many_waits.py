@@ -25,7 +25,7 @@ from airflow_voice_agents.polyai.conditions import (
     QuietCondition,
     TestRunsCondition,
 )
-from airflow_voice_agents.polyai.conditions.timestamps import bucket_of
+from airflow_voice_agents.polyai.conditions.quiet import bucket_of
 from airflow_voice_agents.polyai.triggers import (
     PolyAIAlertsClearTrigger,
     PolyAIConfigTrigger,
@@ -43,7 +43,7 @@ PER_AGENT = {"config": 6, "deployment": 5, "numbers": 4, "connector": 3, "tests"
 ACCOUNT_WIDE = {"alerts": 25, "quiet": 25}
 TRIGGERS = AGENTS * sum(PER_AGENT.values()) + sum(ACCOUNT_WIDE.values())
 POLLS = AGENTS * len(PER_AGENT) + len(ACCOUNT_WIDE)
-"""What there is to ask, whoever asks it."""
+"""The distinct requests, whichever task sends them."""
 INTERVAL = 6.0
 RUNTIME_KEY, RULE = "demo-key-fleet-runtime", "ar_0Fleet"
 NEW_VERSION, NEW_VOICE = "9" * 32, "en-GB-Neural2-C"

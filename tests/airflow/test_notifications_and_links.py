@@ -1,4 +1,4 @@
-"""What a promotion's tasks link to, and what is told of them over other channels."""
+"""Links of a promotion's tasks, and notifications about them over other channels."""
 
 from __future__ import annotations
 

@@ -168,6 +168,8 @@ def test_a_status_that_nobody_documents_is_that_of_a_run_under_way(polyai: Emula
 @pytest.mark.parametrize("ids", [None, [], "", "[]"])
 @both_ways
 def test_without_runs_there_is_nothing_to_wait_for(polyai: Emulated, deferrable: bool, ids: Any) -> None:
+    polyai.runner.connections = {}
+
     outcome = polyai.run(runs_of(deferrable, ids))
 
     assert (outcome.state, outcome.result) == ("success", {"agent_id": HOTELS, "test_runs": {}})

@@ -351,7 +351,7 @@ def test_an_assignment_that_is_refused_is_told_with_what_was_done_before(polyai:
     assert isinstance(outcome.error, ItemsFailedPermanently)
     assert counts(outcome) == {"changed": 1, "failed": 1}
     reason = items(outcome)[f"{HOTELS}/{first}"]["reason"]
-    assert reason.startswith("it was imported, but not assigned to the connector")
+    assert reason.endswith("Applied before that: import phone numbers.")
     assert (polyai.number(HOTELS, first), polyai.number(HOTELS, second)) == ((SANDBOX, None), (SANDBOX, DESK))
     assert polyai.requests() == {CONNECTOR: 1, READ: 2, IMPORT: 1, ASSIGN: 2}
 

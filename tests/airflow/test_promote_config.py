@@ -697,7 +697,7 @@ def test_a_dry_run_writes_nothing_and_needs_no_confirmation(polyai: Emulated) ->
     assert outcome.result["dry_run"] is True
     assert len(outcome.result["plan_digest"]) == 64
     assert counts(outcome) == {"changed": 1}
-    assert items(outcome)["harbour-hotels/live"]["reason"].startswith("would change with 2 call(s)")
+    assert items(outcome)["harbour-hotels/live"]["reason"].startswith("would change with 2 request(s)")
     assert "A run that writes would be refused" in outcome.log
     assert "Dry run: nothing was written." in outcome.log
     assert outcome.asset_events == []
@@ -800,7 +800,9 @@ def test_a_target_that_moves_between_plan_and_write_is_not_overwritten(fleet: Em
     assert outcome.state == "failed"
     assert isinstance(outcome.error, ItemsFailed)
     assert counts(outcome) == {"changed": 2, "failed": 1}
-    assert "it moved after it was planned (holiday_message)" in items(outcome)["site-0003/sandbox"]["reason"]
+    assert (
+        "it changed after it was planned (holiday_message)" in items(outcome)["site-0003/sandbox"]["reason"]
+    )
     assert [fleet.values(site(number), SANDBOX)["holiday_message"] for number in (2, 3, 4)] == [
         "Closed on Monday",
         "A colleague's",

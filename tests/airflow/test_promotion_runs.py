@@ -141,6 +141,7 @@ class Run:
 def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     home = AirflowHome.create(tmp_path_factory.mktemp("promotions") / "airflow-home", airflow_template)
     home.settings["AIRFLOW__CORE__FERNET_KEY"] = Fernet.generate_key().decode()
+    home.settings["AIRFLOW__VOICE_AGENTS__SHOW_VALUES"] = "False"  # a deployment that hides values keeps none
     for name in (GATED, FLEET, EACH, UNDO):
         home.add_dag(EXAMPLES / f"{name}.py")
     variant(home, IMPATIENT, "timedelta(hours=12)", "timedelta(seconds=1)")
@@ -177,7 +178,7 @@ def test_approved_applied_undone_held_and_released(stage: Stage) -> None:
     assert polyai.writes() == 0
     digest = run.xcom(PLAN)["digest"]
     assert asked["subject"] == (
-        f"promote {digest[:12]}: 2 of 2 resource(s) to change with 3 call(s), of {HOTELS}"
+        f"promote {digest[:12]}: 2 of 2 resource(s) to change with 3 request(s), of {HOTELS}"
     )
     assert asked["body"] == run.xcom(PLAN, "plan_markdown")
     run.answer("Approve")

@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider, checked against Airflow itself and against the code."""
+"""The provider's metadata agrees with Airflow and with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scheduler sees of the operators: DAGs survive serialisation, mapped or not."""
+"""PolyAI operators survive DAG serialization, mapped or not."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.bases import stop_conditions
 from airflow_voice_agents.bases import trigger as edge_trigger
+from airflow_voice_agents.bases.trigger import JITTER
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.polyai import watch_trigger
 from airflow_voice_agents.polyai.operators.promotion import (
@@ -256,7 +258,12 @@ def test_waiting_ends_with_the_first_look_that_passes(desk: Desk) -> None:
     assert (outcome.result["verdict"], outcome.result["looks"]) == ("passed", 3)
 
 
-def test_a_test_run_that_never_ends_is_inconclusive_after_the_wait(desk: Desk, clock: Time) -> None:
+def test_a_test_run_that_never_ends_is_inconclusive_after_the_wait(
+    desk: Desk, clock: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the last interval, with its jitter, would go beyond the end."""
+    jitter = itertools.chain([0.99] * 9, itertools.repeat(1 + JITTER))
+    monkeypatch.setattr(edge_trigger.random, "uniform", lambda *_: next(jitter))
     server = desk.polyai.server
     server.state.switches.test_run_outcome = "never"
     run_id = server.polyai.start_run(HOTELS, "main", ["CASE-1"])
@@ -377,7 +384,7 @@ def test_a_quiet_period_passes_and_holds_no_slot(desk: Desk, clock: Time) -> Non
 
 def test_an_alert_that_fires_twice_rolls_back_and_holds_and_tells(desk: Desk) -> None:
     desk.fires(nth=5)
-    task = desk.watch(notifiers=[Told()], reason="too many failing functions")
+    task = desk.watch(notifiers=[Told()], reason="too many failing functions", show_values=False)
 
     outcome = desk.end(task)
 

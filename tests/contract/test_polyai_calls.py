@@ -36,7 +36,7 @@ CONTRACT: dict[str, Any] = json.loads(HERE.with_name("polyai_contract.json").rea
 TABLE: dict[str, Any] = CONTRACT["calls"]
 
 NULLED = {"variantId", "version", "schema", "variables", "metadata", "testRunIds", "notFound", "live"}
-"""What the platform answers as null although its contract requires a value."""
+"""Fields that the platform sends as null although its contract requires a value."""
 OUTSIDE = ("/voice-library", "/audio-cache", "/behavior", "/knowledge-base")
 """Areas of the vendor's document that this provider leaves alone."""
 
@@ -47,6 +47,9 @@ READS_ANY_OBJECT = {
     "get_outbound_call_status",
 }
 """Calls whose answer has no field that identifies it."""
+
+READ_ONLY_POSTS = {"get_connectors", "get_phone_numbers", "lookup_connector"}
+"""Calls that send a body and change nothing."""
 
 AGENT, BRANCH, NUMBER = "PROJECT-1A2B3C4D", "BRANCH-1A2B3C4D", "+441632960001"
 ON_BRANCH = {"agent_id": AGENT, "branch_id": BRANCH}
@@ -327,6 +330,21 @@ def test_body_is_what_the_contract_takes(name: str, arguments: dict[str, Any]) -
 
 @every_example
 def test_replay_class_is_the_one_of_the_table(name: str, arguments: dict[str, Any]) -> None:
+    assert build(name, arguments).replay.value == TABLE[name]["replay"]
+
+
+@every_call
+def test_table_has_replay_safe_for_reads_only(name: str) -> None:
+    row = TABLE[name]
+    if name == "create_outbound_call":
+        assert row["replay"] == "never"
+    else:
+        reads = row["method"] == "GET" or name in READ_ONLY_POSTS
+        assert row["replay"] == ("safe" if reads else "reconcile")
+
+
+@pytest.mark.parametrize(("name", "arguments"), MOVES)
+def test_a_move_has_the_replay_class_of_the_table(name: str, arguments: dict[str, Any]) -> None:
     assert build(name, arguments).replay.value == TABLE[name]["replay"]
 
 

@@ -223,6 +223,7 @@ def test_body_is_what_the_contract_takes(name: str, arguments: dict[str, Any]) -
 @every_example
 def test_replay_class_is_the_one_of_the_table(name: str, arguments: dict[str, Any]) -> None:
     assert build(name, arguments).replay.value == TABLE[name]["replay"]
+    assert TABLE[name]["replay"] == ("safe" if TABLE[name]["method"] == "GET" else "reconcile")
 
 
 @every_call

@@ -72,7 +72,8 @@ def test_an_edit_between_plan_and_write_is_refused_where_the_snapshot_may_not_ag
 
     assert counts(outcome) == {"failed": 1}
     assert (
-        "moved after it was planned (greeting, theirs)" in items(outcome)[f"{AGENT}/{PRE_RELEASE}"]["reason"]
+        "changed after it was planned (greeting, theirs)"
+        in items(outcome)[f"{AGENT}/{PRE_RELEASE}"]["reason"]
     )
     assert promotion.values(AGENT, PRE_RELEASE)["greeting"] == "Theirs"
     assert promotion.writes() == 0

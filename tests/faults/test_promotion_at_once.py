@@ -163,9 +163,9 @@ def test_what_a_colleague_does_right_before_anything_is_written_is_refused(
         }, name
         item = report_items(ended)[name]
         assert item["status"] == "failed", (name, item)
-        assert "moved after it was planned" in item["reason"] or "No write leads safely" in item["reason"], (
-            name
-        )
+        assert (
+            "changed after it was planned" in item["reason"] or "No write leads safely" in item["reason"]
+        ), name
         assert name not in changed_by(server.journal.entries())
         trouble = {
             each["owner"]
@@ -212,7 +212,7 @@ def test_what_a_colleague_does_beside_it_while_a_write_is_under_way_stays(
             ):  # its settings are read again once it is there, and are not as planned
                 what = entry.path.rpartition("/")[2]
                 item = report_items(ended)[f"connector:{entry.body['projectId']}/{what}"]
-                assert (item["status"], "moved after it was planned" in item["reason"]) == ("failed", True)
+                assert (item["status"], "changed after it was planned" in item["reason"]) == ("failed", True)
             else:
                 assert ended.state == "success", ended.text
                 assert now == {**goal, **kept}, entry.path
@@ -247,7 +247,7 @@ def test_what_a_colleague_set_of_a_connector_that_moved_is_overwritten_by_force_
         assert server.polyai.agents[DEPOT_AGENT]["connectors"][desk(2)]["voiceName"] == "en-GB-Neural2-A"
     else:
         assert (ended.state, ended.error) == ("failed", "GuardRefused")
-        assert f"connector {DEPOT_AGENT}/{desk(2)}: It was changed after the promotion" in ended.text
+        assert f"connector {DEPOT_AGENT}/{desk(2)}: Its state is neither as in the snapshot" in ended.text
         assert server.journal.writes() == []
         set_connector(server, desk(2), voiceName="en-GB-Neural2-A")
         assert held(server) == before

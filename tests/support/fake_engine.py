@@ -1,4 +1,4 @@
-"""A made-up kind of resources and a made-up server, so that ``fleet`` is tested without any one system.
+"""A made-up kind of resources and a made-up server, so that the engine is tested without any one system.
 
 A resource's state is a mapping of small whole numbers. Writes set members in batches; a resource that
 needs more than one member written may be written in several steps.
@@ -15,6 +15,8 @@ from typing import Any
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -35,28 +37,31 @@ def thing(name: str, owner: str = "shop", kind: str = "thing") -> Resource:
     return Resource(kind, owner, name)
 
 
-def intent(name: str, before: State | None, after: State, owner: str = "shop") -> Transition[State]:
+def transition(name: str, before: State | None, after: State, owner: str = "shop") -> Transition[State]:
     """What a thing is and shall be."""
     return Transition(thing(name, owner), before, after)
 
 
 @dataclass
-class ThingKind:
+class ThingKind(Kind[Mapping[str, int]]):
     """Things in batches, or member by member in lanes.
 
     :param batch_size: most things per call.
     :param stepwise: each thing has a lane of its own with one write per member; else one lane per batch.
     :param canary: the first thing is written alone, and the rest only if that went well.
     :param splits_one: a refused write of a single thing is looked into as well.
+    :param name: the kind's name.
+    :param repeatable: whether a write may be sent twice.
     """
 
     batch_size: int = 10
     stepwise: bool = False
     canary: bool = False
     splits_one: bool = False
-    name: str = "thing"
+    name: str = "thing"  # type: ignore[misc]
+    repeatable: bool = True  # type: ignore[misc]
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[State]]:
+    def observe(self, resources: Sequence[Resource], known: Known = {}) -> Iterator[Observation[State]]:  # noqa: B006
         """Reads in batches, one owner each."""
         owners = dict.fromkeys(resource.owner for resource in resources)
         for owner in owners:
@@ -72,19 +77,29 @@ class ThingKind:
         """Changes by member."""
         return diff(dict(before or {}), dict(after or {}))
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """Steps, batches, or one alone and then batches."""
         if self.stepwise:
-            yield from map(self._steps, intents)
-        elif self.canary and len(intents) > 1:
-            first = Write(_call(WRITE, _sets(intents[:1])), (intents[0].resource,), _judge, vital=True)
-            yield (first, *(self._batch(chunk) for chunk in batches(intents[1:], self.batch_size)))
+            yield from map(self._steps, transitions)
+        elif self.canary and len(transitions) > 1:
+            first = Write(
+                _call(WRITE, _sets(transitions[:1])), (transitions[0].resource,), _judge, vital=True
+            )
+            yield (first, *(self._batch(chunk) for chunk in batches(transitions[1:], self.batch_size)))
         else:
-            yield from ((self._batch(chunk),) for chunk in batches(intents, self.batch_size))
+            yield from ((self._batch(chunk),) for chunk in batches(transitions, self.batch_size))
 
-    def mismatches(self, intent: Transition[State], observed: State | None) -> list[str]:
+    def mismatches(self, transition: Transition[State], observed: State | None) -> list[str]:
         """Members of the intent that a thing does not show."""
-        return [name for name, value in _changed(intent).items() if (observed or {}).get(name) != value]
+        return [name for name, value in _changed(transition).items() if (observed or {}).get(name) != value]
+
+    def to_json(self, state: State) -> Any:
+        """The members."""
+        return dict(state)
+
+    def from_json(self, value: Any) -> State:
+        """The members."""
+        return dict(value)
 
     def _steps(self, each: Transition[State]) -> WriteSequence[State]:
         state, steps = dict(each.before or {}), []
@@ -94,15 +109,37 @@ class ThingKind:
             steps.append(Write(call, (each.resource,), _judge, waypoint=self.digest(state), vital=True))
         return tuple(steps)
 
-    def _batch(self, intents: Sequence[Transition[State]]) -> Write[State]:
-        mine = {each.resource: each for each in intents}
+    def _batch(self, transitions: Sequence[Transition[State]]) -> Write[State]:
+        mine = {each.resource: each for each in transitions}
 
         def split(left: Sequence[Resource]) -> tuple[Write[State], ...]:
             halves = batches([mine[each] for each in left], max(1, (len(left) + 1) // 2))
             return tuple(map(self._batch, halves))
 
         divisible = self.splits_one or len(mine) > 1
-        return Write(_call(WRITE, _sets(intents)), tuple(mine), _judge, split=split if divisible else None)
+        return Write(
+            _call(WRITE, _sets(transitions)), tuple(mine), _judge, split=split if divisible else None
+        )
+
+
+@dataclass(frozen=True)
+class JsonKind(Kind[Any]):
+    """A kind that is only kept in snapshots.
+
+    :param spell: returns a state as JSON.
+    :param read: returns the state of such JSON.
+    """
+
+    spell: Callable[[Any], Any] = lambda state: state
+    read: Callable[[Any], Any] = lambda value: value
+
+    def to_json(self, state: Any) -> Any:
+        """JSON of a state."""
+        return self.spell(state)
+
+    def from_json(self, value: Any) -> Any:
+        """The state of JSON."""
+        return self.read(value)
 
 
 def _changed(each: Transition[State]) -> dict[str, int]:
@@ -110,8 +147,8 @@ def _changed(each: Transition[State]) -> dict[str, int]:
     return {name: value for name, value in each.after.items() if old.get(name) != value}
 
 
-def _sets(intents: Iterable[Transition[State]]) -> list[tuple[Resource, dict[str, int]]]:
-    return [(each.resource, _changed(each)) for each in intents]
+def _sets(transitions: Iterable[Transition[State]]) -> list[tuple[Resource, dict[str, int]]]:
+    return [(each.resource, _changed(each)) for each in transitions]
 
 
 def _judge(answer: Mapping[Resource, Any]) -> dict[Resource, WriteResult[State]]:
@@ -163,12 +200,12 @@ class ThingServer:
             self.in_flight -= 1
 
     def answer(self, call: ApiRequest[Any]) -> dict[Resource, Any]:
-        """Do what a call asks for and return the things as they are then."""
+        """Do what a call asks for and return the things as they are then; ``None`` for those that do not exist."""
         named = (call.body or {})["things"]
         if call.operation != READ:
             for each, members in named:
                 self.things[each] = {**self.things.get(each, {}), **members}
-        return {each: self.things[each] for each, _ in named if each in self.things}
+        return {each: self.things.get(each) for each, _ in named}
 
     def routes(self, method: str = "PATCH") -> list[str]:
         """What was named in the calls of a method, in order."""

@@ -1,21 +1,26 @@
-"""Units of made-up things of several kinds, planned by what a server shows and rolled out, try after try."""
+"""Targets of made-up things of several kinds, planned by what a server shows and applied, try after try."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+from unittest import mock
 
+from airflow_voice_agents.engine.action import Action, Scope
+from airflow_voice_agents.engine.apply import apply
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.observe import observe
-from airflow_voice_agents.engine.rollout import RolloutPolicy, roll_out
+from airflow_voice_agents.engine.policy import Policy, Protections
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.kind import Resource, Transition
-from airflow_voice_agents.plans.plan import PlannedItem, waypoint_digests
+from airflow_voice_agents.plans.kind import Kinds, Resource, Transition
+from airflow_voice_agents.plans.limits import FailureLimit, Waves
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, waypoint_digests
 from airflow_voice_agents.plans.report import Report
-from airflow_voice_agents.plans.target_plan import TargetPlan
 from airflow_voice_agents.transport.api_request import ApiRequest
+from support.actions import no_sleep
 from support.fake_engine import READ, State, ThingKind, ThingServer, thing
 from support.kill_switch import Fuse, FusedStore, Killed
 
@@ -34,16 +39,6 @@ class Grave(Fuse):
         self.burnt += 1
         if self.left is not None and self.burnt >= self.left:
             raise Killed
-
-
-class Notebook(FusedStore):
-    """A task's state store that can also forget."""
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        self.fuse.burn()
-        self.values.pop(key, None)
-        self.fuse.burn()
 
 
 @dataclass
@@ -111,16 +106,115 @@ def owners_of(call: ApiRequest[Any]) -> list[str]:
     return list(dict.fromkeys(each.owner for each, _ in (call.body or {})["things"]))
 
 
+def _goes_on() -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a rollout goes.
+
+    :param waves: where each wave ends.
+    :param failure_limit: how many targets may fail.
+    :param before_wave: asked before each wave: the stop switch.
+    :param after_target: asked after each target: the lock's renewal.
+    :param verify: whether writes are read back.
+    :param max_snapshot_age: seconds after which a thing is read again before it is written.
+    """
+
+    waves: Waves = field(default_factory=lambda: Waves.parse(None))
+    failure_limit: FailureLimit | None = field(default_factory=FailureLimit)
+    before_wave: Callable[[], Any] = _goes_on
+    after_target: Callable[[], Any] = _goes_on
+    verify: bool = True
+    max_snapshot_age: float | None = 60.0
+
+    def policy(self) -> Policy:
+        """Return the options of the run."""
+        return Policy(
+            waves=self.waves,
+            failure_limit=self.failure_limit,
+            verify=self.verify,
+            max_snapshot_age=self.max_snapshot_age,
+        )
+
+    def protections(self) -> Protections:
+        """Return a lock that asks after each target, and a stop switch."""
+        pace = self
+
+        class WatchedLock:
+            planned = False
+
+            def narrow(self, targets: Collection[str]) -> None:
+                """Lock nothing; the plan is made."""
+                self.planned = True
+
+            def renew_when_due(self) -> str | None:
+                """Ask, once the plan is made."""
+                if not self.planned:
+                    return None
+                return pace.after_target()  # type: ignore[no-any-return]
+
+        @contextmanager
+        def lock(*_: Any) -> Iterator[WatchedLock]:
+            yield WatchedLock()
+
+        return Protections(lock=lock, stop=self.before_wave)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetAction(Action):
+    """Brings a fleet's targets to what they shall be.
+
+    :param fleet: the fleet.
+    :param targets: targets that are planned already; they are taken out of the list. ``None`` plans them.
+    :param read_at: time at which those were read.
+    """
+
+    operation: ClassVar[str] = "promote"
+
+    fleet: Any
+    targets: list[TargetPlan] | None = None
+    read_at: float | None = None
+
+    def scope(self) -> Scope:
+        """Every target."""
+        return Scope(tuple(self.fleet.order))
+
+    def kinds(self) -> Kinds:
+        """The fleet's kinds."""
+        return self.fleet.kinds  # type: ignore[no-any-return]
+
+    def order(self) -> Sequence[str]:
+        """The fleet's order."""
+        return self.fleet.order  # type: ignore[no-any-return]
+
+    def checkpoint_key(self) -> str | None:
+        """One key for all tries."""
+        return KEY
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Read what no earlier try has ended."""
+        if self.targets is None:
+            return await self.fleet.plan(run, [name for name in self.fleet.order if name not in done])  # type: ignore[no-any-return]
+        taken = [replace(each, read_at=self.read_at) for each in self.targets]
+        self.targets.clear()
+        return taken
+
+
+KEY = "d" * 64
+
+
 @dataclass
 class Fleet:
-    """Units, a server and what outlives a try.
+    """Targets, a server and what outlives a try.
 
-    :param units: unit -> kinds of its things, in order.
+    :param units: target -> kinds of its things, in order.
     :param script: faults by number of the call, from 0.
     :param always: a fault for every other call.
-    :param same: units that are as they shall be already.
+    :param same: targets that are as they shall be already.
     :param remembers: whether the task has a state store.
-    :param batch: units per checkpoint.
+    :param batch: targets per checkpoint.
     :param kinds: how the things of each kind are written.
     """
 
@@ -136,7 +230,7 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self.fuse = Grave()
-        self.notes = Notebook(self.fuse)
+        self.notes = FusedStore(self.fuse)
         self.clock = Clock()
         self.epoch = Clock(1_800_000_000.0)
         self.said: list[str] = []
@@ -147,45 +241,38 @@ class Fleet:
 
     def run(self, concurrency: int = 1) -> RunContext:
         """Return what a try works with."""
-        return RunContext(self.send, self.said.append, concurrency=concurrency, clock=self.clock)
+        return RunContext(
+            self.send,
+            self.log,
+            concurrency=concurrency,
+            clock=self.clock,
+            sleep=no_sleep,
+            task_state=self.notes if self.remembers else None,
+        )
+
+    def log(self, text: str) -> None:
+        """Keep what is logged, but for the plan."""
+        if not text.startswith("Plan: "):
+            self.said.append(text)
 
     def ledger(self) -> Checkpoints:
         """Return the checkpoints as a new process finds them."""
-        return Checkpoints(
-            self.notes if self.remembers else None, "d" * 64, batch=self.batch, clock=self.epoch
-        )
+        return Checkpoints(self.notes if self.remembers else None, KEY, batch=self.batch, clock=self.epoch)
 
-    def attempt(self, pace: RolloutPolicy | None = None, *, concurrency: int = 1) -> Report:
-        """Read what no earlier try has ended, plan it and carry it out."""
-        return asyncio.run(self._attempt(pace or RolloutPolicy(), concurrency))
-
-    async def _attempt(self, pace: RolloutPolicy, concurrency: int) -> Report:
-        ledger, run = self.ledger(), self.run(concurrency)
-        planned_at = run.clock()
-        units = await self.plan(run, [name for name in self.order if name not in ledger.done])
-        return await self.roll_out(run, units, ledger, pace, planned_at=planned_at)
+    def attempt(self, pace: Pace | None = None, *, concurrency: int = 1) -> Report:
+        """Read what no earlier try has ended, plan it and apply it."""
+        return asyncio.run(self._apply(self.run(concurrency), FleetAction(fleet=self), pace or Pace()))
 
     async def roll_out(
-        self,
-        run: RunContext,
-        units: list[TargetPlan],
-        ledger: Checkpoints,
-        pace: RolloutPolicy,
-        *,
-        planned_at: float = 0.0,
+        self, run: RunContext, targets: list[TargetPlan], pace: Pace, *, planned_at: float = 0.0
     ) -> Report:
-        """Carry units out."""
-        return await roll_out(
-            run,
-            "promote",
-            self.kinds,
-            units,
-            pace=pace,
-            ledger=ledger,
-            order=self.order,
-            planned_at=planned_at,
-            plan_digest="d" * 64,
-        )
+        """Apply targets that are planned already."""
+        return await self._apply(run, FleetAction(fleet=self, targets=targets, read_at=planned_at), pace)
+
+    async def _apply(self, run: RunContext, action: Action, pace: Pace) -> Report:
+        manner = {"batch": self.batch, "clock": self.epoch}
+        with mock.patch.dict(Checkpoints.__init__.__kwdefaults__ or {}, manner):
+            return await apply(run, action, pace.policy(), pace.protections())
 
     async def plan(self, run: RunContext, names: Sequence[str]) -> list[TargetPlan]:
         """Read units and plan what each still lacks."""
@@ -207,13 +294,13 @@ class Fleet:
         wanted = {**(now or {}), **self.server.wanted[each]}
         if now == wanted:
             return PlannedItem(each, kind.digest(now), kind.digest(now))
-        intent = Transition(each, now, wanted)
+        transition = Transition(each, now, wanted)
         return PlannedItem(
             each,
             kind.digest(now),
             kind.digest(wanted),
-            waypoints=waypoint_digests(kind.write_sequences([intent])),
-            intent=intent,
+            waypoints=waypoint_digests(kind.write_sequences([transition])),
+            transition=transition,
         )
 
     async def send(self, call: ApiRequest[Any]) -> Any:

@@ -35,7 +35,7 @@ CANARY, BATCH = "update connector", "update connectors"
 NUMBERS, IMPORT, ASSIGN = "get phone numbers", "import phone numbers", "assign phone number"
 
 Truth = dict[str, Any]
-"""What the server holds, by the name that a report calls it."""
+"""The server's state, keyed by the names that reports use."""
 
 
 @dataclass(frozen=True, eq=False)

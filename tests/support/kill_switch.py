@@ -48,3 +48,9 @@ class FusedStore:
         self.fuse.burn()
         self.values[key] = copy.deepcopy(value)
         self.fuse.burn()
+
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        self.fuse.burn()
+        self.values.pop(key, None)
+        self.fuse.burn()

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from airflow_voice_agents.bases.operator import WritingOperator
+from airflow_voice_agents.engine.policy import Policy
 from airflow_voice_agents.transport import retry
+
+POLLS = (0.001, 0.001, 0.001)
+"""Pauses between reads while an outcome is unknown."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_pauses() -> Iterator[None]:
     """Whatever is sent again is sent without a pause, except where the server names one."""
+    policy = WritingOperator.policy
+
+    def quick(operator: WritingOperator) -> Policy:
+        return replace(policy(operator), settle_polls=POLLS)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retry, "FIRST_WAIT", 0.0)
+        patch.setattr(WritingOperator, "policy", quick)
         yield

@@ -110,7 +110,7 @@ PAGES = {
     8: (LOW, {"greeting": "hi", "limit": 1}),  # the schema, then values, of which one cannot be taken back
     9: (NEW, {**WANTED, "limit": 3}),  # values
 }
-"""What is not as in sandbox already."""
+"""Parts that differ from sandbox."""
 
 ACROSS: dict[str, Any] = {"source": place(site(HUB), SANDBOX)}
 
@@ -147,7 +147,7 @@ TARGETS: dict[int, dict[str, Any]] = {
     12: {**ACROSS, "connectors": {}},
     13: {**ACROSS, **_ringing(13, "Main", "Main")},
 }
-"""What is promoted to each project; every one takes the config page as well."""
+"""Parts promoted to each project, in addition to the config page."""
 
 SPEC: dict[str, Any] = {
     "config": {},

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from airflow_voice_agents.polyai.error_codes import CORRELATION_HEADER, ERROR_FORMAT
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.client import Client, ClientSettings
 
@@ -26,6 +27,8 @@ def make_settings(base_url: str = BASE, key: str | None = None, **changes: Any) 
         "headers": {"X-API-KEY": secret},
         "secrets": (secret,),
         "user_agent": "airflow-provider-voice-agents/test",
+        "correlation_header": CORRELATION_HEADER,
+        "error_format": ERROR_FORMAT,
     }
     return ClientSettings(**{**values, **changes})
 

@@ -31,9 +31,9 @@ from airflow.sdk.execution_time.comms import _RequestFrame, _ResponseFrame
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 BLOCKED = "async thread was blocked"
-"""What the runner's watchdog says."""
+"""The warning of the trigger runner's watchdog."""
 BLOCKED_SECONDS = 1.0
-"""When it says so: not below what the machine may take from a process that others crowd out."""
+"""Its threshold, high enough that a busy machine does not trip it."""
 
 
 class Blocking(BaseTrigger):

@@ -8,7 +8,9 @@ import inspect
 import io
 import re
 import subprocess
+import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -314,3 +316,61 @@ def test_constraints_are_plain_sorted_pins() -> None:
 
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     assert lines == sorted(lines, key=str.lower)
+
+
+DISTRIBUTIONS = {
+    "airflow": "apache-airflow",
+    "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
+    "airflow.providers.standard": "apache-airflow-providers-standard",
+    "dateutil": "python-dateutil",
+    "jinja2": "jinja2",
+    "yaml": "pyyaml",
+}
+"""Import name -> distribution, where the two differ."""
+
+
+def distribution_of(module: str) -> str | None:
+    """Return the distribution that an imported module comes from; ``None`` for the standard library and our own."""
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root == "airflow_voice_agents":
+        return None
+    for name in sorted(DISTRIBUTIONS, key=len, reverse=True):
+        if module == name or module.startswith(f"{name}."):
+            return DISTRIBUTIONS[name]
+    return root
+
+
+def declared() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {re.split(r"[^A-Za-z0-9._-]", line)[0].lower() for lines in lists for line in lines}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_everything_that_is_imported_is_declared(path: Path) -> None:
+    wanted = {found for name in imports(tree_of(path)) if (found := distribution_of(name))}
+
+    assert not wanted - declared()
+
+
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [
+        ("os.path", None),
+        ("airflow_voice_agents.plans", None),
+        ("airflow.sdk", "apache-airflow"),
+        ("airflow.providers.standard.operators.empty", "apache-airflow-providers-standard"),
+        ("yaml", "pyyaml"),
+        ("requests", "requests"),
+    ],
+)
+def test_the_rule_for_declarations_knows_where_a_module_comes_from(
+    module: str, distribution: str | None
+) -> None:
+    assert distribution_of(module) == distribution
+
+
+def test_every_direct_dependency_is_pinned_in_the_constraints() -> None:
+    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+
+    assert not declared() - pinned

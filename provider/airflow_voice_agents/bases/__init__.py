@@ -1,1 +1,1 @@
-"""What the operators of every system share at the Airflow edge."""
+"""Base classes that connect operators, sensors and hooks of every system to Airflow."""

@@ -150,7 +150,7 @@ def headline(document: PlanDocument) -> str:
     more = f" and {len(owners) - NAMED} more" if len(owners) > NAMED else ""
     return visible(
         f"{document.operation} {document.digest[:DIGITS]}: {counts['to_change']} of {counts['targets']} resource(s) to "
-        f"change with {counts['writes']} call(s), of {', '.join(owners[:NAMED])}{more}"
+        f"change with {counts['writes']} request(s), of {', '.join(owners[:NAMED])}{more}"
     )
 
 

@@ -1,9 +1,10 @@
-"""What every operator does at the Airflow edge: retry policy, report, asset events."""
+"""Base classes of all operators: retry policy, report, asset events, and the guarantees of every write."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import AssetAlias, BaseOperator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
     from airflow_voice_agents.bases.hook import VoiceAgentsHook
+    from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.engine.action import Action
+    from airflow_voice_agents.engine.policy import Policy, Protections
     from airflow_voice_agents.engine.run_context import RunContext
     from airflow_voice_agents.plans.guards import GuardContext, Overrides
     from airflow_voice_agents.plans.report import Report
@@ -24,22 +28,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REPORT_KEY = "report"
-"""XCom under which every operator leaves its report, before it fails as well."""
+"""XCom that holds an operator's report, also when the task fails."""
+
+STOP_VARIABLE = "voice_agents_stop"
+"""Airflow Variable that stops every writing task before its next wave."""
 
 
 class VoiceAgentsOperator(MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
-    :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not,
-        and what the server asked to wait for waits.
+    :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
+        a wait that the server named is honored.
     :param outlets: further outlets; the system's asset alias is always one.
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_backfill: a backfill run may write into live.
-    :param concurrency: most targets in flight; the connection's ``max_concurrency`` bounds requests.
+    :param concurrency: maximum number of targets in flight; the connection's ``max_concurrency`` bounds requests.
     """
 
     asset_alias: ClassVar[str]
-    """Alias through which the operators of a system emit what they changed."""
+    """Alias through which the operators of a system emit their changes."""
 
     def __init__(
         self,
@@ -67,51 +72,51 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
     def work(
         self,
         context: Context,
-        job: Callable[[RunContext], Coroutine[Any, Any, T]],
+        work: Callable[[RunContext], Coroutine[Any, Any, T]],
         hook: VoiceAgentsHook | None = None,
     ) -> T:
-        """Carry out a job with one pooled client.
+        """Run async work with one pooled client.
 
         :param context: the task's context.
-        :param job: takes the run and returns the work to await.
-        :param hook: the hook that the job was made with, where it had to ask for the connection's fields.
+        :param work: takes the run and returns the work to await.
+        :param hook: an open hook, if the caller needed one for the connection's fields.
         """
         from airflow_voice_agents.engine.run_context import RunContext
 
         with hook or self.hook() as opened:
             run = RunContext(
-                send=opened.asend,
-                say=self.say,
+                sender=opened.asend,
+                log=self.write_log,
                 guard_context=self.guard_context(context),
                 concurrency=self.concurrency,
-                memory=task_state(context),
+                task_state=task_state(context),
                 redact=opened.client.redact,
             )
-            return opened.run(job(run))
+            return opened.run(work(run))
 
-    def consent(self) -> Overrides:
-        """Return what the DAG's author agreed to."""
+    def guard_overrides(self) -> Overrides:
+        """Return the guards that the DAG's author has overridden."""
         from airflow_voice_agents.plans.guards import Overrides
 
         return Overrides(confirm_live=self.confirm_live, allow_backfill=self.allow_backfill)
 
     def guard_context(self, context: Context) -> GuardContext:
-        """Return what the guards judge by.
+        """Return the facts that the guards decide by.
 
         :param context: the task's context.
         """
         from airflow_voice_agents.plans.guards import GuardContext
 
-        return GuardContext(consent=self.consent(), backfill=is_backfill(context))
+        return GuardContext(overrides=self.guard_overrides(), backfill=is_backfill(context))
 
-    def say(self, text: str) -> None:
+    def write_log(self, text: str) -> None:
         """Log lines for people.
 
         :param text: one or more lines.
         """
         self.log.info("%s", text)
 
-    def conclude(
+    def finish(
         self,
         context: Context,
         report: Report,
@@ -119,12 +124,12 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
         changes: Mapping[str, Mapping[str, Any]],
         tolerate: bool = False,
     ) -> dict[str, Any]:
-        """Leave the report, emit asset events for what changed, and fail if anything went wrong.
+        """Leave the report, emit asset events for the changes, and fail if anything failed.
 
         :param context: the task's context.
-        :param report: what happened.
+        :param report: the final report.
         :param changes: asset URI -> facts, for everything that changed.
-        :param tolerate: whether items that went wrong leave the task successful.
+        :param tolerate: whether failed items leave the task successful.
         :returns: the report's summary.
         :raises ItemsFailed: when an item failed, was skipped or ended unknown.
         """
@@ -136,8 +141,182 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
         self.log.info("%s", render_report(report))
         if not report.complete and not tolerate:
             raise failure_of(report)
-        emit(context, changes, report.summary())
+        emit(context, {} if report.dry_run else changes, report.summary())
         return report.summary()
+
+
+class WritingOperator(VoiceAgentsOperator):
+    """Base of the operators that write; its arguments are the table of guarantees.
+
+    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
+    :param confirm_live: must be true for a run that writes where callers are.
+    :param allow_backfill: a backfill run may write there.
+    :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
+    :param take_snapshot: whether what is about to change is kept first, for a restore: ``True`` keeps it or
+        refuses, ``False`` keeps nothing, ``None`` keeps it where Airflow has a Fernet key to encrypt it.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, rollback blocks, locks and baselines; ``None`` uses
+        ``[voice_agents] state_folder``. (templated)
+    :param waves: how many targets are reached wave by wave: numbers and percentages, counted from the first target;
+        the last must be ``"100%"``. ``None`` is one wave.
+    :param max_failures: how many targets may fail before no further one is begun: a number, a percentage, or a
+        mapping of ``count`` and ``percent``, of which the lesser counts; ``None`` tries all.
+    :param max_changed: how many targets may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param verify: whether an independent read follows the writes; their responses are checked in any case.
+    :param max_snapshot_age: seconds after which a target is read again right before it is written; ``None`` never.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
+    :param sensitive_keys: selectors of further values that are masked.
+    """
+
+    template_fields: Sequence[str] = ("expected_digest", "override_freeze", "state_folder")
+
+    def __init__(
+        self,
+        *,
+        dry_run: bool = False,
+        expected_digest: str | None = None,
+        lock_wait: float = 300.0,
+        take_snapshot: bool | None = None,
+        snapshot_retention: timedelta | None = None,
+        allow_unencrypted: bool = False,
+        state_folder: str | None = None,
+        waves: Sequence[int | str] | None = None,
+        max_failures: int | str | Mapping[str, Any] | None = None,
+        max_changed: int | str | None = None,
+        stop_variable: str | None = STOP_VARIABLE,
+        freeze: Sequence[Mapping[str, Any]] = (),
+        override_freeze: str | None = None,
+        verify: bool = True,
+        max_snapshot_age: float | None = 60.0,
+        show_values: bool | None = None,
+        sensitive_keys: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.plan_only = dry_run  # BaseOperator has a method of the other name
+        self.expected_digest = expected_digest
+        self.lock_wait = lock_wait
+        self.take_snapshot = take_snapshot
+        self.snapshot_retention = snapshot_retention
+        self.allow_unencrypted = allow_unencrypted
+        self.state_folder = state_folder
+        self.waves = waves
+        self.max_failures = max_failures
+        self.max_changed = max_changed
+        self.stop_variable = stop_variable
+        self.freeze = freeze
+        self.override_freeze = override_freeze
+        self.verify = verify
+        self.max_snapshot_age = max_snapshot_age
+        self.show_values = show_values
+        self.sensitive_keys = sensitive_keys
+
+    def apply(
+        self,
+        context: Context,
+        action: Action,
+        hook: VoiceAgentsHook | None = None,
+        policy: Policy | None = None,
+    ) -> Report:
+        """Carry an action out through the engine.
+
+        :param context: the task's context.
+        :param action: the action.
+        :param hook: an open hook, if the caller needed one for the connection's fields.
+        :param policy: options of the run; ``None`` uses the operator's.
+        """
+        from airflow_voice_agents.engine.apply import apply
+
+        options, protections = policy or self.policy(), self.protections(context)
+        return self.work(context, lambda run: apply(run, action, options, protections), hook)
+
+    def policy(self) -> Policy:
+        """Return the options of the run.
+
+        :raises InputError: naming the argument that is wrong.
+        """
+        from airflow_voice_agents.bases.display import display
+        from airflow_voice_agents.engine.policy import Policy
+        from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
+
+        failures = self.max_failures
+        return Policy(
+            dry_run=self.plan_only,
+            expected_digest=self.expected_digest or None,
+            display=display(self.show_values, self.sensitive_keys),
+            waves=Waves.parse(self.waves),
+            failure_limit=None if failures is None else FailureLimit.parse(failures),
+            change_limit=ChangeLimit.parse(self.max_changed),
+            verify=self.verify,
+            max_snapshot_age=self.max_snapshot_age,
+        )
+
+    def protections(self, context: Context) -> Protections:
+        """Return the locks, rollback blocks, snapshots and stops around the run.
+
+        :param context: the task's context.
+        """
+        from airflow_voice_agents.bases.protections import AirflowProtections
+
+        return AirflowProtections(self.protection_settings(), context, self.write_log).build()
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections."""
+        from airflow_voice_agents.bases.protections import ProtectionSettings
+
+        return ProtectionSettings(
+            name=f"{self.dag_id}-{self.task_id}",
+            state_folder=self.state_folder or None,
+            lock_wait=self.lock_wait,
+            take_snapshot=self.take_snapshot,
+            snapshot_retention=self.snapshot_retention,
+            allow_unencrypted=self.allow_unencrypted,
+            stop_variable=self.stop_variable,
+            freeze=self.freeze,
+            override_freeze=self.override_freeze or None,
+        )
+
+
+class RestoringOperator(WritingOperator):
+    """Base of the operators that undo earlier work from a snapshot, and block its return.
+
+    :param snapshot: URL of the snapshot. (templated)
+    :param force: whether newer work of others is overwritten.
+    :param hold: whether the targets are put on hold: the same change is then refused until a release.
+    :param reason: the reason, kept with the hold. (templated)
+    """
+
+    template_fields: Sequence[str] = (*WritingOperator.template_fields, "snapshot", "reason")
+
+    def __init__(
+        self,
+        *,
+        snapshot: str,
+        force: bool = False,
+        hold: bool = True,
+        reason: str = "",
+        stop_variable: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(stop_variable=stop_variable, **kwargs)
+        self.snapshot = snapshot
+        self.force = force
+        self.hold = hold
+        self.reason = reason
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections, with the hold that it places."""
+        from dataclasses import replace
+
+        return replace(super().protection_settings(), hold=self.hold, reason=self.reason)
 
 
 def _with_alias(outlets: list[Any], name: str) -> list[Any]:
@@ -148,7 +327,7 @@ def _with_alias(outlets: list[Any], name: str) -> list[Any]:
 def as_list(value: Any) -> list[Any]:
     """Return one thing as a list of one, and several as a list.
 
-    :param value: a mapping or a text counts as one thing.
+    :param value: a mapping or a string counts as one thing.
     """
     if value is None:
         return []

@@ -1,4 +1,4 @@
-"""What every sensor does at the Airflow edge: poke or defer, one condition for both."""
+"""Base class of sensors: poke or defer, with one condition for both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
@@ -16,12 +17,13 @@ from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
+    from airflow_voice_agents.bases.trigger import ConditionTrigger
+    from airflow_voice_agents.plans.condition import Condition, Found
 
 BACKSTOP_SECONDS = 60.0
-"""How long after a trigger's own deadline Airflow ends it, should it not have ended by itself."""
+"""Seconds after a trigger's own deadline at which Airflow ends it."""
 
 
 class SensorError(AirflowFailException):
@@ -31,10 +33,20 @@ class SensorError(AirflowFailException):
 class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator):
     """Base of the sensors of every system.
 
+    A subclass takes the connection's id as an argument, returns its condition, and names hook and trigger with
+    class attributes, whose modules are imported when the sensor runs.
+
     :param deferrable: wait in the triggerer, without a worker slot; by default what Airflow's
         ``[operators] default_deferrable`` says.
     :param retry_policy: decides whether a failed try is repeated.
     """
+
+    conn_name_attr: ClassVar[str]
+    """Name of the argument that holds the connection's id, as the hook names it."""
+    hook_path: ClassVar[str]
+    """The hook's class, as ``package.module:Class``."""
+    trigger_path: ClassVar[str]
+    """Class of the trigger that waits for the same condition, as ``package.module:Class``."""
 
     def __init__(
         self,
@@ -47,15 +59,39 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator):
         self.deferrable = deferrable
 
     @abstractmethod
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Ask once whether the condition holds, and return what to leave as XCom."""
+    def condition(self) -> Condition:
+        """Return what is waited for.
 
-    @abstractmethod
-    def trigger(self, deadline: float) -> BaseTrigger:
+        :raises InputError: naming the argument that is wrong.
+        """
+
+    def check(self) -> Found:
+        """Ask once whether the condition holds, and return what to leave as XCom.
+
+        :raises VoiceAgentsError: when the platform did not tell, or waiting cannot help.
+        """
+        from airflow_voice_agents.plans.condition import Read, fetch_all
+
+        condition = self.condition()
+        reads = [Read.of(read).alone for read in condition.reads()]
+        if not reads:
+            return condition.holds([])
+        with resolve_name(self.hook_path)(getattr(self, self.conn_name_attr)) as hook:
+            return condition.holds(hook.run(fetch_all(reads, hook)))
+
+    def trigger(self, deadline: float) -> ConditionTrigger:
         """Return the trigger that waits for the same condition.
 
         :param deadline: seconds since the epoch at which it gives up.
         """
+        arguments = {
+            self.conn_name_attr: getattr(self, self.conn_name_attr),
+            "condition": self.condition().serialize(),
+            "poll_interval": float(self.poke_interval),
+            "deadline": deadline,
+        }
+        trigger: ConditionTrigger = resolve_name(self.trigger_path)(**arguments)
+        return trigger
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once; a transient error counts as not yet.
@@ -100,12 +136,12 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator):
         )
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Go on when the trigger has ended.
+        """Return what the trigger found, or fail as it says.
 
         :param context: the task's context.
         :param event: ``status`` (``success``, ``timeout`` or ``error``), ``message`` and ``found``.
         :raises AirflowSensorTimeout: when the time is up.
-        :raises SensorError: when waiting cannot help, or the event is none of ours.
+        :raises SensorError: when waiting cannot help, or the event is not of such a trigger.
         """
         status = event.get("status") if isinstance(event, Mapping) else None
         if event is not None and status == "success":

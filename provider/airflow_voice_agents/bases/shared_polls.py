@@ -1,7 +1,7 @@
-"""Reads that many waits of one event loop have in common: asked once, heard by all of them.
+"""Polls that many waits of one event loop share: each read is made once, and all waits get the answer.
 
 Airflow's own shared streams (3.3) serve asset watchers: the triggerer asks only a ``BaseEventTrigger`` for
-one, gives a trigger a single stream, and lets who joins late wait for what comes next. A deferred task's
+one, gives a trigger a single stream, and lets late subscribers wait for what comes next. A deferred task's
 trigger is none of these, so waits share here, inside the triggerer's process.
 
 Nothing of a connection outlives the last wait on it, and a client is replaced after ``KEPT_SECONDS``, so that
@@ -11,7 +11,6 @@ a changed key is taken up while waits come and go.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
@@ -20,24 +19,24 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow_voice_agents.bases.hook import VoiceAgentsHook
-from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.plans.condition import AnyRead, Read, fetch_all
 from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 FRESH = 0.5
-"""Share of its interval for which a wait takes what another one has heard."""
-LAST_LOOK_SECONDS = 1.0
-"""For how long at most, when the time is up."""
+"""Share of its interval for which a wait takes an answer that another wait got."""
+LAST_POLL_SECONDS = 1.0
+"""The same in seconds, at most, for the last poll when the time is up."""
 KEPT_SECONDS = 300.0
-"""For how long a client is used; then the connection is read again."""
+"""Seconds for which a client is used; then the connection is read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """An answer, or why there is none.
+    """The answers to one poll, or the reason why there are none.
 
-    :param asked: when the question was sent, in monotonic seconds.
-    :param came: when the answer came.
-    :param answers: what the calls read, in order, or the error.
+    :param asked: when the poll began, in monotonic seconds.
+    :param came: when it ended.
+    :param answers: answers to the reads, in order, or the error.
     """
 
     asked: float
@@ -51,57 +50,57 @@ class PollResult:
 
 
 class SharedPoll:
-    """What several waits ask; it is under way at most once at a time.
+    """Some reads that several waits poll; they are in flight at most once at a time.
 
-    :param ask: sends the calls.
+    :param fetch: sends the reads.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[list[Any]]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[list[Any]]]) -> None:
         self.newest: PollResult | None = None
-        self._ask = ask
-        self._flight: asyncio.Task[None] | None = None
+        self._fetch = fetch
+        self._in_flight: asyncio.Task[None] | None = None
         self._waiting = 0
 
-    async def hear(self, since: float) -> PollResult:
-        """Return the newest answer to a question sent at ``since`` or later; ask if there is none.
+    async def result(self, since: float) -> PollResult:
+        """Return the newest result of a poll that began at ``since`` or later; poll if there is none.
 
         :param since: monotonic seconds.
         """
         while self.newest is None or self.newest.asked < since:
-            await self._wait(self._flight or self._start())
+            await self._wait(self._in_flight or self._start())
         return self.newest
 
     async def settle(self) -> None:
-        """Wait until nothing is under way any more."""
-        if self._flight is not None:
-            await self._wait(self._flight)
+        """Wait until nothing is in flight."""
+        if self._in_flight is not None:
+            await self._wait(self._in_flight)
 
     def _start(self) -> asyncio.Task[None]:
-        self._flight = asyncio.create_task(self._fly())
-        return self._flight
+        self._in_flight = asyncio.create_task(self._poll())
+        return self._in_flight
 
-    async def _fly(self) -> None:
+    async def _poll(self) -> None:
         asked = time.monotonic()
         answers: list[Any] | VoiceAgentsError
         try:
-            answers = await self._ask()
+            answers = await self._fetch()
         except VoiceAgentsError as error:
             answers = error
         finally:
-            if self._flight is asyncio.current_task():
-                self._flight = None
+            if self._in_flight is asyncio.current_task():
+                self._in_flight = None
         self.newest = PollResult(asked, time.monotonic(), answers)
 
-    async def _wait(self, flight: asyncio.Task[None]) -> None:
-        """Wait for what is under way; who is cancelled leaves it to the others, and the last one ends it."""
+    async def _wait(self, task: asyncio.Task[None]) -> None:
+        """Await the poll in flight; a cancelled waiter leaves it running, and the last one cancels it."""
         self._waiting += 1
         try:
-            await asyncio.shield(flight)
+            await asyncio.shield(task)
         finally:
             self._waiting -= 1
-            if not self._waiting and not flight.done():
-                self._flight = None
-                flight.cancel()
+            if not self._waiting and not task.done():
+                self._in_flight = None
+                task.cancel()
 
 
 @dataclass(slots=True, eq=False)
@@ -115,49 +114,52 @@ class _Session:
 
 
 class ConnectionPolls:
-    """One connection in one event loop, for as long as somebody waits on it.
+    """The polls of one connection in one event loop, for as long as a wait subscribes to it.
 
-    :param connect: makes a hook, which resolves the connection at its first call.
+    :param connect: makes a hook, which resolves the connection at its first request.
     """
 
     def __init__(self, connect: Callable[[], VoiceAgentsHook]) -> None:
-        self.listeners = 0
+        self.subscribers = 0
         self._connect = connect
         self._session: _Session | None = None
         self._opening = asyncio.Lock()
-        self._questions: WeakValueDictionary[Hashable, SharedPoll] = WeakValueDictionary()
-        self._left: dict[SharedPoll, float] = {}
+        self._polls: WeakValueDictionary[Hashable, SharedPoll] = WeakValueDictionary()
+        self._kept: dict[SharedPoll, float] = {}
 
-    def question(self, calls: Sequence[ApiRequest[Any]]) -> SharedPoll:
-        """Return what is asked with these calls; it is forgotten when nobody holds or keeps it.
+    def poll(self, reads: Sequence[AnyRead[Any]]) -> SharedPoll:
+        """Return the poll of these reads; it is forgotten when nobody holds or keeps it.
 
-        :param calls: read-only calls.
+        :param reads: what a condition reads.
         """
-        key = tuple(_key(call) for call in calls)
-        found = self._questions.get(key)
+        asked = [Read.of(read) for read in reads]
+        if self.subscribers == 1:
+            asked = [read.alone for read in asked]
+        key = tuple(read.key for read in asked)
+        found = self._polls.get(key)
         if found is None:
-            found = self._questions[key] = SharedPoll(lambda: self._ask(calls))
+            found = self._polls[key] = SharedPoll(lambda: self._fetch(asked))
         return found
 
-    def keep(self, question: SharedPoll, seconds: float) -> None:
-        """Keep what a wait asked that ends: others may be about to ask it for the first time.
+    def keep(self, poll: SharedPoll, seconds: float) -> None:
+        """Keep the poll of a wait that ends: others may be about to poll the same for the first time.
 
-        :param question: what it asked last.
-        :param seconds: for how long its answer is fresh.
+        :param poll: its last poll.
+        :param seconds: seconds for which the answer is fresh.
         """
         now = time.monotonic()
-        self._left = {each: until for each, until in self._left.items() if until > now}
-        self._left[question] = now + seconds
+        self._kept = {each: until for each, until in self._kept.items() if until > now}
+        self._kept[poll] = now + seconds
 
     async def close(self) -> None:
-        """Let go of the client; what is under way still has it until it ends."""
+        """Let go of the client; a poll in flight has it until it ends."""
         session, self._session = self._session, None
         if session is not None and not session.users:
             await session.close()
 
-    async def _ask(self, calls: Sequence[ApiRequest[Any]]) -> list[Any]:
+    async def _fetch(self, reads: Sequence[Read[Any]]) -> list[Any]:
         async with self._client() as hook:
-            return [await hook.asend(call) for call in calls]
+            return await fetch_all(reads, hook)
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[VoiceAgentsHook]:
@@ -166,7 +168,7 @@ class ConnectionPolls:
         session = self._session = self._session or _Session(self._connect(), time.monotonic())
         session.users += 1
         try:
-            async with self._opening:  # so that many first questions resolve the connection once
+            async with self._opening:  # so that many first polls resolve the connection once
                 await session.hook.aclient()
             yield session.hook
         finally:
@@ -178,75 +180,70 @@ class ConnectionPolls:
 class Subscriber:
     """One wait.
 
-    It takes no answer to a question that was sent before it began, because that may show what had changed by
-    then. Instead it joins the others' rhythm.
+    It takes no answer to a poll that began before it did, because that may show what had changed by then.
+    Instead it joins the rhythm of the other waits.
 
-    :param line: the connection that it waits on.
-    :param interval: seconds between two questions.
+    :param polls: the connection that it waits on.
+    :param interval: seconds between two polls.
     """
 
-    def __init__(self, line: ConnectionPolls, interval: float) -> None:
-        self._line = line
+    def __init__(self, polls: ConnectionPolls, interval: float) -> None:
+        self._polls = polls
         self._fresh = interval * FRESH
         self._began = time.monotonic()
-        self._question: SharedPoll | None = None
+        self._poll: SharedPoll | None = None
 
-    async def heard_by_others(self, calls: Sequence[ApiRequest[Any]]) -> float | None:
-        """Return how many seconds ago another wait was answered; ``None`` if not lately.
+    async def shared_age(self, reads: Sequence[AnyRead[Any]]) -> float | None:
+        """Return how many seconds ago another wait got an answer; ``None`` where none is fresh.
 
-        :param calls: what this one is going to ask.
+        :param reads: what this wait is going to poll.
         """
-        self._question = self._line.question(calls)
-        await self._question.settle()
-        newest = self._question.newest
+        self._poll = self._polls.poll(reads)
+        await self._poll.settle()
+        newest = self._poll.newest
         return newest.age if newest is not None and newest.age < self._fresh else None
 
-    async def hear(self, calls: Sequence[ApiRequest[Any]], *, last: bool = False) -> PollResult:
-        """Return an answer that is fresh enough; ask if nobody has heard one.
+    async def poll(self, reads: Sequence[AnyRead[Any]], *, last: bool = False) -> PollResult:
+        """Return a result that is fresh enough; poll if there is none.
 
-        :param calls: what to ask.
-        :param last: the time is up, and the answer must be all but new.
+        :param reads: what to ask.
+        :param last: whether the time is up, so that the answer must be all but new.
         """
-        self._question = self._line.question(calls)
-        fresh = min(self._fresh, LAST_LOOK_SECONDS) if last else self._fresh
-        return await self._question.hear(max(self._began, time.monotonic() - fresh))
+        self._poll = self._polls.poll(reads)
+        fresh = min(self._fresh, LAST_POLL_SECONDS) if last else self._fresh
+        return await self._poll.result(max(self._began, time.monotonic() - fresh))
 
     def leave(self) -> None:
         """End the wait."""
-        if self._question is not None:
-            self._line.keep(self._question, self._fresh)
+        if self._poll is not None:
+            self._polls.keep(self._poll, self._fresh)
 
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, ConnectionPolls]] = (
+_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, ConnectionPolls]] = (
     WeakKeyDictionary()
 )
 
 
 @asynccontextmanager
 async def subscribe(
-    kind: Callable[[str], VoiceAgentsHook], conn_id: str, interval: float
+    hook: Callable[[str], VoiceAgentsHook], conn_id: str, interval: float
 ) -> AsyncIterator[Subscriber]:
-    """Wait on a connection, together with all others of the event loop that do.
+    """Wait on a connection, together with all other waits of the event loop on it.
 
-    :param kind: class of the hook.
+    :param hook: class of the hook.
     :param conn_id: id of the connection.
-    :param interval: seconds between two questions.
+    :param interval: seconds between two polls.
     """
-    lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    line = lines.get((kind, conn_id))
-    if line is None:
-        line = lines[kind, conn_id] = ConnectionPolls(lambda: kind(conn_id))
-    line.listeners += 1
-    listener = Subscriber(line, interval)
+    connections = _connections.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    polls = connections.get((hook, conn_id))
+    if polls is None:
+        polls = connections[hook, conn_id] = ConnectionPolls(lambda: hook(conn_id))
+    polls.subscribers += 1
+    subscriber = Subscriber(polls, interval)
     try:
-        yield listener
+        yield subscriber
     finally:
-        listener.leave()
-        line.listeners -= 1
-        if not line.listeners:
-            await line.close()
-
-
-def _key(call: ApiRequest[Any]) -> Hashable:
-    body = None if call.body is None else json.dumps(call.body, sort_keys=True)
-    return (call.operation, call.key, body)
+        subscriber.leave()
+        polls.subscribers -= 1
+        if not polls.subscribers:
+            await polls.close()

@@ -1,4 +1,4 @@
-"""What stops a run from outside: a switch that anybody may throw, and freeze windows."""
+"""Stop a run from outside: the stop variable and freeze windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What templates and XComs turn arguments into, read back into what was meant."""
+"""Parse arguments that arrive as rendered templates or XComs."""
 
 from __future__ import annotations
 

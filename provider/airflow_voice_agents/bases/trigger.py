@@ -1,4 +1,4 @@
-"""What every waiting trigger does: ask, sleep, ask again, end with one event."""
+"""Base classes of triggers: ask, sleep, ask again, end with one event."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import asyncio
 import random
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_voice_agents.transport.errors import VoiceAgentsError
+from airflow_voice_agents.bases.lazy_imports import resolve_in_thread
+from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.bases.shared_polls import PollResult
+    from airflow_voice_agents.plans.condition import Condition
 
 Answer = tuple[bool, dict[str, Any]] | VoiceAgentsError
-"""Whether the condition holds and what was found, or why that is not known."""
+"""The result of one poll, or the reason why there is none."""
 
 JITTER = 0.1
 """Share by which an interval varies, so that many waits do not ask all at once."""
+
+_SUBSCRIBE = "airflow_voice_agents.bases.shared_polls:subscribe"
 
 
 class PollingTrigger(BaseTrigger):
@@ -29,7 +36,7 @@ class PollingTrigger(BaseTrigger):
     """
 
     age: float = 0.0
-    """Seconds of the interval that had passed already when the latest answer was heard."""
+    """Seconds of the interval that had passed already when the latest answer came."""
 
     def __init__(self, *, poll_interval: float, deadline: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -76,10 +83,66 @@ class PollingTrigger(BaseTrigger):
         return self.deadline - time.time()
 
     async def pause(self) -> bool:
-        """Sleep for the rest of the interval, and tell whether there was time left to do so."""
+        """Sleep for the rest of the interval; return whether there was time left to do so."""
         left = self.seconds_left
         if left <= 0:
             return False
         interval = self.poll_interval * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  spreads load
         await asyncio.sleep(min(left, max(0.0, interval - self.age)))
         return True
+
+
+class ConditionTrigger(PollingTrigger):
+    """Base of triggers that wait for a condition.
+
+    In one triggerer, triggers that read the same over the same connection share the answers. A subclass takes
+    the connection's id as an argument and says the rest with class attributes. Their modules are imported in a
+    thread when the trigger runs.
+
+    :param condition: plain JSON, as the condition's ``serialize`` returned it; digests, never values.
+    :param poll_interval: seconds between two questions.
+    :param deadline: seconds since the epoch at which the wait is given up.
+    """
+
+    conn_name_attr: ClassVar[str]
+    """Name of the argument that holds the connection's id, as the hook names it."""
+    hook_path: ClassVar[str]
+    """The hook's class, as ``package.module:Class``."""
+    condition_path: ClassVar[str]
+    """Function that turns plain JSON into the condition, as ``package.module:Class.deserialize``."""
+
+    def __init__(self, *, condition: Mapping[str, Any], poll_interval: float, deadline: float) -> None:
+        super().__init__(poll_interval=poll_interval, deadline=deadline)
+        self.condition = condition
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the connection's id and the condition."""
+        return {self.conn_name_attr: getattr(self, self.conn_name_attr), "condition": self.condition}
+
+    async def answers(self) -> AsyncGenerator[Answer]:
+        """Yield one answer per question, whichever trigger asked it."""
+        names = (_SUBSCRIBE, self.hook_path, self.condition_path)
+        subscribe, hook, deserialize = await resolve_in_thread(*names)
+        try:
+            condition = deserialize(self.condition)
+        except InputError as error:
+            yield error
+            return
+        async with subscribe(hook, getattr(self, self.conn_name_attr), self.poll_interval) as subscriber:
+            age = await subscriber.shared_age(condition.reads())
+            if age is not None:
+                self.age = age
+                await self.pause()
+            while True:
+                result = await subscriber.poll(condition.reads(), last=self.seconds_left <= 0)
+                self.age = result.age
+                yield _decide(condition, result)
+
+
+def _decide(condition: Condition, result: PollResult) -> Answer:
+    if isinstance(result.answers, VoiceAgentsError):
+        return result.answers
+    try:
+        return condition.holds(result.answers)
+    except VoiceAgentsError as error:
+        return error

@@ -22,7 +22,7 @@ from airflow_voice_agents.emulator.request import decode, encode
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 
 MOST_CONVERSATIONS = 10_000
-"""How many conversations one control request adds at most."""
+"""Maximum number of conversations that one control request adds."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -1,4 +1,4 @@
-"""What was asked of the server, in order, for tests that count requests."""
+"""The journal of requests in order, for tests that count them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long requests wait before they are handled."""
+"""Delay requests before they are handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rooms share in reading seeds: numbers, objects, and keys that nobody knows."""
+"""Helpers that read seeds: numbers, objects and unknown keys."""
 
 from __future__ import annotations
 

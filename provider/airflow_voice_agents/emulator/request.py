@@ -1,4 +1,4 @@
-"""What passes between the gate and the rooms: requests, replies, problems and operations."""
+"""Requests, replies, errors and operations, as the middleware hands them to the vendors' apps."""
 
 from __future__ import annotations
 

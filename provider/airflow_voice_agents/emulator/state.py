@@ -1,4 +1,4 @@
-"""What the server remembers: a logical clock, switches, and one section per vendor's API.
+"""The server's state: a logical clock, behavior switches, and one section per vendor's API.
 
 The dump of the state, a state file and a seed have one format, so that each can stand for another::
 

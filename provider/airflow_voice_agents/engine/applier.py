@@ -1,381 +1,499 @@
-"""Carries intents out: lanes of writes side by side, every answer judged, unknown outcomes read back."""
+"""Applies transitions: write sequences side by side, every response checked, unknown outcomes read back.
+
+This is the only module that sends writes.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import random as random_module
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import Sender, for_each_limited
+from airflow_voice_agents.engine.concurrency import for_each_limited
 from airflow_voice_agents.engine.progress import Phase, ResourceProgress, changed_keys
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.reads import read_states
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import (
-    Observation,
+    Known,
     Resource,
     ResourceKind,
     Split,
     State,
     Transition,
     Write,
+    WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Status
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
-from airflow_voice_agents.transport.errors import CallError, Conflict, Forbidden, RateLimited, Unauthorized
+from airflow_voice_agents.transport.errors import (
+    CallError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    TransportError,
+    Unauthorized,
+)
 from airflow_voice_agents.transport.retry import LONGEST_NAMED_WAIT, RetryBudget, back_off
 
 ROUNDS = 4
-"""What a round left uncertain, and a read shows undone, is written once more in the next; after the second round
-only as far as a retry budget goes, so that an outage is not multiplied."""
+"""A write that a round left uncertain, and that a read shows undone, is sent again in the next round; after the
+second round only within a retry budget, so that an outage is not multiplied."""
+
+SETTLE_POLLS = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between reads while the outcome of a write that must not be repeated stays unknown: 30 s in all."""
+
+SERVICE_UNAVAILABLE = 503
+
+NOT_READ_BACK = "the answer shows it; it was not read back"
+"""Reason of a changed resource whose independent read was left out, because all further requests are refused."""
 
 
-class Applier(Generic[State]):
-    """Brings resources of one kind from what they are to what they shall be.
+@dataclass(frozen=True, slots=True)
+class ApplierSettings:
+    """How an applier writes and checks.
 
-    No write of unknown outcome is sent again before a read has shown it undone, not even one that may be
-    repeated: what was applied is not applied twice.
-
-    :param send: sends a call.
-    :param kind: the kind of the resources.
-    :param limit: most lanes in flight.
-    :param progress: told of each resource that ended.
-    :param verify: whether an independent read follows the writes; without it a write's own answer is
-        checked, and read back only where it shows no state.
-    :param max_snapshot_age: seconds after which a resource is read again right before it is written;
-        zero always reads, ``None`` never.
-    :param waypoints: digests, beside those between its own writes, at which a resource that is read again
-        may stand; one that arrives by an earlier write has them.
-    :param clock: monotonic seconds.
-    :param sleep: waits the given seconds.
-    :param random: numbers in [0, 1) for the jitter.
-    :param redact: masks secrets in what the platform says about an item.
+    :param verify: whether an independent read follows the writes; their responses are checked in any case, and
+        read back where they show no state.
+    :param max_snapshot_age: seconds after which a resource is read again right before it is written; zero
+        always reads, ``None`` never.
+    :param max_failed: number of failed resources after which no further write sequence is begun; ``None`` for any.
+    :param settle_polls: seconds between reads while the outcome of a non-repeatable write stays unknown.
     """
 
-    def __init__(
-        self,
-        send: Sender,
-        kind: ResourceKind[State],
-        *,
-        limit: int,
-        progress: ProgressLog,
-        verify: bool = True,
-        max_snapshot_age: float | None = None,
-        waypoints: Mapping[Resource, Collection[str]] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = random_module.random,
-        redact: Callable[[str], str] = str,
-    ) -> None:
-        self._send = send
-        self._redact = redact
-        self._kind = kind
-        self._limit = limit
-        self._progress = progress
-        self._verify = verify
-        self._max_age = max_snapshot_age
-        self._waypoints = waypoints or {}
-        self._clock = clock
-        self._sleep = sleep
-        self._random = random
+    verify: bool = True
+    max_snapshot_age: float | None = None
+    max_failed: int | None = None
+    settle_polls: tuple[float, ...] = SETTLE_POLLS
+
+
+@dataclass
+class Applier(Generic[State]):
+    """Brings resources of one kind from their present to their desired state.
+
+    No write of unknown outcome is sent again before a read has shown it undone. A write of a kind that is not
+    repeatable is never sent again after an unknown outcome: its state is polled until a deadline, and then the
+    outcome is reported as unknown.
+
+    :param context: the run.
+    :param kind: the kind of the resources.
+    :param settings: how it writes and checks.
+    :param waypoints: digests, beside those between its own writes, that a resource may have when it is read again.
+    :param on_ended: receives each resource's status when it ends.
+    :param on_result: receives each accepted write's result at once.
+    """
+
+    context: RunContext
+    kind: ResourceKind[State]
+    settings: ApplierSettings = field(default_factory=ApplierSettings)
+    waypoints: Mapping[Resource, Collection[str]] = field(default_factory=dict)
+    on_ended: Any = None
+    on_result: Any = None
+    refused: CallError | None = field(default=None, init=False)
+    """The refusal that all further requests would meet as well, or ``None``."""
+    stopped: str = field(default="", init=False)
+    """The reason why no further sequence is begun, or an empty text."""
+
+    def __post_init__(self) -> None:
+        self._progress: dict[Resource, ResourceProgress[State]] = {}
         self._budget = RetryBudget()
         self._granted: dict[int, bool] = {}
         self._named_wait = 0.0
         self._held_up: list[tuple[WriteSequence[State], ResourceProgress[State]]] = []
         self._freed: list[WriteSequence[State]] = []
-        self._courses: dict[Resource, ResourceProgress[State]] = {}
-        self._refused: CallError | None = None
+        self._observed_at = 0.0
+        self._failed = 0
 
     async def apply(
-        self, intents: Sequence[Transition[State]], *, observed_at: float | None = None
+        self, transitions: Sequence[Transition[State]], *, observed_at: float | None = None
     ) -> list[ItemReport]:
-        """Write what the intents ask for and report on each.
+        """Write what the transitions ask for and report on each.
 
-        :param intents: one per resource; before and after differ.
-        :param observed_at: when the states before were read, on this carrier's clock, where an intent does not say.
+        :param transitions: one per resource; before and after differ.
+        :param observed_at: time of the reads of the present states, on the run's clock, where a transition has none.
         """
-        self._courses = {intent.resource: ResourceProgress(intent) for intent in intents}
-        self._observed_at = self._clock() if observed_at is None else observed_at
+        self._progress = {each.resource: ResourceProgress(each) for each in transitions}
+        self._observed_at = self.context.clock() if observed_at is None else observed_at
         for round_number in range(1, ROUNDS + 1):
             self._named_wait = 0.0
-            await for_each_limited(self._lanes(), self._lane, limit=self._limit)
-            await self._check(self._in(Phase.WRITTEN))
+            await for_each_limited(self._sequences(), self._run_sequence, limit=self.context.concurrency)
+            continuing = await self._check(self._in(Phase.WRITTEN))
             await self._read_back(round_number)
             if not self._in(Phase.PENDING):
                 break
-            await self._sleep(self._named_wait + back_off(round_number, self._random))
-        self._strand(self._in(Phase.PENDING))
-        return [course.report() for course in self._courses.values()]
-
-    def _lanes(self) -> Iterator[WriteSequence[State]]:
-        """Return what is to be written: what waited for a write that is known to have happened, and the rest."""
-        freed, self._freed = self._freed, []
-        known = {resource for lane in freed for resource in _resources(lane)}
-        pending = [course.intent for course in self._in(Phase.PENDING) if course.intent.resource not in known]
-        yield from freed
-        yield from self._kind.write_sequences(pending)
+            if not continuing or self._named_wait:
+                await self.context.sleep(self._named_wait + back_off(round_number, self.context.random))
+        self._mark_stuck(self._in(Phase.PENDING))
+        return [progress.report() for progress in self._progress.values()]
 
     def seen(self, resource: Resource) -> State | None:
-        """Return the last state that was seen of a resource that was brought."""
-        return self._courses[resource].seen
+        """Return the last state seen of a resource."""
+        return self._progress[resource].seen
 
     @property
     def retry_after(self) -> float | None:
         """The longest wait in seconds that the server named for anything that failed."""
-        return max(
-            (course.retry_after for course in self._courses.values() if course.retry_after), default=None
-        )
+        waits = (each.retry_after for each in self._progress.values() if each.retry_after)
+        return max(waits, default=None)
 
-    @property
-    def refused(self) -> CallError | None:
-        """The refusal that all further calls would meet as well, or ``None``."""
-        return self._refused
+    # ------------------------------------------------------------------------------------- sequences
+
+    def _sequences(self) -> Iterator[WriteSequence[State]]:
+        """Yield the sequences to write: first those that waited for a write that is now known to be applied."""
+        freed, self._freed = self._freed, []
+        known = {resource for sequence in freed for resource in _resources(sequence)}
+        pending = [
+            each.transition for each in self._in(Phase.PENDING) if each.transition.resource not in known
+        ]
+        yield from freed
+        yield from self.kind.write_sequences(pending)
 
     def _in(self, phase: Phase) -> list[ResourceProgress[State]]:
-        return [course for course in self._courses.values() if course.phase is phase]
+        return [each for each in self._progress.values() if each.phase is phase]
 
-    async def _lane(self, lane: WriteSequence[State]) -> None:
-        lanes: Iterable[WriteSequence[State]] = [lane]
-        if self._is_old(lane):
-            lanes = await self._planned_anew(lane)
-        for each_lane in lanes:
-            await self._steps(each_lane)
-        self._tell(self._of(lane))
+    async def _run_sequence(self, sequence: WriteSequence[State]) -> None:
+        mine = self._of(sequence)
+        if self.stopped:
+            for each in mine:
+                if each.phase is Phase.PENDING:
+                    each.end(Status.SKIPPED, f"not attempted. {self.stopped}")
+            self._report_ended(mine)
+            return
+        sequences: Iterable[WriteSequence[State]] = [sequence]
+        if self._is_old(mine):
+            sequences = await self._replanned(sequence)
+        for each_sequence in sequences:
+            await self._send_writes(each_sequence)
+        self._report_ended(mine)
 
-    def _of(self, steps: WriteSequence[State]) -> list[ResourceProgress[State]]:
-        return [self._courses[resource] for resource in _resources(steps)]
+    def _of(self, writes: WriteSequence[State]) -> list[ResourceProgress[State]]:
+        return [self._progress[resource] for resource in _resources(writes)]
 
-    def _is_old(self, lane: WriteSequence[State]) -> bool:
-        """Whether the state of anything that a lane writes was read too long ago."""
-        if self._max_age is None:
+    def _is_old(self, mine: Sequence[ResourceProgress[State]]) -> bool:
+        """Whether the state of any of the resources was read too long ago."""
+        max_age = self.settings.max_snapshot_age
+        if max_age is None:
             return False
-        known = (course.intent.read_at for course in self._of(lane))
-        oldest = min((self._observed_at if at is None else at for at in known), default=self._observed_at)
-        return self._clock() - oldest >= self._max_age
+        times = (each.transition.read_at for each in mine)
+        oldest = min((self._observed_at if at is None else at for at in times), default=self._observed_at)
+        return self.context.clock() - oldest >= max_age
 
-    def _tell(self, courses: Iterable[ResourceProgress[State]]) -> None:
-        for course in courses:
-            if course.phase is Phase.ENDED:
-                self._progress.add(course.status.value)
+    def _report_ended(self, many: Iterable[ResourceProgress[State]]) -> None:
+        for each in many:
+            if each.phase is not Phase.ENDED:
+                continue
+            if self.on_ended is not None:
+                self.on_ended(each.status.value)
+            if each.status in TROUBLE and each.status is not Status.SKIPPED:
+                self._count_failure()
 
-    def _strand(self, courses: Sequence[ResourceProgress[State]]) -> None:
-        """End what the kind has no lane for from where it is."""
-        for course in courses:
-            course.mark_stuck()
-        self._tell(courses)
+    def _count_failure(self) -> None:
+        self._failed += 1
+        allowed = self.settings.max_failed
+        if allowed is not None and self._failed > allowed and not self.stopped:
+            self.stopped = (
+                f"{self._failed} item(s) failed, and max_failures allows {allowed}. Fix them, then run again: "
+                "finished items are not written twice."
+            )
 
-    async def _planned_anew(self, lane: WriteSequence[State]) -> Iterable[WriteSequence[State]]:
-        """Read a lane's resources again: what is done ends, what moved fails, the rest is written."""
-        courses = self._of(lane)
-        await self._observe(courses, untouched=True)
-        for course in courses:
-            if course.phase is Phase.PENDING:
-                self._hold_to_plan(course, {step.waypoint for step in lane})
-        todo = [course.intent for course in courses if course.phase is Phase.PENDING]
-        return self._kind.write_sequences(todo)
+    def _mark_stuck(self, many: Sequence[ResourceProgress[State]]) -> None:
+        for each in many:
+            each.mark_stuck()
+        self._report_ended(many)
 
-    def _hold_to_plan(self, course: ResourceProgress[State], passes: set[str | None]) -> None:
-        now = self._kind.digest(course.seen)
-        settled = not self._kind.mismatches(course.intent, course.seen)
-        if settled and not course.foreign_keys(self._kind):
-            course.end(Status.UNCHANGED, "it became as planned before it was written")
-        elif now == self._kind.digest(course.intent.before) or now in passes | self._admitted(course):
-            course.renew()
+    async def _replanned(self, sequence: WriteSequence[State]) -> Iterable[WriteSequence[State]]:
+        """Read a sequence's resources again: done ones end, moved ones fail, the others are written."""
+        mine = self._of(sequence)
+        await self._observe(mine, untouched=True)
+        for each in mine:
+            if each.phase is Phase.PENDING:
+                self._hold_to_plan(each, {write.waypoint for write in sequence})
+        todo = [each.transition for each in mine if each.phase is Phase.PENDING]
+        return self.kind.write_sequences(todo)
+
+    def _hold_to_plan(self, each: ResourceProgress[State], between: set[str | None]) -> None:
+        now = self.kind.digest(each.seen)
+        settled = not self.kind.mismatches(each.transition, each.seen)
+        admitted = between | set(self.waypoints.get(each.transition.resource, ()))
+        if settled and not each.foreign_keys(self.kind):
+            each.end(Status.UNCHANGED, "it became as planned before it was written")
+        elif now == self.kind.digest(each.transition.before) or now in admitted:
+            each.renew()
         else:
-            keys = sorted(changed_keys(self._kind, course.intent.before, course.seen))
-            course.fail(f"it moved after it was planned ({', '.join(keys[:10])}); run again to plan anew.")
+            keys = sorted(changed_keys(self.kind, each.transition.before, each.seen))
+            each.fail(f"it changed after it was planned ({', '.join(keys[:10])}); run again to plan afresh.")
 
-    def _admitted(self, course: ResourceProgress[State]) -> set[str]:
-        return set(self._waypoints.get(course.intent.resource, ()))
-
-    async def _steps(self, lane: WriteSequence[State]) -> None:
-        last = {resource: place for place, step in enumerate(lane) for resource in step.resources}
-        for place, step in enumerate(lane):
-            await self._step(step)
-            held_up = [r for r in step.resources if self._courses[r].phase is not Phase.PENDING]
-            if step.vital and held_up:
-                self._hold_up(lane[place + 1 :], self._courses[held_up[0]])
+    async def _send_writes(self, sequence: WriteSequence[State]) -> None:
+        last = {resource: place for place, write in enumerate(sequence) for resource in write.resources}
+        for place, write in enumerate(sequence):
+            await self._send_write(write)
+            failed = [r for r in write.resources if self._progress[r].phase is not Phase.PENDING]
+            if write.vital and failed:
+                self._hold_up(sequence[place + 1 :], self._progress[failed[0]])
                 return
-            for course in (self._courses[r] for r in step.resources if last[r] == place):
-                if course.phase is Phase.PENDING:
-                    course.phase = Phase.WRITTEN
+            for each in (self._progress[r] for r in write.resources if last[r] == place):
+                if each.phase is Phase.PENDING:
+                    each.phase = Phase.WRITTEN
 
-    def _hold_up(self, steps: WriteSequence[State], cause: ResourceProgress[State]) -> None:
-        """Leave alone what stands on a write that went wrong, at once or once it is known whether it did."""
+    def _hold_up(self, writes: WriteSequence[State], cause: ResourceProgress[State]) -> None:
+        """Skip the writes that depend on a failed one, at once or when its outcome is known."""
         if cause.phase is Phase.UNCERTAIN:
-            self._held_up.append((steps, cause))
+            self._held_up.append((writes, cause))
         else:
-            self._skip(steps, cause)
+            self._skip(writes, cause)
 
-    def _skip(self, steps: Iterable[Write[State]], cause: ResourceProgress[State]) -> None:
-        for step in steps:
-            for course in (self._courses[resource] for resource in step.resources):
-                if course.phase is Phase.PENDING:
-                    course.end(
+    def _skip(self, writes: Iterable[Write[State]], cause: ResourceProgress[State]) -> None:
+        for write in writes:
+            for each in (self._progress[resource] for resource in write.resources):
+                if each.phase is Phase.PENDING:
+                    each.end(
                         Status.SKIPPED,
-                        f"not attempted, because {cause.intent.resource} went wrong: {cause.reason}",
+                        f"not attempted, because {cause.transition.resource} failed: {cause.reason}",
                     )
 
-    async def _step(self, step: Write[State]) -> None:
-        if self._refused:
-            self._fail(step, self._refused)
+    # ---------------------------------------------------------------------------------------- writes
+
+    async def _send_write(self, write: Write[State]) -> None:
+        if self.refused:
+            self._fail(write, self.refused)
             return
         try:
-            verdicts = step.judge(await self._send(_never_blind(step.call)))
+            results = write.judge(await self.context.sender(_never_blind(write.request)))
         except CallError as failure:
-            await self._failure(step, failure)
+            await self._handle_failure(write, failure)
             return
-        for resource in step.resources:
-            course = self._courses[resource]
-            verdict = verdicts.get(resource)
-            if verdict is None:
-                reason = f"the answer to {step.call.operation} does not mention it."
-                course.mark_uncertain(step, reason)
-            elif verdict.error is not None:
-                course.fail(f"{step.call.operation}: {self._redact(verdict.error)}")
-            else:
-                course.applied.append(step.call.operation)
-                course.seen = verdict.state
+        for resource in write.resources:
+            self._accept(write, resource, results.get(resource))
 
-    async def _failure(self, step: Write[State], failure: CallError) -> None:
-        if _concerns_all(failure):
-            self._refused = failure
-        if failure.in_doubt or not (failure.permanent or isinstance(failure, RateLimited)):
-            self._named_wait = max(self._named_wait, failure.retry_after or 0.0)
-            for resource in step.resources:
-                self._courses[resource].mark_uncertain(step, str(failure))
-        elif step.split and _may_be_some_of_them(failure, step):
-            await self._isolate(step, step.split, failure)
+    def _accept(self, write: Write[State], resource: Resource, result: WriteResult[State] | None) -> None:
+        progress, operation = self._progress[resource], write.request.operation
+        if result is None:
+            progress.mark_uncertain(write, f"the answer to {operation} does not mention it.")
+        elif result.error is not None:
+            progress.fail(f"{operation}: {self.context.redact(result.error)}")
         else:
-            self._fail(step, failure)
+            progress.applied.append(operation)
+            progress.seen = progress.answered = result.state
+            progress.facts.update(result.facts)
+            if self.on_result is not None:
+                self.on_result(resource, result)
 
-    def _fail(self, step: Write[State], failure: CallError) -> None:
-        for resource in step.resources:
-            self._courses[resource].fail(str(failure), cause=failure)
+    async def _handle_failure(self, write: Write[State], failure: CallError) -> None:
+        if _concerns_all(failure):
+            self.refused = failure
+        reason = None if failure.in_doubt or write.no_change is None else write.no_change(failure)
+        if reason is not None:
+            for resource in write.resources:
+                self._progress[resource].end(Status.UNCHANGED, reason)
+        elif self._is_uncertain(write, failure):
+            self._named_wait = max(self._named_wait, failure.retry_after or 0.0)
+            for resource in write.resources:
+                put_off = _certainly_not_applied(failure)
+                self._progress[resource].mark_uncertain(write, str(failure), refused_for_now=put_off)
+        elif write.split and _may_be_some_of_them(failure, write):
+            await self._isolate(write, write.split, failure)
+        else:
+            self._fail(write, failure)
 
-    async def _isolate(self, step: Write[State], split: Split[State], failure: CallError) -> None:
-        """Send a refused write again in smaller parts, leaving out what a read shows done."""
-        courses = [self._courses[resource] for resource in step.resources]
-        await self._observe(courses)
-        for course in courses:
-            if course.phase is Phase.PENDING and not self._kind.mismatches(course.intent, course.seen):
-                course.phase = Phase.WRITTEN
-        remaining = [course.intent.resource for course in courses if course.phase is Phase.PENDING]
-        parts = split(remaining) if remaining and len(step.resources) > 1 else ()
+    def _is_uncertain(self, write: Write[State], failure: CallError) -> bool:
+        if write.deletes and isinstance(failure, NotFound):
+            return True
+        return failure.in_doubt or not (failure.permanent or isinstance(failure, RateLimited))
+
+    def _fail(self, write: Write[State], failure: CallError) -> None:
+        for resource in write.resources:
+            self._progress[resource].fail(str(failure), cause=failure)
+
+    async def _isolate(self, write: Write[State], split: Split[State], failure: CallError) -> None:
+        """Send a refused write again in smaller parts, without the resources that a read shows done."""
+        mine = [self._progress[resource] for resource in write.resources]
+        await self._observe(mine)
+        for each in mine:
+            if each.phase is Phase.PENDING and not self.kind.mismatches(each.transition, each.seen):
+                each.phase = Phase.WRITTEN
+        remaining = [each.transition.resource for each in mine if each.phase is Phase.PENDING]
+        parts = split(remaining) if remaining and len(write.resources) > 1 else ()
         for part in parts:
-            await self._step(part)
+            await self._send_write(part)
         for resource in () if parts else remaining:
-            self._courses[resource].fail(str(failure), cause=failure)
+            self._progress[resource].fail(str(failure), cause=failure)
+
+    # -------------------------------------------------------------------------------------- outcomes
 
     async def _read_back(self, round_number: int) -> None:
-        """Decide what is uncertain by reading it: applied, to be written once more, or given up."""
+        """Decide uncertain writes by reading: applied, to be sent again, or given up."""
         uncertain = self._in(Phase.UNCERTAIN)
         self._granted = {}
-        await self._observe(uncertain)
-        for course in uncertain:
-            if course.phase is Phase.UNCERTAIN:
-                self._decide(course, round_number)
-        self._tell(uncertain)
-        self._let_go()
+        open_ones = [each for each in uncertain if not (self.kind.repeatable or each.refused_for_now)]
+        if open_ones:
+            await self._poll(open_ones)
+        await self._observe([each for each in uncertain if each not in open_ones])
+        for each in uncertain:
+            if each.phase is Phase.UNCERTAIN:
+                self._decide(each, round_number)
+        self._report_ended(uncertain)
+        self._release_held_up()
 
-    def _let_go(self) -> None:
-        """Go on with what waited for a write in doubt, or leave it alone; with the write itself if it is sent again."""
+    async def _poll(self, many: Sequence[ResourceProgress[State]]) -> None:
+        """Read until every resource shows the desired state, or the deadline passes."""
+        if self._named_wait:
+            await self.context.sleep(min(self._named_wait, LONGEST_NAMED_WAIT))
+        for pause in (0.0, *self.settings.settle_polls):
+            waiting = [each for each in many if each.phase is not Phase.ENDED and self._lags(each)]
+            if pause and not waiting:
+                return
+            if pause:
+                await self.context.sleep(pause)
+            await self._observe(waiting if pause else many)
+
+    def _lags(self, each: ResourceProgress[State]) -> bool:
+        """Whether a read shows nothing of the write yet; a state of somebody else's ends the wait."""
+        return bool(self.kind.mismatches(each.transition, each.seen)) and not each.foreign_keys(self.kind)
+
+    def _release_held_up(self) -> None:
+        """Go on with the sequences that waited for an uncertain write, or skip them."""
         held_up, self._held_up = self._held_up, []
-        for steps, cause in held_up:
-            untouched = tuple(step for step in steps if self._is_untouched(step))
+        for writes, cause in held_up:
+            untouched = tuple(write for write in writes if self._is_untouched(write))
             if cause.status is Status.CHANGED and untouched:
                 self._freed.append(untouched)
             elif cause.phase is Phase.ENDED:
                 self._skip(untouched, cause)
-                self._tell(self._of(untouched))
+                self._report_ended(self._of(untouched))
 
-    def _is_untouched(self, step: Write[State]) -> bool:
-        return all(self._courses[resource].phase is Phase.PENDING for resource in step.resources)
+    def _is_untouched(self, write: Write[State]) -> bool:
+        return all(self._progress[resource].phase is Phase.PENDING for resource in write.resources)
 
-    def _decide(self, course: ResourceProgress[State], round_number: int) -> None:
-        if not self._kind.mismatches(course.intent, course.seen):
-            course.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
+    def _decide(self, each: ResourceProgress[State], round_number: int) -> None:
+        if not self.kind.mismatches(each.transition, each.seen):
+            each.end(Status.CHANGED, "the outcome was unknown; reading it back showed it applied")
             return
-        course.resolve(self._kind)
-        if foreign := sorted(course.foreign_keys(self._kind)):
-            course.fail(
-                f"{course.reason} Reading it back showed it not as planned, and that something else changed it "
-                f"meanwhile ({', '.join(foreign[:10])}); run again to plan anew."
+        if self.kind.continues(each.transition, each.seen):
+            each.renew()
+            return
+        each.resolve(self.kind)
+        if foreign := sorted(each.foreign_keys(self.kind)):
+            each.fail(
+                f"{each.reason} Reading it back showed it not as planned, and that something else changed it "
+                f"meanwhile ({', '.join(foreign[:10])}); run again to plan afresh."
             )
-        elif not self._goes_on(course.doubted, round_number):
-            course.fail(f"{course.reason} Reading it back showed it not applied.")
-            course.retry_after = self._named_wait or None
+        elif not (self.kind.repeatable or each.refused_for_now):
+            each.end(
+                Status.UNKNOWN,
+                f"{each.reason} Reading it back did not show it within {sum(self.settings.settle_polls):.0f} s. It may "
+                "still take effect, so it was not sent again. Look at it there before you run this again.",
+            )
+            each.retry_after = self._named_wait or None
+        elif not self._goes_on(each.uncertain_write, round_number):
+            each.fail(f"{each.reason} Reading it back showed it not applied.")
+            each.retry_after = self._named_wait or None
         else:
-            course.renew()
+            each.renew()
 
     def _goes_on(self, write: Write[State] | None, round_number: int) -> bool:
-        """Whether what a write left undone is written once more, which is one for all that it was to change."""
+        """Whether an undone write is sent again; one decision covers all resources of the write."""
         if round_number == ROUNDS or self._named_wait > LONGEST_NAMED_WAIT:
             return False
         if id(write) not in self._granted:
             self._granted[id(write)] = round_number == 1 or self._budget.spend()
         return self._granted[id(write)]
 
-    async def _check(self, written: Sequence[ResourceProgress[State]]) -> None:
-        verify = self._verify and self._refused is None
-        await self._observe([course for course in written if verify or course.seen is None])
-        for course in written:
-            if course.phase is Phase.WRITTEN:
-                course.reason = (
-                    "" if verify or not self._verify else "the answer shows it; it was not read back"
-                )
-                course.settle(self._kind)
-        self._tell(written)
+    async def _check(self, written: Sequence[ResourceProgress[State]]) -> bool:
+        """Check accepted writes, and return whether more writes follow from what they led to."""
+        verify = self.settings.verify and self.refused is None
+        await self._observe([each for each in written if verify or each.seen is None])
+        if not self.kind.repeatable:
+            await self._poll_accepted([each for each in written if each.phase is Phase.WRITTEN])
+        for each in written:
+            if each.phase is Phase.WRITTEN:
+                self._settle(each, verified=verify)
+        self._report_ended(written)
+        return any(each.phase is Phase.PENDING for each in written)
 
-    async def _observe(self, courses: Sequence[ResourceProgress[State]], *, untouched: bool = False) -> None:
-        """Read states again; what cannot be read ends as unknown, or as failed where nothing was written."""
+    async def _poll_accepted(self, written: Sequence[ResourceProgress[State]]) -> None:
+        """Wait for reads that lag behind an accepted write."""
+        for pause in self.settings.settle_polls:
+            waiting = [each for each in written if each.phase is Phase.WRITTEN and self._lags(each)]
+            if not waiting:
+                return
+            await self.context.sleep(pause)
+            await self._observe(waiting)
 
-        async def read(observation: Observation[State]) -> None:
-            asked_at = self._clock()
-            answer = await self._states(observation)
-            for course in (self._courses[resource] for resource in observation.resources):
-                if isinstance(answer, CallError):
-                    course.unreadable(answer, untouched=untouched)
-                else:
-                    course.seen = answer.get(course.intent.resource)
-                    course.read_at = asked_at
+    def _settle(self, each: ResourceProgress[State], *, verified: bool) -> None:
+        """End a written resource, or go on where the kind has more writes for it."""
+        missing = each.differences(self.kind)
+        if not missing:
+            unread = self.settings.verify and not verified
+            each.end(Status.CHANGED, NOT_READ_BACK if unread else "")
+        elif self.kind.continues(each.transition, each.seen):
+            each.renew()
+        else:
+            each.fail(
+                f"the platform accepted the write, but reading it back differs in: {', '.join(missing[:10])}."
+            )
 
-        await for_each_limited(
-            self._kind.observe([c.intent.resource for c in courses]), read, limit=self._limit
+    async def _observe(self, many: Sequence[ResourceProgress[State]], *, untouched: bool = False) -> None:
+        """Read states again; an unreadable resource ends as unknown, or as failed where nothing was written."""
+        if self.refused is not None:
+            for each in many:
+                each.unreadable(self.refused, untouched=untouched)
+            return
+        asked_at = self.context.clock()
+
+        def seen(resource: Resource, state: State | None) -> None:
+            self._progress[resource].seen = state
+            self._progress[resource].read_at = asked_at
+
+        def failed(resource: Resource, failure: CallError) -> None:
+            if _concerns_all(failure):
+                self.refused = failure
+            self._progress[resource].unreadable(failure, untouched=untouched)
+
+        await read_states(
+            self.context,
+            self.kind,
+            [each.transition.resource for each in many],
+            seen=seen,
+            failed=failed,
+            known=self._known(many),
         )
 
-    async def _states(self, observation: Observation[State]) -> Mapping[Resource, State] | CallError:
-        if self._refused is not None:
-            return self._refused
-        try:
-            return observation.states(await self._send(observation.call))
-        except CallError as failure:
-            if _concerns_all(failure):
-                self._refused = failure
-            return failure
+    def _known(self, many: Iterable[ResourceProgress[State]]) -> Known:
+        return {
+            each.transition.resource: each.transition.before if each.seen is None else each.seen
+            for each in many
+        }
 
 
-def _resources(steps: WriteSequence[Any]) -> dict[Resource, None]:
-    """Return what steps write, each once and in order."""
-    return dict.fromkeys(resource for step in steps for resource in step.resources)
+def _resources(writes: WriteSequence[Any]) -> dict[Resource, None]:
+    """Return the resources that writes change, each once and in order."""
+    return dict.fromkeys(resource for write in writes for resource in write.resources)
 
 
-def _never_blind(call: ApiRequest[Any]) -> ApiRequest[Any]:
-    """Return a call that ends as unknown where it would be sent again without knowing what became of it."""
-    return replace(call, replay=Replay.RECONCILE) if call.replay is Replay.SAFE else call
+def _never_blind(request: ApiRequest[Any]) -> ApiRequest[Any]:
+    """Return a request that ends as unknown rather than being sent again by the transport."""
+    return replace(request, replay=Replay.RECONCILE) if request.replay is Replay.SAFE else request
 
 
-def _may_be_some_of_them(failure: CallError, step: Write[State]) -> bool:
-    """Whether a refusal may be for some resources only, or for what is done already."""
+def _certainly_not_applied(failure: CallError) -> bool:
+    """Whether a write was not sent at all, or was put off by the platform with a time to wait."""
+    if failure.in_doubt:
+        return False
+    if isinstance(failure, TransportError):
+        return True
+    return failure.status == SERVICE_UNAVAILABLE and failure.retry_after is not None
+
+
+def _may_be_some_of_them(failure: CallError, write: Write[State]) -> bool:
+    """Whether a refusal may concern some resources only, or resources that are done already."""
     if isinstance(failure, (Forbidden, Unauthorized)) or not failure.permanent:
         return False
-    return len(step.resources) > 1 or isinstance(failure, Conflict)
+    return len(write.resources) > 1 or isinstance(failure, Conflict)
 
 
 def _concerns_all(failure: CallError) -> bool:
-    """Whether all further calls would end the same: a refused key, or a limit that starts anew much later."""
+    """Whether all further requests would end the same: a refused key, or a limit that resets much later."""
     if isinstance(failure, RateLimited):
         return (failure.retry_after or 0.0) > LONGEST_NAMED_WAIT
     return isinstance(failure, Unauthorized)

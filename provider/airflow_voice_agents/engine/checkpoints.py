@@ -1,4 +1,4 @@
-"""Which units a run has brought to their end, so that a killed and retried task does not begin anew."""
+"""Checkpoints: the targets that a run has finished, so that a retried task continues where it stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Checkpoints:
     Units that went wrong are never noted: the next try takes them up. Without a memory nothing is noted,
     and the next try compares states alone.
 
-    :param notes: what outlives a try, or ``None``.
+    :param task_state: what outlives a try, or ``None``.
     :param plan_digest: digest of the plan; another plan has checkpoints of its own.
     :param batch: units per checkpoint.
     :param clock: seconds since the epoch.
@@ -33,13 +33,13 @@ class Checkpoints:
 
     def __init__(
         self,
-        notes: TaskState | None,
+        task_state: TaskState | None,
         plan_digest: str,
         *,
         batch: int = BATCH,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._notes = notes
+        self._task_state = task_state
         self._prefix = f"done-{plan_digest[:16]}"
         self._batch = batch
         self._clock = clock
@@ -66,7 +66,7 @@ class Checkpoints:
         :param unit: the unit's name.
         :param outcome: how its items ended.
         """
-        if self._notes is None:
+        if self._task_state is None:
             return
         self._waiting[unit] = [_entry(item) for item in outcome]
         if len(self._waiting) >= self._batch:
@@ -74,23 +74,26 @@ class Checkpoints:
 
     def flush(self) -> None:
         """Write what waits for its batch to fill."""
-        if self._notes is None or not self._waiting:
+        if self._task_state is None or not self._waiting:
             return
-        self._notes.set(self._key(self._written), {"at": self._clock(), "units": self._waiting})
+        self._task_state.set(self._key(self._written), {"at": self._clock(), "units": self._waiting})
         self._written += 1
         self._waiting = {}
 
     def clear(self) -> None:
         """Forget everything: the run is over, and a later one looks at the world again."""
-        if self._notes is None:
+        if self._task_state is None:
             return
         for number in reversed(range(self._written)):  # the first key last: it says that there are others
-            self._notes.delete(self._key(number))
+            self._task_state.delete(self._key(number))
         self._written = 0
 
     def _read(self) -> dict[str, Outcome]:
         done: dict[str, Outcome] = {}
-        while self._notes is not None and (page := self._notes.get(self._key(self._written))) is not None:
+        while (
+            self._task_state is not None
+            and (page := self._task_state.get(self._key(self._written))) is not None
+        ):
             self._written += 1
             if self._clock() - page["at"] <= MAX_AGE:
                 done |= {unit: tuple(map(_item, entries)) for unit, entries in page["units"].items()}

@@ -1,30 +1,30 @@
-"""Reads what a plan needs, as few calls as possible, and plans each target as soon as it can be."""
+"""Reads what a plan needs, in as few requests as possible, and plans each resource as soon as it can be planned."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import Sender, for_each_limited
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited
+from airflow_voice_agents.engine.reads import read_observation, smaller, unread
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Observation, Resource, ResourceKind, State
-from airflow_voice_agents.plans.plan import Plan, PlannedItem, error
+from airflow_voice_agents.plans.plan import PlannedItem, error, no_change
 from airflow_voice_agents.transport.errors import CallError, Unauthorized
 
 Compose = Callable[[Any, Any], PlannedItem]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """One target to plan.
+class PlanRequest:
+    """One resource to plan.
 
-    :param resource: what is written.
-    :param source: what is taken from, or ``None`` when the values come from elsewhere.
-    :param compose: pure function of the source's and the target's state (``None`` where one does not
-        exist) that returns the planned item.
+    :param resource: the resource that is written.
+    :param source: the resource that is taken from, or ``None`` when the values come from elsewhere.
+    :param compose: pure function of the source's and the target's state (``None`` where one does not exist) that
+        returns the planned item.
     """
 
     resource: Resource
@@ -33,107 +33,110 @@ class Target:
 
     @property
     def needs(self) -> tuple[Resource, ...]:
-        """What has to be observed for it."""
+        """The resources that must be read for it."""
         return (self.resource,) if self.source is None else (self.source, self.resource)
 
 
-async def plan_targets(
-    send: Sender,
-    kind: ResourceKind[State],
-    operation: str,
-    targets: Sequence[Target],
-    *,
-    limit: int,
-    progress: ProgressLog,
-    clock: Callable[[], float] = time.monotonic,
-) -> Plan:
-    """Observe sources and targets and plan every target; nothing is written.
+async def plan_resources(
+    run: RunContext, kind: ResourceKind[State], operation: str, requests: Sequence[PlanRequest]
+) -> list[PlannedItem]:
+    """Read sources and targets and plan every target; nothing is written.
 
-    A target that does not exist or may not be read becomes an item with an error, so that the run stops
-    before a write and names them all.
+    A target that cannot be read becomes an item with an error, so that the run stops before a write and names
+    them all.
 
-    :param send: sends a call.
+    :param run: the run.
     :param kind: the kind of all resources.
-    :param operation: what the run is, for plan and report.
-    :param targets: what to plan; each resource at most once.
-    :param limit: most reads in flight.
-    :param progress: told of each planned target.
-    :param clock: monotonic seconds; the intents say when their states were read.
+    :param operation: the operation's name, for progress.
+    :param requests: the resources to plan, each at most once.
     :raises Unauthorized: when the platform refuses the key.
     :raises CallError: when a read failed for a reason that a retry of the task may mend.
+    :returns: one item per request, in order.
     """
-    desk = _TargetPlanner(kind, targets, progress)
+    planner = _Planner(kind, requests, run.progress(f"{operation}: plan", len(requests)))
 
     async def read(observation: Observation[State]) -> None:
-        asked_at = clock()
+        asked_at = run.clock()
         try:
-            states = observation.states(await send(observation.call))
+            states = await read_observation(run.send, observation)
         except CallError as failure:
             if isinstance(failure, Unauthorized) or not failure.permanent:
                 raise
-            desk.unreadable(observation.resources, failure)
-        else:
-            desk.observed(observation.resources, states.get, asked_at)
+            parts = smaller(kind, observation, failure, {})
+            for part in parts:
+                await read(part)
+            if not parts:
+                planner.unreadable(observation.resources, failure)
+            return
+        for resource in observation.resources:
+            if resource not in states:
+                raise unread(observation, resource)
+        planner.observed(observation.resources, states.get, asked_at)
 
-    await for_each_limited(_sources_first(kind, targets), read, limit=limit)
-    return Plan(operation, tuple(desk.planned[target.resource] for target in targets))
+    await for_each_limited(_sources_first(kind, requests), read, limit=run.concurrency)
+    return [planner.planned[request.resource] for request in requests]
 
 
-def _sources_first(kind: ResourceKind[State], targets: Sequence[Target]) -> Iterable[Observation[State]]:
+def _sources_first(
+    kind: ResourceKind[State], requests: Sequence[PlanRequest]
+) -> Iterable[Observation[State]]:
     """Order the reads so that a state that many targets wait for comes first and nothing piles up."""
-    sources = {target.source for target in targets if target.source}
-    needed = dict.fromkeys(resource for target in targets for resource in target.needs)
-    reads = kind.observe(list(needed))
+    sources = {request.source for request in requests if request.source}
+    needed = dict.fromkeys(resource for request in requests for resource in request.needs)
+    reads = kind.observe(list(needed), {})
     return sorted(reads, key=lambda read: sources.isdisjoint(read.resources))
 
 
-class _TargetPlanner(Generic[State]):
-    """Holds each state only until the last target that needs it is planned."""
+class _Planner(Generic[State]):
+    """Keeps each state only until the last target that needs it is planned."""
 
-    def __init__(self, kind: ResourceKind[State], targets: Sequence[Target], progress: ProgressLog) -> None:
+    def __init__(
+        self, kind: ResourceKind[State], requests: Sequence[PlanRequest], progress: ProgressLog
+    ) -> None:
         self.planned: dict[Resource, PlannedItem] = {}
         self._kind = kind
         self._progress = progress
         self._states: dict[Resource, State | None] = {}
         self._read_at: dict[Resource, float] = {}
-        self._uses = Counter(resource for target in targets for resource in target.needs)
-        self._waiting: defaultdict[Resource, list[Target]] = defaultdict(list)
-        for target in targets:
-            for resource in set(target.needs):
-                self._waiting[resource].append(target)
+        self._uses = Counter(resource for request in requests for resource in request.needs)
+        self._waiting: defaultdict[Resource, list[PlanRequest]] = defaultdict(list)
+        for request in requests:
+            for resource in set(request.needs):
+                self._waiting[resource].append(request)
 
     def observed(
         self, resources: Iterable[Resource], state_of: Callable[[Resource], State | None], asked_at: float
     ) -> None:
-        """Take in states and plan the targets for which all is known."""
+        """Take in states and plan the targets for which everything is known."""
         arrived = list(resources)
         self._read_at.update(dict.fromkeys(arrived, asked_at))
         self._states.update((each, state_of(each)) for each in arrived if self._uses[each])
         for resource in arrived:
-            for target in self._waiting.pop(resource, ()):
-                if target.resource not in self.planned and all(need in self._states for need in target.needs):
-                    self._plan(target)
+            for request in self._waiting.pop(resource, ()):
+                ready = all(need in self._states for need in request.needs)
+                if request.resource not in self.planned and ready:
+                    self._plan(request)
 
     def unreadable(self, resources: Iterable[Resource], failure: CallError) -> None:
-        """Plan the targets that wait for these as impossible."""
+        """Plan the targets that wait for these resources as impossible."""
         for resource in resources:
-            for target in self._waiting.pop(resource, ()):
+            for request in self._waiting.pop(resource, ()):
                 finding = error("unreadable", f"{resource} could not be read: {failure}")
-                blank = self._kind.digest(None)
-                self._finish(target, PlannedItem(target.resource, blank, blank, findings=(finding,)))
+                self._finish(request, no_change(self._kind, request.resource, None, finding))
 
-    def _plan(self, target: Target) -> None:
-        source = None if target.source is None else self._states[target.source]
-        item = target.compose(source, self._states[target.resource])
-        if item.intent is not None:
-            item = replace(item, intent=replace(item.intent, read_at=self._read_at[target.resource]))
-        self._finish(target, item)
+    def _plan(self, request: PlanRequest) -> None:
+        source = None if request.source is None else self._states[request.source]
+        item = request.compose(source, self._states[request.resource])
+        if item.transition is not None:
+            read_at = self._read_at[request.resource]
+            item = replace(item, transition=replace(item.transition, read_at=read_at))
+        self._finish(request, item)
 
-    def _finish(self, target: Target, item: PlannedItem) -> None:
-        if self.planned.setdefault(target.resource, item) is not item:
+    def _finish(self, request: PlanRequest, item: PlannedItem) -> None:
+        if self.planned.setdefault(request.resource, item) is not item:
             return
         self._progress.add("planned")
-        for need in target.needs:
+        for need in request.needs:
             self._uses[need] -= 1
             if not self._uses[need]:
                 self._states.pop(need, None)

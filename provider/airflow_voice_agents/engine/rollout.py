@@ -1,264 +1,261 @@
-"""Carries many units out in waves: each in order, all of them watched, the rest stopped when it goes wrong."""
+"""Applies target plans in waves: each target in order, failures counted, the rest stopped when too many fail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_voice_agents.engine.applier import Applier
+from airflow_voice_agents.engine.action import Action
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.concurrency import for_each_limited
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited
+from airflow_voice_agents.engine.policy import HeldLock, Policy, StopCheck
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.kind import Resource, ResourceKind
-from airflow_voice_agents.plans.limits import FailureLimit
-from airflow_voice_agents.plans.outcome import explain
-from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Report, Status
-from airflow_voice_agents.plans.target_plan import TargetPlan
-from airflow_voice_agents.plans.waves import Waves
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
+from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Status
 
-StopCheck = Callable[[], "str | None"]
-"""Looks whether the run may go on; returns why not."""
+Outcome = tuple[ItemReport, ...]
 
 
-def always_continue() -> str | None:
-    """Let the run go on."""
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutPolicy:
-    """How fast a rollout goes, and what stops it.
-
-    :param waves: how many units are reached, wave by wave.
-    :param budget: how many units may go wrong before no further one is begun.
-    :param before_wave: asked before each wave (a stop switch, a freeze window).
-    :param after_unit: asked after each unit (a lock that has to be renewed).
-    :param verify: whether an independent read follows the writes; their answers are checked in any case.
-    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
-    """
-
-    waves: Waves = field(default_factory=lambda: Waves.parse(None))
-    budget: FailureLimit = field(default_factory=lambda: FailureLimit.parse(None))
-    before_wave: StopCheck = always_continue
-    after_unit: StopCheck = always_continue
-    verify: bool = True
-    max_snapshot_age: float = 60.0
-
-
-async def roll_out(
-    run: RunContext,
-    operation: str,
-    kinds: Mapping[str, ResourceKind[Any]],
-    units: list[TargetPlan],
-    *,
-    pace: RolloutPolicy,
-    ledger: Checkpoints,
-    order: Sequence[str],
-    planned_at: float,
-    plan_digest: str,
-    notes: Sequence[str] = (),
-) -> Report:
-    """Bring units to what they shall be, and report on them and on what an earlier try did.
-
-    :param run: what the run works with.
-    :param operation: what the run is.
-    :param kinds: the kinds of the units' resources, by name.
-    :param units: what is still to do; all of them valid. The list is taken over and emptied, so that a unit that
-        is done is let go, with all that was read for it.
-    :param pace: how fast it goes, and what stops it.
-    :param ledger: what an earlier try has done; forgotten once everything is.
-    :param order: names of all units, in the order of the report.
-    :param planned_at: when the oldest of their states was read, on the run's clock, where a unit does not say.
-    :param plan_digest: digest of the plan that is carried out.
-    :param notes: what else the report has to say.
-    """
-    rollout = Rollout(run, operation, kinds, pace, ledger)
-    ended = {**ledger.done, **await rollout.run(units, planned_at=planned_at)}
-    report = Report(
-        operation,
-        tuple(item for name in order for item in ended[name]),
-        plan_digest=plan_digest,
-        retry_after=rollout.retry_after,
-        stopped=rollout.halted,
-        notes=tuple(notes),
-    )
-    if report.complete:
-        ledger.clear()
-    return report
-
-
+@dataclass
 class Rollout:
-    """Brings units to what they shall be.
+    """Applies target plans.
 
-    :param run: what the run works with.
-    :param operation: what the run is, for progress.
-    :param kinds: the kinds of the units' resources, by name.
-    :param pace: how fast it goes, and what stops it.
-    :param ledger: which units are done; told of each that ends well.
+    :param run: the run; its sender sends the writes.
+    :param action: the action.
+    :param policy: the options of the run.
+    :param lock: the lock on the targets, renewed on the way.
+    :param stop: asked before each wave.
+    :param checkpoints: finished targets; receives each target that ends well.
 
-    ``halted`` says why a person stopped it, ``retry_after`` how long the server asked to wait.
+    ``halted`` is the reason why a person stopped it, ``retry_after`` the wait in seconds that the server named.
     """
 
-    def __init__(
-        self,
-        run: RunContext,
-        operation: str,
-        kinds: Mapping[str, ResourceKind[Any]],
-        pace: RolloutPolicy,
-        ledger: Checkpoints,
-    ) -> None:
-        self._run = run
-        self._operation = operation
-        self._kinds = kinds
-        self._pace = pace
-        self._ledger = ledger
-        self._ended: dict[str, tuple[ItemReport, ...]] = {}
+    run: RunContext
+    action: Action
+    policy: Policy
+    lock: HeldLock
+    stop: StopCheck
+    checkpoints: Checkpoints
+    halted: str = field(default="", init=False)
+    retry_after: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._ended: dict[str, Outcome] = {}
         self._failed = 0
         self._stopped: str | None = None
-        self.halted = ""
-        self.retry_after: float | None = None
+        self._total = 0
 
-    async def run(
-        self, units: list[TargetPlan], *, planned_at: float
-    ) -> Mapping[str, tuple[ItemReport, ...]]:
-        """Write what the units ask for, wave by wave, and report on the items of each.
+    async def apply(self, targets: list[TargetPlan], *, planned_at: float) -> Mapping[str, Outcome]:
+        """Write what the targets ask for, wave by wave, and report on the items of each.
 
-        Units that change nothing are reported at once and count in no wave.
+        Targets that change nothing are reported at once and count in no wave.
 
-        :param units: what to do; all of them valid. The list is taken over and emptied.
-        :param planned_at: when the oldest of their states was read, on the run's clock.
+        :param targets: the targets; the list is taken over and emptied, so that a finished target is let go with
+            everything that was read for it.
+        :param planned_at: time of the oldest read, on the run's clock.
         """
-        todo = {unit.name: unit for unit in units if unit.changed}
-        self._ended = {unit.name: _as_they_are(unit) for unit in units if not unit.changed}
+        if self.action.counts_items:
+            return await self._by_item(targets, planned_at)
+        todo = {target.name: target for target in targets if target.changed}
+        self._ended = {target.name: self._as_planned(target) for target in targets if not target.changed}
         self._total = len(todo)
-        units.clear()
-        progress = self._run.progress(self._operation, self._total)
+        targets.clear()
+        progress = self.run.progress(self.action.operation, self._total)
 
         async def work(name: str) -> None:
-            await self._unit(todo.pop(name), planned_at, progress)
+            await self._target(todo.pop(name), planned_at, progress)
 
-        waves = self._pace.waves.cut(list(todo))
+        waves = self.policy.waves.cut(list(todo))
         try:
             for number, wave in enumerate(waves, start=1):
                 self._ask()
-                await for_each_limited(wave, work, limit=self._run.concurrency)
-                self._ledger.flush()
-                self._tell(number, waves)
+                await for_each_limited(wave, work, limit=self.run.concurrency)
+                self.checkpoints.flush()
+                self._log_wave(number, waves)
         finally:
-            self._ledger.flush()
+            self.checkpoints.flush()
         return self._ended
 
-    def _ask(self) -> None:
-        """Ask whether the next wave may begin; whoever says no has to say yes before a retry helps."""
-        if self._stopped is None and (reason := self._pace.before_wave()) is not None:
-            self.halted = reason
-            self._stop(reason)
+    # ------------------------------------------------------------------------------------- by target
 
-    def _tell(self, number: int, waves: Sequence[Sequence[str]]) -> None:
-        if len(waves) > 1 and self._stopped is None:
-            reached = sum(len(wave) for wave in waves[:number])
-            self._run.say(
-                f"{self._operation}: wave {number} of {len(waves)} is over, {reached} of {self._total} target(s) "
-                f"reached, {self._failed} went wrong"
-            )
-
-    def _stop(self, reason: str | None) -> None:
-        if reason is not None and self._stopped is None:
-            self._stopped = reason
-            self._run.say(f"{self._operation}: no further target is begun. {reason}")
-
-    async def _unit(self, unit: TargetPlan, planned_at: float, progress: ProgressLog) -> None:
+    async def _target(self, target: TargetPlan, planned_at: float, progress: ProgressLog) -> None:
         if self._stopped is not None:
-            self._ended[unit.name] = tuple(_skipped(unit.items, f"not attempted. {self._stopped}"))
+            self._ended[target.name] = self._skipped(target.items, f"not attempted. {self._stopped}")
             return
-        outcome = await self._items(unit, planned_at if unit.read_at is None else unit.read_at)
-        self._ended[unit.name] = outcome
+        outcome = await self._stages(target, planned_at if target.read_at is None else target.read_at)
+        self._ended[target.name] = outcome
         if any(item.status in TROUBLE for item in outcome):
             self._failed += 1
-            self._over_budget()
+            self._check_failures()
         else:
-            self._ledger.note(unit.name, outcome)
-        self._stop(self._pace.after_unit())
+            self.checkpoints.note(target.name, outcome)
+        self._stop(self.lock.renew_when_due())
         progress.add(_worst(outcome).value)
 
-    def _over_budget(self) -> None:
-        if self._pace.budget.spent(self._failed, self._total):
-            allowed = self._pace.budget.allows(self._total)
-            self._stop(
-                f"{self._failed} of {self._total} target(s) went wrong, and {allowed} may (max_failures). Mend "
-                "them, then run again: what is done is not done twice."
-            )
-
-    async def _items(self, unit: TargetPlan, planned_at: float) -> tuple[ItemReport, ...]:
+    async def _stages(self, target: TargetPlan, planned_at: float) -> Outcome:
         ended: list[ItemReport] = []
-        for stage in unit.stages():
-            wrong = next((item for item in ended if item.status in TROUBLE), None)
-            if wrong is None:
+        for stage in target.stages():
+            failed = next((item for item in ended if item.status in TROUBLE), None)
+            if failed is None:
                 ended += await self._stage(stage, planned_at, first=not ended)
             else:
-                ended += _skipped(
-                    stage, f"not attempted, because {wrong.resource.kind} {wrong.resource} went wrong"
+                ended += self._skipped(
+                    stage, f"not attempted, because {failed.resource.kind} {failed.resource} failed"
                 )
         return tuple(ended)
 
     async def _stage(
         self, stage: Sequence[PlannedItem], planned_at: float, *, first: bool
     ) -> list[ItemReport]:
-        intents = [item.intent for item in stage if item.intent is not None]
+        transitions = [item.transition for item in stage if _is_written(item)]
+        arriving = not first and any(each is not None and each.before is None for each in transitions)
+        return await self._write(stage, planned_at, fresh=arriving, quiet=True)
+
+    # --------------------------------------------------------------------------------------- by item
+
+    async def _by_item(self, targets: list[TargetPlan], planned_at: float) -> Mapping[str, Outcome]:
+        changed = [(target, item) for target in targets for item in target.items if _is_written(item)]
+        found: dict[Resource, ItemReport] = {}
+        self._total = len(changed)
+        waves = self.policy.waves.cut(changed)
+        for number, wave in enumerate(waves, start=1):
+            self._ask()
+            for stage in _by_kind([item for _, item in wave]):
+                if self._stopped is None:
+                    reports = await self._write(stage, planned_at, fresh=False, quiet=False)
+                else:
+                    reports = list(self._skipped(stage, f"not attempted. {self._stopped}"))
+                found |= {report.resource: report for report in reports}
+                self._failed += sum(report.status in TROUBLE for report in reports)
+                self._check_failures()
+            self._stop(self.lock.renew_when_due())
+            self._log_wave(number, waves)
+        return {
+            target.name: tuple(found.get(item.resource) or self._unwritten(item) for item in target.items)
+            for target in targets
+        }
+
+    # ---------------------------------------------------------------------------------------- shared
+
+    async def _write(
+        self, stage: Sequence[PlannedItem], planned_at: float, *, fresh: bool, quiet: bool
+    ) -> list[ItemReport]:
+        """Apply the items of one kind; items that arrive by an earlier stage are read before they are written."""
         written: dict[Resource, ItemReport] = {}
-        if intents:
-            arriving = not first and any(intent.before is None for intent in intents)
-            carrier = self._carrier(stage, fresh=arriving)
-            brought = await carrier.apply(intents, observed_at=planned_at)
-            written = {item.resource: item for item in brought}
-            self._take_from(carrier)
+        transitions = [item.transition for item in stage if item.transition is not None and _is_written(item)]
+        if transitions:
+            applier = self._applier(stage, fresh=fresh, quiet=quiet, total=len(transitions))
+            reports = await applier.apply(transitions, observed_at=planned_at)
+            written = {report.resource: report for report in reports}
+            self._take_from(applier)
         return [
-            explain(item, written.get(item.resource, ItemReport(item.resource, Status.UNCHANGED)))
+            self.action.explain(item, written[item.resource])
+            if item.resource in written
+            else self._unwritten(item)
             for item in stage
         ]
 
-    def _carrier(self, stage: Sequence[PlannedItem], *, fresh: bool) -> Applier[Any]:
-        """Return what writes a stage; what arrived by an earlier stage is read before it is written."""
+    def _applier(self, stage: Sequence[PlannedItem], *, fresh: bool, quiet: bool, total: int) -> Applier[Any]:
+        progress = None if quiet else self.run.progress(self.action.operation, total)
+        limit = self.policy.failure_limit
+        by_item = self.action.counts_items and limit is not None
         return Applier(
-            self._run.send,
-            self._kinds[stage[0].resource.kind],
-            limit=self._run.concurrency,
-            progress=ProgressLog(self._operation, len(stage), _nobody, clock=self._run.clock),
-            verify=self._pace.verify,
-            max_snapshot_age=0.0 if fresh else self._pace.max_snapshot_age,
+            self.run,
+            self.action.kinds()[stage[0].resource.kind],
+            ApplierSettings(
+                verify=self.policy.verify,
+                max_snapshot_age=0.0 if fresh else self.policy.max_snapshot_age,
+                max_failed=limit.allows(self._total) - self._failed if by_item and limit else None,
+                settle_polls=self.policy.settle_polls,
+            ),
             waypoints={item.resource: item.waypoints for item in stage},
-            clock=self._run.clock,
-            redact=self._run.redact,
+            on_ended=None if progress is None else progress.add,
+            on_result=lambda resource, result: self.action.on_result(self.run, resource, result),
         )
 
-    def _take_from(self, carrier: Applier[Any]) -> None:
-        if carrier.retry_after is not None:
-            self.retry_after = max(self.retry_after or 0.0, carrier.retry_after)
-        if carrier.refused is not None:
-            self._stop(f"The platform refuses every further call: {carrier.refused}")
+    def _take_from(self, applier: Applier[Any]) -> None:
+        if applier.retry_after is not None:
+            self.retry_after = max(self.retry_after or 0.0, applier.retry_after)
+        if applier.refused is not None:
+            self._stop(f"The platform refuses every further request: {applier.refused}")
+
+    def _ask(self) -> None:
+        """Ask whether the next wave may begin; a person must lift the reason before a retry helps."""
+        if self._stopped is None and (reason := self.stop()) is not None:
+            self.halted = reason
+            self._stop(reason)
+
+    def _check_failures(self) -> None:
+        limit = self.policy.failure_limit
+        if limit is not None and limit.exceeded(self._failed, self._total):
+            allowed, what = limit.allows(self._total), "item" if self.action.counts_items else "target"
+            self._stop(
+                f"{self._failed} of {self._total} {what}(s) failed, and max_failures allows {allowed}. Fix them, then "
+                "run again: what is done is not written twice."
+            )
+
+    def _stop(self, reason: str | None) -> None:
+        if reason is not None and self._stopped is None:
+            self._stopped = reason
+            self.run.log(f"{self.action.operation}: no further write is begun. {reason}")
+
+    def _log_wave(self, number: int, waves: Sequence[Sequence[Any]]) -> None:
+        if len(waves) > 1 and self._stopped is None:
+            reached, what = sum(map(len, waves[:number])), "item" if self.action.counts_items else "target"
+            self.run.log(
+                f"{self.action.operation}: wave {number} of {len(waves)} is over, {reached} of {self._total} {what}(s) "
+                f"reached, {self._failed} failed"
+            )
+
+    def _as_planned(self, target: TargetPlan) -> Outcome:
+        return tuple(map(self._unwritten, target.items))
+
+    def _unwritten(self, item: PlannedItem) -> ItemReport:
+        return self.action.explain(item, foreseen(item))
+
+    def _skipped(self, items: Iterable[PlannedItem], reason: str) -> Outcome:
+        """Report items that were not begun; unchanged ones stay unchanged."""
+        return tuple(
+            ItemReport(item.resource, Status.SKIPPED, reason) if _is_written(item) else self._unwritten(item)
+            for item in items
+        )
 
 
-def _as_they_are(unit: TargetPlan) -> tuple[ItemReport, ...]:
-    return tuple(explain(item, ItemReport(item.resource, Status.UNCHANGED)) for item in unit.items)
+def foreseen(item: PlannedItem) -> ItemReport:
+    """Return the outcome of an item that is not written: unchanged, or refused by its plan.
+
+    :param item: a planned item without errors.
+    """
+    if item.refusals:
+        reason = " ".join(finding.message for finding in item.refusals)
+        return ItemReport(item.resource, Status.FAILED, reason, permanent=True)
+    return ItemReport(item.resource, Status.UNCHANGED)
 
 
-def _skipped(items: Iterable[PlannedItem], reason: str) -> list[ItemReport]:
-    """Report what was not begun; what is as it shall be anyway stays so."""
-    return [
-        ItemReport(item.resource, Status.SKIPPED, reason)
-        if item.changed
-        else ItemReport(item.resource, Status.UNCHANGED)
-        for item in items
-    ]
+def with_sender(run: RunContext, action: Action, targets: Sequence[TargetPlan]) -> RunContext:
+    """Return the run with the sender that the action wants for its writes.
+
+    :param run: the run.
+    :param action: the action.
+    :param targets: the planned targets.
+    """
+    return replace(run, sender=action.sender(run.sender, targets))
+
+
+def _is_written(item: PlannedItem) -> bool:
+    return item.transition is not None and item.changed and not item.refusals
+
+
+def _by_kind(items: Iterable[PlannedItem]) -> Iterable[list[PlannedItem]]:
+    groups: dict[str, list[PlannedItem]] = {}
+    for item in items:
+        groups.setdefault(item.resource.kind, []).append(item)
+    return groups.values()
 
 
 def _worst(outcome: Sequence[ItemReport]) -> Status:
     order = (*TROUBLE, Status.CHANGED, Status.UNCHANGED)
-    return min((item.status for item in outcome), key=order.index)
-
-
-def _nobody(_: str) -> None:
-    """Progress is told by target, not by what belongs to one."""
+    return min((item.status for item in outcome), key=order.index, default=Status.UNCHANGED)

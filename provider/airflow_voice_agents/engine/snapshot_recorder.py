@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.kind import Kinds, Resource
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.snapshot import Codecs, Snapshot
+from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import InputError
 
 NOTHING: Mapping[Resource, Any] = {}
@@ -24,20 +24,20 @@ class SnapshotRecorder:
     """Where a run keeps the resources that it is about to change.
 
     Each is kept as it was before the first try of the task changed it, however many tries there are: the task's
-    memory leads to what the try before kept.
+    state leads to what the try before kept.
 
     :param save: keeps a document and returns its URL.
     :param load: returns the document at a URL.
     :param publish: tells others the URL.
-    :param memory_key: under which the task remembers the URL.
-    :param codecs: the codec of every kind that the run changes.
+    :param state_key: under which the task remembers the URL.
+    :param kinds: the kinds of the resources that the run changes.
     """
 
     save: Callable[[dict[str, Any]], str]
     load: Callable[[str], Any]
     publish: Callable[[str], None]
-    memory_key: str
-    codecs: Codecs
+    state_key: str
+    kinds: Kinds
 
     def announce(self, run: RunContext) -> None:
         """Tell the snapshot of an earlier try: Airflow forgets what that try told, and this one may fail early.
@@ -72,30 +72,30 @@ class SnapshotRecorder:
         """
         items = tuple(items)
         url = self._noted(run)
-        changes = any(item.intent is not None for item in items)
+        changes = any(item.transition is not None for item in items)
         if changes or (unchanged and url is None):
             drawer = _SnapshotBuilder(self._earlier(run, url), unchanged, notes)
             for item in items:
                 drawer.put(item)
             drawer.put_back(finished)
-            url = self.save(Snapshot(drawer.states, drawer.notes).document(self.codecs))
-            if run.memory is not None:
-                run.memory.set(self.memory_key, url)
+            url = self.save(Snapshot(drawer.states, drawer.notes).document(self.kinds))
+            if run.task_state is not None:
+                run.task_state.set(self.state_key, url)
         if url is not None:
             self.publish(url)
         return url
 
     def _noted(self, run: RunContext) -> str | None:
-        url = None if run.memory is None else run.memory.get(self.memory_key)
+        url = None if run.task_state is None else run.task_state.get(self.state_key)
         return str(url) if url else None
 
     def _earlier(self, run: RunContext, url: str | None) -> Snapshot[Any]:
         if url is None:
             return Snapshot({})
         try:
-            return Snapshot.from_document(self.load(url), self.codecs)
+            return Snapshot.from_document(self.load(url), self.kinds)
         except InputError as error:
-            run.say(f"What an earlier try changed is not in this snapshot, because {error}")
+            run.log(f"What an earlier try changed is not in this snapshot, because {error}")
             return Snapshot({})
 
 
@@ -121,8 +121,8 @@ class _SnapshotBuilder:
         if self._is_ours(item):
             self.states[target] = self.earlier.states[target]
             note = _joined(self.earlier.notes.get(target), note)
-        elif item.intent is not None:
-            self.states[target] = item.intent.before
+        elif item.transition is not None:
+            self.states[target] = item.transition.before
         elif target in self.unchanged:
             self.states[target] = self.unchanged[target]
         else:
@@ -140,7 +140,7 @@ class _SnapshotBuilder:
         """Whether an earlier try kept the resource, and nobody else has changed it since."""
         if item.resource not in self.earlier.states:
             return False
-        return item.intent is None or item.before in _own(self.earlier.notes.get(item.resource))
+        return item.transition is None or item.before in _own(self.earlier.notes.get(item.resource))
 
 
 def _own(note: Any) -> set[str]:

@@ -101,7 +101,7 @@ def assign_number(
     }
     if friendly_name is not None:
         body["friendlyName"] = parse_text(friendly_name, name="friendly_name")
-    return _call("assign number", "POST", _NUMBERS, read_number_or_nothing, Replay.RECONCILE, body=body)
+    return _call("assign number", "POST", _NUMBERS, read_number_or_nothing, body=body)
 
 
 def get_number(number_id: str) -> ApiRequest[Number]:
@@ -137,7 +137,7 @@ def delete_number(number_id: str) -> ApiRequest[None]:
 
     :param number_id: its id, not the phone number.
     """
-    return _call(DELETE, "DELETE", _NUMBER, nothing, Replay.RECONCILE, of=("number_id", number_id))
+    return _call(DELETE, "DELETE", _NUMBER, nothing, of=("number_id", number_id))
 
 
 def list_agent_numbers(agent_id: str) -> ApiRequest[tuple[Number, ...]]:
@@ -174,13 +174,13 @@ def _call(
     method: str,
     route: str,
     read: Callable[[Any], T],
-    replay: Replay = Replay.SAFE,
     *,
     query: tuple[tuple[str, str], ...] = (),
     body: Mapping[str, Any] | None = None,
     of: tuple[str, str] | None = None,
 ) -> ApiRequest[T]:
-    """Put a call together; ``of`` is the id that the route has, behind the argument's name."""
+    """Build a request; ``of`` is the id that the route has, behind the argument's name."""
+    replay = Replay.SAFE if method == "GET" else Replay.RECONCILE
     path = route if of is None else fill(route, id=parse_identifier(of[1], name=of[0]))
     return ApiRequest(operation, method, route, path, read, replay, query=query, body=body, shown=_SHOWN)
 

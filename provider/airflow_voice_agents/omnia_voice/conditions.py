@@ -1,26 +1,39 @@
-"""What a number sensor waits for: one predicate for poking and for its trigger."""
+"""The condition that the Omnia Voice sensor and its trigger wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.models import Number, NumberPage
+from airflow_voice_agents.omnia_voice.models import Number
+from airflow_voice_agents.omnia_voice.paging import read_all
 from airflow_voice_agents.omnia_voice.resources.phone_number import by_e164, not_whole
-from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.plans.condition import Found, Read, Reader
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
 
 
 @dataclass(frozen=True, slots=True)
+class NumberList:
+    """A list of numbers.
+
+    :param numbers: records by E.164 number.
+    :param complete: whether the list did not end early.
+    """
+
+    numbers: Mapping[str, Number]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class NumberCondition:
-    """What numbers shall be: listed, and answered by an agent or in a status where one is given.
+    """Some numbers are listed, and answered by an agent or in a status where one is given.
 
     :param numbers: E.164 numbers.
-    :param agent_id: the agent that shall answer them, or ``None`` for any or none.
-    :param statuses: statuses of which each shall have one, in any case; empty for any.
+    :param agent_id: the agent that must answer them, or ``None`` for any or none.
+    :param statuses: statuses of which each must have one, in any case; empty for any.
     """
 
     numbers: tuple[str, ...]
@@ -55,22 +68,19 @@ class NumberCondition:
         """Return the condition that :meth:`serialize` returned as plain JSON."""
         return cls(tuple(plain["numbers"]), plain.get("agent_id"), tuple(plain.get("statuses") or ()))
 
-    def read(self) -> ApiRequest[NumberPage] | ApiRequest[tuple[Number, ...]]:
-        """Return the read-only call that tells: the agent's own list, which comes whole, or that of all."""
-        if self.agent_id is not None:
-            return api.list_agent_numbers(self.agent_id)
-        return api.list_numbers()
+    def reads(self) -> list[Read[NumberList]]:
+        """Return one read: the agent's list, which comes whole, or all pages of the workspace's."""
+        return [_all_numbers() if self.agent_id is None else _agent_numbers(self.agent_id)]
 
-    def holds(self, answer: NumberPage | Iterable[Number]) -> tuple[bool, dict[str, Any]]:
-        """Tell whether the condition holds, and what was found.
+    def holds(self, answers: Sequence[NumberList]) -> Found:
+        """Decide whether the condition holds for every number.
 
-        :param answer: what :meth:`read` returned, with all its pages.
+        :param answers: what :meth:`reads` returned, in order.
         :raises ResponseError: when the list ended early, and a number is not on it.
         """
-        records = answer.numbers if isinstance(answer, NumberPage) else answer
-        found = by_e164(records)
+        found = answers[0].numbers
         missing = [number for number in self.numbers if number not in found]
-        if missing and isinstance(answer, NumberPage) and answer.has_more:
+        if missing and not answers[0].complete:
             raise not_whole(missing)
         ready = {number: found[number].id for number in self.numbers if self._fits(found.get(number))}
         waiting = len(self.numbers) - len(ready)
@@ -82,3 +92,23 @@ class NumberCondition:
         if self.agent_id is not None and record.tells_agent and record.assigned_to != self.agent_id:
             return False
         return not self.statuses or record.has_status(*self.statuses)
+
+
+def _all_numbers() -> Read[NumberList]:
+    first = api.list_numbers()
+
+    async def fetch(reader: Reader) -> NumberList:
+        answer = await read_all(reader.asend, first)
+        return NumberList(by_e164(answer.numbers), complete=not answer.has_more)
+
+    return Read((first.operation, "all pages"), fetch)
+
+
+def _agent_numbers(agent_id: str) -> Read[NumberList]:
+    request = api.list_agent_numbers(agent_id)
+
+    async def fetch(reader: Reader) -> NumberList:
+        numbers = await reader.asend(request)
+        return NumberList(by_e164(numbers))
+
+    return Read((request.operation, request.key), fetch)

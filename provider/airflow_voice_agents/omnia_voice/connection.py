@@ -1,4 +1,4 @@
-"""What an ``omniavoice`` connection says, turned into client settings; free of Airflow."""
+"""Convert the fields of an ``omniavoice`` connection to client settings, without importing Airflow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_voice_agents import __version__
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.fields import FieldReader
 from airflow_voice_agents.transport.settings import ClientSettings
 
 BASE_URL: Final = "https://api.omnia-voice.com/api/v1"
-"""Where the platform's own pages say that it is; a connection must say so itself."""
+"""The address in the vendor's documentation. A connection must still set its host explicitly."""
 KEY_HEADER: Final = "X-API-Key"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 RATE_LIMIT_RESET_HEADER: Final = "X-RateLimit-Reset"
+
+ERROR_FORMAT: Final = ErrorFormat(members=frozenset({"error"}))
+"""The errors of the Omnia Voice API: its codes are hints, so the HTTP status alone decides."""
 
 ADVICE: Final = {
     "401": "Check the connection's API key; it is shown once, when it is made.",
@@ -26,7 +30,7 @@ ADVICE: Final = {
     "404": "Check the id, and that the key is of the workspace that the object belongs to; a key sees no other.",
     "405": "The platform takes this update with neither PATCH nor PUT; check the connection's base URL.",
 }
-"""What to do after a refusal; its status decides, because the platform's codes are hints only."""
+"""Advice for the user by HTTP status. The platform's error codes are only hints."""
 
 _OWN_HOSTS = ("api.omnia-voice.com", "dashboard.omnia-voice.com")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -91,6 +95,7 @@ class ConnectionFields(FieldReader):
                 **self.limits(),
                 correlation_header=REQUEST_ID_HEADER,
                 rate_limit_reset_header=RATE_LIMIT_RESET_HEADER,
+                error_format=ERROR_FORMAT,
                 advice=ADVICE,
             )
         except ConnectionSettingsError as error:

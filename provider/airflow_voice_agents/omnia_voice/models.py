@@ -1,4 +1,4 @@
-"""What the Omnia Voice API answers, read leniently.
+"""Models of the Omnia Voice API: responses are read leniently.
 
 Only a number's ``id`` is required: unknown fields are dropped, everything else may be absent or null,
 and statuses are open words. ``null``, ``""`` and absent all read as ``None``. An agent that comes with

@@ -1,12 +1,11 @@
-"""What stands between those who build calls and the hook that sends them."""
+"""Types shared by the code that builds API requests and the hook that sends them."""
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from airflow_voice_agents.engine.concurrency import Sender
-from airflow_voice_agents.omnia_voice.api import fallback_verb, is_list, is_update
-from airflow_voice_agents.omnia_voice.paging import MAX_PAGES, read_all
+from airflow_voice_agents.omnia_voice.api import fallback_verb, is_update
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import ApiError
 
@@ -54,18 +53,3 @@ class VerbFallback:
             raise
         self._refused.add(call.method)
         return answer
-
-
-def whole_lists(send: Sender, *, max_pages: int = MAX_PAGES) -> Sender:
-    """Return a sender that answers the call of a list with all its pages as one.
-
-    :param send: sends a call.
-    :param max_pages: most pages to read of one list.
-    """
-
-    async def sender(call: ApiRequest[Any]) -> Any:
-        if not is_list(call):
-            return await send(call)
-        return await read_all(send, call, max_pages=max_pages)
-
-    return cast("Sender", sender)

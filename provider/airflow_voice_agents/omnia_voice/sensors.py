@@ -9,7 +9,6 @@ from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
     from airflow_voice_agents.omnia_voice.conditions import NumberCondition
-    from airflow_voice_agents.omnia_voice.triggers import OmniaVoiceNumberTrigger
 
 POKE_INTERVAL = 120.0
 """Seconds; the platform allows 1000 requests per hour and key, for all that use the key."""
@@ -18,14 +17,15 @@ POKE_INTERVAL = 120.0
 class OmniaVoiceNumberSensor(VoiceAgentsSensor):
     """Wait until numbers are listed, answered by an agent, or in a status; all that is given must hold.
 
-    A question costs one request when ``agent_id`` is given, else one per hundred numbers of the workspace.
+    A question costs one request when ``agent_id`` is given, else one per hundred numbers of the workspace;
+    deferred sensors that wait on the same list share it.
     Transient errors and a reached limit are tolerated; errors that waiting cannot mend end the wait at once.
 
     Vendor operations: list numbers, list numbers of agent.
 
     :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
         with one per line or separated by commas. (templated)
-    :param agent_id: the agent that shall answer them. (templated)
+    :param agent_id: the agent that must answer them. (templated)
     :param statuses: a status, or a list of those accepted, in any case. (templated)
     :param poke_interval: seconds between two questions; below 60 they use up the hourly limit.
     :param deferrable: wait in the triggerer, without a worker slot.
@@ -39,6 +39,9 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
     template_fields: Sequence[str] = ("omniavoice_conn_id", "phone_numbers", "agent_id", "statuses")
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
     ui_color: str = "#dff3ea"
+    conn_name_attr = "omniavoice_conn_id"
+    hook_path = "airflow_voice_agents.omnia_voice.hooks:OmniaVoiceHook"
+    trigger_path = "airflow_voice_agents.omnia_voice.triggers:OmniaVoiceNumberTrigger"
 
     def __init__(
         self,
@@ -56,30 +59,8 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
         self.statuses = statuses
         self.omniavoice_conn_id = omniavoice_conn_id
 
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Ask once whether the numbers are as wanted."""
-        from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
-        from airflow_voice_agents.omnia_voice.triggers import ask
-
-        condition = self._condition()
-        with OmniaVoiceHook(self.omniavoice_conn_id) as hook:
-            return hook.run(ask(hook, condition))
-
-    def trigger(self, deadline: float) -> OmniaVoiceNumberTrigger:
-        """Return the trigger that waits for the same numbers.
-
-        :param deadline: seconds since the epoch at which it gives up.
-        """
-        from airflow_voice_agents.omnia_voice.triggers import OmniaVoiceNumberTrigger
-
-        return OmniaVoiceNumberTrigger(
-            omniavoice_conn_id=self.omniavoice_conn_id,
-            condition=self._condition().serialize(),
-            poll_interval=float(self.poke_interval),
-            deadline=deadline,
-        )
-
-    def _condition(self) -> NumberCondition:
+    def condition(self) -> NumberCondition:
+        """Return what is waited for."""
         from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 
         return NumberCondition.parse(self.phone_numbers, self.agent_id or None, self.statuses or None)

@@ -1,4 +1,4 @@
-"""How two JSON values differ, as a flat list of changes."""
+"""Compare two JSON values and list the changes."""
 
 from __future__ import annotations
 

@@ -1,72 +1,59 @@
-"""Checks that stop a run before its first write, each with the parameter that overrides it."""
+"""Guards that stop a run before its first write, each with the parameter that overrides it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from airflow_voice_agents.plans.plan import Finding, error
 
-LADDER = ("sandbox", "pre-release", "live")
-LIVE = "live"
-
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the author of a DAG has agreed to.
+    """The guards that the author of a DAG has overridden.
 
-    :param confirm_live: writes into live are meant.
-    :param allow_skip_pre_release: sandbox may go to live directly.
+    :param confirm_live: writes into live are intended.
     :param allow_backfill: a backfill run may write into live.
+    :param allowed: names of further guards that are overridden (``allow_skip_pre_release``).
     """
 
     confirm_live: bool = False
-    allow_skip_pre_release: bool = False
     allow_backfill: bool = False
+    allowed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class GuardContext:
-    """What the guards judge by.
+    """The facts that guards decide by.
 
-    :param consent: what the DAG's author agreed to.
+    :param overrides: guards that the DAG's author has overridden.
     :param backfill: whether Airflow runs this as a backfill.
     """
 
-    consent: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=Overrides)
     backfill: bool = False
 
 
-def check_live(environments: Sequence[str], given: GuardContext) -> Iterator[Finding]:
-    """Guard writes into live.
+def check_live(given: GuardContext) -> Iterator[Finding]:
+    """Guard writes that callers notice.
 
-    :param environments: environments that the run writes into.
-    :param given: consent and kind of run.
+    :param given: overrides and kind of run.
     """
-    if LIVE not in environments:
-        return
-    if not given.consent.confirm_live:
+    if not given.overrides.confirm_live:
         yield error(
-            "confirm_live", "This writes into live, where callers are. Pass confirm_live=True if meant."
+            "confirm_live", "This writes into live, where callers are. Pass confirm_live=True if intended."
         )
-    if given.backfill and not given.consent.allow_backfill:
+    yield from check_backfill(given)
+
+
+def check_backfill(given: GuardContext) -> Iterator[Finding]:
+    """Guard against one run per past date.
+
+    :param given: overrides and kind of run.
+    """
+    if given.backfill and not given.overrides.allow_backfill:
         yield error(
             "backfill",
-            "A backfill would write today's state into live once per past date. Run the DAG without a "
-            "backfill, or pass allow_backfill=True if meant.",
-        )
-
-
-def check_ladder(source: str, target: str, given: GuardContext) -> Iterator[Finding]:
-    """Guard the order sandbox, pre-release, live.
-
-    :param source: environment that is taken from.
-    :param target: environment that is written.
-    :param given: consent and kind of run.
-    """
-    if LADDER.index(target) - LADDER.index(source) > 1 and not given.consent.allow_skip_pre_release:
-        yield error(
-            "skip_pre_release",
-            f"This goes from {source} to {target} without pre-release. Promote to pre-release first, or pass "
-            "allow_skip_pre_release=True if the project has none.",
+            "A backfill would write today's state once per past date. Run the DAG without a backfill, or pass "
+            "allow_backfill=True if intended.",
         )

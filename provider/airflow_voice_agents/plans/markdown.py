@@ -12,7 +12,15 @@ from collections.abc import Iterator, Sequence
 
 from airflow_voice_agents.plans.diff import Op
 from airflow_voice_agents.plans.plan import Finding, Plan, Severity
-from airflow_voice_agents.plans.render import Display, TargetGroup, counts_line, group_targets, visible
+from airflow_voice_agents.plans.render import (
+    BLOCKS_SHOWN,
+    Display,
+    TargetGroup,
+    counts_line,
+    group_targets,
+    told,
+    visible,
+)
 
 LIMIT = 20_000
 LANGUAGE = "diff"
@@ -35,9 +43,12 @@ def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: i
     """
     head = [f"## Plan: {prose(plan.operation)}", f"**{counts_line(plan)}**"]
     end = f"Digest: {code(plan.digest)}"
-    groups = sorted(group_targets(plan, display or Display()), key=lambda group: not group.first.errors)
-    full = "\n\n".join([*head, *map(_section, groups), end])
-    return full if len(full) <= limit else _short(head, groups, end, limit)
+    items = sorted(told(plan), key=lambda item: not item.errors)
+    groups, left = group_targets(items, display or Display())
+    full = "\n\n".join([*head, *map(_section, groups[:BLOCKS_SHOWN]), end])
+    if len(full) <= limit and len(groups) <= BLOCKS_SHOWN and not left:
+        return full
+    return _short(head, groups, len(items), end, limit)
 
 
 def code(text: str) -> str:
@@ -70,7 +81,7 @@ def _word(word: str) -> str:
 
 
 def _section(group: TargetGroup) -> str:
-    parts = [f"### {_name(group)} ({group.calls})"]
+    parts = [f"### {_name(group)} ({group.requests})"]
     if findings := sorted(group.first.findings, key=lambda finding: finding.severity is not Severity.ERROR):
         parts.append("\n".join(_finding(finding) for finding in findings))
     if group.lines:
@@ -80,11 +91,10 @@ def _section(group: TargetGroup) -> str:
     return "\n\n".join(parts)
 
 
-def _short(head: Sequence[str], groups: Sequence[TargetGroup], end: str, limit: int) -> str:
+def _short(head: Sequence[str], groups: Sequence[TargetGroup], left: int, end: str, limit: int) -> str:
     """Return the counts of as many targets as fit, whole entries only."""
     note = "What changes in each is too long to be shown here; the log has it all."
     missing = "… and {} more target(s) that are not shown."
-    left = sum(len(group.items) for group in groups)
     room = limit - len("\n\n".join([*head, note, missing.format(left), end])) - len("\n\n")
     shown: list[str] = []
     for group in groups:
@@ -111,7 +121,7 @@ def _entry(group: TargetGroup) -> Iterator[str]:
         "warning(s)": len(item.findings) - len(item.errors),
     }
     told_counts = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    yield f"- {group.calls}: {_name(group)}{told_counts}"
+    yield f"- {group.requests}: {_name(group)}{told_counts}"
     for finding in item.errors:
         yield f"  {_finding(finding)}"
 

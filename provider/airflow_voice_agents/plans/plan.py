@@ -1,25 +1,30 @@
-"""A plan: what each target is, what it shall be, what stands in the way, and one digest of it all."""
+"""A plan: the present and the desired state of each resource, findings, and one digest of everything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, Op
-from airflow_voice_agents.plans.kind import Resource, Transition, WriteSequence
+from airflow_voice_agents.plans.kind import Resource, ResourceKind, State, Transition, WriteSequence
 
 PLAN_VERSION = 1
 
 
 class Severity(StrEnum):
-    """Whether a finding stops the run."""
+    """The effect of a finding."""
 
     ERROR = "error"
+    """Stops the run before its first write."""
+    REFUSED = "refused"
+    """Leaves its own item unwritten, which is reported as failed; other items go on."""
     WARNING = "warning"
+    """Is only reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,13 @@ def error(code: str, message: str) -> Finding:
     return Finding(Severity.ERROR, code, message)
 
 
+def refused(code: str, message: str) -> Finding:
+    """Return a finding that leaves its own item unwritten."""
+    return Finding(Severity.REFUSED, code, message)
+
+
 def warning(code: str, message: str) -> Finding:
-    """Return a finding that is only told."""
+    """Return a finding that is only reported."""
     return Finding(Severity.WARNING, code, message)
 
 
@@ -55,7 +65,7 @@ class PlannedItem:
     :param after: digest of the desired state.
     :param source: digest of the state that was taken from, or ``None`` without a source.
     :param changes: how before and after differ; holds values, so it is rendered but never serialised.
-    :param stale_keys: keys that only the target has and no call can remove.
+    :param stale_keys: keys that only the target has and no request can remove.
     :param kept_keys: dotted paths that were held back although the source's value differs.
     :param findings: what the guards and checks say.
     :param sensitive: path patterns whose values are never shown.
@@ -78,7 +88,7 @@ class PlannedItem:
     writes: int = 0
     waypoints: tuple[str, ...] = ()
     identifiers: bool = False
-    intent: Transition[Any] | None = field(default=None, repr=False, compare=False)
+    transition: Transition[Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def changed(self) -> bool:
@@ -89,6 +99,11 @@ class PlannedItem:
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop the run."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """The findings that leave this item unwritten while other items go on."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSED)
 
     @property
     def changed_keys(self) -> list[str]:
@@ -186,27 +201,117 @@ def waypoint_digests(lanes: Iterable[WriteSequence[Any]]) -> tuple[str, ...]:
     return tuple(step.waypoint for lane in lanes for step in lane if step.waypoint)
 
 
-def pins(items: Iterable[PlannedItem]) -> dict[str, list[str]]:
-    """Return what an exact apply holds targets to: resource -> digests before, after and in between.
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """One target with everything that a plan holds for it.
 
-    :param items: the targets of the plan.
+    :param name: the target, for people, rollback blocks and checkpoints (``"hotel-1/live"``).
+    :param items: its items; a kind that depends on another comes after it.
+    :param read_at: time of the oldest read among them, on the run's clock.
+    :param live: whether callers reach it.
+    :param locks: names that a run must hold while it writes; empty stands for the target's name alone.
     """
-    return {
-        f"{item.resource.kind}:{item.resource}": [item.before, item.after, *item.waypoints] for item in items
-    }
+
+    name: str
+    items: tuple[PlannedItem, ...]
+    read_at: float | None = field(default=None, compare=False)
+    live: bool = False
+    locks: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether any of its items changes."""
+        return any(item.changed for item in self.items)
+
+    @property
+    def locked_names(self) -> tuple[str, ...]:
+        """The names that a run must hold while it writes the target."""
+        return self.locks or (self.name,)
+
+    def stages(self) -> Iterator[tuple[PlannedItem, ...]]:
+        """Yield the items of one kind after those of another, in order."""
+        return (tuple(stage) for _, stage in groupby(self.items, key=lambda item: item.resource.kind))
+
+    def with_findings(self, *findings: Finding) -> TargetPlan:
+        """Return the target with findings added to its first item; without items it is unchanged."""
+        if not findings or not self.items:
+            return self
+        first = replace(self.items[0], findings=(*self.items[0].findings, *findings))
+        return replace(self, items=(first, *self.items[1:]))
 
 
-def moved(pinned: Mapping[str, Sequence[str]], items: Sequence[PlannedItem]) -> list[Resource]:
-    """List the targets that are neither as they were when the plan was made nor on its way.
+def plan_of(operation: str, targets: Iterable[TargetPlan]) -> Plan:
+    """Return one plan of all targets.
 
-    A half-applied plan holds targets before, after and between their writes, and stays appliable.
-
-    :param pinned: what :func:`pins` returned for the plan that was approved.
-    :param items: the same targets, planned again now.
+    :param operation: the operation's name.
+    :param targets: in the order of their writes.
     """
-    return [
-        item.resource
-        for item in items
-        if item.before not in pinned.get(f"{item.resource.kind}:{item.resource}", ())
-        or item.after != pinned[f"{item.resource.kind}:{item.resource}"][1]
-    ]
+    return Plan(operation, tuple(item for target in targets for item in target.items))
+
+
+def change(
+    kind: ResourceKind[State],
+    resource: Resource,
+    before: State | None,
+    after: State,
+    *,
+    findings: tuple[Finding, ...] = (),
+    source: str | None = None,
+    identifiers: bool = False,
+) -> PlannedItem:
+    """Return the item that leads from one state to another; with an error or a refusal, by no write.
+
+    :param kind: the kind of the resource.
+    :param resource: the resource.
+    :param before: its present state; ``None`` when it does not exist.
+    :param after: its desired state.
+    :param findings: findings of the checks.
+    :param source: digest of the state that was taken from.
+    :param identifiers: whether states are ids and names, which every plan may show.
+    """
+    digests = kind.digest(before), kind.digest(after)
+    if digests[0] == digests[1]:
+        return PlannedItem(resource, *digests, source=source, findings=findings)
+    transition = Transition(resource, before, after)
+    stopped = any(finding.severity is not Severity.WARNING for finding in findings)
+    sequences = () if stopped else tuple(kind.write_sequences([transition]))
+    return PlannedItem(
+        resource,
+        *digests,
+        source=source,
+        changes=tuple(kind.diff(before, after)),
+        findings=findings,
+        writes=sum(map(len, sequences)),
+        waypoints=waypoint_digests(sequences),
+        identifiers=identifiers,
+        transition=transition,
+    )
+
+
+def no_change(
+    kind: ResourceKind[State],
+    resource: Resource,
+    now: State | None,
+    *findings: Finding,
+    source: str | None = None,
+) -> PlannedItem:
+    """Return the item of a resource that stays as it is.
+
+    :param kind: the kind of the resource.
+    :param resource: the resource.
+    :param now: its present state; ``None`` when it does not exist.
+    :param findings: reasons why it stays, where they are worth a word.
+    :param source: digest of the state that would have been taken from.
+    """
+    digest = kind.digest(now)
+    return PlannedItem(resource, digest, digest, source=source, findings=findings)
+
+
+def for_another(item: PlannedItem, resource: Resource) -> PlannedItem:
+    """Return the item of another resource in the same state with the same desired state; digests are shared.
+
+    :param item: a planned item.
+    :param resource: the other resource.
+    """
+    transition = item.transition and replace(item.transition, resource=resource)
+    return replace(item, resource=resource, transition=transition)

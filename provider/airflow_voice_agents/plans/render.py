@@ -14,22 +14,26 @@ from airflow_voice_agents.plans.report import TROUBLE, Report, Status
 __all__ = [
     "Display",
     "TargetGroup",
-    "calls_text",
     "change_lines",
     "counts_line",
     "group_targets",
     "render_plan",
     "render_report",
+    "requests_text",
     "show_key",
     "show_path",
     "told",
     "visible",
 ]
 
+FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNING: "i"}
 PATH_WIDTH = 60
 ROWS_SHOWN = 200
+BLOCKS_SHOWN = 100
+LOOKED_AT = 2000
+"""Items whose changes are compared, so that equal ones are shown once; the rest is only counted."""
 TARGETS_NAMED = 3
-"""Targets that are named where many change group_targets; the rest is counted."""
+"""Targets that are named where many change alike; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,9 @@ class TargetGroup:
         return self.items[0]
 
     @property
-    def calls(self) -> str:
-        """With how many calls each is changed."""
-        return calls_text(self.first) + (" each" if len(self.items) > 1 and self.first.changed else "")
+    def requests(self) -> str:
+        """How many requests change each."""
+        return requests_text(self.first) + (" each" if len(self.items) > 1 and self.first.writes else "")
 
     def names(self) -> tuple[list[str], str]:
         """Return the names of the first targets, and how many more there are."""
@@ -70,8 +74,12 @@ def render_plan(plan: Plan, display: Display | None = None) -> str:
     :param plan: the plan.
     :param display: what to show of values; by default all but sensitive ones.
     """
-    blocks = ["\n".join(_block(group)) for group in group_targets(plan, display or Display())]
-    return "\n\n".join([f"Plan: {plan.operation} (digest {plan.digest[:12]})", *blocks, counts_line(plan)])
+    groups, left = group_targets(told(plan), display or Display())
+    blocks = ["\n".join(_block(group)) for group in groups[:BLOCKS_SHOWN]]
+    left += sum(len(group.items) for group in groups[BLOCKS_SHOWN:])
+    more = [f"  … and {left} more resource(s) that are not listed"] if left else []
+    head = f"Plan: {plan.operation} (digest {plan.digest[:12]})"
+    return "\n\n".join([head, *blocks, *more, counts_line(plan)])
 
 
 def render_report(report: Report) -> str:
@@ -102,12 +110,14 @@ def told(plan: Plan) -> list[PlannedItem]:
     return [item for item in plan.items if item.changed or item.findings or item.stale_keys]
 
 
-def calls_text(item: PlannedItem) -> str:
-    """Say with how many calls a target is changed.
+def requests_text(item: PlannedItem) -> str:
+    """Return how many requests change a resource.
 
-    :param item: one target of a plan.
+    :param item: one item of a plan.
     """
-    return f"{item.writes} call{'s' * (item.writes != 1)}" if item.changed else "unchanged"
+    if item.refusals:
+        return "not written"
+    return f"{item.writes} request{'s' * (item.writes != 1)}" if item.changed else "unchanged"
 
 
 def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
@@ -119,21 +129,22 @@ def change_lines(item: PlannedItem, display: Display) -> Iterator[str]:
     return _lines(item, _display_of(item, display).rows(item))
 
 
-def group_targets(plan: Plan, display: Display) -> list[TargetGroup]:
-    """Group the targets that change or have something to say, those together of which all shown is the same.
+def group_targets(items: Sequence[PlannedItem], display: Display) -> tuple[list[TargetGroup], int]:
+    """Group targets of which all that is shown is the same, and return how many were not looked at.
 
     Masked and hidden values are no part of the comparison, so a group says nothing about them.
 
-    :param plan: the plan.
+    :param items: the targets, in the order in which they are shown.
     :param display: what to show of values.
     """
     groups: dict[str, list[PlannedItem]] = {}
-    for item in told(plan):
+    for item in items[:LOOKED_AT]:
         groups.setdefault(_shown_digest(item, _display_of(item, display)), []).append(item)
-    return [
-        TargetGroup(tuple(items), _about(items, display), tuple(change_lines(items[0], display)))
-        for items in groups.values()
+    found = [
+        TargetGroup(tuple(each), _about(each, display), tuple(change_lines(each[0], display)))
+        for each in groups.values()
     ]
+    return found, len(items[LOOKED_AT:])
 
 
 def counts_line(plan: Plan) -> str:
@@ -149,7 +160,7 @@ def counts_line(plan: Plan) -> str:
         return f"Nothing to change: {counts['targets']} {noun} are as asked for."
     stale = f" {counts['stale_keys']} stale key(s) stay." if counts["stale_keys"] else ""
     return (
-        f"{counts['to_change']} of {counts['targets']} {noun} to change with {counts['writes']} call(s): "
+        f"{counts['to_change']} of {counts['targets']} {noun} to change with {counts['writes']} request(s): "
         f"{counts['add']} to add, {counts['change']} to change, {counts['remove']} to remove.{stale}"
     )
 
@@ -158,12 +169,11 @@ def _block(group: TargetGroup) -> Iterator[str]:
     item = group.first
     sign = "~" if item.changed else " "
     names, more = group.names()
-    yield f"  {sign} {item.resource.kind}{group.about} {', '.join(map(visible, names))}{more}  ({group.calls})"
+    yield f"  {sign} {item.resource.kind}{group.about} {', '.join(map(visible, names))}{more}  ({group.requests})"
     for line in group.lines:
         yield f"      {line}"
     for finding in item.findings:
-        sign = "✗" if finding.severity is Severity.ERROR else "i"
-        yield f"      {sign} {finding.code}: {visible(finding.message)}"
+        yield f"      {FINDING_SIGNS[finding.severity]} {finding.code}: {visible(finding.message)}"
 
 
 def _display_of(item: PlannedItem, display: Display) -> Display:
@@ -177,7 +187,7 @@ def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
     for path in item.kept_keys:
         yield f"= {visible(mask_credentials(path))}  the target keeps its own value"
     for key in item.stale_keys:
-        yield f"! {show_key(key)}  only the target has it; no call can remove it"
+        yield f"! {show_key(key)}  only the target has it; no request can remove it"
 
 
 def _shown_digest(item: PlannedItem, display: Display) -> str:

@@ -1,14 +1,15 @@
-"""What happened to each item, with counts that add up to what was asked."""
+"""Reports: the outcome of each item, with counts that add up to the number of items requested."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import PlannedItem
 
 ITEMS_SHOWN = 200
 """Most items that a serialised report lists; counts are always complete."""
@@ -147,3 +148,28 @@ def in_order(asked: Sequence[Resource], items: Iterable[ItemReport]) -> tuple[It
     if lost:
         raise RuntimeError(f"{len(lost)} item(s) have no outcome: {', '.join(lost[:5])}")
     return tuple(found[resource] for resource in asked)
+
+
+def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
+    """Add the plan's digests and keys; a stale key is told even where nothing went wrong.
+
+    :param planned: the item as planned.
+    :param item: how it ended.
+    """
+    details: dict[str, Any] = {**item.details, "before": planned.before[:12], "after": planned.after[:12]}
+    if planned.changes:
+        details["changed_keys"] = planned.changed_keys
+    reason = item.reason
+    if planned.stale_keys:
+        details["stale_keys"] = list(planned.stale_keys)
+        if item.status in (Status.CHANGED, Status.UNCHANGED):
+            keys = ", ".join(planned.stale_keys)
+            note = (
+                f"not equal to its source: only it has {keys}"
+                if planned.source
+                else f"no request can remove {keys}"
+            )
+            reason = f"{reason}; {note}" if reason else note
+    if planned.kept_keys:
+        details["kept_keys"] = list(planned.kept_keys)
+    return replace(item, reason=reason, details=details)

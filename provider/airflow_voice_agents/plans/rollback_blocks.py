@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_voice_agents.plans.kind import Resource
@@ -19,7 +19,7 @@ class RollbackBlock:
     """What must not come to a target again.
 
     :param target: the target, as all runs call it.
-    :param digests: what :func:`resource_key` returns for a resource -> digest of the state that was rolled back.
+    :param digests: what :attr:`.Resource.key` -> digest of the state that was rolled back.
     :param reason: why, for people; no values.
     :param placed_by: ``dag_id``, ``run_id`` and ``task_id`` of who placed it.
     :param placed_at: when, in ISO 8601.
@@ -50,7 +50,7 @@ class RollbackBlock:
         :raises InputError: for anything else.
         """
         if not isinstance(document, Mapping) or document.get("version") != HOLD_VERSION:
-            raise InputError(f"this is no hold of version {HOLD_VERSION}")
+            raise InputError(f"not a hold of version {HOLD_VERSION}")
         texts = [document.get(name) for name in ("target", "reason", "placed_at")]
         maps = [document.get(name) for name in ("digests", "placed_by")]
         if not (all(isinstance(each, str) for each in texts) and all(map(_is_texts, maps))):
@@ -73,11 +73,6 @@ class RollbackBlock:
         return f"{self.target} is on hold since {self.placed_at} (placed by {who or 'nobody known'}: {self.reason})"
 
 
-def resource_key(resource: Resource) -> str:
-    """Return what a hold calls a resource."""
-    return f"{resource.kind}:{resource}"
-
-
 def check_blocks(items: Sequence[PlannedItem], hold: RollbackBlock) -> Iterator[Finding]:
     """Refuse what was rolled back, and tell of the hold where a plan leads elsewhere.
 
@@ -85,7 +80,7 @@ def check_blocks(items: Sequence[PlannedItem], hold: RollbackBlock) -> Iterator[
     :param hold: the hold.
     """
     changed = [item for item in items if item.changed]
-    again = [item for item in changed if hold.digests.get(resource_key(item.resource)) == item.after]
+    again = [item for item in changed if _blocked(hold, item.resource) == item.after]
     if again:
         named = summarize_list([f"{item.resource.kind} {item.resource}" for item in again])
         yield error(
@@ -93,12 +88,19 @@ def check_blocks(items: Sequence[PlannedItem], hold: RollbackBlock) -> Iterator[
             f"{hold}, and this would bring {named} back to exactly what was rolled back. Promote something else, "
             "or release the target once that is meant.",
         )
-    elif changed:
+    elif any(_blocked(hold, item.resource) for item in changed):
         yield warning(
             "on_hold_elsewhere",
             f"{hold}. This leads to another state than the one that was rolled back, so it is let through; the "
             "hold stays until it is released.",
         )
+
+
+def _blocked(hold: RollbackBlock, resource: Resource) -> str | None:
+    """Return the digest that is blocked for a resource, also where the block spells its owner differently."""
+    owner = hold.target.rpartition("/")[0]
+    other = replace(resource, owner=owner) if owner else resource
+    return hold.digests.get(resource.key) or hold.digests.get(other.key)
 
 
 def _is_texts(value: Any) -> bool:

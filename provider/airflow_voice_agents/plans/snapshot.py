@@ -1,45 +1,17 @@
-"""What resources were before a change, as a document that a restore can be made from."""
+"""Snapshots: resources as they were before a change, in a document that can be restored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.kind import Resource, State
+from airflow_voice_agents.plans.kind import Kinds, Resource, State
 from airflow_voice_agents.transport.errors import InputError
 
 SNAPSHOT_VERSION = 2
 """Names the kind with every resource; version 1 was of one kind and is still read."""
-
-
-class Codec(Protocol[State]):
-    """How states of one kind become JSON and come back; a :class:`.Restorable` kind is one."""
-
-    @property
-    def to_json(self) -> Callable[[State], Any]:
-        """What turns a state into JSON. It may hold values."""
-
-    @property
-    def from_json(self) -> Callable[[Any], State]:
-        """What turns that JSON back into the state."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlainCodec(Generic[State]):
-    """A codec of two functions.
-
-    :param to_json: turns a state into JSON.
-    :param from_json: turns that JSON back into the state.
-    """
-
-    to_json: Callable[[State], Any]
-    from_json: Callable[[Any], State]
-
-
-Codecs = Mapping[str, Codec[Any]]
-"""The codec of each kind, by the kind's name."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +25,17 @@ class Snapshot(Generic[State]):
     states: Mapping[Resource, State | None]
     notes: Mapping[Resource, Any] = field(default_factory=dict)
 
-    def document(self, codecs: Codecs) -> dict[str, Any]:
+    def document(self, kinds: Kinds) -> dict[str, Any]:
         """Return the snapshot as versioned JSON that checks itself. It holds values.
 
-        :param codecs: the codec of every kind that is in it.
+        :param kinds: the kinds that are in it.
         """
         entries = [
             {
                 "kind": each.kind,
                 "owner": each.owner,
                 "name": each.name,
-                "state": None if state is None else codecs[each.kind].to_json(state),
+                "state": None if state is None else kinds[each.kind].to_json(state),
                 **({"note": self.notes[each]} if each in self.notes else {}),
             }
             for each, state in self.states.items()
@@ -72,19 +44,19 @@ class Snapshot(Generic[State]):
         return {**body, "digest": digest(body)}
 
     @classmethod
-    def from_document(cls, document: Any, codecs: Codecs) -> Snapshot[Any]:
+    def from_document(cls, document: Any, kinds: Kinds) -> Snapshot[Any]:
         """Read a document that :meth:`document` returned, now or in version 1.
 
         :param document: decoded JSON.
-        :param codecs: the codec of every kind that may be in it.
+        :param kinds: the kinds that may be in it.
         :raises InputError: for another version or kind, and for a document that was changed.
         """
         entries = _entries(document)
-        if strange := sorted({resource.kind for resource in entries} - codecs.keys()):
-            found, known = (", ".join(map(repr, each)) for each in (strange, codecs))
+        if strange := sorted({resource.kind for resource in entries} - kinds.keys()):
+            found, known = (", ".join(map(repr, each)) for each in (strange, kinds))
             raise InputError(f"this is a snapshot of {found}, not of {known}")
         states = {
-            resource: None if entry["state"] is None else codecs[resource.kind].from_json(entry["state"])
+            resource: None if entry["state"] is None else kinds[resource.kind].from_json(entry["state"])
             for resource, entry in entries.items()
         }
         notes = {resource: entry["note"] for resource, entry in entries.items() if "note" in entry}

@@ -1,4 +1,4 @@
-"""What is looked at after a promotion, and from where on it is too much: typed, with units and defaults."""
+"""The checks after a promotion and their thresholds, with units and defaults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TURNS_LIMIT = 20
 VENDOR_ERROR_RATE = 0.10
 """Share of conversations with errors above which the vendor advises to roll back."""
 VENDOR_HANDOFF_INCREASE = 2.0
-"""How many times its usual share of handoffs is when the vendor advises to roll back."""
+"""Ratio of the current handoff rate to the baseline at which the vendor advises a rollback."""
 
 
 def _listed(value: object) -> object:

@@ -1,4 +1,4 @@
-"""What a ``polyai`` connection says, turned into client settings; free of Airflow."""
+"""Convert the fields of a ``polyai`` connection to client settings, without importing Airflow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
+from airflow_voice_agents.polyai.error_codes import ADVICE, CORRELATION_HEADER, ERROR_FORMAT
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.fields import FieldReader
 from airflow_voice_agents.transport.settings import ClientSettings
@@ -21,7 +22,7 @@ RUNTIME_HOSTS = {
     "uk": "api.uk-1.platform.polyai.app",
     "studio": "api.studio.poly.ai",
 }
-"""The host of each region that tells about conversations; it takes keys of its own."""
+"""The host of each region for conversations and concurrency; it takes its own keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class ConnectionFields(FieldReader):
                 secrets=(key,),
                 user_agent=f"airflow-provider-voice-agents/{__version__}",
                 **self.limits(),
+                correlation_header=CORRELATION_HEADER,
+                error_format=ERROR_FORMAT,
+                advice=ADVICE,
             )
         except ConnectionSettingsError as error:
             raise self.named(error) from None

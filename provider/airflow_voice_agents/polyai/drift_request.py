@@ -1,13 +1,63 @@
-"""From what an operator, sensor or trigger is asked to compare to the job that does so."""
+"""The comparison that a drift operator, sensor or trigger names: the job that makes it, and the wait for its result."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.condition import Found, Read, Reader
+from airflow_voice_agents.plans.drift import DriftReport
 from airflow_voice_agents.polyai.actions.drift import BaselineDriftJob, DriftJob
+from airflow_voice_agents.polyai.conditions import DriftCondition
 from airflow_voice_agents.polyai.export_files import read_spec, shelf
 from airflow_voice_agents.state import baselines
 from airflow_voice_agents.transport.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftWait:
+    """A drift condition together with the comparison that tells: all its requests are one read.
+
+    :param condition: the drift that is waited for, and what is compared.
+    """
+
+    condition: DriftCondition
+
+    def reads(self) -> list[Read[DriftReport]]:
+        """Return the read that compares; named files are read again each time."""
+        return [Read(("drift", digest(repr(self.condition.request()))), self._compare)]
+
+    def holds(self, answers: Sequence[DriftReport]) -> Found:
+        """Decide whether there is the drift that is waited for.
+
+        :param answers: what :meth:`reads` returned, in order.
+        :raises ItemsFailedPermanently: when something cannot be compared.
+        """
+        return self.condition.holds(answers[0])
+
+    def serialize(self) -> dict[str, Any]:
+        """Return plain JSON, for the trigger.
+
+        :raises InputError: when config values are written down in it.
+        """
+        return self.condition.serialize()
+
+    @classmethod
+    def deserialize(cls, plain: Mapping[str, Any]) -> DriftWait:
+        """Return the wait whose :meth:`serialize` returned this plain JSON."""
+        return cls(DriftCondition.deserialize(plain))
+
+    async def _compare(self, reader: Reader) -> DriftReport:
+        job = await asyncio.to_thread(drift_job, **self.condition.request())
+        run = RunContext(reader.asend, _log.info, redact=(await reader.aclient()).redact)
+        return await job.run(run)
 
 
 def drift_job(
@@ -23,7 +73,7 @@ def drift_job(
     :param spec: the promotion; a text is read as YAML or JSON.
     :param spec_file: file that holds it.
     :param targets: targets instead of those of the promotion.
-    :param baseline: name under which promotions have noted what they applied.
+    :param baseline: name under which promotions noted what they applied.
     :param state_folder: URL of the folder that it is in; ``None`` takes the configured one.
     :raises InputError: for arguments that are wrong or do not go together, and for files that cannot be read.
     """

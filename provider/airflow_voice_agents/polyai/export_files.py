@@ -1,4 +1,4 @@
-"""What promotions are given: their specs, and exported files, read from Airflow's object storage."""
+"""Read promotion specs and exported files from Airflow's object storage."""
 
 from __future__ import annotations
 

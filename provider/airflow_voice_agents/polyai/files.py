@@ -1,4 +1,4 @@
-"""What an environment of an agent is, as files: deterministic, by names instead of ids, without server fields.
+"""The file format of an exported environment: deterministic, with names instead of ids and without server fields.
 
 Below a folder, each environment has a place ``<agent>/<environment>`` with up to three files:
 
@@ -25,7 +25,7 @@ from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_e164, parse_json_object, parse_lines
 
 CONFIG, CONNECTORS, ROUTING = PARTS = ("config", "connectors", "routing")
-"""What can be exported; each has a file of its own."""
+"""The parts of an environment that can be exported, one file each."""
 
 JSON = ".json"
 ENDINGS = (JSON, ".yaml", ".yml")

@@ -65,7 +65,7 @@ class PromotionReportLink(_StoredLink):
 
 
 LINKS = (AgentStudioLink(), PromotionReportLink())
-"""What operators show that promote, deploy or watch."""
+"""Links of the operators that promote, deploy or watch."""
 
 
 def leave_links(operator: PolyAIOperator, context: Context, agents: Sequence[str]) -> None:

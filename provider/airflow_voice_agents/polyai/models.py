@@ -1,4 +1,4 @@
-"""What the PolyAI Agents API takes, checked strictly, and what it answers, read leniently.
+"""Models of the PolyAI Agents API: requests are validated strictly, responses are read leniently.
 
 Answers may hold unknown fields (dropped), nulls where the vendor's contract says string or object,
 and values outside its enums; only the field that identifies a record is required. ``null``, ``""``

@@ -1,4 +1,4 @@
-"""How a decoded JSON body becomes a value; one that cannot raises ``ValueError`` without showing it."""
+"""Convert decoded JSON bodies to values. An invalid body raises ``ValueError`` and is not shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a promotion takes from where, to where: a typed document, written by hand, reviewed, kept in a repository."""
+"""The promotion spec: a typed document that names the sources, the targets and the parts to promote."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_voice_agents.plans.guards import LADDER, LIVE
 from airflow_voice_agents.plans.selection import deep_merge
 from airflow_voice_agents.polyai import NEVER_PROMOTE
+from airflow_voice_agents.polyai.ladder import LADDER, LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
@@ -257,16 +257,6 @@ class PromotionSpec(_Part):
     def holds_values(self) -> bool:
         """Whether config values are written down in it."""
         return bool(self.config and self.config.overrides) or any(target.overrides for target in self.targets)
-
-    @property
-    def touched(self) -> list[str]:
-        """Names of the targets, and of the environments that connectors leave: what a run has to itself."""
-        left = [
-            f"{move.from_agent_id}/{target.environment.value}"
-            for target in self.targets
-            for move in target.moves
-        ]
-        return list(dict.fromkeys([*(target.name for target in self.targets), *left]))
 
     @property
     def writes_live(self) -> bool:

@@ -1,4 +1,4 @@
-"""The trigger that looks at what was promoted until there is a verdict; it only reads."""
+"""The trigger that checks a promotion until there is a verdict; it only reads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_voice_agents.bases.trigger import Answer, PollingTrigger
-from airflow_voice_agents.polyai.hooks import PolyAIHook
+from airflow_voice_agents.bases.lazy_imports import resolve_in_thread
+from airflow_voice_agents.bases.trigger import JITTER, Answer, PollingTrigger
+
+_IMPORTED_IN_THREAD = (
+    "airflow_voice_agents.engine.run_context:RunContext",
+    "airflow_voice_agents.polyai.actions.watching:PromotionWatch",
+    "airflow_voice_agents.polyai.hooks:PolyAIHook",
+)
 
 
 class PolyAIWatchTrigger(PollingTrigger):
-    """Look at what was promoted again and again, and end with a verdict.
+    """Check a promotion again and again, and end with a verdict.
 
-    One that is started anew, after a restart of the triggerer, counts its looks anew.
+    A trigger that starts again, after a restart of the triggerer, counts its checks from 0.
 
     Vendor operations: those of the checks, all of which read.
 
@@ -23,7 +29,7 @@ class PolyAIWatchTrigger(PollingTrigger):
     :param watching: what :meth:`.PromotionWatch.plain` returned: ids, thresholds and digests.
     :param until: seconds since the epoch at which the period ends.
     :param concurrency: most reads in flight.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two checks.
     :param deadline: seconds since the epoch at which it gives up.
     """
 
@@ -44,7 +50,7 @@ class PolyAIWatchTrigger(PollingTrigger):
         self.concurrency = concurrency
 
     def arguments(self) -> dict[str, Any]:
-        """Return the connection's id, what is watched, and until when."""
+        """Return the connection's id, the watch and its end."""
         return {
             "polyai_conn_id": self.polyai_conn_id,
             "watching": self.watching,
@@ -53,13 +59,15 @@ class PolyAIWatchTrigger(PollingTrigger):
         }
 
     async def answers(self) -> AsyncGenerator[Answer]:
-        """Yield one answer per look, over one pooled client; the last one holds the verdict."""
+        """Yield one answer per check, over one pooled client; the last one holds the verdict."""
+        await resolve_in_thread(*_IMPORTED_IN_THREAD)
         from airflow_voice_agents.engine.run_context import RunContext
         from airflow_voice_agents.polyai.actions.watching import PromotionWatch
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
 
         watching = PromotionWatch.from_plain(self.watching)
         async with PolyAIHook(self.polyai_conn_id) as hook:
-            run = RunContext(send=hook.asend, say=self.log.info, concurrency=self.concurrency)
+            run = RunContext(hook.asend, self.log.info, concurrency=self.concurrency)
             while True:
                 now = time.time()
                 over = now >= self.until
@@ -67,9 +75,9 @@ class PolyAIWatchTrigger(PollingTrigger):
                 yield verdict is not None, watching.document(verdict) if verdict else {}
 
     async def pause(self) -> bool:
-        """Sleep no longer than to the end of the period, so that a look is at its end."""
+        """Sleep no longer than to the end of the period, so that a check is made at its end."""
         left = self.until - time.time()
-        if not 0 < left < self.poll_interval:
+        if not 0 < left < self.poll_interval * (1 + JITTER):
             return await super().pause()
         await asyncio.sleep(left)
         return True

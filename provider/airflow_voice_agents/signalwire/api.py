@@ -165,7 +165,7 @@ def update_phone_number(phone_number_id: str, changes: Mapping[str, str]) -> Api
     path = _path(_NUMBER, phone_number_id)
     read = PhoneNumber.model_validate
     body = _changes(changes)
-    return _write(UPDATE, "PUT", _NUMBER, path, read, body=body, replay=Replay.SAFE)
+    return _write(UPDATE, "PUT", _NUMBER, path, read, body=body)
 
 
 def release_phone_number(phone_number_id: str) -> ApiRequest[None]:
@@ -206,9 +206,8 @@ def _write(
     read: Callable[[Any], T],
     *,
     body: Mapping[str, str] | None = None,
-    replay: Replay = Replay.RECONCILE,
 ) -> ApiRequest[T]:
-    return ApiRequest(operation, method, route, path, read, replay, body=body, shown=_SHOWN)
+    return ApiRequest(operation, method, route, path, read, Replay.RECONCILE, body=body, shown=_SHOWN)
 
 
 def _path(route: str, phone_number_id: str) -> str:

@@ -1,29 +1,29 @@
-"""What sensors wait for: one predicate for poking and for the trigger, without what URLs hold."""
+"""Conditions that SignalWire sensors and their trigger wait for; of URLs they hold only digests."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.plans.condition import Found, Read, Reader, WaitFailed
 from airflow_voice_agents.signalwire.checks import parse_uuid
 from airflow_voice_agents.signalwire.models import PhoneNumber
 from airflow_voice_agents.signalwire.resources.e911 import ACTIVE, e911_of
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection
 from airflow_voice_agents.signalwire.resources.phone_number import state_of
 from airflow_voice_agents.signalwire.resources.route_fingerprint import RouteFingerprint, Routes
-from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently
+from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_numbers, summarize_list
 
-Found = tuple[bool, dict[str, Any]]
-"""Whether the condition holds, and what to leave as XCom."""
+PhoneNumbers = Mapping[str, PhoneNumber]
+"""Records by number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Condition(ABC):
-    """What all of some numbers shall be.
+class NumbersCondition(ABC):
+    """Something that holds for each of some numbers.
 
     :param numbers: E.164 numbers.
     """
@@ -33,27 +33,32 @@ class Condition(ABC):
     numbers: tuple[str, ...]
 
     @abstractmethod
-    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
-        """Return the numbers that are as they shall be.
+    def met(self, records: PhoneNumbers) -> Iterable[str]:
+        """Return the numbers that are as wanted.
 
         :param records: the records of those numbers that the project has.
-        :raises ItemsFailedPermanently: when waiting cannot help.
+        :raises WaitFailed: when waiting cannot help.
         """
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
         """Return what is compared, as plain JSON."""
 
-    async def ask(self, send: Sender, base_url: str) -> Found:
-        """Ask once whether the condition holds.
+    def reads(self) -> list[Read[PhoneNumbers]]:
+        """Return one read: the list of the space, so that waits for different numbers share it.
 
-        Vendor operation: list phone numbers.
-
-        :param send: sends a call.
-        :param base_url: where calls are sent.
-        :raises ItemsFailedPermanently: when waiting cannot help.
+        Alone, a condition asks for its number where it has only one, and keeps no other records.
         """
-        records = await NumberSelection(self.numbers).read(send, base_url, lambda record: record)
+        return [_listed(narrow=_listed(self.numbers))]
+
+    def holds(self, answers: Sequence[PhoneNumbers]) -> Found:
+        """Decide whether it holds for every number.
+
+        :param answers: what :meth:`reads` returned, in order.
+        :raises WaitFailed: when waiting cannot help.
+        """
+        listed = answers[0]
+        records = {number: listed[number] for number in self.numbers if number in listed}
         open_numbers = set(self.numbers).difference(self.met(records))
         return not open_numbers, {"phone_numbers": sorted(self.numbers)}
 
@@ -63,37 +68,37 @@ class Condition(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Owned(Condition):
+class Owned(NumbersCondition):
     """The project has every number."""
 
     kind = "owned"
 
-    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+    def met(self, records: PhoneNumbers) -> Iterable[str]:
         """Return the numbers that are there."""
         return records
 
     def arguments(self) -> dict[str, Any]:
-        """Nothing but the numbers."""
+        """Return nothing: only the numbers are compared."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
-class Routed(Condition):
-    """Every number's calls go where they shall.
+class Routed(NumbersCondition):
+    """The calls of every number go where they are wanted.
 
-    :param marks: number -> what its route leaves, as digests.
+    :param marks: number -> what its route leaves on the record, as digests.
     """
 
     kind = "routed"
 
     marks: Mapping[str, RouteFingerprint]
 
-    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+    def met(self, records: PhoneNumbers) -> Iterable[str]:
         """Return the numbers whose record shows handler, companions and receive mode of their route."""
         return [number for number, record in records.items() if self.marks[number].is_on(state_of(record))]
 
     def arguments(self) -> dict[str, Any]:
-        """Each distinct mark once, and which number shall have which."""
+        """Return each distinct mark once, and which number must have which."""
         distinct = list(dict.fromkeys(self.marks.values()))
         places = {mark: place for place, mark in enumerate(distinct)}
         return {
@@ -103,27 +108,27 @@ class Routed(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class Registered(Condition):
+class Registered(NumbersCondition):
     """Every number's emergency address is active.
 
-    :param address_id: UUID of the address that it shall be, or ``None`` for any.
+    :param address_id: UUID of the address that must be active, or ``None`` for any.
     """
 
     kind = "registered"
 
     address_id: str | None = None
 
-    def met(self, records: Mapping[str, PhoneNumber]) -> Iterable[str]:
+    def met(self, records: PhoneNumbers) -> Iterable[str]:
         """Return the numbers whose address is active."""
         if absent := [number for number in self.numbers if number not in records]:
-            raise ItemsFailedPermanently(
+            raise WaitFailed(
                 f"The project does not have {summarize_list(absent)}, so there is nothing to wait for."
             )
         states = {number: e911_of(record) for number, record in records.items()}
         if failed := [
             number for number, state in states.items() if state.failed and self._is_it(state.address_id)
         ]:
-            raise ItemsFailedPermanently(
+            raise WaitFailed(
                 f"The E911 registration failed for {summarize_list(failed)}: correct the address, then assign it again."
             )
         return [
@@ -133,7 +138,7 @@ class Registered(Condition):
         ]
 
     def arguments(self) -> dict[str, Any]:
-        """The address."""
+        """Return the address."""
         return {"address_id": self.address_id}
 
     def _is_it(self, address_id: str | None) -> bool:
@@ -143,7 +148,7 @@ class Registered(Condition):
 def owned(phone_numbers: object) -> Owned:
     """Check a sensor's arguments.
 
-    :param phone_numbers: which numbers.
+    :param phone_numbers: the numbers.
     :raises InputError: naming the argument that is wrong.
     """
     return Owned(parse_numbers(phone_numbers))
@@ -152,7 +157,7 @@ def owned(phone_numbers: object) -> Owned:
 def routed(phone_numbers: object, route: object, routes: object) -> Routed:
     """Check a sensor's arguments; of routes only digests are kept.
 
-    :param phone_numbers: which numbers shall have ``route``.
+    :param phone_numbers: the numbers that must have ``route``.
     :param route: the route of all of them, or
     :param routes: mapping of numbers to routes.
     :raises InputError: naming the argument that is wrong.
@@ -167,7 +172,7 @@ def routed(phone_numbers: object, route: object, routes: object) -> Routed:
 def registered(phone_numbers: object, e911_address_id: object) -> Registered:
     """Check a sensor's arguments.
 
-    :param phone_numbers: which numbers.
+    :param phone_numbers: the numbers.
     :param e911_address_id: UUID of the address, or ``None`` for any.
     :raises InputError: naming the argument that is wrong.
     """
@@ -176,8 +181,8 @@ def registered(phone_numbers: object, e911_address_id: object) -> Registered:
     return Registered(parse_numbers(phone_numbers), address)
 
 
-def deserialize(plain: Mapping[str, Any]) -> Condition:
-    """Return the condition that :meth:`Condition.serialize` returned as plain JSON.
+def deserialize(plain: Mapping[str, Any]) -> NumbersCondition:
+    """Return the condition that :meth:`NumbersCondition.serialize` returned as plain JSON.
 
     :param plain: decoded JSON.
     :raises InputError: for a kind that is not known here.
@@ -194,3 +199,13 @@ def deserialize(plain: Mapping[str, Any]) -> Condition:
         case Registered.kind:
             return Registered(numbers, plain["address_id"])
     raise InputError(f"a condition of kind {plain['kind']!r} is not known; was the provider downgraded?")
+
+
+def _listed(numbers: tuple[str, ...] = (), narrow: Read[PhoneNumbers] | None = None) -> Read[PhoneNumbers]:
+    """Return the read of the space's numbers, all pages of it; only of some numbers where they are given."""
+
+    async def fetch(reader: Reader) -> PhoneNumbers:
+        base_url = (await reader.aclient()).settings.base_url
+        return await NumberSelection(numbers).read(reader.asend, base_url, lambda record: record)
+
+    return Read(("list phone numbers", numbers), fetch, narrow)

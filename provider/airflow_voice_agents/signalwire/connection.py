@@ -1,4 +1,4 @@
-"""What a ``signalwire`` connection says, turned into client settings; free of Airflow."""
+"""Convert the fields of a ``signalwire`` connection to client settings, without importing Airflow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.fields import FieldReader
 from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
@@ -18,6 +19,9 @@ from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
 DOMAIN: Final = "signalwire.com"
 SCOPE: Final = "Numbers"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
+
+ERROR_FORMAT: Final = ErrorFormat(codes={"rate_limit_exceeded": 429}, members=frozenset({"error", "errors"}))
+"""The errors of the SignalWire API: other codes mean only what the HTTP status beside them says."""
 
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -36,7 +40,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "resource_assigned_as_handler": "Something still points at it; point that elsewhere first.",
     }
 )
-"""What to do next, by the platform's code or the HTTP status."""
+"""Advice for the user, by the platform's error code or by HTTP status."""
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -77,6 +81,7 @@ class ConnectionFields(FieldReader):
                 user_agent=f"airflow-provider-voice-agents/{__version__}",
                 **self.limits(),
                 correlation_header=REQUEST_ID_HEADER,
+                error_format=ERROR_FORMAT,
                 advice=ADVICE,
             )
         except ConnectionSettingsError as error:

@@ -1,4 +1,4 @@
-"""What the Phone Numbers API answers, read leniently, and the names of what it takes.
+"""Models of SignalWire's Phone Numbers API: responses are read leniently.
 
 Answers may hold unknown fields (dropped), nulls where the vendor's contract has none, and values outside
 its enums, which pass through as texts; only what identifies a record is required. A body that cannot be

@@ -1,4 +1,4 @@
-"""Where a number's calls can go: one value per call handler, which cannot be built without what it needs.
+"""Routes of a phone number: one type per call handler, each with the fields that the handler requires.
 
 Authors write them as values or as plain mappings with the same names, the kind of route under ``to``:
 

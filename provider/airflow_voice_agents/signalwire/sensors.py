@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.signalwire.conditions import Condition
+    from airflow_voice_agents.signalwire.conditions import NumbersCondition
     from airflow_voice_agents.signalwire.routes import Route
-    from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
 
 
 class SignalWireSensor(VoiceAgentsSensor):
@@ -22,36 +20,13 @@ class SignalWireSensor(VoiceAgentsSensor):
 
     template_fields: Sequence[str] = ("signalwire_conn_id",)
     ui_color: str = "#d9ecff"
+    conn_name_attr = "signalwire_conn_id"
+    hook_path = "airflow_voice_agents.signalwire.hooks:SignalWireHook"
+    trigger_path = "airflow_voice_agents.signalwire.triggers:SignalWirePhoneNumbersTrigger"
 
     def __init__(self, *, signalwire_conn_id: str = "signalwire_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.signalwire_conn_id = signalwire_conn_id
-
-    @abstractmethod
-    def condition(self) -> Condition:
-        """Return what is waited for."""
-
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Ask once whether the numbers are as wanted."""
-        from airflow_voice_agents.signalwire.hooks import SignalWireHook
-
-        condition = self.condition()
-        with SignalWireHook(self.signalwire_conn_id) as hook:
-            return hook.run(condition.ask(hook.asend, hook.client.settings.base_url))
-
-    def trigger(self, deadline: float) -> SignalWirePhoneNumbersTrigger:
-        """Return the trigger that waits for the same.
-
-        :param deadline: seconds since the epoch at which it gives up.
-        """
-        from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
-
-        return SignalWirePhoneNumbersTrigger(
-            signalwire_conn_id=self.signalwire_conn_id,
-            condition=self.condition().serialize(),
-            poll_interval=float(self.poke_interval),
-            deadline=deadline,
-        )
 
 
 class SignalWireNumberSensor(SignalWireSensor):
@@ -62,7 +37,7 @@ class SignalWireNumberSensor(SignalWireSensor):
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers, all of which shall be there: a list, or a text with one per line or
+    :param phone_numbers: E.164 numbers, all of which must be there: a list, or a text with one per line or
         separated by commas. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
@@ -78,7 +53,7 @@ class SignalWireNumberSensor(SignalWireSensor):
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
 
-    def condition(self) -> Condition:
+    def condition(self) -> NumbersCondition:
         """Return what is waited for."""
         from airflow_voice_agents.signalwire.conditions import owned
 
@@ -86,13 +61,13 @@ class SignalWireNumberSensor(SignalWireSensor):
 
 
 class SignalWireRouteSensor(SignalWireSensor):
-    """Wait until the calls of numbers go where they shall: handler, its fields and the receive mode.
+    """Wait until the calls of numbers go where they are wanted: handler, its fields and the receive mode.
 
     A number that is not there yet is waited for. The triggerer gets digests of the routes, never a URL.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers that shall have ``route``: a list, or a text with one per line or
+    :param phone_numbers: E.164 numbers that must have ``route``: a list, or a text with one per line or
         separated by commas. (templated)
     :param route: their route, as :class:`.SignalWireRoutePhoneNumbersOperator` takes it. (templated)
     :param routes: instead of both, a mapping of numbers to their routes. (templated)
@@ -121,7 +96,7 @@ class SignalWireRouteSensor(SignalWireSensor):
         self.route = route
         self.routes = routes
 
-    def condition(self) -> Condition:
+    def condition(self) -> NumbersCondition:
         """Return what is waited for."""
         from airflow_voice_agents.signalwire.conditions import routed
 
@@ -136,7 +111,7 @@ class SignalWireE911Sensor(SignalWireSensor):
     Vendor operation: list phone numbers. Polling is the documented way; no webhook tells.
 
     :param phone_numbers: E.164 numbers: a list, or a text with one per line or separated by commas. (templated)
-    :param e911_address_id: UUID of the address that shall be active; ``None`` takes any. (templated)
+    :param e911_address_id: UUID of the address that must be active; ``None`` takes any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments, before any request.
@@ -154,7 +129,7 @@ class SignalWireE911Sensor(SignalWireSensor):
         self.phone_numbers = phone_numbers
         self.e911_address_id = e911_address_id
 
-    def condition(self) -> Condition:
+    def condition(self) -> NumbersCondition:
         """Return what is waited for."""
         from airflow_voice_agents.signalwire.conditions import registered
 

@@ -1,1 +1,1 @@
-"""What outlives a run: locks, rollback blocks, baselines, snapshots and export files."""
+"""Files that outlive a run: locks, rollback blocks, baselines, snapshots and exports."""

@@ -1,4 +1,4 @@
-"""What promotions applied last: digests per resource, one file per named promotion, in the clear."""
+"""Baselines: the digests that a named promotion applied last, in one plain-text file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.plans.rollback_blocks import resource_key
 from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
 from airflow_voice_agents.state.folder import state_folder
 from airflow_voice_agents.transport.errors import InputError
@@ -69,7 +68,7 @@ def record(base: str | None, name: str, document: PlanDocument, report: Report) 
     done = [] if report.dry_run or report.refused else report.having(Status.CHANGED, Status.UNCHANGED)
     at = datetime.now(UTC).isoformat()
     entries = {
-        resource_key(item.resource): {"digest": document.pins[item.resource].after, "at": at}
+        item.resource.key: {"digest": document.pins[item.resource].after, "at": at}
         for item in done
         if item.resource in document.pins
     }

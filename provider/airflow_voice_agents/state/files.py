@@ -9,7 +9,7 @@ import uuid
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
@@ -94,6 +94,15 @@ def file_name(name: str, suffix: str = ".json") -> str:
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     legible = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")[:_LEGIBLE].lstrip(".")
     return f"{legible}-{mark}{suffix}"
+
+
+def spelled_name(file: str, suffix: str = ".json") -> str:
+    """Return the text that :func:`file_name` made a file's name of, as far as the name shows it.
+
+    :param file: the file's name.
+    :param suffix: the end of the file's name.
+    """
+    return unquote(file.removesuffix(suffix).rpartition("-")[0])
 
 
 def to_bytes(document: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Where what outlives runs is kept: one folder for all of it, with a room for each sort."""
+"""Resolves the state folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_voice_agents.transport.errors import InputError
 Room = Literal["snapshots", "holds", "locks", "baselines"]
 
 SECTION, OPTION = "voice_agents", "state_folder"
-"""Where Airflow's configuration names the folder."""
+"""Section and option of Airflow's configuration that name the folder."""
 
 
 def state_folder(explicit: str | None, room: Room) -> str:

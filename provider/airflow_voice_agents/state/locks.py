@@ -16,11 +16,12 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.state.files import StateFiles, from_bytes, to_bytes
 from airflow_voice_agents.state.folder import state_folder
 from airflow_voice_agents.transport.errors import InputError, TargetLocked
@@ -35,6 +36,10 @@ POLL = 5.0
 """Seconds between two looks while waiting, more or less."""
 SETTLE = 5.0
 """Seconds after which a run that only tried to take a lock has withdrawn its file."""
+RENEWALS = 3
+"""Renewals of a lock within its lifetime."""
+EVERY = "/*"
+"""End of a name that covers every target of an owner."""
 
 
 class Files(Protocol):
@@ -126,8 +131,8 @@ class LockFile:
             return cls(file, None)
 
     def meets(self, other: LockFile) -> bool:
-        """Tell whether both are on one target."""
-        return self.holder is None or not set(self.targets).isdisjoint(other.targets)
+        """Return whether both cover one target."""
+        return self.holder is None or bool(overlap(self.targets, other.targets))
 
     def yields_to(self, other: LockFile) -> bool:
         """Tell whether this is left from an earlier try of the same task instance."""
@@ -145,22 +150,25 @@ class Lock:
     :param files: where locks are kept.
     :param targets: what is locked.
     :param holder: who locks it.
-    :param say: receives lines for people.
+    :param log: receives lines for people.
     :param ttl: seconds that it lasts, unless it is renewed.
     :param clock: seconds since 1970.
     :param sleep: waits some seconds.
     :param chance: numbers in [0, 1), to spread runs that wait.
+    :param names: known spellings of the targets; ``None`` takes every name as it is.
     """
 
     files: Files
     targets: tuple[str, ...]
     holder: LockOwner
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     ttl: float = TTL
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
+    names: TargetNames | None = None
     _claim: LockFile | None = field(default=None, init=False)
+    _renewed_at: float = field(default=0.0, init=False)
 
     def acquire(self, wait: float = 0.0) -> None:
         """Take the lock.
@@ -169,9 +177,10 @@ class Lock:
         :raises TargetLocked: when another run has it; a lock on one of the targets is a lock on all.
         """
         deadline = self.clock() + wait
+        self._renewed_at = self.clock()
         rival = self._try()
         if rival and wait > 0 and not self._is_superseded(rival):
-            self.say(f"Waiting up to {wait:.0f} s for {summarize_list(self.targets)}: held by {_who(rival)}")
+            self.log(f"Waiting up to {wait:.0f} s for {summarize_list(self.targets)}: held by {_who(rival)}")
         while rival:
             left = deadline - self.clock()
             if left <= 0 or self._is_superseded(rival):
@@ -179,6 +188,53 @@ class Lock:
             self.sleep(min(left, POLL * (0.5 + self.chance())))
             rivals, _ = self._look(self._draft())
             rival = rivals[0] if rivals else self._try()
+        self._renewed_at = self.clock()
+
+    def narrow(self, targets: Collection[str]) -> None:
+        """Keep the lock on these targets only; names that it did not cover are added.
+
+        :param targets: the targets that the run is going to write.
+        :raises AmbiguousTargets: when a name of another lock may mean an added one; narrow again once it is known.
+        :raises TargetLocked: when another run holds an added one, or the lock is lost.
+        """
+        names = tuple(sorted(set(targets)))
+        claim = self._claim
+        if claim is None or not self.still_mine():
+            raise self._lost()
+        if not names or names == self.targets:
+            return
+        added = any(not covers(self.targets, name) for name in names)
+        narrowed = replace(claim, targets=names)
+        self.files.write(claim.file, narrowed.content())
+        self._claim = narrowed
+        rivals = self._look(narrowed)[0] if added else []
+        self.targets = names
+        if rivals:
+            self.release()
+            raise self._locked(rivals[0])
+
+    def renew_when_due(self) -> str | None:
+        """Renew the lock when a third of its time has passed, and return why the run must stop if it is lost."""
+        now = self.clock()
+        if now - self._renewed_at < self.ttl / RENEWALS:
+            return None
+        try:
+            self.renew()
+        except TargetLocked as lost:
+            return str(lost)
+        except Exception as trouble:  # noqa: BLE001  whatever the storage's library raises
+            lasting = now - self._renewed_at < self.ttl * (RENEWALS - 1) / RENEWALS
+            return self._not_renewed(trouble, lasting=lasting)
+        self._renewed_at = now
+        return None
+
+    def _not_renewed(self, trouble: Exception, *, lasting: bool) -> str | None:
+        """Let a run go on under a lock that still lasts: a storage's hiccup does not cut off writes in flight."""
+        told = f"The lock on the targets could not be renewed ({type(trouble).__name__})"
+        if lasting:
+            self.log(f"{told}; it lasts for now, and the next target tries again")
+            return None
+        return f"{told}, and is about to end. Look at the folder of locks, then run again."
 
     def renew(self) -> None:
         """Make the lock last for its time from now on; to be called at least at every third of that time.
@@ -211,7 +267,7 @@ class Lock:
             self.files.remove(claim.file)
         except Exception as error:  # noqa: BLE001  whatever the storage's library raises
             ends = _text(claim.expires_at + DRIFT)
-            self.say(
+            self.log(
                 f"Lock {self.files.url(claim.file)} was not removed ({type(error).__name__}); it ends at {ends}"
             )
 
@@ -248,15 +304,19 @@ class Lock:
             other = LockFile.read(name, content)
             if other.expires_at + DRIFT <= now:
                 self.files.remove(name)
-                self.say(f"Lock {self.files.url(name)} of {_who(other)} ended and was removed")
-            elif other.meets(own):
+                self.log(f"Lock {self.files.url(name)} of {_who(other)} ended and was removed")
+            elif other.meets(own) or self._is_alias(own, other):
                 (earlier if other.yields_to(own) else rivals).append(other)
         return rivals, earlier
+
+    def _is_alias(self, own: LockFile, other: LockFile) -> bool:
+        """Whether another lock covers one of the targets under another spelling."""
+        return self.names is not None and bool(self.names.same(own.targets, other.targets))
 
     def _take_over(self, earlier: Iterable[LockFile]) -> None:
         for claim in earlier:
             self.files.remove(claim.file)
-            self.say(f"Lock {self.files.url(claim.file)} of an earlier try of this task was taken over")
+            self.log(f"Lock {self.files.url(claim.file)} of an earlier try of this task was taken over")
 
     def _is_outdone(self, own: LockFile) -> bool:
         """Whether somebody else has the lock, and does not only try to take it."""
@@ -271,7 +331,7 @@ class Lock:
         return rival.holder is not None and rival.holder.instance == self.holder.instance
 
     def _locked(self, rival: LockFile) -> TargetLocked:
-        shared = sorted(set(self.targets) & set(rival.targets)) or list(self.targets)
+        shared = sorted(overlap(self.targets, rival.targets)) or list(self.targets)
         url = self.files.url(rival.file)
         if self._is_superseded(rival):
             return TargetLocked(
@@ -291,6 +351,30 @@ class Lock:
         )
 
 
+def covers(names: Iterable[str], target: str) -> bool:
+    """Return whether names cover a target; ``"agent/*"`` covers every target of the agent.
+
+    :param names: names of a lock.
+    :param target: a target, or a name that covers several.
+    """
+    return any(name == target or _is_below(target, name) for name in names)
+
+
+def overlap(mine: Collection[str], theirs: Collection[str]) -> set[str]:
+    """Return those of two locks' names that both cover.
+
+    :param mine: names of one lock.
+    :param theirs: names of another lock.
+    """
+    if not any(name.endswith(EVERY) for name in (*mine, *theirs)):
+        return set(mine).intersection(theirs)
+    return {name for name in mine if covers(theirs, name)} | {name for name in theirs if covers(mine, name)}
+
+
+def _is_below(target: str, name: str) -> bool:
+    return name.endswith(EVERY) and target.startswith(name[: -len(EVERY) + 1])
+
+
 @contextlib.contextmanager
 def hold_lock(
     targets: Iterable[str],
@@ -299,9 +383,10 @@ def hold_lock(
     *,
     wait: float = 0.0,
     ttl: float = TTL,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
+    names: TargetNames | None = None,
 ) -> Iterator[Lock]:
     """Hold a lock on targets while the block runs.
 
@@ -314,19 +399,21 @@ def hold_lock(
         :func:`.state_folder`.
     :param wait: seconds to wait for it at most; 0 fails at once.
     :param ttl: seconds that it lasts without being renewed.
-    :param say: receives lines for people.
+    :param log: receives lines for people.
     :param clock: seconds since 1970.
     :param sleep: waits some seconds.
+    :param names: known spellings of the targets; ``None`` takes every name as it is.
+    :raises AmbiguousTargets: when a name of another lock may mean one of the targets.
     :raises InputError: for no target, an empty one, or a time that is none.
     :raises TargetLocked: when another run has one of the targets, or it could not be had in time.
     """
-    names = tuple(sorted(set(targets)))
-    if not names or not all(names):
+    locked = tuple(sorted(set(targets)))
+    if not locked or not all(locked):
         raise InputError("a lock needs at least one target, and none may be empty")
     if not ttl > 0 or not wait >= 0:
         raise InputError("ttl of a lock must be above 0, and wait must not be below 0")
     files = StateFiles(folder or state_folder(None, "locks"))
-    lock = Lock(files, names, holder, say, ttl, clock, sleep)
+    lock = Lock(files, locked, holder, log, ttl, clock, sleep, names=names)
     lock.acquire(wait)
     try:
         yield lock

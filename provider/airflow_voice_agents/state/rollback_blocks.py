@@ -1,4 +1,4 @@
-"""Where holds are kept: one file per target in Airflow's object storage, in the clear, without values."""
+"""Rollback blocks: one plain-text file per target in Airflow's object storage, without values."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, resource_key
-from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
+from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, spelled_name, to_bytes
 from airflow_voice_agents.state.folder import state_folder
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
 
@@ -37,55 +38,61 @@ def place(base: str | None, hold: RollbackBlock) -> str:
 
 
 def block_placer(
-    base: str | None, ti: Any, reason: str, say: Callable[[str], None]
+    base: str | None, ti: Any, reason: str, log: Callable[[str], None]
 ) -> Callable[[Mapping[str, Mapping[Resource, str]]], None]:
     """Return what puts targets on hold for a task: target -> resource -> digest that was rolled back.
 
     :param base: URL of the state folder, as :func:`.state_folder` takes it.
     :param ti: Airflow's task instance.
     :param reason: why, for people; no values.
-    :param say: receives lines for people.
+    :param log: receives lines for people.
     """
     placed_by = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
 
     def put(digests: Mapping[str, Mapping[Resource, str]]) -> None:
         for target, of in digests.items():
-            held = {resource_key(resource): digest for resource, digest in of.items()}
+            held = {resource.key: digest for resource, digest in of.items()}
             url = place(base, RollbackBlock(target, held, reason, placed_by, datetime.now(UTC).isoformat()))
-            say(f"{target} is on hold from now on ({url})")
+            log(f"{target} is on hold from now on ({url})")
 
     return put
 
 
-def read(base: str | None, targets: Iterable[str]) -> dict[str, RollbackBlock]:
-    """Return the holds on some targets. The folder is listed once, and of its files only theirs are read.
+def read(
+    base: str | None, targets: Iterable[str], names: TargetNames | None = None
+) -> dict[str, RollbackBlock]:
+    """Return the rollback blocks of some targets. The folder is listed once, and only their files are read.
 
     :param base: URL of the state folder, as :func:`.state_folder` takes it.
     :param targets: the targets.
-    :returns: target -> hold, for those that are on hold.
-    :raises GuardRefused: when a hold is there and cannot be read.
+    :param names: known spellings of the targets; ``None`` takes every name as it is.
+    :returns: target -> block, for blocked targets.
+    :raises GuardRefused: when a block exists and cannot be read.
+    :raises AmbiguousTargets: when a blocked name may mean one of the targets.
     """
     files = _files(base)
     held = {}
-    for target, name in _held(files, targets):
+    for target, spelled, name in _found(files, list(targets), names):
         content = files.read(name)
         if content is not None:
-            held[target] = _read(files, name, target, content)
+            held[target] = _read(files, name, spelled, content)
     return held
 
 
-def release(base: str | None, targets: Iterable[str]) -> list[str]:
-    """Let targets be promoted to anything again.
+def release(base: str | None, targets: Iterable[str], names: TargetNames | None = None) -> list[str]:
+    """Remove the rollback blocks of some targets.
 
     :param base: URL of the state folder, as :func:`.state_folder` takes it.
     :param targets: the targets.
+    :param names: known spellings of the targets; ``None`` takes every name as it is.
     :returns: those that were on hold.
+    :raises AmbiguousTargets: when a blocked name may mean one of the targets.
     """
     files = _files(base)
-    held = _held(files, targets)
-    for _, name in held:
+    held = _found(files, list(targets), names)
+    for _, _, name in held:
         files.remove(name)
-    return [target for target, _ in held]
+    return [target for target, _, _ in held]
 
 
 def _files(base: str | None) -> StateFiles:
@@ -98,11 +105,15 @@ def _file_of(target: str) -> str:
     return file_name(target)
 
 
-def _held(files: StateFiles, targets: Iterable[str]) -> list[tuple[str, str]]:
-    """Which of the targets have a file, and its name."""
-    named = {target: _file_of(target) for target in targets}
-    there = set(files.names()) if named else set()
-    return [(target, name) for target, name in named.items() if name in there]
+def _found(files: StateFiles, targets: list[str], names: TargetNames | None) -> list[tuple[str, str, str]]:
+    """Return target, the block's spelling of it, and the file's name, for each target with a block."""
+    there = dict.fromkeys(files.names() if targets else ())
+    by_file = {_file_of(target): target for target in targets}
+    found = [(target, target, name) for name, target in by_file.items() if name in there]
+    if names is None:
+        return found
+    others = {spelled_name(name): name for name in there if name not in by_file}
+    return [*found, *((mine, other, others[other]) for other, mine in names.same(targets, others).items())]
 
 
 def _read(files: StateFiles, name: str, target: str, content: bytes) -> RollbackBlock:

@@ -1,4 +1,4 @@
-"""Where snapshots are kept: files in Airflow's object storage, encrypted with Airflow's Fernet key."""
+"""Snapshot files in Airflow's object storage, encrypted with Airflow's Fernet key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def save(
     name: str,
     allow_unencrypted: bool,
     retention: timedelta | None,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> str:
     """Keep a snapshot, and remove those that are past their time.
 
@@ -31,7 +31,7 @@ def save(
     :param name: what the snapshot is of; part of the file's name.
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
     :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
-    :param say: receives lines for people.
+    :param log: receives lines for people.
     :returns: the snapshot's URL.
     :raises GuardRefused: when it could only be kept in the clear, and that was not allowed, or the key is none.
     """
@@ -50,9 +50,9 @@ def save(
     file = f"{now:%Y%m%dT%H%M%S%fZ}-{_UNSAFE.sub('-', name)}{SUFFIX}"
     (base / file).write_bytes(key.encrypt(json.dumps(document, ensure_ascii=False).encode()))
     kept = "encrypted" if key.is_encrypted else "NOT encrypted: this Airflow has no [core] fernet_key"
-    say(f"Snapshot of {len(document['resources'])} resource(s) kept at {url}/{file} ({kept})")
+    log(f"Snapshot of {len(document['resources'])} resource(s) kept at {url}/{file} ({kept})")
     if retention is not None:
-        _remove_old(base, now - retention, say)
+        _remove_old(base, now - retention, log)
     return f"{url}/{file}"
 
 
@@ -90,9 +90,17 @@ def fernet() -> Any:
         ) from None
 
 
-def _remove_old(base: Any, before: datetime, say: Callable[[str], None]) -> None:
+def encrypts() -> bool:
+    """Return whether Airflow has a valid Fernet key."""
+    try:
+        return bool(fernet().is_encrypted)
+    except GuardRefused:
+        return False
+
+
+def _remove_old(base: Any, before: datetime, log: Callable[[str], None]) -> None:
     for path in base.iterdir():
         stamp = path.name.partition("-")[0]
         if path.name.endswith(SUFFIX) and stamp < f"{before:%Y%m%dT%H%M%S%fZ}":
             path.unlink()
-            say(f"Snapshot {path} is past its retention and was removed")
+            log(f"Snapshot {path} is past its retention and was removed")

@@ -1,4 +1,4 @@
-"""What the tries of one task note for one another."""
+"""State that the tries of one task share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endpoint is a value: what to send, how to read the answer, and whether it may be sent twice."""
+"""Requests as values: what to send, how to read the response, and whether it can be sent twice."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ RequestKey = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class Replay(StrEnum):
-    """What may be done when the outcome of a call is unknown (time-out, reset, 5xx after sending)."""
+    """Rule for a request whose outcome is unknown (time-out, reset, 5xx, a response that is no answer)."""
 
     SAFE = "safe"
-    """Resend within the retry budget: reads, and writes of absolute values."""
+    """Resend within the retry budget: GET, and POST that only reads."""
     RECONCILE = "reconcile"
-    """Never resend blind: raise ``OutcomeUnknown``; the caller reads state back and decides."""
+    """Every write: raise ``OutcomeUnknown``; the caller reads the state back and decides."""
     NEVER = "never"
-    """Never resend, whatever happened."""
+    """Never resend, not even after a refused connection: what reaches a person or an agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest(Generic[T]):
-    """One request that somebody may send; building it sends nothing.
+    """A request of one vendor operation; building it sends nothing.
 
-    :param operation: the vendor's operation in words, for errors and logs (``"update variables"``).
+    :param operation: the vendor's operation in words, for errors and logs (``"get phone number"``).
     :param method: HTTP verb in upper case.
-    :param route: the path template, safe to log (``/v1/agents/{agentId}/deployments``).
+    :param route: the path template, safe to log (``/phone_numbers/{id}``).
     :param path: the percent-encoded path that is sent.
     :param read: turns the decoded JSON body (``None`` for an empty one) into ``T``.
-    :param replay: what may be done when the outcome is unknown.
+    :param replay: rule for an unknown outcome.
     :param query: query parameters in order.
     :param body: JSON body, or ``None`` for no body; never shown by ``repr``.
-    :param deadline: total seconds for the call including retries; ``None`` takes the client's.
-    :param shown: names of query and body fields whose values are identifiers (``connectorId``,
-        ``phoneNumbers``), so that an error may quote them; any other value that was sent is masked.
+    :param deadline: total seconds for the request, resends included; ``None`` takes the client's.
+    :param shown: names of query and body fields whose values are identifiers (``phone_number``), so that an
+        error can quote them; any other value that was sent is masked.
     """
 
     operation: str
@@ -56,14 +56,14 @@ class ApiRequest(Generic[T]):
 
     @property
     def key(self) -> RequestKey:
-        """Identity of what the call addresses; two reads with one key are one request."""
+        """Identity of what the request addresses; two reads with one key are the same read."""
         return (self.method, self.path, self.query)
 
 
 def fill(route: str, **values: str) -> str:
-    """Fill a path template, percent-encoding every value with nothing left safe.
+    """Fill a path template, percent-encoding every reserved character.
 
-    :param route: template such as ``/v1/agents/{agentId}``.
+    :param route: template such as ``/phone_numbers/{id}``.
     :param values: one value per placeholder.
     :raises InputError: for a value that is not a string, is empty or only dots, has surrounding
         white space, or holds a slash, a backslash, a control character or half of a surrogate pair.

@@ -1,4 +1,4 @@
-"""Send calls: the one module that speaks HTTP, for every system, sync and async alike."""
+"""The HTTP client: sends API requests, sync and async, for every system."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.connection_pool import ConnectionPool
 from airflow_voice_agents.transport.error_body import one_line
-from airflow_voice_agents.transport.errors import ApiError, CallError, InputError, TransportError
+from airflow_voice_agents.transport.errors import CallError, InputError, TransportError
 from airflow_voice_agents.transport.event_loop import SyncRunner
 from airflow_voice_agents.transport.json_body import encode_body
 from airflow_voice_agents.transport.rate_limit import rate_limiter_for
-from airflow_voice_agents.transport.redaction import Redactor
-from airflow_voice_agents.transport.response import Answer, Attempt, Failure, Value, read_response, to_unknown
+from airflow_voice_agents.transport.redaction import Redactor, redact_url
+from airflow_voice_agents.transport.response import (
+    Attempt,
+    Failure,
+    RawResponse,
+    ResponseReader,
+    Value,
+    to_unknown,
+)
 from airflow_voice_agents.transport.retry import (
     GiveUp,
     NoResponse,
@@ -38,7 +46,7 @@ from airflow_voice_agents.transport.retry import (
     decide,
     leaves_doubt,
 )
-from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.settings import ClientSettings, address_of
 
 __all__ = ["Client", "ClientSettings"]
 
@@ -63,23 +71,23 @@ logging.getLogger("httpx").addFilter(_not_ours)
 
 
 class _NoCookies(CookieJar):
-    """Takes none, and so has none to give."""
+    """Keeps no cookies, so that none are sent."""
 
     def extract_cookies(self, response: object, request: object) -> None:
-        """Leave the response's cookies where they are."""
+        """Ignore the cookies of a response."""
 
 
 class Client:
-    """Sends calls to one base URL under one key: limits, deadline, resends, errors.
+    """Sends requests to one base URL under one key: limits, deadline, resends, errors.
 
     Connections are pooled per event loop; several clients, loops and threads of one process share the
     limits of their key. Proxies are taken from the environment as httpx does, except for loopback
     hosts, which are always reached directly. A client is closed in the loop that used it.
 
-    :param settings: where, under which key and within which limits.
-    :param transport: stands in for the network in tests.
+    :param settings: address, key, limits and the platform's error format.
+    :param transport: replaces the network in tests.
     :param clock: monotonic seconds.
-    :param wall_clock: seconds since the epoch, for moments that an answer names.
+    :param wall_clock: seconds since the epoch, for times that a response names.
     :param sleep: waits the given seconds.
     :param random: numbers in [0, 1) for the jitter.
     """
@@ -96,7 +104,7 @@ class Client:
     ) -> None:
         self.settings = settings
         self.requests_sent = 0
-        """Requests handed to the network so far, resends included."""
+        """Attempts handed to the network so far, resends included."""
         self._transport = transport
         self._clock = clock
         self._wall_clock = wall_clock
@@ -104,6 +112,7 @@ class Client:
         self._random = random
         self._base = settings.base_url.rstrip("/")
         self._redact = Redactor([*settings.secrets, *_credentials(settings)])
+        self._reader = ResponseReader(settings, self._redact)
         self._limiter = rate_limiter_for(settings.system, settings.secrets)
         self._budget = RetryBudget()
         self._lock = threading.Lock()
@@ -116,45 +125,47 @@ class Client:
     def redact(self, text: str) -> str:
         """Mask the client's secrets in a text that comes from the platform.
 
-        :param text: what an answer says.
+        :param text: text from a response.
         """
         return self._redact(text)
 
     async def asend(self, call: ApiRequest[T]) -> T:
-        """Send ``call`` and return what its ``read`` makes of the answer.
+        """Send a request and return the value that its ``read`` makes of the response.
 
-        :param call: what to send.
-        :raises InputError: when the call cannot be sent as it is; nothing was sent.
+        :param call: the request.
+        :raises InputError: when the request cannot be sent as it is; nothing was sent.
+        :raises OutcomeUnknown: when a write was sent and may or may not have taken effect.
         :raises CallError: the subclass that says what went wrong.
         """
         seconds = call.deadline or self.settings.deadline
-        flight = Attempt(
+        attempt = Attempt(
             call,
             url=self._base + call.path + _query(call),
+            address=self.settings.address,
             content=encode_body(call),
             seconds=seconds,
             expires=self._clock() + seconds,
         )
         try:
             async with asyncio.timeout(seconds) as scope:
-                return await self._settle(flight)
+                return await self._settle(attempt)
         except TimeoutError:
             if not scope.expired():
                 raise
-        raise flight.too_late()
+        raise attempt.too_late()
 
     def send(self, call: ApiRequest[T]) -> T:
-        """Send ``call`` from code that is not async; see :meth:`asend`.
+        """Send a request from code that is not async; see :meth:`asend`.
 
-        :param call: what to send.
+        :param call: the request.
         :raises RuntimeError: when an event loop runs in this thread.
         """
         return self.run(self.asend(call))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run ``coroutine`` on the client's own event loop, so that its sends share one pool.
+        """Run ``coroutine`` on the client's own event loop, so that its requests share one pool.
 
-        :param coroutine: uses :meth:`asend`; threads take turns.
+        :param coroutine: awaits :meth:`asend`; threads take turns.
         :raises RuntimeError: when an event loop runs in this thread.
         """
         return self._own_loop.run(coroutine)
@@ -193,78 +204,64 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    async def _settle(self, flight: Attempt[T]) -> T:
+    async def _settle(self, attempt: Attempt[T]) -> T:
         while True:
-            result = await self._attempt(flight)
+            result = await self._attempt(attempt)
             if isinstance(result, Value):
                 self._budget.earn()
                 return result.value
-            wait = self._next_wait(flight, result)
+            wait = self._next_wait(attempt, result)
             await self._sleep(wait)
 
-    async def _attempt(self, flight: Attempt[T]) -> Value[T] | Failure:
+    async def _attempt(self, attempt: Attempt[T]) -> Value[T] | Failure:
         settings = self.settings
         await self._limiter.acquire(settings.max_concurrency)
         try:
             wait = self._limiter.reserve_start(settings.requests_per_second, self._clock())
-            if self._clock() + wait >= flight.expires:
-                raise flight.too_late()
+            if self._clock() + wait >= attempt.expires:
+                raise attempt.too_late()
             if wait > 0:
                 await self._sleep(wait)
-            return await self._exchange(flight)
+            return await self._exchange(attempt)
         finally:
             self._limiter.release()
 
-    async def _exchange(self, flight: Attempt[T]) -> Value[T] | Failure:
-        flight.attempt += 1
-        flight.correlation_id = str(uuid.uuid4())
+    async def _exchange(self, attempt: Attempt[T]) -> Value[T] | Failure:
+        attempt.number += 1
+        attempt.correlation_id = str(uuid.uuid4()) if self.settings.correlation_header else ""
         started = self._clock()
         try:
-            answer = await self._request(flight)
+            response = await self._request(attempt)
         except httpx.HTTPError as error:
-            flight.in_flight = False
-            self._log_exchange(flight, type(error).__name__, started)
-            return self._lost(flight, error)
-        flight.in_flight = False
-        self._log_exchange(flight, answer.status, started)
-        result = read_response(
-            flight,
-            answer,
-            self._redact,
-            self._wall_clock(),
-            reset_header=self.settings.rate_limit_reset_header,
-        )
-        if isinstance(result, Failure):
-            self._advise(result.error)
-        return result
+            attempt.in_flight = False
+            self._log_exchange(attempt, type(error).__name__, started)
+            return self._lost(attempt, error)
+        attempt.in_flight = False
+        self._log_exchange(attempt, response.status, started)
+        return self._reader.read(attempt, response, self._wall_clock())
 
-    def _advise(self, error: CallError) -> None:
-        known = self.settings.advice
-        if isinstance(error, ApiError) and known:
-            code = (error.error_code or "").lower()
-            error.advice = known.get(code) or known.get(str(error.status)) or error.advice
-
-    async def _request(self, flight: Attempt[Any]) -> Answer:
+    async def _request(self, attempt: Attempt[Any]) -> RawResponse:
         with self._connections.one() as connection:
-            return await self._send_on(connection, flight)
+            return await self._send_on(connection, attempt)
 
-    async def _send_on(self, connection: httpx.AsyncClient, flight: Attempt[Any]) -> Answer:
-        headers = {self.settings.correlation_header: flight.correlation_id}
-        if flight.content is not None:
+    async def _send_on(self, connection: httpx.AsyncClient, attempt: Attempt[Any]) -> RawResponse:
+        header = self.settings.correlation_header
+        headers = {header: attempt.correlation_id} if header else {}
+        if attempt.content is not None:
             headers["Content-Type"] = "application/json"
-        request = connection.build_request(
-            flight.call.method,
-            flight.url,
-            content=flight.content,
+        http_request = connection.build_request(
+            attempt.request.method,
+            attempt.url,
+            content=attempt.content,
             headers=headers,
-            timeout=self._timeout(flight),
+            timeout=self._timeout(attempt),
         )
         with self._lock:
             self.requests_sent += 1
-        flight.in_flight = True
+        attempt.in_flight = True
         sending = _sending.set(True)
         try:
-            response = await connection.send(request, stream=True)
+            response = await connection.send(http_request, stream=True)
         finally:
             _sending.reset(sending)
         try:
@@ -272,24 +269,26 @@ class Client:
         finally:
             await response.aclose()
 
-    async def _receive(self, response: httpx.Response) -> Answer:
+    async def _receive(self, response: httpx.Response) -> RawResponse:
         status, headers = response.status_code, response.headers
         if status < 200 or 300 <= status < 400:
-            return Answer(status, headers)
+            return RawResponse(status, headers)
         try:
             return await self._read(response)
         except httpx.HTTPError:
             if status < 300:
                 raise
-            return Answer(status, headers)
+            return RawResponse(status, headers)
 
-    async def _read(self, response: httpx.Response) -> Answer:
+    async def _read(self, response: httpx.Response) -> RawResponse:
         status, headers = response.status_code, response.headers
         codings = headers.get_list("content-encoding", split_commas=True)
         if len(codings) > 1 or not _DECODED.issuperset(coding.lower() for coding in codings):
-            return Answer(status, headers, flaw="the response has a content encoding that was not asked for")
+            return RawResponse(
+                status, headers, flaw="the response has a content encoding that was not asked for"
+            )
         most = self.settings.max_response_bytes
-        too_large = Answer(status, headers, flaw=f"the response is larger than {most} bytes")
+        too_large = RawResponse(status, headers, flaw=f"the response is larger than {most} bytes")
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 15 or int(length) > most):
             return too_large
@@ -298,50 +297,50 @@ class Client:
             body += chunk
             if len(body) > most:
                 return too_large
-        return Answer(status, headers, bytes(body))
+        return RawResponse(status, headers, bytes(body))
 
-    def _lost(self, flight: Attempt[Any], error: httpx.HTTPError) -> Failure:
-        text = one_line(self._redact(str(error)), 160)
-        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    def _lost(self, attempt: Attempt[Any], error: httpx.HTTPError) -> Failure:
+        text = one_line(redact_url(self._redact(_with_system_errors(error))), 240)
+        cause = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        route = attempt.address + _proxy_on_the_way(self.settings)
         if isinstance(error, _NOT_SENT):
-            return Failure(NotSent(), flight.error(TransportError, f"no connection: {reason}"))
-        return Failure(NoResponse(), flight.error(TransportError, f"no complete answer: {reason}"))
+            return Failure(NotSent(), attempt.error(TransportError, f"no connection to {route}: {cause}"))
+        reason = f"no complete answer from {route}: {cause}"
+        return Failure(NoResponse(), attempt.error(TransportError, reason))
 
-    def _next_wait(self, flight: Attempt[Any], failure: Failure) -> float:
-        failure.error.in_doubt = flight.in_doubt
-        if failure.outcome is None:
-            raise failure.error
-        flight.in_doubt = flight.in_doubt or leaves_doubt(failure.outcome)
+    def _next_wait(self, attempt: Attempt[Any], failure: Failure) -> float:
+        failure.error.in_doubt = attempt.in_doubt
+        attempt.in_doubt = attempt.in_doubt or leaves_doubt(failure.outcome)
         decision = decide(
-            flight.call.replay,
+            attempt.request.replay,
             failure.outcome,
-            attempt=flight.attempt,
+            attempt=attempt.number,
             max_attempts=self.settings.max_attempts,
-            remaining=flight.expires - self._clock(),
+            remaining=attempt.expires - self._clock(),
             random=self._random,
         )
         if isinstance(decision, Unknown):
             raise to_unknown(failure.error)
         if isinstance(decision, Resend):
             if self._budget.spend():
-                self._log_resend(flight, failure, decision.wait)
+                self._log_resend(attempt, failure, decision.wait)
                 return decision.wait
             decision = GiveUp("the client's retry budget is spent")
-        raise self._final(flight, failure, decision.because)
+        raise self._final(attempt, failure, decision.because)
 
-    def _final(self, flight: Attempt[Any], failure: Failure, because: str) -> CallError:
-        out_of_time = flight.expires - self._clock() < _TIMER_SLACK
+    def _final(self, attempt: Attempt[Any], failure: Failure, because: str) -> CallError:
+        out_of_time = attempt.expires - self._clock() < _TIMER_SLACK
         if isinstance(failure.outcome, (NotSent, NoResponse)) and out_of_time:
-            return flight.too_late()
+            return attempt.too_late(failure.error.reason)
         error = failure.error
         if because:
             error.reason = f"{error.reason} ({because})"
             error.args = (error.reason,)
         return error
 
-    def _timeout(self, flight: Attempt[Any]) -> httpx.Timeout:
-        remaining = max(flight.expires - self._clock(), 0.001)
-        silent = min(flight.call.deadline or self.settings.read_timeout, remaining)
+    def _timeout(self, attempt: Attempt[Any]) -> httpx.Timeout:
+        remaining = max(attempt.expires - self._clock(), 0.001)
+        silent = min(attempt.request.deadline or self.settings.read_timeout, remaining)
         return httpx.Timeout(silent, connect=min(self.settings.connect_timeout, remaining))
 
     def _open(self) -> httpx.AsyncClient:
@@ -361,41 +360,75 @@ class Client:
             },
         )
 
-    def _log_exchange(self, flight: Attempt[Any], result: int | str, started: float) -> None:
+    def _log_exchange(self, attempt: Attempt[Any], result: int | str, started: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             milliseconds = (self._clock() - started) * 1000
-            call = flight.call
+            request = attempt.request
             logger.debug(
                 "%s %s → %s in %.0f ms (correlation id %s)",
-                call.method,
-                call.route,
+                request.method,
+                request.route,
                 result,
                 milliseconds,
-                flight.correlation_id,
+                attempt.correlation_id or "none",
             )
 
-    def _log_resend(self, flight: Attempt[Any], failure: Failure, wait: float) -> None:
+    def _log_resend(self, attempt: Attempt[Any], failure: Failure, wait: float) -> None:
+        error = failure.error
         logger.warning(
             "%s: attempt %d of %d failed (%s); sending again in %.1f s (%s %s, correlation id %s)",
-            flight.call.operation,
-            flight.attempt,
+            attempt.request.operation,
+            attempt.number,
             self.settings.max_attempts,
-            failure.error.status or failure.error.reason,
+            error.status if (error.status or 0) >= 400 else error.reason,
             wait,
-            flight.call.method,
-            flight.call.route,
-            flight.correlation_id,
+            attempt.request.method,
+            attempt.request.route,
+            attempt.correlation_id or "none",
         )
 
 
-def _query(call: ApiRequest[Any]) -> str:
-    if not call.query:
+def _query(request: ApiRequest[Any]) -> str:
+    if not request.query:
         return ""
     try:
-        return "?" + urlencode(call.query, quote_via=quote)
+        return "?" + urlencode(request.query, quote_via=quote)
     except UnicodeEncodeError:
         pass
-    raise InputError(f"{call.operation}: a query value holds a lone surrogate; nothing was sent")
+    raise InputError(f"{request.operation}: a query value holds a lone surrogate; nothing was sent")
+
+
+def _with_system_errors(error: httpx.HTTPError) -> str:
+    """Return the text of an error with those of the system calls behind it, which name each address tried."""
+    text = str(error)
+    found = [each for each in _system_errors(error) if each.strerror and each.strerror not in text]
+    tried = "; ".join(dict.fromkeys(f"{type(each).__name__}: {each.strerror}" for each in found))
+    return f"{text} ({tried})" if text and tried else text or tried
+
+
+def _system_errors(error: BaseException | None) -> Iterator[OSError]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _system_errors(each)
+    elif error is not None:
+        if isinstance(error, OSError):
+            yield error
+        yield from _system_errors(error.__cause__ or error.__context__)
+
+
+def _proxy_on_the_way(settings: ClientSettings) -> str:
+    """Name the proxy that the environment puts in front of the platform; empty where it names none."""
+    parts = urlsplit(settings.base_url)
+    if settings.is_loopback or proxy_bypass(parts.hostname or ""):
+        return ""
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return ""
+    try:
+        return f" through the proxy {address_of(proxy if '://' in proxy else f'http://{proxy}')}"
+    except ValueError:
+        return " through the environment's proxy"
 
 
 def _credentials(settings: ClientSettings) -> list[str]:

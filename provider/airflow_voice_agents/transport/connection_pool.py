@@ -1,7 +1,7 @@
-"""What a client sends on: per event loop one HTTP client for each request in flight, each with one connection.
+"""A pool of HTTP clients per event loop: one client with one connection for each request in flight.
 
-A pool looks at all of its connections whenever a request begins or ends; with sixteen of them that is a share of
-the CPU worth saving. The limiter says how many are in flight, so nothing is lost without a pool.
+The pool inside an HTTP client visits all of its connections whenever a request begins or ends, which costs
+CPU time with sixteen of them. The rate limiter bounds the requests in flight, so that pool is not needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Closable(Protocol):
-    """What is lent out: an HTTP client."""
+    """An HTTP client, as the pool sees it."""
 
     async def aclose(self) -> None:
         """Close its connection."""
@@ -26,16 +26,16 @@ C = TypeVar("C", bound=Closable)
 
 @dataclass(slots=True)
 class _Stock(Generic[C]):
-    """What belongs to one event loop."""
+    """The clients of one event loop."""
 
     made: list[C] = field(default_factory=list)
     idle: list[C] = field(default_factory=list)
 
 
 class ConnectionPool(Generic[C]):
-    """Lends them out, the one that was used last first, so that few connections are kept alive.
+    """Lends HTTP clients, the last used one first, so that few connections are kept alive.
 
-    :param make: makes one more.
+    :param make: makes one more client.
     """
 
     def __init__(self, make: Callable[[], C]) -> None:
@@ -46,14 +46,14 @@ class ConnectionPool(Generic[C]):
 
     @property
     def is_used(self) -> bool:
-        """Whether any was lent out, in any loop, and not closed since."""
+        """A client was lent in some loop and is not closed yet."""
         return bool(self._stocks)
 
     @contextmanager
     def one(self) -> Iterator[C]:
-        """Lend one out for one exchange in the running loop.
+        """Lend a client for one exchange in the running loop.
 
-        :raises RuntimeError: when they are closed.
+        :raises RuntimeError: when the pool is closed.
         """
         stock = self._stocks.get(asyncio.get_running_loop()) or self._new_stock()
         if stock.idle:
@@ -67,11 +67,11 @@ class ConnectionPool(Generic[C]):
             stock.idle.append(lent)
 
     def refuse(self) -> None:
-        """Make none for any further loop."""
+        """Lend no client to a loop that has none yet."""
         self._closed = True
 
     async def aclose(self) -> None:
-        """Close those of all loops that still run, each in its own."""
+        """Close the clients of all loops that still run, each in its own loop."""
         here = asyncio.get_running_loop()
         with self._lock:
             stocks, self._stocks = self._stocks, {}

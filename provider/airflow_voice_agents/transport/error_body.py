@@ -1,17 +1,17 @@
-"""Read what a server says when it refuses, in every shape the platforms use, and name the error.
+"""Reads error bodies in the shapes that platforms share, and builds the matching errors.
 
-What is read never repeats more than it must: one line, cut short, without keys and sent values.
+Messages are one line, cut short, without keys and sent values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.error_format import ErrorBody, ErrorFormat
 from airflow_voice_agents.transport.errors import (
     ApiError,
     BadRequest,
@@ -33,26 +33,6 @@ _UNREADABLY_LONG = 8192
 
 _Clean = Callable[[str], str]
 
-_STATUS_OF_CODE = {
-    code.replace("_", "").lower(): status
-    for status, codes in {
-        400: """DEPLOYMENTS_VALIDATION_FAILED DEPLOYMENTS_INVALID_ENVIRONMENT FUNCTIONS_DEPLOYMENT_HAS_ERRORS
-            PHONE_NUMBERS_INVALID_PHONE_NUMBER_FORMAT CONNECTORS_VALIDATION_FAILED
-            REAL_TIME_CONFIG_INVALID_FOR_SCHEMA REAL_TIME_CONFIG_INVALID_SCHEMA
-            REAL_TIME_CONFIG_UNKNOWN_CLIENT_ENVIRONMENT VARIANTS_BAD_ATTRIBUTES_ERROR
-            VARIANTS_REMOVE_DEFAULT_ERROR PROJECT_ID_INVALID""",
-        401: "AUTH_USER_NOT_FOUND AUTH_USER_UNAUTHORISED AUTH_USER_INVALID_TOKEN",
-        403: """USER_ACCESS_FORBIDDEN EXTERNAL_USER_FORBIDDEN ACCOUNT_INSUFFICIENT_PERMISSIONS FORBIDDEN
-            REAL_TIME_CONFIG_FORBIDDEN_ACCESS""",
-        404: """DEPLOYMENT_NOT_FOUND PHONE_NUMBERS_CONNECTOR_DOES_NOT_EXIST PHONE_NUMBERS_NOT_FOUND
-            CONNECTORS_NOT_FOUND ACCOUNT_NOT_FOUND PROJECT_NOT_FOUND""",
-        409: """DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED DEPLOYMENTS_ALREADY_PUBLISHED
-            PHONE_NUMBERS_ALREADY_EXISTS VARIANTS_DUPLICATE_NAME_ERROR PROJECT_ID_ALREADY_EXISTS""",
-        412: "ErrPreReleaseNotReady",
-        429: "RATE_LIMIT_EXCEEDED",
-    }.items()
-    for code in codes.split()
-}
 _CLASS_OF_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -65,105 +45,91 @@ _CLASS_OF_STATUS: dict[int, type[ApiError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
-    """What an error body says, fit to be shown.
-
-    :param error_code: the vendor's symbolic code, as it came.
-    :param message: one line of at most 300 characters; empty when the body says nothing.
-    :param field_errors: ``path: message`` per field.
-    :param correlation_id: the id in the body under which the vendor finds the request.
-    :param merge_conflict: whether the body is that of a refused merge.
-    """
-
-    error_code: str | None = None
-    message: str = ""
-    field_errors: tuple[str, ...] = ()
-    correlation_id: str | None = None
-    merge_conflict: bool = False
-
-
-def is_envelope(payload: object) -> bool:
-    """Tell whether the JSON of a success status is an error all the same.
-
-    :param payload: decoded body.
-    """
-    if not isinstance(payload, dict):
-        return False
-    return payload.get("success") is False or bool(_code(payload.get("error_code"))) or _is_conflict(payload)
-
-
-def read_error_body(body: bytes, call: ApiRequest[Any], redact: Redactor) -> ErrorBody:
+def read_error_body(
+    body: bytes, request: ApiRequest[Any], redact: Redactor, error_format: ErrorFormat
+) -> ErrorBody:
     """Read an error body, JSON or not.
 
     :param body: as received.
-    :param call: what was sent; its values are masked where the server quotes them.
+    :param request: the request that was sent; its values are masked where the server quotes them.
     :param redact: masks the client's secrets.
+    :param error_format: the platform's own error shapes.
     """
     try:
         payload = decode_body(body)
     except (ValueError, RecursionError):
-        return ErrorBody(message=_raw_text(body, _cleaner(call, redact)))
-    return error_body_of(payload, call, redact)
+        return ErrorBody(message=_raw_text(body, _cleaner(request, redact)))
+    return error_body_of(payload, request, redact, error_format)
 
 
-def error_body_of(payload: object, call: ApiRequest[Any], redact: Redactor) -> ErrorBody:
-    """Read decoded JSON as a problem.
+def error_body_of(
+    payload: object, request: ApiRequest[Any], redact: Redactor, error_format: ErrorFormat
+) -> ErrorBody:
+    """Read decoded JSON as an error.
 
     :param payload: decoded body.
-    :param call: what was sent.
+    :param request: the request that was sent.
     :param redact: masks the client's secrets.
+    :param error_format: the platform's own error shapes.
     """
-    clean = _cleaner(call, redact)
+    clean = _cleaner(request, redact)
     if isinstance(payload, dict):
-        return _conflict(payload, redact) if _is_conflict(payload) else _problem(payload, clean, redact)
+        own = (reader(payload, redact) for reader in error_format.readers)
+        return next((body for body in own if body), None) or _common(payload, clean, redact)
     errors = tuple(_field_errors(payload, clean, redact)) if isinstance(payload, list) else ()
-    return ErrorBody(field_errors=_first(errors))
-
-
-def effective_status(status: int, problem: ErrorBody) -> int:
-    """Return the status that the answer stands for: that of a known code, else its own.
-
-    :param status: HTTP status; a success status with a problem counts as 400.
-    :param problem: what the body says.
-    """
-    known = _STATUS_OF_CODE.get(_normal(problem.error_code)) if problem.error_code else None
-    if known is not None:
-        return known
-    if problem.merge_conflict:
-        return 409
-    return status if status >= 400 else 400
+    return ErrorBody(field_errors=first_entries(errors), recognized=any(errors))
 
 
 def to_error(
-    call: ApiRequest[Any],
+    request: ApiRequest[Any],
     status: int,
-    problem: ErrorBody,
+    body: ErrorBody,
     *,
+    effective: int | None = None,
     retry_after: float | None = None,
     correlation_id: str | None = None,
+    advice: str | None = None,
 ) -> ApiError:
-    """Build the error that a refusal becomes: by error code first, by status second.
+    """Build the error for a refusal or a failure of the platform.
 
-    :param call: what was sent.
-    :param status: HTTP status.
-    :param problem: what the body says.
-    :param retry_after: seconds that the server named.
+    :param request: the request that was sent.
+    :param status: HTTP status of the response.
+    :param body: content of its body.
+    :param effective: HTTP status that chooses the class, where the body stands for another than ``status``.
+    :param retry_after: seconds that the server asked to wait.
     :param correlation_id: the id that was sent.
+    :param advice: what to do next, in the platform's own terms; ``None`` takes that of the class.
     """
-    effective = effective_status(status, problem)
+    effective = status if effective is None else effective
     kind = ServerError if effective >= 500 else _CLASS_OF_STATUS.get(effective, BadRequest)
     return kind(
-        _reason(status, problem, correlation_id),
-        operation=call.operation,
-        method=call.method,
-        route=call.route,
-        path=call.path,
+        reason_of(status, body, correlation_id),
+        operation=request.operation,
+        method=request.method,
+        route=request.route,
+        path=request.path,
         status=status,
-        error_code=problem.error_code,
-        correlation_id=correlation_id or problem.correlation_id,
+        error_code=body.error_code,
+        correlation_id=correlation_id or body.correlation_id,
+        advice=advice,
         retry_after=retry_after,
     )
+
+
+def reason_of(status: int, body: ErrorBody, sent_id: str | None = None) -> str:
+    """Say in one line what an error body says; by the status where it says nothing.
+
+    :param status: HTTP status of the response.
+    :param body: content of its body.
+    :param sent_id: the correlation id that was sent; another one in the body is named.
+    """
+    parts = [body.message or ("" if body.field_errors else _phrase(status))]
+    if body.field_errors:
+        listed = "; ".join(body.field_errors)
+        parts.append(f"({one_line(listed, 3 * MESSAGE_LIMIT)})" if body.message else listed)
+    if body.correlation_id and body.correlation_id != sent_id:
+        parts.append(f"(error id {body.correlation_id})")
+    return " ".join(part for part in parts if part)
 
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
@@ -176,18 +142,29 @@ def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _cleaner(call: ApiRequest[Any], redact: Redactor) -> _Clean:
+def first_entries(entries: Iterable[str]) -> tuple[str, ...]:
+    """Keep the first ten different entries, and say how many more there are.
+
+    :param entries: one line each; empty ones are left out.
+    """
+    named = tuple(dict.fromkeys(entry for entry in entries if entry))
+    if len(named) <= _ENTRIES:
+        return named
+    return (*named[:_ENTRIES], f"and {len(named) - _ENTRIES} more")
+
+
+def _cleaner(request: ApiRequest[Any], redact: Redactor) -> _Clean:
     def clean(text: str) -> str:
         if len(text) > _UNREADABLY_LONG:
             return f"a text of {len(text)} characters, left out"
-        query = (value for name, value in call.query if name not in call.shown)
-        masked = mask_values(redact(text), [*query, *sent_values(call.body, call.shown)])
+        query = (value for name, value in request.query if name not in request.shown)
+        masked = mask_values(redact(text), [*query, *sent_values(request.body, request.shown)])
         return one_line(masked)
 
     return clean
 
 
-def _problem(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorBody:
+def _common(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorBody:
     error = payload.get("error")
     nested = error if isinstance(error, dict) else {}
     errors = payload.get("errors")
@@ -199,11 +176,15 @@ def _problem(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorB
         nested.get("message"),
         *(payload.get(name) for name in ("detail", "title")),
     )
+    code = next((one_line(redact(code), 80) for code in map(_code, codes) if code), None)
+    message = next((clean(text) for text in messages if isinstance(text, str) and text.strip()), "")
+    field_errors = first_entries(_all_field_errors(payload, clean, redact))
     return ErrorBody(
-        error_code=next((one_line(redact(code), 80) for code in map(_code, codes) if code), None),
-        message=next((clean(text) for text in messages if isinstance(text, str) and text.strip()), ""),
-        field_errors=_first(tuple(_all_field_errors(payload, clean, redact))),
+        error_code=code,
+        message=message,
+        field_errors=field_errors,
         correlation_id=_identifier(payload.get("error_id"), redact),
+        recognized=bool(code or message or field_errors),
     )
 
 
@@ -243,45 +224,6 @@ def _labelled(path: object, message: object, clean: _Clean, redact: Redactor) ->
     return ": ".join(part for part in (one_line(redact(label), _PATH_LIMIT), text) if part)
 
 
-def _first(entries: tuple[str, ...]) -> tuple[str, ...]:
-    named = tuple(dict.fromkeys(entry for entry in entries if entry))
-    if len(named) <= _ENTRIES:
-        return named
-    return (*named[:_ENTRIES], f"and {len(named) - _ENTRIES} more")
-
-
-def _is_conflict(payload: dict[str, Any]) -> bool:
-    return payload.get("hasConflicts") is True and isinstance(payload.get("conflicts"), list)
-
-
-def _conflict(payload: dict[str, Any], redact: Redactor) -> ErrorBody:
-    found = [item for item in payload["conflicts"] if isinstance(item, dict)]
-    named = tuple(_conflict_line(item, redact) for item in found)
-    return ErrorBody(
-        message=f"the merge has {len(payload['conflicts'])} conflicts",
-        field_errors=_first(named),
-        merge_conflict=True,
-    )
-
-
-def _conflict_line(item: dict[str, Any], redact: Redactor) -> str:
-    path = item.get("path")
-    where = "/".join(map(str, path)) if isinstance(path, list) else "?"
-    kind = item.get("type")
-    label = kind if kind in ("add", "modify", "delete") else "change"
-    return f"{label} {one_line(redact(where), _PATH_LIMIT)}"
-
-
-def _reason(status: int, problem: ErrorBody, sent_id: str | None) -> str:
-    parts = [problem.message or ("" if problem.field_errors else _phrase(status))]
-    if problem.field_errors:
-        listed = "; ".join(problem.field_errors)
-        parts.append(f"({one_line(listed, 3 * MESSAGE_LIMIT)})" if problem.message else listed)
-    if problem.correlation_id and problem.correlation_id != sent_id:
-        parts.append(f"(error id {problem.correlation_id})")
-    return " ".join(part for part in parts if part)
-
-
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase.lower()
@@ -305,10 +247,6 @@ def _code(value: object) -> str:
 def _symbolic(item: dict[str, Any]) -> str:
     code = item.get("code")
     return code if isinstance(code, str) and not code.isdigit() else ""
-
-
-def _normal(code: str) -> str:
-    return code.replace("_", "").lower()
 
 
 def _identifier(value: object, redact: Redactor) -> str | None:

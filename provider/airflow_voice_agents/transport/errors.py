@@ -1,7 +1,7 @@
-"""Every error this provider raises about the outside world, free of Airflow.
+"""The errors of this provider, free of Airflow.
 
-Each class knows whether it is permanent: a retry of the task cannot help. Messages say what
-happened, to which resource and what to do now; they never hold keys, bodies or config values.
+Each class knows whether it is permanent, that is, whether a retry of the task cannot help. Messages name
+what happened, the resource and the next step; they never hold keys, bodies or config values.
 All values are plain, so that errors survive pickling between processes.
 """
 
@@ -46,46 +46,47 @@ class StateMoved(VoiceAgentsError):
 
 
 class TargetLocked(VoiceAgentsError):
-    """Another run works on a target, or took this run's lock of it away; a later try may get it."""
+    """Another run holds the lock of a target, or took this run's lock away; a later try may get it."""
 
 
 class ItemsFailed(VoiceAgentsError):
-    """Some items failed or ended unknown; the report that the task pushed tells which."""
+    """Some items failed or ended unknown; the report that the task pushed names them."""
 
 
 class ItemsFailedPermanently(ItemsFailed):
-    """Every failed item failed for a reason that a retry cannot mend."""
+    """Every failed item failed for a reason that a retry cannot fix."""
 
     permanent = True
 
 
 class ChecksFailed(VoiceAgentsError):
-    """What was promoted failed its checks; the message says what was rolled back."""
+    """The applied change failed its checks; the message says what was rolled back."""
 
     permanent = True
 
 
 class ChecksUnclear(VoiceAgentsError):
-    """The checks of what was promoted came to no verdict, which says nothing of it; nothing was rolled back."""
+    """The checks of the applied change reached no verdict, good or bad; nothing was rolled back."""
 
 
 class CallError(VoiceAgentsError):
-    """A call went wrong.
+    """A request failed, or its outcome is not known.
 
     :param reason: what happened, in words free of secrets.
     :param operation: the vendor's operation.
     :param method: HTTP verb.
     :param route: path template.
-    :param status: HTTP status, or ``None`` without an answer.
+    :param path: the path that was sent.
+    :param status: HTTP status, or ``None`` without a response.
     :param error_code: the vendor's code, or ``None``.
-    :param correlation_id: sent and echoed id for the vendor's support.
-    :param advice: what to do next.
-    :param retry_after: seconds that the server named, if any.
+    :param correlation_id: id that was sent, for the vendor's support.
+    :param advice: what to do next; ``None`` takes that of the class.
+    :param retry_after: seconds that the server asked to wait, if it did.
     """
 
     advice_default: ClassVar[str] = ""
     in_doubt: bool = False
-    """Whether an earlier request of the same call, sent before this answer came, may have taken effect."""
+    """An earlier attempt of the same request may have taken effect."""
 
     def __init__(
         self,
@@ -123,23 +124,31 @@ class CallError(VoiceAgentsError):
 
 
 class TransportError(CallError):
-    """No usable answer came, and the server cannot have acted, or the call is safe to repeat."""
+    """No response came, and the server cannot have acted, or the request is safe to repeat."""
 
     advice_default = "Check the network and the platform's status page; the task may be retried."
 
 
 class DeadlineExceeded(TransportError):
-    """The call's total deadline passed."""
+    """The total deadline of the request passed."""
 
 
 class OutcomeUnknown(CallError):
-    """A write was sent and no trustworthy answer came: it may or may not have happened."""
+    """A write was sent, and the response says neither yes nor no, or none came.
+
+    The write may or may not have taken effect. It is not sent again before its state has been read back.
+    ``retry_after`` holds the seconds that the server asked to wait, if it did.
+    """
 
     advice_default = "It was not sent again; read the state back before repeating it."
 
 
 class ResponseError(CallError):
-    """A success status came with a body that is not what the operation returns."""
+    """A read got a response that is neither its answer nor a refusal; a later try may get a better one.
+
+    A redirect, a status that no operation answers with, a body that is not the expected JSON, or an error
+    without a known code in a success status.
+    """
 
     advice_default = "Something between here and the platform answered in its place, or its contract changed."
 
@@ -149,37 +158,35 @@ class ApiError(CallError):
 
 
 class BadRequest(ApiError):
-    """400, 405, 415, 422 and other client errors: the request as such is wrong."""
+    """400, 405, 415, 422 and other client errors: the request itself is wrong."""
 
     permanent = True
     advice_default = "Correct what was sent; repeating it as it is cannot help."
 
 
 class Unauthorized(ApiError):
-    """401: no, bad or expired key, or a key of another region."""
+    """401: the key is missing, wrong or expired, or is for another host."""
 
     permanent = True
-    advice_default = "Check the connection's API key and that its region is the key's own."
+    advice_default = "Check the connection's key, and that the host is the one that the key is for."
 
 
 class Forbidden(ApiError):
-    """403: the key lacks this agent, account or area."""
+    """403: the key has no right to the resource or the operation."""
 
     permanent = True
-    advice_default = (
-        "The key has no right to this agent, account or area; ask for it or use another connection."
-    )
+    advice_default = "The key has no right to this; ask for it or use another connection."
 
 
 class NotFound(ApiError):
-    """404 or 410: unknown id, or the wrong host or region."""
+    """404 or 410: unknown id, or the wrong host."""
 
     permanent = True
-    advice_default = "Check the id, and that the connection's region is the one the resource lives in."
+    advice_default = "Check the id, and that the connection's host is the one that has the resource."
 
 
 class Conflict(ApiError):
-    """409: it exists already, or something else holds it."""
+    """409: the resource exists already, or something else holds it."""
 
     permanent = True
     advice_default = "Read the current state: it may already be as wanted."
@@ -189,17 +196,17 @@ class PreconditionFailed(ApiError):
     """412: a condition that the platform sets is not met yet."""
 
     permanent = True
-    advice_default = "Meet the condition first; for a promotion to live that is a promotion to pre-release."
+    advice_default = "Meet the condition first, then run again."
 
 
 class RateLimited(ApiError):
-    """429: too many requests; ``retry_after`` holds what the server named."""
+    """429: too many requests; ``retry_after`` holds the seconds that the server asked to wait, if it did."""
 
-    advice_default = "The task is retried after the time that the server named."
+    advice_default = "The task is retried after the time that the server asked to wait."
 
 
 class ServerError(ApiError):
-    """5xx on a call that cannot have changed anything, or is safe to repeat."""
+    """5xx on a request that cannot have changed anything, or is safe to repeat."""
 
     advice_default = "The platform failed; the task may be retried."
 

@@ -1,4 +1,4 @@
-"""An event loop of one's own, for code that is not async."""
+"""Runs coroutines from code that is not async, on an event loop that stays open between runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INSIDE = "an event loop runs in this thread: await the async method (asend, acl
 class SyncRunner:
     """Runs coroutines on one event loop, made at first use, so that connections outlive each run.
 
-    Threads take turns.
+    Safe to share between threads, which take turns.
     """
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class SyncRunner:
 
     @property
     def is_open(self) -> bool:
-        """Whether the loop was made and not closed yet."""
+        """The loop was made and is not closed yet."""
         return self._runner is not None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run ``coroutine`` to its end.
+        """Run a coroutine to its end.
 
-        :param coroutine: closed without having run when it cannot run here.
+        :param coroutine: closed without a run when an event loop runs in this thread.
         :raises RuntimeError: when an event loop runs in this thread.
         """
         if inside_loop():

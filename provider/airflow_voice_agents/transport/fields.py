@@ -12,10 +12,10 @@ MAX_CONCURRENCY = 64
 
 
 class FieldReader:
-    """What every system's connection fields share; each error names the connection and the field.
+    """Base of every system's connection fields; each error names the connection and the field.
 
-    A subclass has ``conn_id``, the connection's id, and ``extra``, its decoded extra, in which an empty
-    text is unset.
+    A subclass has ``conn_id``, the id of the connection, and ``extra``, its decoded extra. An empty string in
+    the extra is unset.
     """
 
     __slots__ = ()
@@ -27,7 +27,7 @@ class FieldReader:
         """Check a key, a token or a password.
 
         :param value: the field.
-        :param name: what it is called in the form.
+        :param name: its name in the form.
         :raises ConnectionSettingsError: when it is missing or holds white space or control characters.
         """
         if not value:
@@ -37,9 +37,9 @@ class FieldReader:
         return value
 
     def limits(self) -> dict[str, Any]:
-        """Return the settings that bound what a client sends: pace, concurrency and deadline.
+        """Return the client settings for pace, concurrency and deadline.
 
-        :raises ConnectionSettingsError: for what is no number in range.
+        :raises ConnectionSettingsError: for anything but a number in range.
         """
         return {
             "max_concurrency": self._concurrency(),
@@ -78,16 +78,16 @@ class FieldReader:
         return value
 
     def error(self, what: str) -> ConnectionSettingsError:
-        """Return the error that says what is wrong with the connection.
+        """Return the error for a wrong field of the connection.
 
         :param what: the field and its fault.
         """
         return ConnectionSettingsError(f"connection {self.conn_id!r}: {what}")
 
     def named(self, error: ConnectionSettingsError) -> ConnectionSettingsError:
-        """Return an error that names the connection, whoever raised it.
+        """Return an error of settings with the name of the connection in front.
 
-        :param error: raised while settings were made.
+        :param error: an error that was raised while settings were made.
         """
         return error if str(error).startswith("connection ") else self.error(str(error))
 

@@ -1,4 +1,4 @@
-"""Bodies: strict JSON out, strict JSON in, and errors that name fields but never values."""
+"""Encodes and decodes JSON bodies strictly; errors name fields, never values."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 
 
-def encode_body(call: ApiRequest[Any]) -> bytes | None:
-    """Serialise a call's body, keeping non-ASCII text and refusing what is not JSON.
+def encode_body(request: ApiRequest[Any]) -> bytes | None:
+    """Serialise the body of a request, keeping non-ASCII text and refusing what is not JSON.
 
-    :param call: the call; ``None`` as body sends none.
+    :param request: the request; ``None`` as body sends none.
     :raises InputError: for NaN or infinity, a value JSON cannot hold, or text that is not Unicode.
     """
-    if call.body is None:
+    if request.body is None:
         return None
     try:
-        text = json.dumps(dict(call.body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(dict(request.body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode()
     except UnicodeEncodeError:
         fault = "text with a lone surrogate, which is not Unicode"
@@ -31,7 +31,7 @@ def encode_body(call: ApiRequest[Any]) -> bytes | None:
     except RecursionError:
         fault = "a structure too deep to serialise"
     # Raised out here so that no value hangs on the error as its context.
-    raise InputError(f"{call.operation}: the body holds {fault}; nothing was sent")
+    raise InputError(f"{request.operation}: the body holds {fault}; nothing was sent")
 
 
 def decode_body(body: bytes) -> Any:
@@ -51,9 +51,9 @@ def decode_body(body: bytes) -> Any:
 
 
 def describe_read_failure(error: Exception) -> str:
-    """Say which fields of a response could not be read, without any of its values.
+    """Name the fields of a response that could not be read, without any of its values.
 
-    :param error: what the call's ``read`` raised.
+    :param error: the exception that the request's ``read`` raised.
     """
     if type(error).__module__.partition(".")[0].startswith("pydantic") and hasattr(error, "errors"):
         found = error.errors(include_input=False, include_url=False, include_context=False)

@@ -1,6 +1,6 @@
-"""How many requests one API key may have in flight, and how often one may start, across the process.
+"""Limits of one API key across the process: requests in flight, and the pace of their starts.
 
-Every client of a key shares one limiter, whatever event loop or thread it runs in.
+All clients of a key share one limiter, in every event loop and thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 class RateLimiter:
     """A fair bound on requests in flight and a pace for their starts, shared by threads and loops.
 
-    The limits come with each request, so that clients of one key may differ: a request is admitted
+    The limits come with each request, so that clients of one key can differ: a request is admitted
     while fewer than its own ``max_concurrency`` are in flight, first come first served.
     """
 
@@ -36,7 +36,7 @@ class RateLimiter:
     async def acquire(self, max_concurrency: int) -> None:
         """Take a slot, waiting in line; a cancelled wait keeps nothing.
 
-        :param max_concurrency: the most requests of the key that may be in flight, this one included.
+        :param max_concurrency: most requests of the key in flight, this one included.
         """
         with self._lock:
             if not self._waiters and self._in_flight < max_concurrency:
@@ -96,7 +96,7 @@ class _Waiter:
         self.admitted = False
 
     def wake(self) -> bool:
-        """Admit, unless the waiter's loop is closed and nobody waits any more."""
+        """Admit, unless the waiter's loop is closed and has no waiter any more."""
         try:
             self._loop.call_soon_threadsafe(self._resume)
         except RuntimeError:

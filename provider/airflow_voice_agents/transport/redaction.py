@@ -1,4 +1,4 @@
-"""Keep keys, sent values and the numbers of called people out of every text that leaves the process."""
+"""Masks keys, sent values and the numbers of called people in every text that leaves the process."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def mask_person_number(text: str) -> str:
 
 
 def sent_values(value: object, shown: Collection[str] = ()) -> Iterator[str]:
-    """Yield, as text, each scalar in a request body except those under fields that may be shown.
+    """Yield, as text, each scalar in a request body except those under fields that can be shown.
 
     :param value: decoded JSON.
-    :param shown: names of fields whose values are identifiers and may be quoted.
+    :param shown: names of fields whose values are identifiers and can be quoted.
     """
     pending = [value]
     while pending:
@@ -75,10 +75,10 @@ def sent_values(value: object, shown: Collection[str] = ()) -> Iterator[str]:
 
 
 def mask_values(text: str, values: Iterable[str]) -> str:
-    """Mask what was sent wherever ``text`` quotes it: whole, escaped, or a long beginning of it.
+    """Mask sent values wherever ``text`` quotes them: whole, escaped, or by a long beginning.
 
-    :param text: what the server says.
-    :param values: what was sent, as :func:`sent_values` yields it.
+    :param text: text from the server.
+    :param values: the sent values, as :func:`sent_values` yields them.
     """
     found = {form for value in values for form in _quoted_forms(value) if form[:_PREFIX] in text}
     for form in sorted(found, key=len, reverse=True):

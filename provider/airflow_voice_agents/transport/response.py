@@ -1,4 +1,4 @@
-"""Turn what came back into a value, or into a failure with what is known about its outcome."""
+"""Turns a response into a value, or into a failure with what is known about its outcome."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.error_body import (
-    ErrorBody,
-    effective_status,
     error_body_of,
-    is_envelope,
     one_line,
     read_error_body,
+    reason_of,
     to_error,
 )
+from airflow_voice_agents.transport.error_format import ErrorBody, normalize_code
 from airflow_voice_agents.transport.errors import (
     CallError,
     DeadlineExceeded,
@@ -28,65 +27,83 @@ from airflow_voice_agents.transport.json_body import decode_body, describe_read_
 from airflow_voice_agents.transport.redaction import Redactor
 from airflow_voice_agents.transport.retry import (
     ErrorResponse,
-    NoResponse,
     Outcome,
+    UnclearResponse,
     parse_rate_limit_reset,
     parse_retry_after,
 )
+from airflow_voice_agents.transport.settings import ClientSettings
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CallError)
 
+_ANSWERS = frozenset({200, 201, 202, 204})
+_REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 410, 412, 415, 422, 429})
+_REQUEST_TIMEOUT = 408
+
 
 @dataclass(slots=True)
 class Attempt(Generic[T]):
-    """One call on its way: what is sent each time, and how far it came.
+    """A request on its way: what is sent each time, and how far it came.
 
-    :param call: what to send.
+    :param request: the request.
     :param url: the full URL.
+    :param address: host and port, safe to show.
     :param content: the serialised body.
     :param seconds: the total deadline.
     :param expires: when it passes, on the client's clock.
-    :param attempt: requests so far.
-    :param correlation_id: id of the latest request.
-    :param in_flight: whether a request is out whose outcome is not known yet.
-    :param in_doubt: whether a request may have taken effect although it brought no value.
+    :param number: attempts so far.
+    :param correlation_id: id of the latest attempt; empty where none is sent.
+    :param in_flight: an attempt is out whose outcome is not known yet.
+    :param in_doubt: an attempt may have taken effect although it brought no value.
     """
 
-    call: ApiRequest[T]
+    request: ApiRequest[T]
     url: str = field(repr=False)
+    address: str
     content: bytes | None = field(repr=False)
     seconds: float
     expires: float
-    attempt: int = 0
+    number: int = 0
     correlation_id: str = ""
     in_flight: bool = False
     in_doubt: bool = False
 
-    def error(self, kind: type[E], reason: str, status: int | None = None) -> E:
-        """Build an error about this call."""
-        call = self.call
+    def error(self, kind: type[E], reason: str, status: int | None = None, **facts: Any) -> E:
+        """Build an error about this request.
+
+        :param kind: its class.
+        :param reason: what happened.
+        :param status: HTTP status, if a response came.
+        :param facts: further arguments of the class.
+        """
+        request = self.request
         return kind(
             reason,
-            operation=call.operation,
-            method=call.method,
-            route=call.route,
-            path=call.path,
+            operation=request.operation,
+            method=request.method,
+            route=request.route,
+            path=request.path,
             status=status,
             correlation_id=self.correlation_id or None,
+            **facts,
         )
 
-    def too_late(self) -> CallError:
-        """Build the error for a deadline that passed, which for a write in flight is an unknown outcome."""
-        requests = "1 request" if self.attempt == 1 else f"{self.attempt} requests"
-        reason = f"the deadline of {self.seconds:g} s passed after {requests}"
-        if self.in_flight and self.call.replay is not Replay.SAFE:
+    def too_late(self, last: str = "") -> CallError:
+        """Build the error for a deadline that passed: an unknown outcome for a write in flight.
+
+        :param last: how the last attempt failed, if it did.
+        """
+        requests = "1 request" if self.number == 1 else f"{self.number} requests"
+        cause = f"; the last one failed: {last}" if last else ""
+        reason = f"the deadline of {self.seconds:g} s passed after {requests} to {self.address}{cause}"
+        if self.in_flight and self.request.replay is not Replay.SAFE:
             return self.error(OutcomeUnknown, reason)
         return self.error(DeadlineExceeded, reason)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RawResponse:
     """A response as far as it was read; ``flaw`` says why the rest was not."""
 
     status: int
@@ -97,46 +114,109 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Value(Generic[T]):
-    """What the call's ``read`` made of the answer."""
+    """The value that the request's ``read`` made of the response."""
 
     value: T = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt without a value; without ``outcome`` there is nothing to decide."""
+    """An attempt without a value."""
 
-    outcome: Outcome | None
+    outcome: Outcome
     error: CallError
 
 
-def read_response(
-    flight: Attempt[T], answer: Answer, redact: Redactor, now: float, *, reset_header: str | None = None
-) -> Value[T] | Failure:
-    """Judge an answer by status, then by body.
+class ResponseReader:
+    """Reads the responses of one platform.
 
-    :param flight: the call and its latest request.
-    :param answer: what came back.
+    A response is a value, a refusal or failure of the platform, or unclear: it says neither yes nor no.
+
+    :param settings: the platform's error format, advice and headers.
     :param redact: masks the client's secrets.
-    :param now: seconds since the epoch, for moments that the answer names.
-    :param reset_header: header that says when a rate limit starts anew, where the platform has one.
     """
-    if answer.status >= 400:
-        return _refused(flight, answer, read_error_body(answer.body, flight.call, redact), now, reset_header)
-    if not 200 <= answer.status < 300:
-        return Failure(None, flight.error(ResponseError, _redirect_reason(answer), answer.status))
-    if answer.flaw:
-        return _useless(flight, answer, answer.flaw)
-    try:
-        payload = decode_body(answer.body)
-    except (ValueError, RecursionError):
-        # Most likely cut short or from something in between: sending a safe call again may help.
-        return Failure(
-            NoResponse(), flight.error(ResponseError, "the answer is not the expected JSON", answer.status)
+
+    def __init__(self, settings: ClientSettings, redact: Redactor) -> None:
+        self._format = settings.error_format
+        self._advice = {normalize_code(code): advice for code, advice in settings.advice.items()}
+        self._reset_header = settings.rate_limit_reset_header
+        self._redact = redact
+
+    def read(self, attempt: Attempt[T], response: RawResponse, now: float) -> Value[T] | Failure:
+        """Judge a response by status, then by body.
+
+        :param attempt: the request and its latest attempt.
+        :param response: the response.
+        :param now: seconds since the epoch, for times that the response names.
+        """
+        if response.status >= 400:
+            body = read_error_body(response.body, attempt.request, self._redact, self._format)
+            return self._error(attempt, response, body, now)
+        if response.status not in _ANSWERS:
+            return self._unclear(attempt, response, _strange_status(response), now)
+        if response.flaw:
+            return self._unclear(attempt, response, response.flaw, now, resendable=False)
+        try:
+            payload = decode_body(response.body)
+        except (ValueError, RecursionError):
+            return self._unclear(attempt, response, "the answer is not the expected JSON", now)
+        if self._format.marks(payload):
+            body = error_body_of(payload, attempt.request, self._redact, self._format)
+            return self._error(attempt, response, body, now)
+        return self._value(attempt, response, payload, now)
+
+    def _value(
+        self, attempt: Attempt[T], response: RawResponse, payload: Any, now: float
+    ) -> Value[T] | Failure:
+        try:
+            return Value(attempt.request.read(payload))
+        except VoiceAgentsError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            flaw = f"the answer could not be read: {self._redact(describe_read_failure(error))}"
+        return self._unclear(attempt, response, flaw, now)
+
+    def _error(self, attempt: Attempt[Any], response: RawResponse, body: ErrorBody, now: float) -> Failure:
+        known = self._format.status_of(body)
+        if known is None and not _is_decisive(response.status, body):
+            reason = _unclear_reason(response.status, body, attempt.correlation_id)
+            return self._unclear(attempt, response, reason, now, error_code=body.error_code)
+        status = response.status if known is None else known
+        retry_after = self._named_wait(response, status, now)
+        error = to_error(
+            attempt.request,
+            response.status,
+            body,
+            effective=status,
+            retry_after=retry_after,
+            correlation_id=attempt.correlation_id or None,
+            advice=self._advice_on(body.error_code, status, response.status),
         )
-    if is_envelope(payload):
-        return _refused(flight, answer, error_body_of(payload, flight.call, redact), now, reset_header)
-    return _read(flight, answer, payload, redact)
+        return Failure(ErrorResponse(status, retry_after), error)
+
+    def _unclear(
+        self,
+        attempt: Attempt[Any],
+        response: RawResponse,
+        reason: str,
+        now: float,
+        *,
+        resendable: bool = True,
+        error_code: str | None = None,
+    ) -> Failure:
+        status, wait = response.status, self._named_wait(response, response.status, now)
+        error = attempt.error(ResponseError, reason, status, error_code=error_code, retry_after=wait)
+        return Failure(UnclearResponse(wait, resendable=resendable), error)
+
+    def _named_wait(self, response: RawResponse, status: int, now: float) -> float | None:
+        wait = parse_retry_after(response.headers.get("retry-after"), now)
+        if wait is None and status == 429 and self._reset_header is not None:
+            return parse_rate_limit_reset(response.headers.get(self._reset_header), now)
+        return wait
+
+    def _advice_on(self, error_code: str | None, *statuses: int) -> str | None:
+        keys = [normalize_code(error_code or ""), *map(str, statuses)]
+        return next((self._advice[key] for key in keys if key in self._advice), None)
 
 
 def to_unknown(error: CallError) -> OutcomeUnknown:
@@ -154,42 +234,28 @@ def to_unknown(error: CallError) -> OutcomeUnknown:
     )
 
 
-def _refused(
-    flight: Attempt[Any], answer: Answer, problem: ErrorBody, now: float, reset_header: str | None
-) -> Failure:
-    status = effective_status(answer.status, problem)
-    retry_after = parse_retry_after(answer.headers.get("retry-after"), now)
-    if retry_after is None and status == 429 and reset_header is not None:
-        retry_after = parse_rate_limit_reset(answer.headers.get(reset_header), now)
-    error = to_error(
-        flight.call,
-        answer.status,
-        problem,
-        retry_after=retry_after,
-        correlation_id=flight.correlation_id,
-    )
-    return Failure(ErrorResponse(status, retry_after), error)
+def _is_decisive(status: int, body: ErrorBody) -> bool:
+    """Tell whether an error without a known code is the platform's own answer.
+
+    An error in a success status is not: its code alone could say what it means. Neither is a client error
+    that no operation answers with in a shape that no platform declares, such as a proxy's page.
+    """
+    if status < 400:
+        return False
+    return status >= 500 or status in _REFUSALS or status == _REQUEST_TIMEOUT or body.recognized
 
 
-def _read(flight: Attempt[T], answer: Answer, payload: Any, redact: Redactor) -> Value[T] | Failure:
-    try:
-        return Value(flight.call.read(payload))
-    except VoiceAgentsError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        flaw = f"the answer could not be read: {redact(describe_read_failure(error))}"
-    return _useless(flight, answer, flaw)
+def _unclear_reason(status: int, body: ErrorBody, sent_id: str) -> str:
+    if status >= 400:
+        return f"the answer is not one of the platform's errors: {reason_of(status, body, sent_id)}"
+    text = "an error without a known code came with a status of success"
+    return f"{text}: {reason_of(status, body, sent_id)}" if body.recognized else text
 
 
-def _useless(flight: Attempt[Any], answer: Answer, flaw: str) -> Failure:
-    kind = ResponseError if flight.call.replay is Replay.SAFE else OutcomeUnknown
-    return Failure(None, flight.error(kind, flaw, answer.status))
-
-
-def _redirect_reason(answer: Answer) -> str:
-    location = answer.headers.get("location")
-    if not location:
-        return "a status that no operation answers with"
+def _strange_status(response: RawResponse) -> str:
+    location = response.headers.get("location")
+    if not location or not 300 <= response.status < 400:
+        return f"{response.status} is a status that no operation answers with"
     try:
         host = urlsplit(location).hostname
     except ValueError:

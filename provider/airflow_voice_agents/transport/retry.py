@@ -1,4 +1,4 @@
-"""Whether to send again, and when: pure decisions over outcomes, and the budget that bounds them."""
+"""Decides whether and when to send a request again, within a retry budget."""
 
 from __future__ import annotations
 
@@ -27,22 +27,34 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """The request left, or part of it, and no complete and readable answer came."""
+    """The request left, or part of it, and no complete response came."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """The server answered with an error.
+    """The server answered with an error of its own.
 
-    :param status: HTTP status, or the one that the answer's error code stands for.
-    :param retry_after: seconds that the server named, if any.
+    :param status: HTTP status, or the one that the error code stands for.
+    :param retry_after: seconds that the server asked to wait, if it did.
     """
 
     status: int
     retry_after: float | None = None
 
 
-Outcome = NotSent | NoResponse | ErrorResponse
+@dataclass(frozen=True, slots=True)
+class UnclearResponse:
+    """A response came that says neither yes nor no.
+
+    :param retry_after: seconds that the server asked to wait, if it did.
+    :param resendable: sending a read again is cheap and may bring a better response.
+    """
+
+    retry_after: float | None = None
+    resendable: bool = True
+
+
+Outcome = NotSent | NoResponse | ErrorResponse | UnclearResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The server may have acted and the call must not be repeated blind."""
+    """The server may have acted, and the request must not be repeated blind."""
 
 
 Decision = Resend | GiveUp | Unknown
@@ -76,20 +88,22 @@ def decide(
     remaining: float,
     random: Callable[[], float],
 ) -> Decision:
-    """Decide what follows a request that brought no usable answer.
+    """Decide what follows an attempt that brought no value.
 
-    :param replay: what the call permits.
+    :param replay: the replay class of the request.
     :param outcome: how the attempt ended.
     :param attempt: number of the attempt that ended, from 1.
     :param max_attempts: attempts allowed in all.
-    :param remaining: seconds left of the call's deadline.
+    :param remaining: seconds left until the deadline of the request.
     :param random: source of numbers in [0, 1) for the jitter.
     """
     if not _resendable(replay, outcome):
         return Unknown() if _may_have_acted(replay, outcome) else GiveUp()
     if attempt >= max_attempts:
         return GiveUp(f"gave up after {attempt} attempts" if attempt > 1 else "")
-    named = outcome.retry_after or 0.0 if isinstance(outcome, ErrorResponse) else 0.0
+    named = 0.0
+    if isinstance(outcome, (ErrorResponse, UnclearResponse)):
+        named = outcome.retry_after or 0.0
     if named > LONGEST_NAMED_WAIT:
         return GiveUp(f"the server asks to wait {named:.0f} s")
     wait = named + back_off(attempt, random)
@@ -99,13 +113,13 @@ def decide(
 
 
 def leaves_doubt(outcome: Outcome) -> bool:
-    """Tell whether a request that ended like this may have taken effect.
+    """Tell whether an attempt that ended like this may have taken effect.
 
     :param outcome: how it ended.
     """
-    if isinstance(outcome, NotSent):
-        return False
-    return isinstance(outcome, NoResponse) or outcome.status == 408 or outcome.status >= 500
+    if isinstance(outcome, ErrorResponse):
+        return outcome.status == 408 or outcome.status >= 500
+    return not isinstance(outcome, NotSent)
 
 
 def back_off(attempt: int, random: Callable[[], float]) -> float:
@@ -122,7 +136,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
     :param value: the header, or ``None``.
     :param now: seconds since the epoch, to turn a date into a wait.
-    :returns: seconds between 0 and one hour, 0 for a date in the past; ``None`` for what is neither form.
+    :returns: seconds between 0 and one hour, 0 for a date in the past; ``None`` for any other text.
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
@@ -131,11 +145,11 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
 
 def parse_rate_limit_reset(value: str | None, now: float) -> float | None:
-    """Read a header that says when a rate limit starts anew, surviving any value.
+    """Read a header with the time at which a rate limit resets, surviving any value.
 
     :param value: the header, in unix seconds, or ``None``.
-    :param now: seconds since the epoch, to turn the moment into a wait.
-    :returns: seconds between 0 and one hour, 0 for a moment in the past; ``None`` for what is no moment.
+    :param now: seconds since the epoch, to turn the time into a wait.
+    :returns: seconds between 0 and one hour, 0 for a time in the past; ``None`` for any other text.
     """
     text = (value or "").strip()
     return _wait(float(text) - now) if _SECONDS.fullmatch(text) else None
@@ -144,10 +158,10 @@ def parse_rate_limit_reset(value: str | None, now: float) -> float | None:
 class RetryBudget:
     """Bounds the share of requests that are resends, so that an outage is not multiplied.
 
-    Starts full; a resend takes one token, a success gives back a tenth. Safe to share between threads.
+    Starts full; a resend takes one token, a success gives some back. Safe to share between threads.
 
-    :param tokens: the most it holds.
-    :param refund: what each success gives back.
+    :param tokens: most tokens it holds.
+    :param refund: tokens that each success gives back.
     """
 
     def __init__(self, tokens: float = 20.0, refund: float = 0.1) -> None:
@@ -177,6 +191,8 @@ def _resendable(replay: Replay, outcome: Outcome) -> bool:
         return True
     if replay is Replay.RECONCILE:
         return isinstance(outcome, ErrorResponse) and outcome.status == 429
+    if isinstance(outcome, UnclearResponse):
+        return outcome.resendable
     return isinstance(outcome, NoResponse) or outcome.status in _RESENT_WHEN_SAFE
 
 

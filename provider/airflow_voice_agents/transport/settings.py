@@ -1,4 +1,4 @@
-"""What a client needs to know, checked when it is made."""
+"""Settings of a client, checked when they are made."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """Where requests go, under which key, and within which limits.
+    """Address, credentials and limits of a client, and what its platform documents about errors.
 
-    :param system: the platform's name, such as ``polyai``.
-    :param base_url: scheme and host, optionally a path that every call's path is put behind; https
+    :param system: the platform's name, for limits and logs.
+    :param base_url: scheme and host, optionally a path in front of the path of every request; https
         unless the host is loopback.
     :param headers: sent with every request; holds the key, never shown.
-    :param secrets: what must never appear in a text, and what requests are counted by.
+    :param secrets: the key, or the parts of it: masked in every text, and identity of the shared limits.
     :param user_agent: names this provider and its version.
     :param max_concurrency: requests of this key in flight at once in this process.
     :param requests_per_second: pace of this key in this process, or ``None`` for no limit.
-    :param deadline: total seconds per call: waiting in line, resends and reading included.
+    :param deadline: total seconds per request: waiting in line, resends and reading included.
     :param connect_timeout: seconds to connect.
-    :param read_timeout: seconds without a byte of the answer; a call with a deadline of its own may
-        stay silent that long.
-    :param max_attempts: requests per call at most.
-    :param max_response_bytes: decompressed bytes of one response at most.
-    :param correlation_header: carries a fresh id per request.
-    :param rate_limit_reset_header: response header that says, in unix seconds, when a spent rate limit
-        starts anew; read where a 429 comes without ``Retry-After``. ``None`` where the platform has none.
-    :param advice: what to do next after a refusal, by the platform's code in lower case or by status, where
-        that is to be said in the platform's own terms.
+    :param read_timeout: seconds without a byte of the response; a request with its own deadline can stay
+        silent that long.
+    :param max_attempts: most attempts per request.
+    :param max_response_bytes: most bytes of one response, decompressed.
+    :param correlation_header: header that carries a fresh id per attempt; ``None`` sends no id.
+    :param rate_limit_reset_header: response header with the time, in unix seconds, at which a spent rate limit
+        resets; read where a 429 comes without ``Retry-After``. ``None`` where the platform has none.
+    :param error_format: the error codes of the platform, and how it marks and shapes its errors.
+    :param advice: what to do next after a refusal, in the platform's own terms, by error code (compared
+        without regard to case and underscores) or by HTTP status.
     :raises ConnectionSettingsError: when a setting cannot work or is unsafe.
     """
 
@@ -49,8 +51,9 @@ class ClientSettings:
     read_timeout: float = 30.0
     max_attempts: int = 5
     max_response_bytes: int = 32 * 1024 * 1024
-    correlation_header: str = "X-PolyAI-Correlation-Id"
+    correlation_header: str | None = None
     rate_limit_reset_header: str | None = None
+    error_format: ErrorFormat = field(default_factory=ErrorFormat, repr=False)
     advice: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,8 +73,24 @@ class ClientSettings:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether requests stay on this machine."""
+        """Requests stay on this machine."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def address(self) -> str:
+        """Host and port that requests go to, as ``host:port``; safe to show."""
+        return address_of(self.base_url)
+
+
+def address_of(url: str) -> str:
+    """Return host and port of a URL as ``host:port``, without user, path and query.
+
+    :param url: absolute URL with the scheme ``http`` or ``https``.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

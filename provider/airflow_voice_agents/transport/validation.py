@@ -1,4 +1,4 @@
-"""Checks of arguments before anything is sent; each names the argument, and never shows a value."""
+"""Checks of arguments before anything is sent; an error names the argument and why it is refused."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 
 NAMED_AT_MOST = 10
-"""Numbers that an error names."""
+"""Most numbers that an error names."""
 
 RECORD_KEYS = ("phone_number", "number")
-"""Where the records of platforms and carriers hold their number."""
+"""Fields in which records of platforms and carriers hold their number, the first one first."""
 
 
 def parse_identifier(value: object, *, name: str) -> str:
-    """Check an id, wherever it is sent, by the rules for one that is sent in a path.
+    """Check an id by the rules for a segment of a path, wherever it is sent.
 
     :param value: the id.
     :param name: what to call the argument in the error.
@@ -57,7 +57,7 @@ def parse_text(value: object, *, name: str, max_length: int | None = None) -> st
 
 
 def parse_slug(value: object, *, name: str) -> str:
-    """Check an id that is to be given to something new.
+    """Check an id for a new resource.
 
     :param value: the id.
     :param name: what to call the argument in the error.
@@ -69,7 +69,7 @@ def parse_slug(value: object, *, name: str) -> str:
 
 
 def parse_lines(value: object, *, name: str) -> str:
-    """Check text of any number of lines; it may be empty.
+    """Check text of any number of lines, empty text included.
 
     :param value: the text.
     :param name: what to call the argument in the error.
@@ -102,11 +102,11 @@ def parse_batch(values: object, parse: Callable[[Any, str], T], *, name: str) ->
 
 
 def parse_count(value: object, *, name: str, most: int | None = None) -> int:
-    """Check a number of things: a whole number from 1.
+    """Check a count: a whole number from 1.
 
     :param value: the number.
     :param name: what to call the argument in the error.
-    :param most: the largest allowed, where there is a limit.
+    :param most: the largest one allowed, where there is a limit.
     :raises InputError: for anything else, ``True`` included.
     """
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= (most or value):
@@ -133,7 +133,7 @@ def parse_e164(text: object, *, name: str = "phone_number", private: bool = Fals
 
     :param text: the number.
     :param name: what to call the argument in the error.
-    :param private: the number is a called person's, and the error must not show it.
+    :param private: the number belongs to a person who is called, and the error must not show it.
     :raises InputError: for anything else, surrounding white space included.
     """
     if isinstance(text, str) and _E164.fullmatch(text):
@@ -143,7 +143,7 @@ def parse_e164(text: object, *, name: str = "phone_number", private: bool = Fals
 
 
 def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, ...]:
-    """Check numbers, and leave out repeats.
+    """Check phone numbers, and drop repeats.
 
     :param value: a list of numbers, or of records that hold one under ``phone_number`` or ``number``; or a
         text: JSON, or one number per line or separated by commas.
@@ -171,10 +171,10 @@ def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, .
 
 
 def differing(numbers: Sequence[str], expected: Sequence[str]) -> str:
-    """Say in which numbers two lists differ as sets; empty when they do not.
+    """Name the numbers in which two lists differ as sets; empty when they do not.
 
-    :param numbers: what is asked for.
-    :param expected: what was announced.
+    :param numbers: the numbers asked for.
+    :param expected: the numbers announced.
     """
     asked, announced = set(numbers), set(expected)
     surplus = [number for number in numbers if number not in announced]
@@ -185,7 +185,10 @@ def differing(numbers: Sequence[str], expected: Sequence[str]) -> str:
 
 
 def summarize_list(names: Sequence[str]) -> str:
-    """Return the first few of many names, and how many more there are."""
+    """Return the first few of many names and the count of the others.
+
+    :param names: any number of names.
+    """
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     return f"{', '.join(names[:NAMED_AT_MOST])}{more}"
 
@@ -195,7 +198,7 @@ def require_distinct(keys: Iterable[str], *, name: str) -> None:
 
     :param keys: the ids or numbers of the batch.
     :param name: what to call the argument in the error.
-    :raises InputError: naming what is there more than once.
+    :raises InputError: naming each repeat.
     """
     repeated = [key for key, count in Counter(keys).items() if count > 1]
     if repeated:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from airflow_voice_agents.emulator.server import EmulatorServer
@@ -20,3 +22,10 @@ def omnia(server: EmulatorServer) -> EmulatedOmnia:
 def encrypting(fernet_key: str) -> str:
     """An Airflow with a Fernet key."""
     return fernet_key
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of locks, holds and snapshots; no test finds those of another."""
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", str(tmp_path))
+    return tmp_path

@@ -91,10 +91,10 @@ def test_what_a_killed_run_kept_is_what_the_next_try_restores_from(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = (tmp_path / "snapshots").as_uri()
+    folder = tmp_path.as_uri()
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", shared_key)
     get_fernet.cache_clear()
-    keeping = attempt(omnia, snapshot=True, snapshot_folder=folder)
+    keeping = attempt(omnia, take_snapshot=True, state_folder=folder)
     for nth in (2, 4, 1 + (ASKED - 1) + 1):
         begin(omnia)
         first = killed(omnia, nursery, keeping, nth=nth, apply=True)
@@ -103,6 +103,10 @@ def test_what_a_killed_run_kept_is_what_the_next_try_restores_from(
 
         url = again.xcoms["snapshot"]
         assert len(load(url)["resources"]) == ASKED
-        omnia.run(OmniaVoiceRestoreAssignmentsOperator(task_id="back", snapshot=url, confirm_live=True))
+        omnia.run(
+            OmniaVoiceRestoreAssignmentsOperator(
+                task_id="back", snapshot=url, confirm_live=True, state_folder=folder, hold=False
+            )
+        )
         assert [omnia.record(each)["agentId"] for each in numbers(4)] == [None, EVENTS, DESK, None]
         assert omnia.agents(numbers(3, first=4)) == {None}

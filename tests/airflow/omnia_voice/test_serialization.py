@@ -1,4 +1,4 @@
-"""What the scheduler sees of the operators: DAGs survive serialisation, mapped or not."""
+"""Omnia Voice operators survive DAG serialization, mapped or not."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from airflow_voice_agents.omnia_voice.operators.phone_numbers import (
     OmniaVoiceUpdateNumbersOperator,
 )
 from airflow_voice_agents.omnia_voice.operators.snapshots import (
+    OmniaVoiceReleaseHoldOperator,
     OmniaVoiceRestoreAssignmentsOperator,
     OmniaVoiceSnapshotAssignmentsOperator,
 )
@@ -29,6 +30,7 @@ CASES: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
     (OmniaVoiceDeleteNumbersOperator, {"expected": numbers(2)}, {"phone_numbers": [numbers(2)]}),
     (OmniaVoiceSnapshotAssignmentsOperator, {"folder": "file:///x"}, {"phone_numbers": [numbers(2)]}),
     (OmniaVoiceRestoreAssignmentsOperator, {"expected_agent_id": DESK}, {"snapshot": ["file:///x/y"]}),
+    (OmniaVoiceReleaseHoldOperator, {"state_folder": "file:///x"}, {"targets": ["omnia"]}),
     (OmniaVoiceNumberSensor, {"agent_id": DESK}, {"phone_numbers": [numbers(2)]}),
 ]
 all_of_them = pytest.mark.parametrize(

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from cryptography.fernet import Fernet
 
-from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
+from airflow_voice_agents.omnia_voice.operators.phone_numbers import (
+    OmniaVoiceAssignNumbersOperator,
+    OmniaVoiceUpdateNumbersOperator,
+)
 from airflow_voice_agents.omnia_voice.operators.snapshots import (
+    OmniaVoiceReleaseHoldOperator,
     OmniaVoiceRestoreAssignmentsOperator,
     OmniaVoiceSnapshotAssignmentsOperator,
 )
@@ -48,11 +53,11 @@ def keep(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceSnapsh
 
 
 def assign(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceAssignNumbersOperator:
-    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "snapshot": True, "agent_id": DESK}
+    usual: dict[str, Any] = {"reassign": True, "confirm_live": True, "take_snapshot": True, "agent_id": DESK}
     return OmniaVoiceAssignNumbersOperator(
         task_id="assign",
         phone_numbers=list(phone_numbers),
-        snapshot_folder=folder,
+        state_folder=folder.removesuffix("/snapshots"),
         **{**usual, **arguments},
     )
 
@@ -186,7 +191,8 @@ def test_newer_work_stops_the_restore_unless_it_is_forced(
         assert (back.state, assigned(omnia, 3)) == ("success", before)
     else:
         assert (back.state, type(back.error)) == ("failed", GuardRefused)
-        assert "neither as in the snapshot nor as the assignment left it" in str(back.error)
+        assert f"{number(1)} is answered by agent {EVENTS}" in str(back.error)
+        assert "neither as in the snapshot nor as the change left it" in str(back.error)
         assert (requests, assigned(omnia, 3)) == ({LIST: 1}, [DESK, EVENTS, DESK])
 
 
@@ -219,14 +225,14 @@ def test_a_snapshot_by_itself_does_not_know_what_an_assignment_left(
 ) -> None:
     mixed(omnia)
     url = omnia.run(keep(folder)).result
-    omnia.run(assign(folder, *numbers(3), snapshot=False))
+    omnia.run(assign(folder, *numbers(3), take_snapshot=False))
 
     unknown = omnia.run(restore(url))
     wrong = omnia.run(restore(url, expected_agent_id=OLD))
     told = omnia.run(restore(url, expected_assignments=dict.fromkeys(numbers(3), DESK)))
 
-    assert "the snapshot does not say what the assignment was" in str(unknown.error)
-    assert "neither as in the snapshot nor as the assignment left it" in str(wrong.error)
+    assert "the snapshot does not say what the change left" in str(unknown.error)
+    assert "neither as in the snapshot nor as the change left it" in str(wrong.error)
     assert (told.state, counts(told)) == ("success", {"changed": 3})
 
 
@@ -239,6 +245,87 @@ def test_a_new_name_alone_is_no_reason_to_refuse_and_stays(omnia: EmulatedOmnia,
 
     assert (counts(back), requests) == ({"unchanged": 3}, {LIST: 1})
     assert omnia.record(number(2))["friendlyName"] == "Parties"
+
+
+# ------------------------------------------------------------------------------------------- holds
+
+
+def test_an_assignment_that_was_undone_is_refused_until_it_is_released(
+    omnia: EmulatedOmnia, folder: str
+) -> None:
+    before = mixed(omnia)
+    first = omnia.run(assign(folder, *numbers(3)))
+    omnia.run(restore(url_of(first), reason="complaints"))
+    writes = omnia.writes()
+
+    held = omnia.run(assign(folder, *numbers(3), retries=3))
+    left = assigned(omnia, 3)
+    released = omnia.run(OmniaVoiceReleaseHoldOperator(task_id="release"))
+    again = omnia.run(OmniaVoiceReleaseHoldOperator(task_id="release", targets=omnia.platform))
+    free = omnia.run(assign(folder, *numbers(3)))
+
+    assert (held.state, type(held.error)) == ("failed", GuardRefused)
+    assert "complaints" in str(held.error)
+    assert (omnia.writes() - writes, left) == (3, before)
+    assert (released.result, again.result) == ([omnia.platform], [])
+    assert (free.state, assigned(omnia, 3)) == ("success", [DESK] * 3)
+
+
+def test_a_restore_may_place_no_hold(omnia: EmulatedOmnia, folder: str) -> None:
+    mixed(omnia)
+    first = omnia.run(assign(folder, *numbers(3)))
+    omnia.run(restore(url_of(first), hold=False))
+
+    assert omnia.run(assign(folder, *numbers(3))).state == "success"
+
+
+def test_an_update_keeps_and_restores_the_settings_that_it_named(omnia: EmulatedOmnia) -> None:
+    mixed(omnia)
+    task = OmniaVoiceUpdateNumbersOperator(
+        task_id="update",
+        phone_numbers=numbers(3),
+        changes={"status": "INACTIVE"},
+        confirm_live=True,
+        take_snapshot=True,
+    )
+    url = url_of(omnia.run(task))
+    omnia.edit(number(1), agentId=EVENTS)
+
+    back = omnia.run(restore(url))
+    held = omnia.run(task)
+
+    assert counts(back) == {"changed": 3}
+    assert {omnia.record(each)["status"] for each in numbers(3)} == {"ACTIVE"}
+    assert assigned(omnia, 3) == [OLD, EVENTS, EVENTS]
+    assert "on hold" in str(held.error)
+
+
+# -------------------------------------------------------------------------------- deprecated names
+
+
+def test_deprecated_arguments_keep_working_and_warn(
+    omnia: EmulatedOmnia, folder: str, tmp_path: Path
+) -> None:
+    mixed(omnia)
+    base = tmp_path / "snapshots"
+    base.mkdir()
+    (base / "20200101T000000000000Z-d-t.snapshot").write_text("old")
+    old = {"snapshot": True, "retention": timedelta(days=30), "snapshot_folder": folder}
+    task = assign(folder, *numbers(3), take_snapshot=None, **old)
+
+    with pytest.warns(AirflowProviderDeprecationWarning) as caught:
+        outcome = omnia.run(task)
+
+    assert url_of(outcome).startswith(folder)
+    assert len(list(base.iterdir())) == 1
+    said = " ".join(str(each.message) for each in caught)
+    for name, new in (
+        ("snapshot", "take_snapshot"),
+        ("retention", "snapshot_retention"),
+        ("snapshot_folder", "state_folder"),
+    ):
+        assert f"{name} is deprecated; use {new}" in said
+    assert "snapshot" not in omnia.run(assign(folder, *numbers(3), take_snapshot=None, snapshot=False)).xcoms
 
 
 # ---------------------------------------------------------------------------------------- the retries

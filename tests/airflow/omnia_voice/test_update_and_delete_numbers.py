@@ -313,12 +313,27 @@ def test_a_refused_deletion_is_told(omnia: EmulatedOmnia) -> None:
     assert omnia.requests() == {LIST: 1, DELETE: 2}
 
 
-def test_a_deletion_may_go_unverified(omnia: EmulatedOmnia) -> None:
+@pytest.mark.parametrize("removed", [True, False])
+def test_an_empty_200_is_never_taken_for_a_deletion_without_a_look(
+    omnia: EmulatedOmnia, removed: bool
+) -> None:
     omnia.start(2)
+    if not removed:
+        omnia.server.fault("answer", operation=DELETE, status=200, times=None)
 
     outcome = omnia.run(delete(*numbers(2), verify=False))
 
-    assert (outcome.state, omnia.requests()) == ("success", {LIST: 1, DELETE: 2})
+    assert counts(outcome) == ({"changed": 2} if removed else {"failed": 2})
+    assert omnia.requests() == {LIST: 2, DELETE: 2}
+
+
+def test_a_404_for_a_number_that_is_still_listed_is_no_deletion(omnia: EmulatedOmnia) -> None:
+    omnia.start(1)
+    omnia.server.fault("answer", operation=DELETE, status=404, times=None)
+
+    outcome = omnia.run(delete(number(0), concurrency=1))
+
+    assert (counts(outcome), omnia.listed()) == ({"failed": 1}, [number(0)])
 
 
 def test_one_number_is_read_by_its_id(omnia: EmulatedOmnia) -> None:

@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.engine.target_names import TargetNames, distinct
 from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
-from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailedPermanently
+from airflow_voice_agents.signalwire.operators.snapshots import SignalWireRestoreRoutingOperator
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.state.locks import LockOwner, hold_lock
+from airflow_voice_agents.transport.errors import (
+    GuardRefused,
+    InputError,
+    ItemsFailedPermanently,
+    TargetLocked,
+)
 from support.airflow_runner import Outcome
 from support.carrier import (
     ADDRESS,
@@ -186,3 +195,46 @@ def test_an_unknown_removal_is_read_back_before_anything_else(carrier: EmulatedC
 
     assert (outcome.state, counts(outcome)) == ("success", {"changed": 1})
     assert carrier.order() == [LIST, REMOVE, GET]
+
+
+@pytest.mark.usefixtures("fernet_key")
+def test_an_assignment_is_taken_back_to_the_former_address_or_to_none(carrier: EmulatedCarrier) -> None:
+    carrier.edit(ONE, e911_address_id=OTHER_ADDRESS, e911_status="active")
+    url = carrier.run(assign(ONE, TWO, THREE)).xcoms["snapshot"]
+    carrier.edit(THREE, e911_address_id=OTHER_ADDRESS, e911_status="active")
+    task = SignalWireRestoreRoutingOperator(
+        task_id="back", snapshot=url, confirm_live=True, allow_partial=True
+    )
+
+    outcome = carrier.run(task)
+    held = carrier.run(assign(ONE))
+
+    assert (outcome.state, counts(outcome)) == ("success", {"changed": 2, "failed": 1})
+    assert address(carrier, ONE) == (OTHER_ADDRESS, "pending")
+    assert address(carrier, TWO) == (ADDRESS, "pending_removal")
+    assert "somebody changed it since" in reasons(outcome)[THREE]
+    assert [event["dest_asset_key"]["uri"] for event in outcome.asset_events] == [
+        phone_numbers_uri(carrier.space)
+    ]
+    assert isinstance(held.error, GuardRefused)
+
+
+def test_another_run_on_a_number_keeps_an_assignment_waiting(carrier: EmulatedCarrier) -> None:
+    owner = LockOwner(dag_id="other", run_id="r", task_id="t")
+    names, folder = TargetNames(distinct), state_folder(None, "locks")
+
+    with hold_lock([f"{carrier.space}/{ONE}"], owner, folder, names=names, log=str):
+        locked, free = (carrier.run(assign(number, lock_wait=0)) for number in (ONE, TWO))
+
+    assert isinstance(locked.error, TargetLocked)
+    assert counts(free) == {"changed": 1}
+
+
+def test_a_number_that_was_released_before_its_removal_is_no_success(carrier: EmulatedCarrier) -> None:
+    carrier.edit(ONE, e911_address_id=ADDRESS, e911_status="active")
+    carrier.meanwhile(lambda: carrier.server.signalwire.remove_number(ONE), operation=REMOVE)
+
+    outcome = carrier.run(remove(ONE))
+
+    assert outcome.state != "success"
+    assert carrier.requests() == {LIST: 1, REMOVE: 1, GET: 1}

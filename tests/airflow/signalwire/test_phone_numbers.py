@@ -6,18 +6,23 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.signalwire.actions import purchase
+from airflow_voice_agents.engine.target_names import TargetNames, distinct
+from airflow_voice_agents.signalwire.actions.purchase_tally import PurchaseTally
 from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 from airflow_voice_agents.signalwire.operators.phone_numbers import (
     SignalWireListPhoneNumbersOperator,
     SignalWireReleasePhoneNumbersOperator,
     SignalWireSearchAndPurchaseOperator,
 )
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.state.locks import LockOwner, hold_lock
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
     ItemsFailedPermanently,
+    StateMoved,
+    TargetLocked,
     Unauthorized,
 )
 from support.airflow_runner import Outcome
@@ -273,20 +278,35 @@ def test_a_purchase_whose_answer_was_lost_is_billed_once(shop: EmulatedCarrier, 
     assert outcome.result == shop.owned() == OFFERS[:3]
     assert shop.billed() == 3
     assert shop.requests() == {SEARCH: 1, BUY: 3, LIST: 1}
-    assert "reading it back showed it bought" in reasons(outcome)[OFFERS[1]]
+    assert "reading it back showed it applied" in reasons(outcome)[OFFERS[1]]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 408])
-def test_a_purchase_that_was_not_made_is_asked_for_again_once_that_was_read(
+def test_a_purchase_of_unknown_outcome_is_never_sent_again_nor_replaced(
     shop: EmulatedCarrier, status: int
 ) -> None:
     shop.server.fault("answer", operation=BUY, status=status)
+    task = buy(2, concurrency=1, retries=3)
 
-    outcome = shop.run(buy(2, concurrency=1))
+    first = shop.run(task)
+    order, billed = shop.order(), shop.billed()
+    second, requests = shop.again(task, try_number=2)
 
-    assert outcome.result == shop.owned() == OFFERS[:2]
-    assert shop.order() == [SEARCH, BUY, LIST, BUY, BUY]
-    assert shop.billed() == 2
+    assert first.state == "up_for_retry"
+    assert counts(first) == {"changed": 1, "unknown": 1}
+    assert "so it was not sent again" in reasons(first)[OFFERS[0]]
+    assert (order, billed) == ([SEARCH, BUY, BUY, LIST, LIST], 1)
+    assert (second.state, second.result) == ("success", OFFERS[:2])
+    assert (requests, shop.billed()) == ({LIST: 1, BUY: 1}, 2)
+
+
+def test_a_purchase_that_the_platform_puts_off_waits_as_long_as_it_says(shop: EmulatedCarrier) -> None:
+    shop.server.fault("answer", operation=BUY, status=503, headers={"Retry-After": "0"})
+
+    outcome = shop.run(buy(1, concurrency=1))
+
+    assert outcome.result == shop.owned() == OFFERS[:1]
+    assert shop.requests()[BUY] == 2
 
 
 def test_a_purchase_that_stays_unknown_counts_as_spent_and_is_settled_by_the_retry(
@@ -319,15 +339,15 @@ def test_a_try_that_ended_after_the_platform_acted_is_billed_once(
     class Killed(BaseException):
         pass
 
-    def noted(shopping: Any, number: str, how: str) -> None:
+    def noted(tally: Any, run: Any, number: str) -> None:
         if number == OFFERS[1]:
             raise Killed
-        took(shopping, number, how)
+        took(tally, run, number)
 
-    took = purchase._PurchaseRun._took
+    took = PurchaseTally.took
     task = buy(3, retries=3, concurrency=1)
     with monkeypatch.context() as patch:
-        patch.setattr(purchase._PurchaseRun, "_took", noted)
+        patch.setattr(PurchaseTally, "took", noted)
         first = shop.run(task)
     left = shop.runner.stored("buy")["purchase"]
     second, requests = shop.again(task, try_number=2)
@@ -335,7 +355,7 @@ def test_a_try_that_ended_after_the_platform_acted_is_billed_once(
     assert isinstance(first.error, Killed)
     assert left == {"bought": OFFERS[:1], "open": OFFERS[1:3]}
     assert counts(second) == {"changed": 2, "unchanged": 1}
-    assert requests == {LIST: 2, BUY: 1}
+    assert requests == {LIST: 1, BUY: 1}
     assert second.result == shop.owned() == OFFERS[:3]
     assert shop.billed() == 3
 
@@ -350,18 +370,128 @@ def test_a_number_that_somebody_else_bought_first_is_replaced(shop: EmulatedCarr
     assert shop.billed() == 2
 
 
-def test_a_refusal_of_what_is_ours_already_is_found_out(shop: EmulatedCarrier) -> None:
-    """The list lags: only after the second request it shows that the first one went through."""
+EMPTY = {"links": {"self": "x", "first": "x"}, "data": []}
+
+
+def test_a_list_that_lags_is_read_again(shop: EmulatedCarrier) -> None:
     shop.server.fault("reset", apply=True, operation=BUY)
-    shop.server.fault(
-        "answer", operation=LIST, status=200, body={"links": {"self": "x", "first": "x"}, "data": []}
-    )
+    shop.server.fault("answer", operation=LIST, status=200, body=EMPTY)
 
     outcome = shop.run(buy(1))
 
     assert outcome.result == shop.owned() == [OFFERS[0]]
-    assert shop.order() == [SEARCH, BUY, LIST, BUY, LIST]
+    assert shop.order() == [SEARCH, BUY, LIST, LIST]
     assert shop.billed() == 1
+
+
+def test_a_refusal_of_what_an_earlier_try_bought_is_found_out(shop: EmulatedCarrier) -> None:
+    """The list lags until the next try has asked for the number again."""
+    shop.server.fault("reset", apply=True, operation=BUY)
+    shop.server.fault("answer", operation=LIST, status=200, body=EMPTY, times=3)
+    task = buy(1, retries=3)
+
+    first = shop.run(task)
+    second, _ = shop.again(task, try_number=2)
+
+    assert counts(first) == {"unknown": 1}
+    assert (second.state, counts(second)) == ("success", {"changed": 1})
+    assert second.result == shop.owned() == [OFFERS[0]]
+    assert shop.order() == [LIST, BUY, LIST]
+    assert shop.billed() == 1
+
+
+def test_a_dry_run_lists_the_candidates_and_buys_none(shop: EmulatedCarrier) -> None:
+    outcome = shop.run(buy(2, dry_run=True, confirm_purchase=False))
+
+    assert (outcome.state, outcome.result) == ("success", [])
+    assert sorted(reasons(outcome)) == OFFERS[:2]
+    assert len(outcome.xcoms["report"]["plan_digest"]) == 64
+    assert "confirm_purchase=True" in outcome.log
+    assert (shop.requests(), outcome.asset_events) == ({SEARCH: 1}, [])
+    assert shop.runner.stored("buy") == {}
+
+
+def test_a_dry_run_says_how_many_numbers_are_missing(shop: EmulatedCarrier) -> None:
+    shop.start(available=OFFERS[:1])
+
+    outcome = shop.run(buy(2, dry_run=True))
+
+    assert counts(outcome) == {"changed": 1, "failed": 1}
+    assert "widen it" in reasons(outcome)["(missing 1 of 1)"]
+
+
+def test_an_approved_purchase_buys_exactly_its_candidates(shop: EmulatedCarrier) -> None:
+    digest = shop.run(buy(2, dry_run=True)).xcoms["report"]["plan_digest"]
+    shop.server.signalwire.withdraw(OFFERS[0])
+
+    moved = shop.run(buy(2, expected_digest=digest))
+
+    assert isinstance(moved.error, StateMoved)
+    assert shop.billed() == 0
+
+
+def test_an_approved_purchase_replaces_no_candidate_and_goes_on_after_a_try(shop: EmulatedCarrier) -> None:
+    digest = shop.run(buy(3, dry_run=True)).xcoms["report"]["plan_digest"]
+    shop.server.fault("answer", operation=BUY, nth=2, status=500)
+    task = buy(3, expected_digest=digest, concurrency=1, retries=3)
+
+    first = shop.run(task)
+    second = shop.run(task, try_number=2)
+
+    assert counts(first) == {"changed": 2, "unknown": 1}
+    assert (second.state, second.result) == ("success", OFFERS[:3])
+    assert shop.billed() == 3
+
+
+def test_an_approved_candidate_that_is_refused_is_not_replaced(shop: EmulatedCarrier) -> None:
+    digest = shop.run(buy(2, dry_run=True)).xcoms["report"]["plan_digest"]
+    shop.server.fault("answer", operation=BUY, status=422)
+
+    outcome = shop.run(buy(2, expected_digest=digest, concurrency=1))
+
+    assert counts(outcome) == {"changed": 1, "failed": 1}
+    assert shop.owned() == [OFFERS[1]]
+
+
+def test_another_run_in_the_space_keeps_a_purchase_waiting(shop: EmulatedCarrier) -> None:
+    owner = LockOwner(dag_id="other", run_id="r", task_id="t")
+
+    with hold_lock(
+        [f"{shop.space}/{OFFERS[0]}"],
+        owner,
+        state_folder(None, "locks"),
+        names=TargetNames(distinct),
+        log=str,
+    ):
+        outcome = shop.run(buy(1, lock_wait=0))
+
+    assert isinstance(outcome.error, TargetLocked)
+    assert shop.billed() == 0
+
+
+def test_more_refusals_than_max_failures_end_a_purchase(shop: EmulatedCarrier) -> None:
+    shop.server.fault("answer", operation=BUY, status=422)
+
+    outcome = shop.run(buy(3, max_failures=0, concurrency=1))
+
+    assert "changed" not in counts(outcome)
+    assert shop.requests() == {SEARCH: 1, BUY: 1}
+
+
+@pytest.mark.parametrize("limit", [1, "50%"])
+def test_a_purchase_beyond_max_changed_reads_nothing(shop: EmulatedCarrier, limit: Any) -> None:
+    outcome = shop.run(buy(3, max_changed=limit))
+
+    assert isinstance(outcome.error, GuardRefused)
+    assert shop.requests() == {}
+
+
+@pytest.mark.parametrize("task", [buy(1, take_snapshot=True), release(ONE, take_snapshot=True)])
+def test_no_snapshot_is_promised_of_what_cannot_be_taken_back(carrier: EmulatedCarrier, task: Any) -> None:
+    outcome = carrier.run(task)
+
+    assert isinstance(outcome.error, InputError)
+    assert carrier.requests() == {}
 
 
 @pytest.mark.parametrize("code", ["insufficient_balance", "account_limit_exceeded"])
@@ -433,7 +563,7 @@ def test_a_release_costs_the_pages_of_the_list_and_a_request_per_number(
 
     assert (outcome.state, counts(outcome)) == ("success", {"changed": 3})
     assert carrier.owned() == numbers(owned)[3:]
-    assert carrier.requests() == {LIST: pages, RELEASE: 3}
+    assert carrier.requests() == {LIST: pages + 1, RELEASE: 3}
     (event,) = outcome.asset_events
     assert event["dest_asset_key"]["uri"] == phone_numbers_uri(carrier.space)
 
@@ -516,16 +646,29 @@ def test_a_number_that_was_bought_too_recently_stays_and_the_rule_is_told(
     assert "14 days" in reasons(outcome)[young]
     assert "30 days" in reasons(outcome)[young]
     assert carrier.owned() == [young]
-    assert carrier.requests() == {LIST: 1, RELEASE: 2}
+    assert carrier.requests() == {LIST: 2, RELEASE: 2}
 
 
-def test_a_number_that_is_gone_when_its_turn_comes_is_released(carrier: EmulatedCarrier) -> None:
+def test_a_number_that_is_gone_when_its_turn_comes_is_looked_up(carrier: EmulatedCarrier) -> None:
     carrier.meanwhile(lambda: carrier.server.signalwire.remove_number(TWO), operation=RELEASE)
 
     outcome = carrier.run(release(ONE, TWO, concurrency=1))
 
     assert (outcome.state, counts(outcome)) == ("success", {"changed": 2})
-    assert carrier.requests() == {LIST: 1, RELEASE: 2}
+    assert carrier.requests() == {LIST: 3, RELEASE: 2}
+
+
+@pytest.mark.parametrize("status", [404, 200, 204])
+def test_an_answer_that_a_release_is_done_is_not_believed_without_a_look(
+    carrier: EmulatedCarrier, status: int
+) -> None:
+    carrier.server.fault("answer", operation=RELEASE, status=status, times=None)
+
+    outcome = carrier.run(release(ONE))
+
+    assert outcome.state != "success"
+    assert counts(outcome) == {"failed": 1}
+    assert carrier.owned() == numbers(5)
 
 
 def test_a_release_whose_answer_was_lost_is_read_back_and_not_sent_again(carrier: EmulatedCarrier) -> None:
@@ -534,7 +677,7 @@ def test_a_release_whose_answer_was_lost_is_read_back_and_not_sent_again(carrier
     outcome = carrier.run(release(ONE, TWO, concurrency=1))
 
     assert (outcome.state, counts(outcome)) == ("success", {"changed": 2})
-    assert carrier.requests() == {LIST: 2, RELEASE: 2}
+    assert carrier.requests() == {LIST: 3, RELEASE: 2}
 
 
 def test_a_release_that_did_not_happen_is_sent_again_once_that_was_read(carrier: EmulatedCarrier) -> None:
@@ -543,5 +686,5 @@ def test_a_release_that_did_not_happen_is_sent_again_once_that_was_read(carrier:
     outcome = carrier.run(release(ONE))
 
     assert counts(outcome) == {"changed": 1}
-    assert carrier.order() == [LIST, RELEASE, LIST, RELEASE]
+    assert carrier.order() == [LIST, RELEASE, LIST, RELEASE, LIST]
     assert carrier.owned() == numbers(4, first=1)

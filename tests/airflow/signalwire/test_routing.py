@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow.sdk import DAG
 
+from airflow_voice_agents.engine.target_names import TargetNames, distinct
 from airflow_voice_agents.signalwire.assets import routing_uri
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
 from airflow_voice_agents.signalwire.routes import ToSwml
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.state.locks import LockOwner, hold_lock
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
     ItemsFailedPermanently,
     StateMoved,
+    TargetLocked,
     Unauthorized,
 )
 from support.airflow_runner import Outcome
@@ -97,7 +104,7 @@ def test_two_thousand_numbers_are_cut_over_within_the_floor(carrier: EmulatedCar
 def test_an_independent_read_costs_one_read_per_number_written(carrier: EmulatedCarrier) -> None:
     carrier.edit(FIVE, call_relay_script_url=NEW)
 
-    outcome = carrier.run(route(*numbers(5), verify="read"))
+    outcome = carrier.run(route(*numbers(5), verify=True))
 
     assert counts(outcome) == {"changed": 4, "unchanged": 1}
     assert carrier.requests() == {LIST: 1, PUT: 4, GET: 4}
@@ -118,7 +125,7 @@ def test_a_number_that_moved_between_plan_and_write_is_left_alone(carrier: Emula
     outcome = carrier.run(route(ONE, TWO, max_snapshot_age=0, concurrency=1))
 
     assert counts(outcome) == {"changed": 1, "failed": 1}
-    assert "it moved after it was planned (call_relay_script_url)" in reasons(outcome)[TWO]
+    assert "it changed after it was planned (call_relay_script_url)" in reasons(outcome)[TWO]
     assert carrier.record(TWO)["call_relay_script_url"] == "https://theirs.example/"
 
 
@@ -445,7 +452,9 @@ def test_a_refused_token_ends_the_task_at_once(carrier: EmulatedCarrier) -> None
 def test_a_dry_run_plans_and_writes_nothing(carrier: EmulatedCarrier) -> None:
     before = carrier.state()
 
-    outcome = carrier.run(route(ONE, TWO, dry_run=True, confirm_live=False, snapshot=True))
+    outcome = carrier.run(
+        route(ONE, TWO, dry_run=True, confirm_live=False, show_values=True, take_snapshot=True)
+    )
 
     assert outcome.state == "success"
     assert outcome.result["counts"]["changed"] == 2
@@ -456,14 +465,8 @@ def test_a_dry_run_plans_and_writes_nothing(carrier: EmulatedCarrier) -> None:
     assert "snapshot" not in outcome.xcoms
 
 
-@pytest.mark.parametrize("deployment", [True, False])
-def test_values_can_be_hidden(
-    carrier: EmulatedCarrier, monkeypatch: pytest.MonkeyPatch, deployment: bool
-) -> None:
-    """By the operator, or by a deployment whatever the operator asks for."""
-    if deployment:
-        monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__SHOW_VALUES", "False")
-    outcome = carrier.run(route(ONE, show_values=deployment))
+def test_values_are_hidden_where_that_is_asked_for(carrier: EmulatedCarrier) -> None:
+    outcome = carrier.run(route(ONE, show_values=False))
 
     assert OLD not in outcome.log
     assert "call_relay_script_url  (hidden)" in outcome.log
@@ -480,6 +483,81 @@ def test_an_approved_plan_is_carried_out_and_another_is_not(carrier: EmulatedCar
     assert refused.state == "failed"
     assert isinstance(refused.error, StateMoved)
     assert (done.state, counts(done)) == ("success", {"changed": 2})
+
+
+def test_an_approved_plan_that_was_carried_out_in_part_goes_on(carrier: EmulatedCarrier) -> None:
+    digest = carrier.run(route(ONE, TWO, dry_run=True)).result["plan_digest"]
+    carrier.server.fault("answer", operation=PUT, route=carrier.record(TWO)["id"], status=422)
+    task = route(ONE, TWO, expected_digest=digest, retries=3)
+
+    first = carrier.run(task)
+    second = carrier.run(task, try_number=2)
+    carrier.edit(ONE, call_relay_script_url="https://theirs.example/")
+    third = carrier.run(task, try_number=3)
+
+    assert counts(first) == {"changed": 1, "failed": 1}
+    assert (second.state, counts(second)) == ("success", {"changed": 1, "unchanged": 1})
+    assert isinstance(third.error, StateMoved)
+    assert ONE in str(third.error)
+
+
+# ------------------------------------------------------------------- locks, waves and failures
+
+
+@pytest.mark.parametrize("number", [ONE, FIVE])
+def test_another_run_on_one_number_locks_that_number_alone(carrier: EmulatedCarrier, number: str) -> None:
+    owner = LockOwner(dag_id="other", run_id="r", task_id="t", map_index=-1, try_number=1)
+    names = TargetNames(distinct)
+
+    with hold_lock([f"{carrier.space}/{ONE}"], owner, state_folder(None, "locks"), names=names, log=str):
+        outcome = carrier.run(route(number, lock_wait=0))
+
+    assert isinstance(outcome.error, TargetLocked) is (number == ONE)
+    assert carrier.writes() == (number != ONE)
+
+
+def test_waves_and_failures_count_numbers(carrier: EmulatedCarrier) -> None:
+    carrier.server.fault("answer", operation=PUT, route=carrier.record(TWO)["id"], status=422)
+
+    outcome = carrier.run(route(*numbers(5), waves=[2, "100%"], max_failures=0))
+
+    assert counts(outcome) == {"changed": 1, "failed": 1, "skipped": 3}
+    assert "max_failures allows 0" in reasons(outcome)[FIVE]
+    assert carrier.requests() == {LIST: 1, PUT: 2}
+
+
+def test_a_run_that_would_change_too_many_numbers_writes_none(carrier: EmulatedCarrier) -> None:
+    outcome = carrier.run(route(*numbers(5), max_changed=4))
+
+    assert isinstance(outcome.error, GuardRefused)
+    assert carrier.writes() == 0
+
+
+@pytest.mark.usefixtures("fernet_key")
+@pytest.mark.parametrize(
+    ("given", "new"),
+    [
+        ({"snapshot": True}, "take_snapshot"),
+        ({"snapshot": False}, "take_snapshot"),
+        ({"retention": timedelta(days=1)}, "snapshot_retention"),
+        ({"snapshot_folder": "given below"}, "state_folder"),
+        ({"verify": "response"}, "verify=False"),
+        ({"verify": "read"}, "verify=True"),
+    ],
+)
+def test_former_names_of_arguments_work_and_warn(
+    carrier: EmulatedCarrier, tmp_path: Path, given: dict[str, Any], new: str
+) -> None:
+    if "snapshot_folder" in given:
+        given = {"snapshot_folder": (tmp_path / "elsewhere").as_uri()}
+
+    with pytest.warns(AirflowProviderDeprecationWarning, match=f"use {new}$"):
+        outcome = carrier.run(route(ONE, **given))
+
+    assert counts(outcome) == {"changed": 1}
+    assert ("snapshot" in outcome.xcoms) is (given.get("snapshot") is not False)
+    assert (tmp_path / "elsewhere").exists() is ("snapshot_folder" in given)
+    assert (GET in carrier.requests()) is (given.get("verify") == "read")
 
 
 # --------------------------------------------------------------------- failures and re-runs

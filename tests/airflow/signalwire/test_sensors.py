@@ -135,6 +135,19 @@ def test_all_pages_are_asked_also_by_the_trigger(
     assert carrier.requests() == {LIST: 4}
 
 
+@both_ways
+def test_a_single_number_is_found_with_one_read_whatever_the_size_of_the_project(
+    carrier: EmulatedCarrier, deferrable: bool
+) -> None:
+    carrier.start(routed(2001))
+    carrier.meanwhile(lambda: carrier.server.signalwire.add_number(PROJECT, PORTED), operation=LIST, nth=3)
+
+    outcome = end(carrier, number(PORTED, deferrable=deferrable))
+
+    assert outcome.state == "success"
+    assert carrier.requests() == {LIST: 3}
+
+
 # ---------------------------------------------------------------------------------------- routes
 
 

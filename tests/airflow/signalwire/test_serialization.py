@@ -1,4 +1,4 @@
-"""What the scheduler sees of the SignalWire operators and sensors: DAGs survive serialisation, mapped or not."""
+"""SignalWire operators and sensors survive DAG serialization, mapped or not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_voice_agents.signalwire.operators.phone_numbers import (
 )
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
 from airflow_voice_agents.signalwire.operators.snapshots import (
+    SignalWireReleaseHoldOperator,
     SignalWireRestoreRoutingOperator,
     SignalWireSnapshotRoutingOperator,
 )
@@ -35,6 +36,7 @@ CASES: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
     (SignalWireRoutePhoneNumbersOperator, {"route": SWML}, NUMBERS),
     (SignalWireSnapshotRoutingOperator, {"folder": "file:///x"}, NUMBERS),
     (SignalWireRestoreRoutingOperator, {"expected_route": SWML}, {"snapshot": ["file:///a", "file:///b"]}),
+    (SignalWireReleaseHoldOperator, {"state_folder": "file:///x"}, {"targets": ["acme", ["a", "b"]]}),
     (SignalWireSearchAndPurchaseOperator, {"max_numbers": 2}, {"count": [1, 2]}),
     (SignalWireReleasePhoneNumbersOperator, {"expected": numbers(2)}, NUMBERS),
     (SignalWireAssignE911Operator, {"e911_address_id": ADDRESS}, NUMBERS),

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
 from airflow_voice_agents.signalwire.operators.snapshots import (
+    SignalWireReleaseHoldOperator,
     SignalWireRestoreRoutingOperator,
     SignalWireSnapshotRoutingOperator,
 )
@@ -43,8 +45,8 @@ def cut_over(folder: Path, *phone_numbers: str, **arguments: Any) -> SignalWireR
         "phone_numbers": list(phone_numbers) or None,
         "route": SWML,
         "confirm_live": True,
-        "snapshot": True,
-        "snapshot_folder": folder.as_uri(),
+        "take_snapshot": True,
+        "state_folder": folder.parent.as_uri(),
     }
     return SignalWireRoutePhoneNumbersOperator(task_id="cut_over", **{**usual, **arguments})
 
@@ -98,7 +100,7 @@ def test_a_number_comes_back_to_any_route_that_can_be_set(
 def test_a_snapshot_task_and_a_restore_task_stand_alone(carrier: EmulatedCarrier, folder: Path) -> None:
     before = routing(carrier, *numbers(5))
     url = carrier.run(keep(folder, *numbers(5))).result
-    carrier.run(cut_over(folder, *numbers(5), snapshot=False))
+    carrier.run(cut_over(folder, *numbers(5), take_snapshot=False))
     carrier.server.journal.clear()
 
     outcome = carrier.run(restore(url, expected_route=SWML))
@@ -318,9 +320,9 @@ def test_newer_work_is_left_out_of_a_partial_restore(carrier: EmulatedCarrier, f
     outcome = carrier.run(restore(url, allow_partial=True))
 
     assert outcome.state == "success"
-    assert counts(outcome) == {"changed": 4, "skipped": 1}
+    assert counts(outcome) == {"changed": 4, "failed": 1}
     assert carrier.record(TWO)["call_relay_script_url"] == THEIRS
-    assert "left out" in reasons(outcome)[TWO]
+    assert "somebody changed it since" in reasons(outcome)[TWO]
     assert outcome.xcoms["report"]["items"][0]["finding"] == "newer_work"
 
 
@@ -356,7 +358,7 @@ def test_without_a_word_on_the_cut_over_nobody_can_tell_newer_work(
     told = carrier.run(restore(url, expected_routes={ONE: SWML}))
 
     assert isinstance(refused.error, GuardRefused)
-    assert "Pass expected_route" in reasons(refused)[ONE]
+    assert "pass expected_route" in reasons(refused)[ONE]
     assert (told.state, counts(told)) == ("success", {"changed": 1, "unchanged": 1})
 
 
@@ -386,7 +388,7 @@ def test_what_the_api_cannot_set_stops_a_restore_before_the_first_write(
 
     assert isinstance(refused.error, GuardRefused)
     assert requests == {LIST: 1}
-    assert (partial.state, counts(partial)) == ("success", {"changed": 2, "skipped": 1})
+    assert (partial.state, counts(partial)) == ("success", {"changed": 2, "failed": 1})
     assert carrier.urls([ONE, TWO]) == {("relay_script", OLD)}
     assert carrier.urls([THREE]) == {("relay_script", NEW)}
 
@@ -416,7 +418,7 @@ def test_a_write_that_fails_is_not_tolerated_by_a_partial_restore(
     outcome = carrier.run(restore(url, allow_partial=True, concurrency=1))
 
     assert isinstance(outcome.error, ItemsFailed)
-    assert counts(outcome) == {"changed": 1, "skipped": 1, "failed": 1}
+    assert counts(outcome) == {"changed": 1, "failed": 2}
 
 
 def test_a_field_that_no_call_can_clear_is_told(carrier: EmulatedCarrier, folder: Path) -> None:
@@ -430,6 +432,68 @@ def test_a_field_that_no_call_can_clear_is_told(carrier: EmulatedCarrier, folder
     assert carrier.record(ONE)["call_request_url"] == OLD
     assert "call_fallback_url" in reasons(outcome)[ONE]
     assert "stays" in reasons(outcome)[ONE]
+
+
+# ---------------------------------------------------------------------------------- holds
+
+
+@pytest.mark.parametrize("stand_alone", [False, True])
+def test_a_route_that_was_restored_away_is_refused_until_the_hold_is_released(
+    carrier: EmulatedCarrier, folder: Path, stand_alone: bool
+) -> None:
+    task = cut_over(folder, ONE, TWO, take_snapshot=not stand_alone)
+    kept_before = carrier.run(keep(folder, ONE, TWO)).result
+    url = carrier.run(task).xcoms.get("snapshot", kept_before)
+    carrier.run(restore(url, expected_route=SWML if stand_alone else None, reason="callers heard nothing"))
+    before = carrier.state()
+
+    refused = carrier.run(task)
+    elsewhere = carrier.run(cut_over(folder, ONE, route={"to": "swml", "url": THEIRS}, dry_run=True))
+    released = carrier.run(SignalWireReleaseHoldOperator(task_id="release_hold"))
+    again = carrier.run(SignalWireReleaseHoldOperator(task_id="release_hold", targets=carrier.space))
+    changed_back = carrier.state()
+    done = carrier.run(task)
+
+    assert isinstance(refused.error, GuardRefused)
+    assert "callers heard nothing" in reasons(refused)[ONE]
+    assert changed_back == before
+    assert elsewhere.state == "success"
+    assert (released.result, again.result) == ([carrier.space], [])
+    assert (done.state, counts(done)) == ("success", {"changed": 2})
+
+
+def test_a_restore_without_a_hold_lets_the_same_route_come_again(
+    carrier: EmulatedCarrier, folder: Path
+) -> None:
+    task = cut_over(folder, ONE)
+    carrier.run(restore(carrier.run(task).xcoms["snapshot"], hold=False))
+
+    assert counts(carrier.run(task)) == {"changed": 1}
+
+
+def test_a_snapshot_of_a_former_version_still_restores(carrier: EmulatedCarrier, folder: Path) -> None:
+    url = carrier.run(cut_over(folder, ONE, TWO)).xcoms["snapshot"]
+    document = snapshots.load(url)
+    for entry in document["resources"]:
+        entry["note"] = {name: entry["note"][name] for name in ("fields", "digest")}
+    body = {name: value for name, value in document.items() if name != "digest"}
+    old = snapshots.save(
+        {**body, "digest": digest(body)},
+        folder=folder.as_uri(),
+        name="old",
+        allow_unencrypted=False,
+        retention=None,
+        log=str,
+    )
+    carrier.edit(TWO, call_relay_script_url=THEIRS)
+
+    refused = carrier.run(restore(old))
+    partial = carrier.run(restore(old, allow_partial=True))
+    held = carrier.run(cut_over(folder, ONE))
+
+    assert "somebody changed it since" in reasons(refused)[TWO]
+    assert (partial.state, counts(partial)) == ("success", {"changed": 1, "failed": 1})
+    assert isinstance(held.error, GuardRefused)
 
 
 # -------------------------------------------------------------------------------- guards

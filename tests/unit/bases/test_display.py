@@ -7,10 +7,11 @@ from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, Secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.bases.display import OPTION, SECTION, display
+from airflow_voice_agents.bases.display import OPTION, display
 from airflow_voice_agents.get_provider_info import get_provider_info
 from airflow_voice_agents.plans.masking import SENSITIVE_NAMES, is_sensitive
 from airflow_voice_agents.plans.render import Display
+from airflow_voice_agents.state.folder import SECTION
 from support.json_values import bounded
 
 SETTING = f"AIRFLOW__{SECTION.upper()}__{OPTION.upper()}"
@@ -64,7 +65,12 @@ def test_the_option_is_described_with_the_default_that_holds() -> None:
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [("", ()), ("door_code", ("door_code",)), (" door_code, ,pin ,", ("door_code", "pin"))],
+    [
+        ("", ()),
+        ("door_code", ("door_code",)),
+        ("door, Vault", ("door", "vault")),
+        (" door_code, ,pin ,", ("door_code", "pin")),
+    ],
 )
 def test_the_sensitive_names_of_airflow_are_taken(
     monkeypatch: pytest.MonkeyPatch, names: str, expected: tuple[str, ...]

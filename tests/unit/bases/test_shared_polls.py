@@ -13,6 +13,7 @@ import pytest
 
 from airflow_voice_agents.bases import shared_polls
 from airflow_voice_agents.bases.shared_polls import KEPT_SECONDS, Subscriber, subscribe
+from airflow_voice_agents.plans.condition import Read, Reader
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import TransportError, VoiceAgentsError
 
@@ -84,9 +85,9 @@ READS = [call("/a")]
 
 async def test_what_is_asked_at_the_same_time_is_asked_once(hook: type[Hook], clock: list[float]) -> None:
     async def wait() -> Any:
-        async with on(hook) as listener:
+        async with on(hook) as subscriber:
             await started.wait()
-            return (await listener.hear(READS)).answers
+            return (await subscriber.poll(READS)).answers
 
     started = asyncio.Event()
     waits = [asyncio.create_task(wait()) for _ in range(50)]
@@ -103,14 +104,14 @@ async def test_an_answer_is_taken_while_it_is_fresh_and_only_then(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async with on(hook) as first, on(hook) as second:
-        heard = await first.hear(READS)
+        result = await first.poll(READS)
         clock[0] += 29
-        same = await second.hear(READS)
+        same = await second.poll(READS)
         clock[0] += 2
-        newer = await second.hear(READS)
+        newer = await second.poll(READS)
 
-    assert same is heard
-    assert newer is not heard
+    assert same is result
+    assert newer is not result
     assert hook.asked == {"/a": 2}
 
 
@@ -118,10 +119,10 @@ async def test_when_the_time_is_up_the_answer_must_be_all_but_new(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async with on(hook) as first, on(hook) as second:
-        await first.hear(READS)
+        await first.poll(READS)
         clock[0] += 2
-        await second.hear(READS, last=True)
-        await first.hear(READS, last=True)
+        await second.poll(READS, last=True)
+        await first.poll(READS, last=True)
 
     assert hook.asked == {"/a": 2}
 
@@ -132,15 +133,15 @@ async def test_a_wait_that_ends_leaves_a_new_question_to_those_who_come_to_it_la
     moved_on = [call("/b")]
     async with on(hook) as staying:
         async with on(hook) as ending:
-            await staying.hear(READS)
+            await staying.poll(READS)
             clock[0] += 60
-            heard = await ending.hear(moved_on)
+            result = await ending.poll(moved_on)
         del ending
         gc.collect()
         clock[0] += 1
-        same = await staying.hear(moved_on)
+        same = await staying.poll(moved_on)
 
-    assert same is heard
+    assert same is result
     assert hook.asked == {"/a": 1, "/b": 1}
 
 
@@ -149,14 +150,14 @@ async def test_what_a_wait_has_left_is_forgotten_when_it_is_no_longer_fresh(
 ) -> None:
     async with on(hook):
         async with on(hook) as ending:
-            await ending.hear(READS)
-            left = weakref.ref(ending._question)
+            await ending.poll(READS)
+            left = weakref.ref(ending._poll)
         del ending
         gc.collect()
         assert left() is not None
         clock[0] += 31
         async with on(hook) as other:
-            await other.hear([call("/b")])
+            await other.poll([call("/b")])
         gc.collect()
 
         assert left() is None
@@ -166,11 +167,11 @@ async def test_a_late_wait_takes_no_answer_to_a_question_from_before_it_began(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async with on(hook) as early:
-        before = await early.hear(READS)
+        before = await early.poll(READS)
         clock[0] += 5
         async with on(hook) as late:
-            ago = await late.heard_by_others(READS)
-            after = await late.hear(READS)
+            ago = await late.shared_age(READS)
+            after = await late.poll(READS)
 
     assert ago == pytest.approx(5, abs=0.1)
     assert after is not before
@@ -190,11 +191,11 @@ async def test_a_late_wait_does_not_take_the_answer_that_is_under_way(
     said = ["old"]
     hook.answer = staticmethod(slow)
     async with on(hook) as early, on(hook) as _:
-        flight = asyncio.create_task(early.hear(READS))
+        flight = asyncio.create_task(early.poll(READS))
         await asyncio.sleep(0.01)
         said[0] = "new"
         async with on(hook) as late:
-            hearing = asyncio.create_task(late.hear(READS))
+            hearing = asyncio.create_task(late.poll(READS))
             await asyncio.sleep(0.01)
             gate.set()
             old, new = await flight, await hearing
@@ -206,11 +207,11 @@ async def test_nobody_has_asked_lately_for_a_first_wait_or_after_a_long_time(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async with on(hook) as first:
-        assert await first.heard_by_others(READS) is None
-        await first.hear(READS)
+        assert await first.shared_age(READS) is None
+        await first.poll(READS)
         clock[0] += 31
         async with on(hook) as late:
-            assert await late.heard_by_others(READS) is None
+            assert await late.shared_age(READS) is None
 
 
 async def test_an_error_is_shared_and_asked_again_after_the_interval(
@@ -222,12 +223,12 @@ async def test_an_error_is_shared_and_asked_again_after_the_interval(
 
     hook.answer = staticmethod(fails)
     async with on(hook) as first, on(hook) as second:
-        heard = await asyncio.gather(first.hear(READS), second.hear(READS))
+        result = await asyncio.gather(first.poll(READS), second.poll(READS))
         clock[0] += 31
         hook.answer = staticmethod(at_once)
-        then = await first.hear(READS)
+        then = await first.poll(READS)
 
-    assert all(isinstance(each.answers, VoiceAgentsError) for each in heard)
+    assert all(isinstance(each.answers, VoiceAgentsError) for each in result)
     assert then.answers == ["/A"]
     assert hook.asked == {"/a": 2}
 
@@ -241,9 +242,9 @@ async def test_what_is_no_error_of_ours_reaches_everybody_and_is_not_kept(
 
     hook.answer = staticmethod(breaks)
     async with on(hook) as first, on(hook) as second:
-        raised = await asyncio.gather(first.hear(READS), second.hear(READS), return_exceptions=True)
+        raised = await asyncio.gather(first.poll(READS), second.poll(READS), return_exceptions=True)
         hook.answer = staticmethod(at_once)
-        then = await first.hear(READS)
+        then = await first.poll(READS)
 
     assert [type(each) for each in raised] == [KeyError, KeyError]
     assert then.answers == ["/A"]
@@ -263,16 +264,72 @@ async def test_different_questions_are_asked_separately(
     hook: type[Hook], clock: list[float], other: list[ApiRequest[Any]]
 ) -> None:
     async with on(hook) as first, on(hook) as second:
-        await first.hear(READS)
-        await second.hear(other)
+        await first.poll(READS)
+        await second.poll(other)
 
     assert hook.asked.total() == 1 + len(other)
 
 
+def pages(key: str, *paths: str, narrow: Read[Any] | None = None) -> Read[list[Any]]:
+    """A read whose answer takes several requests."""
+
+    async def fetch(reader: Reader) -> list[Any]:
+        return [await reader.asend(call(path)) for path in paths]
+
+    return Read(key, fetch, narrow)
+
+
+async def test_a_read_of_several_requests_is_shared_as_one(hook: type[Hook], clock: list[float]) -> None:
+    async with on(hook) as first, on(hook) as second:
+        results = await asyncio.gather(
+            *(each.poll([pages("list", "/1", "/2"), call("/a")]) for each in (first, second))
+        )
+
+    assert [each.answers for each in results] == [[["/1", "/2"], "/A"]] * 2
+    assert hook.asked == {"/1": 1, "/2": 1, "/a": 1}
+
+
+async def test_an_error_on_a_later_page_is_the_answer_of_the_whole_read(
+    hook: type[Hook], clock: list[float]
+) -> None:
+    async def second_page_fails(path: str) -> Any:
+        await asyncio.sleep(0)
+        if path == "/2":
+            raise TransportError("no connection")
+        return path
+
+    hook.answer = staticmethod(second_page_fails)
+    async with on(hook) as first, on(hook) as second:
+        reads = [pages("list", "/1", "/2", "/3")]
+        results = await asyncio.gather(first.poll(reads), second.poll(reads))
+
+    assert all(isinstance(each.answers, TransportError) for each in results)
+    assert hook.asked == {"/1": 1, "/2": 1}
+
+
+async def test_a_wait_that_is_alone_reads_narrowly_and_one_of_several_what_all_can_share(
+    hook: type[Hook], clock: list[float]
+) -> None:
+    mine = [pages("list", "/1", "/2", narrow=pages("mine", "/mine"))]
+    others = [pages("list", "/1", "/2", narrow=pages("other", "/other"))]
+    async with on(hook) as first:
+        alone = await first.poll(mine)
+        clock[0] += 60
+        async with on(hook) as second:
+            assert await second.shared_age(others) is None
+            joined = [await second.poll(others), await first.poll(mine)]
+        clock[0] += 60
+        alone_again = await first.poll(mine)
+
+    assert (alone.answers, alone_again.answers) == ([["/MINE"]], [["/MINE"]])
+    assert [each.answers for each in joined] == [[["/1", "/2"]]] * 2
+    assert hook.asked == {"/mine": 2, "/1": 1, "/2": 1}
+
+
 async def test_connections_do_not_share(hook: type[Hook], clock: list[float]) -> None:
     async with on(hook, "one") as first, on(hook, "two") as second:
-        await first.hear(READS)
-        await second.hear(READS)
+        await first.poll(READS)
+        await second.poll(READS)
 
     assert hook.asked == {"/a": 2}
     assert [each.conn_id for each in hook.made] == ["one", "two"]
@@ -290,8 +347,8 @@ async def test_who_is_cancelled_leaves_the_question_to_the_others(
     hook.answer = staticmethod(slow)
 
     async def wait() -> Any:
-        async with on(hook) as listener:
-            return (await listener.hear(READS)).answers
+        async with on(hook) as subscriber:
+            return (await subscriber.poll(READS)).answers
 
     asker, other = asyncio.create_task(wait()), asyncio.create_task(wait())
     await asyncio.sleep(0.01)
@@ -312,8 +369,8 @@ async def test_when_all_are_cancelled_nothing_stays_behind(hook: type[Hook], clo
     hook.answer = staticmethod(never)
 
     async def wait() -> None:
-        async with on(hook) as listener:
-            await listener.hear(READS)
+        async with on(hook) as subscriber:
+            await subscriber.poll(READS)
 
     waits = [asyncio.create_task(wait()) for _ in range(3)]
     await asyncio.sleep(0.01)
@@ -330,12 +387,12 @@ async def test_the_last_one_closes_the_client_and_the_next_one_gets_another(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async with on(hook) as first:
-        await first.hear(READS)
+        await first.poll(READS)
         async with on(hook) as second:
-            await second.hear(READS)
+            await second.poll(READS)
         assert not hook.made[0].closed
     async with on(hook) as later:
-        await later.hear(READS)
+        await later.poll(READS)
 
     assert [each.closed for each in hook.made] == [True, True]
 
@@ -352,10 +409,10 @@ async def test_a_client_is_replaced_after_some_time_and_not_under_a_call(
 
     hook.answer = staticmethod(slow)
     async with on(hook) as first, on(hook) as second:
-        long_one = asyncio.create_task(first.hear([call("/slow")]))
+        long_one = asyncio.create_task(first.poll([call("/slow")]))
         await asyncio.sleep(0.01)
         clock[0] += KEPT_SECONDS + 1
-        await second.hear(READS)
+        await second.poll(READS)
         assert [each.closed for each in hook.made] == [False, False]
         gate.set()
         await long_one
@@ -368,9 +425,9 @@ async def test_nothing_is_remembered_of_a_connection_that_nobody_waits_on(
     hook: type[Hook], clock: list[float]
 ) -> None:
     async def wait() -> weakref.ref[Any]:
-        async with on(hook) as listener:
-            await listener.hear(READS)
-            return weakref.ref(listener._line)
+        async with on(hook) as subscriber:
+            await subscriber.poll(READS)
+            return weakref.ref(subscriber._polls)
 
     line = await wait()
     gc.collect()
@@ -381,21 +438,21 @@ async def test_nothing_is_remembered_of_a_connection_that_nobody_waits_on(
 async def test_a_question_that_nobody_asks_any_more_is_forgotten(
     hook: type[Hook], clock: list[float]
 ) -> None:
-    async with on(hook) as listener:
+    async with on(hook) as subscriber:
         for number in range(20):
-            await listener.hear([call(f"/{number}")])
+            await subscriber.poll([call(f"/{number}")])
         gc.collect()
 
-        assert len(listener._line._questions) == 1
+        assert len(subscriber._polls._polls) == 1
 
 
 def test_event_loops_do_not_share(hook: type[Hook], clock: list[float]) -> None:
     async def wait() -> Subscriber:
-        async with on(hook) as listener:
-            await listener.hear(READS)
-            return listener
+        async with on(hook) as subscriber:
+            await subscriber.poll(READS)
+            return subscriber
 
     one, other = asyncio.run(wait()), asyncio.run(wait())
 
-    assert one._line is not other._line
+    assert one._polls is not other._polls
     assert hook.asked == {"/a": 2}

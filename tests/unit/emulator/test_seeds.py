@@ -1,4 +1,4 @@
-"""What the seeds promise."""
+"""The seeds hold what their documentation says."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
+from airflow_voice_agents.engine.concurrency import ProgressLog
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Transition, WriteSequence
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
@@ -35,10 +36,10 @@ from support.fake_engine import (
     applied_and_lost,
     forgetful,
     half_applied_and_lost,
-    intent,
     lost,
     refusing,
     thing,
+    transition,
 )
 from support.json_values import bounded
 
@@ -63,10 +64,10 @@ class Clock:
 class RepeatableKind(ThingKind):
     """Things whose writes may be repeated."""
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """Batches."""
-        for lane in super().write_sequences(intents):
-            yield tuple(replace(step, call=replace(step.call, replay=Replay.SAFE)) for step in lane)
+        for lane in super().write_sequences(transitions):
+            yield tuple(replace(step, request=replace(step.request, replay=Replay.SAFE)) for step in lane)
 
 
 class Scene:
@@ -97,33 +98,41 @@ class Scene:
         self.waits: list[float] = []
         self.wait = 0.0
         self.read_at: dict[str, float] = {}
-        self.carrier: Applier[State] | None = None
+        self.applier: Applier[State] | None = None
 
     def apply(self, *, limit: int = 4, **options: Any) -> dict[str, ItemReport]:
         """Carry out and return the reports by name."""
-        return asyncio.run(self.abring(limit=limit, **options))
+        return asyncio.run(self.aapply(limit=limit, **options))
 
-    async def abring(
-        self, *, limit: int = 4, observed_at: float | None = None, **options: Any
+    async def aapply(
+        self, *, limit: int = 4, observed_at: float | None = None, waypoints: Any = None, **settings: Any
     ) -> dict[str, ItemReport]:
         progress = ProgressLog("things", len(self.names), self.told.append, interval=0.0, clock=self.clock)
-        self.carrier = Applier(
-            self.server.send,
+        self.applier = Applier(
+            self.run(limit),
             self.kind,
-            limit=limit,
-            progress=progress,
-            clock=self.clock,
-            sleep=self.sleep,
-            random=lambda: 1.0,
-            **options,
+            ApplierSettings(**settings),
+            waypoints=waypoints or {},
+            on_ended=progress.add,
         )
-        reports = await self.carrier.apply(self.intents(), observed_at=observed_at)
+        reports = await self.applier.apply(self.transitions(), observed_at=observed_at)
         assert [report.resource for report in reports] == [thing(name) for name in self.names]
         return {report.resource.name: report for report in reports}
 
-    def intents(self) -> list[Transition[State]]:
+    def run(self, limit: int) -> RunContext:
+        """The run of one attempt."""
+        return RunContext(
+            self.server.send,
+            lambda _: None,
+            concurrency=limit,
+            clock=self.clock,
+            sleep=self.sleep,
+            random=lambda: 1.0,
+        )
+
+    def transitions(self) -> list[Transition[State]]:
         return [
-            replace(intent(name, self.before, self.after), read_at=self.read_at.get(name))
+            replace(transition(name, self.before, self.after), read_at=self.read_at.get(name))
             for name in self.names
         ]
 
@@ -234,7 +243,7 @@ def test_a_failed_canary_skips_the_rest_of_its_lane_and_writes_none_of_it() -> N
     reports = scene.apply()
     assert statuses(reports) == {"a": "failed", "b": "skipped", "c": "skipped", "d": "skipped"}
     assert scene.server.routes() == ["a"]
-    assert reports["b"].reason.startswith("not attempted, because shop/a went wrong: no such voice")
+    assert reports["b"].reason.startswith("not attempted, because shop/a failed: no such voice")
 
 
 def test_an_item_that_the_platform_refuses_fails_alone() -> None:
@@ -328,8 +337,8 @@ def test_a_rate_limit_fails_without_a_second_write_and_carries_the_longest_wait(
     reports = scene.apply(limit=1)
     assert statuses(reports) == {"a": "failed", "b": "failed", "c": "changed"}
     assert not reports["a"].permanent
-    assert scene.carrier is not None
-    assert scene.carrier.retry_after == 30.0
+    assert scene.applier is not None
+    assert scene.applier.retry_after == 30.0
 
 
 def test_a_rate_limit_that_starts_anew_much_later_stops_everything_else() -> None:
@@ -337,15 +346,15 @@ def test_a_rate_limit_that_starts_anew_much_later_stops_everything_else() -> Non
     scene = Scene("abc", script, ThingKind(batch_size=1))
     assert statuses(scene.apply(limit=1)) == dict.fromkeys("abc", "failed")
     assert len(scene.server.calls) == 1
-    assert scene.carrier is not None
-    assert scene.carrier.retry_after == 3600.0
+    assert scene.applier is not None
+    assert scene.applier.retry_after == 3600.0
 
 
 def test_no_wait_is_named_when_nothing_failed() -> None:
     scene = Scene("a")
     scene.apply()
-    assert scene.carrier is not None
-    assert scene.carrier.retry_after is None
+    assert scene.applier is not None
+    assert scene.applier.retry_after is None
 
 
 # ------------------------------------------------------------------------------ unknown outcomes
@@ -426,8 +435,8 @@ def test_a_wait_that_the_server_names_is_kept_before_writing_again(named: float,
     assert scene.server.counts()["PATCH"] == writes
     assert scene.waits == ([named + 0.5] if writes == 2 else [])
     assert report.status is (Status.CHANGED if writes == 2 else Status.FAILED)
-    assert scene.carrier is not None
-    assert scene.carrier.retry_after == (None if writes == 2 else named)
+    assert scene.applier is not None
+    assert scene.applier.retry_after == (None if writes == 2 else named)
 
 
 def test_no_write_is_left_to_be_sent_again_blind() -> None:
@@ -570,7 +579,7 @@ def test_what_moved_since_the_snapshot_fails_naming_the_keys_and_is_not_written(
     assert statuses(reports) == {"a": "changed", "b": "failed"}
     assert scene.server.routes() == ["a"]
     assert reports["b"].reason == (
-        f"it moved after it was planned (other); run again to plan anew. {NOT_CHANGED}"
+        f"it changed after it was planned (other); run again to plan afresh. {NOT_CHANGED}"
     )
     assert scene.state("b") == {"x": 0, "other": 9}
 
@@ -588,7 +597,7 @@ def test_what_is_as_planned_but_was_changed_elsewhere_as_well_has_moved() -> Non
     scene.foreign("a", x=1, other=9)
     report = scene.apply(max_snapshot_age=0.0)["a"]
     assert report.status is Status.FAILED
-    assert report.reason.startswith("it moved after it was planned (other, x)")
+    assert report.reason.startswith("it changed after it was planned (other, x)")
     assert scene.server.routes() == []
 
 
@@ -648,8 +657,8 @@ def test_an_unexpected_error_is_not_swallowed() -> None:
 def test_the_last_state_seen_is_kept_for_the_report() -> None:
     scene = Scene("a")
     scene.apply()
-    assert scene.carrier is not None
-    assert scene.carrier.seen(thing("a")) == scene.after
+    assert scene.applier is not None
+    assert scene.applier.seen(thing("a")) == scene.after
 
 
 # ------------------------------------------------------------------------------- whatever happens
@@ -770,15 +779,7 @@ def test_running_again_until_nothing_fails_ends_as_planned(
             if (scene.state(name)["x"], scene.state(name)["y"]) != (1, 1)
         ]
         scene.server.script = {}
-        reports = asyncio.run(
-            Applier(
-                scene.server.send,
-                kind,
-                limit=2,
-                progress=ProgressLog("things", len(again), scene.told.append),
-                sleep=scene.sleep,
-            ).apply(again)
-        )
+        reports = asyncio.run(Applier(scene.run(2), kind).apply(again))
         assert all(report.status is Status.CHANGED for report in reports)
     assert all((scene.state(name)["x"], scene.state(name)["y"]) == (1, 1) for name in scene.names)
 
@@ -786,7 +787,7 @@ def test_running_again_until_nothing_fails_ends_as_planned(
 # --------------------------------------------------------------- read again, and what the caller admits
 
 
-def bring_moved(now: State, *waypoints: State) -> tuple[Scene, ItemReport]:
+def apply_moved(now: State, *waypoints: State) -> tuple[Scene, ItemReport]:
     """Plan one thing, let it become something else, and carry it out reading it again."""
     scene = Scene("a", members="xy")
     scene.foreign("a", **now)
@@ -796,7 +797,7 @@ def bring_moved(now: State, *waypoints: State) -> tuple[Scene, ItemReport]:
 
 
 def test_a_thing_that_stands_where_the_caller_admits_it_is_written_from_there() -> None:
-    scene, report = bring_moved({"other": 4, "x": 1}, {"other": 3}, {"other": 4, "x": 1})
+    scene, report = apply_moved({"other": 4, "x": 1}, {"other": 3}, {"other": 4, "x": 1})
     assert report.status is Status.CHANGED
     assert scene.state("a") == {"x": 1, "y": 1, "other": 0}
     (write,) = [call for call in scene.server.calls if call.method == "PATCH"]
@@ -805,9 +806,9 @@ def test_a_thing_that_stands_where_the_caller_admits_it_is_written_from_there() 
 
 @pytest.mark.parametrize("waypoints", [(), ({"other": 3},)])
 def test_a_thing_that_stands_elsewhere_is_not_written(waypoints: Sequence[State]) -> None:
-    scene, report = bring_moved({"other": 4}, *waypoints)
+    scene, report = apply_moved({"other": 4}, *waypoints)
     assert report.status is Status.FAILED
-    assert "it moved after it was planned (other)" in report.reason
+    assert "it changed after it was planned (other)" in report.reason
     assert scene.server.routes() == []
 
 
@@ -829,6 +830,6 @@ def test_a_refusal_that_all_further_calls_would_meet_is_known_afterwards() -> No
     ):
         scene = Scene("a", {0: failure})
         scene.apply()
-        assert scene.carrier is not None
-        assert (scene.carrier.refused is failure) is known
-        assert scene.carrier.refused is None or known
+        assert scene.applier is not None
+        assert (scene.applier.refused is failure) is known
+        assert scene.applier.refused is None or known

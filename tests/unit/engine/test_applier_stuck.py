@@ -8,12 +8,23 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
+from airflow_voice_agents.engine.concurrency import ProgressLog
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Transition, WriteSequence
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.errors import BadRequest
-from support.fake_engine import Fault, State, ThingKind, ThingServer, applied_and_lost, intent, lost, thing
+from support.actions import no_sleep
+from support.fake_engine import (
+    Fault,
+    State,
+    ThingKind,
+    ThingServer,
+    applied_and_lost,
+    lost,
+    thing,
+    transition,
+)
 
 BEFORE, AFTER = {"x": 0}, {"x": 1}
 
@@ -22,17 +33,18 @@ BEFORE, AFTER = {"x": 0}, {"x": 1}
 class PairKind(ThingKind):
     """Things that are written two by two, by one call that is never cut, or not at all."""
 
-    def write_sequences(self, intents: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
+    def write_sequences(self, transitions: Sequence[Transition[State]]) -> Iterator[WriteSequence[State]]:
         """One lane for a pair."""
-        for (step,) in super().write_sequences(intents):
+        for (step,) in super().write_sequences(transitions):
             if len(step.resources) == 2:
                 yield (replace(step, split=lambda _: ()),)
 
 
-def bring(server: ThingServer, told: list[str], age: float | None = None) -> dict[str, ItemReport]:
+def apply(server: ThingServer, told: list[str], age: float | None = None) -> dict[str, ItemReport]:
     progress = ProgressLog("pairs", 2, told.append, interval=0.0, clock=lambda: 0.0)
-    carrier = Applier(server.send, PairKind(), limit=2, progress=progress, max_snapshot_age=age)
-    reports = asyncio.run(carrier.apply([intent(name, BEFORE, AFTER) for name in "ab"]))
+    run = RunContext(server.send, told.append, concurrency=2, sleep=no_sleep)
+    applier = Applier(run, PairKind(), ApplierSettings(max_snapshot_age=age), on_ended=progress.add)
+    reports = asyncio.run(applier.apply([transition(name, BEFORE, AFTER) for name in "ab"]))
     return {report.resource.name: report for report in reports}
 
 
@@ -50,18 +62,18 @@ def half(there: ThingServer, call: object) -> object:
 def test_a_half_that_no_write_leads_on_from_stays_unknown_and_is_counted() -> None:
     told: list[str] = []
     there = server(half)
-    reports = bring(there, told)
+    reports = apply(there, told)
     assert there.counts()["PATCH"] == 1
     assert (reports["a"].status, reports["b"].status) == (Status.CHANGED, Status.UNKNOWN)
     assert "timed out" in reports["b"].reason
-    assert "No write leads safely from what it is now to what was planned" in reports["b"].reason
+    assert "No write leads safely from its present state to the planned one" in reports["b"].reason
     assert "2 of 2" in told[-1]
 
 
 def test_a_half_that_was_never_written_failed_and_was_not_changed() -> None:
     told: list[str] = []
     there = server(a=AFTER)
-    reports = bring(there, told, age=0.0)
+    reports = apply(there, told, age=0.0)
     assert there.counts().get("PATCH") is None
     assert (reports["a"].status, reports["b"].status) == (Status.UNCHANGED, Status.FAILED)
     assert reports["b"].reason.endswith("It was not changed.")
@@ -70,7 +82,7 @@ def test_a_half_that_was_never_written_failed_and_was_not_changed() -> None:
 
 @pytest.mark.parametrize("fault", [lost, applied_and_lost])
 def test_a_pair_that_is_still_whole_is_written_as_before(fault: Fault) -> None:
-    reports = bring(server(fault), [])
+    reports = apply(server(fault), [])
     assert {each.status for each in reports.values()} == {Status.CHANGED}
 
 
@@ -79,7 +91,7 @@ def test_a_refusal_that_cannot_be_split_is_looked_at_once_and_stands() -> None:
         raise BadRequest("not this", operation="write things", status=400)
 
     there = server(refuse)
-    reports = bring(there, [])
+    reports = apply(there, [])
     assert there.counts() == {"PATCH": 1, "GET": 1}
     for report in reports.values():
         assert report.status is Status.FAILED
@@ -94,6 +106,6 @@ def test_a_refusal_of_what_is_done_already_is_no_failure() -> None:
         raise BadRequest("nothing to do", operation="write things", status=400)
 
     there = server(done_and_refused)
-    reports = bring(there, [])
+    reports = apply(there, [])
     assert there.counts()["PATCH"] == 1
     assert {each.status for each in reports.values()} == {Status.CHANGED}

@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from airflow_voice_agents.engine.checkpoints import BATCH, MAX_AGE, Checkpoints
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.report import ItemReport, Status
-from support.fake_rollout import Clock, Grave, Killed, Notebook
+from support.fake_rollout import Clock, Grave, Killed
 from support.json_values import bounded
+from support.kill_switch import FusedStore
 
 PLAN = "1234567890abcdef" + "0" * 48
 
 
-def notebook() -> Notebook:
-    return Notebook(Grave())
+def notebook() -> FusedStore:
+    return FusedStore(Grave())
 
 
-def ledger(notes: Notebook | None, plan: str = PLAN, **options: Any) -> Checkpoints:
+def ledger(notes: FusedStore | None, plan: str = PLAN, **options: Any) -> Checkpoints:
     return Checkpoints(notes, plan, **{"clock": Clock(1_800_000_000.0), **options})
 
 
@@ -33,7 +34,7 @@ def outcome(name: str, **facts: Any) -> tuple[ItemReport, ...]:
     )
 
 
-def noted(notes: Notebook, *names: str, **options: Any) -> Checkpoints:
+def noted(notes: FusedStore, *names: str, **options: Any) -> Checkpoints:
     mine = ledger(notes, **options)
     for name in names:
         mine.note(name, outcome(name))

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.planning import Target, plan_targets
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.planning import PlanRequest, plan_resources
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.kind import Observation, Resource, Transition, by_owner
+from airflow_voice_agents.plans.kind import Kind, Known, Observation, Resource, Transition, by_owner
 from airflow_voice_agents.plans.plan import Plan, PlannedItem
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
-from airflow_voice_agents.transport.errors import CallError, Forbidden, NotFound, ServerError, Unauthorized
+from airflow_voice_agents.transport.errors import (
+    CallError,
+    Forbidden,
+    NotFound,
+    ResponseError,
+    ServerError,
+    Unauthorized,
+)
+from support.actions import run_context
 
 
 class PageState:
@@ -25,16 +33,16 @@ class PageState:
         self.value = value
 
 
-class PageKind:
+class PageKind(Kind[PageState]):
     """Pages, of which one read returns all of an owner."""
 
     name = "page"
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
+    def observe(self, resources: Sequence[Resource], known: Known) -> Iterator[Observation[PageState]]:
         """One read per owner."""
         for owner, mine in by_owner(resources).items():
             call = ApiRequest("list pages", "GET", "/pages", f"/{owner}", dict, Replay.SAFE)
-            yield Observation(call, tuple(mine), dict)
+            yield Observation(call, tuple(mine), _states_of(mine))
 
     def digest(self, state: PageState | None) -> str:
         """Digest of the value."""
@@ -44,7 +52,12 @@ class PageKind:
         """Nothing here looks at differences."""
         return ()
 
-    lanes = unsettled = diff
+    write_sequences = mismatches = plan = diff  # type: ignore[assignment]
+
+
+def _states_of(mine: Sequence[Resource]) -> Callable[[Any], dict[Resource, Any]]:
+    """A list of an owner's pages is complete, so a page that it lacks is absent."""
+    return lambda found: {each: found.get(each) for each in mine}
 
 
 class Site:
@@ -89,14 +102,18 @@ def compose(resource: Resource) -> Callable[[PageState | None, PageState | None]
     return composed
 
 
-def target(owner: str, source: Resource | None = None, name: str = "live") -> Target:
-    return Target(page(owner, name), source, compose(page(owner, name)))
+def target(owner: str, source: Resource | None = None, name: str = "live") -> PlanRequest:
+    return PlanRequest(page(owner, name), source, compose(page(owner, name)))
 
 
-def plan(site: Site, targets: Sequence[Target], *, limit: int = 4, say: Any = None) -> Plan:
+def plan(
+    site: Site, targets: Sequence[PlanRequest], *, limit: int = 4, log: Any = None, **fields: Any
+) -> Plan:
     """Plan the targets."""
-    progress = ProgressLog("pages", len(targets), say or (lambda _: None), interval=0.0)
-    return asyncio.run(plan_targets(site.send, PageKind(), "copy", targets, limit=limit, progress=progress))
+    ticks = itertools.count(0, 10)
+    fields = {"clock": lambda: next(ticks), **fields}
+    run = run_context(site.send, log=log or (lambda _: None), concurrency=limit, **fields)
+    return Plan("copy", tuple(asyncio.run(plan_resources(run, PageKind(), "copy", targets))))
 
 
 def test_source_and_target_of_one_owner_are_read_with_one_call() -> None:
@@ -125,20 +142,14 @@ def test_a_source_is_read_before_targets_that_come_first_and_need_none() -> None
 def test_an_intent_says_when_its_target_was_read() -> None:
     def composed(_: PageState | None, now: PageState | None) -> PlannedItem:
         here = page("b")
-        return PlannedItem(here, "old", "new", intent=Transition(here, now, PageState("new")))
+        return PlannedItem(here, "old", "new", transition=Transition(here, now, PageState("new")))
 
     site = Site({page("a"): "new", page("b"): "old"})
-    progress = ProgressLog("pages", 1, lambda _: None)
-    ticks = iter([10.0, 20.0])
-    targets = [Target(page("b"), page("a"), composed)]
-    planned = asyncio.run(
-        plan_targets(
-            site.send, PageKind(), "copy", targets, limit=1, progress=progress, clock=lambda: next(ticks)
-        )
-    )
-    (item,) = planned.items
-    assert item.intent is not None
-    assert (site.read, item.intent.read_at) == (["a", "b"], 20.0)
+    ticks = iter([0.0, 10.0, 20.0, 20.0, 20.0])
+    targets = [PlanRequest(page("b"), page("a"), composed)]
+    (item,) = plan(site, targets, limit=1, clock=lambda: next(ticks)).items
+    assert item.transition is not None
+    assert (site.read, item.transition.read_at) == (["a", "b"], 20.0)
 
 
 def test_items_come_in_the_order_of_the_targets() -> None:
@@ -150,7 +161,7 @@ def test_items_come_in_the_order_of_the_targets() -> None:
 
 def test_a_target_without_a_source_is_composed_from_itself_alone() -> None:
     got = []
-    wanted = Target(page("a"), None, lambda source, now: got.append((source, now)) or _blank(page("a")))
+    wanted = PlanRequest(page("a"), None, lambda source, now: got.append((source, now)) or _blank(page("a")))
     plan(Site({}), [wanted])
     assert got == [(None, None)]
 
@@ -196,10 +207,10 @@ def test_a_target_that_cannot_be_read_becomes_an_item_with_an_error(failure: Cal
 def test_a_target_whose_source_and_self_cannot_be_read_is_one_item() -> None:
     missing = NotFound("unknown agent", status=404)
     told: list[str] = []
-    planned = plan(Site({}, {"a": missing, "b": missing}), [target("a", page("b"))], say=told.append)
+    planned = plan(Site({}, {"a": missing, "b": missing}), [target("a", page("b"))], log=told.append)
     assert len(planned.items) == 1
     assert len(planned.items[0].findings) == 1
-    assert told == ["pages: 1 of 1 done (1 planned)"]
+    assert told == ["copy: plan: 1 of 1 done (1 planned)"]
 
 
 @pytest.mark.parametrize("failure", [Unauthorized("bad key", status=401), ServerError("down", status=503)])
@@ -214,8 +225,8 @@ def test_a_refused_key_and_what_a_retry_may_mend_abort_the_plan(failure: CallErr
 def test_each_planned_target_is_told_once() -> None:
     owners = [f"t{number}" for number in range(5)]
     told: list[str] = []
-    plan(Site({}), [target(owner) for owner in owners], say=told.append)
-    assert told[-1] == "pages: 5 of 5 done (5 planned)"
+    plan(Site({}), [target(owner) for owner in owners], log=told.append)
+    assert told[-1] == "copy: plan: 5 of 5 done (5 planned)"
     assert len(told) == 5
 
 
@@ -224,8 +235,17 @@ def test_an_error_while_composing_is_not_swallowed() -> None:
         raise LookupError("a bug")
 
     with pytest.raises(LookupError):
-        plan(Site({}), [Target(page("a"), None, broken)])
+        plan(Site({}), [PlanRequest(page("a"), None, broken)])
 
 
 def _blank(resource: Resource) -> PlannedItem:
     return PlannedItem(resource, digest(None), digest(None))
+
+
+def test_a_page_that_the_answer_leaves_out_is_unread_and_not_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site({page("a"): "old"})
+    monkeypatch.setitem(globals(), "_states_of", lambda _: dict)
+    plan(site, [target("a")])
+    with pytest.raises(ResponseError, match="does not mention b/live") as caught:
+        plan(site, [target("b")])
+    assert not caught.value.permanent

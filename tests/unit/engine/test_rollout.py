@@ -14,11 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.engine.checkpoints import BATCH, MAX_AGE
-from airflow_voice_agents.engine.rollout import RolloutPolicy
-from airflow_voice_agents.plans.limits import FailureLimit
+from airflow_voice_agents.plans.limits import FailureLimit, Waves
+from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.plans.target_plan import TargetPlan
-from airflow_voice_agents.plans.waves import Waves
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import BadRequest, RateLimited, ServerError, Unauthorized
 from support.fake_engine import (
@@ -28,7 +26,7 @@ from support.fake_engine import (
     lost,
     thing,
 )
-from support.fake_rollout import KINDS, NEW, OLD, Fleet, Killed, outcomes, owners_of
+from support.fake_rollout import KINDS, NEW, OLD, Fleet, Killed, Pace, outcomes, owners_of
 from support.json_values import bounded
 
 CHANGED, SKIPPED = "changed", "skipped"
@@ -38,12 +36,12 @@ def fleet(names: str | Sequence[str], kinds: Sequence[str] = ("page",), **option
     return Fleet(dict.fromkeys(names, kinds), **options)
 
 
-def waves(*ends: int | str, **more: Any) -> RolloutPolicy:
-    return RolloutPolicy(waves=Waves.parse(list(ends)), **more)
+def waves(*ends: int | str, **more: Any) -> Pace:
+    return Pace(waves=Waves.parse(list(ends)), **more)
 
 
-def allowing(max_failures: Any, **more: Any) -> RolloutPolicy:
-    return RolloutPolicy(budget=FailureLimit.parse(max_failures), **more)
+def allowing(max_failures: Any, **more: Any) -> Pace:
+    return Pace(failure_limit=FailureLimit.parse(max_failures), **more)
 
 
 def failing(*names: str) -> Callable[[ThingServer, ApiRequest[Any]], Any]:
@@ -73,7 +71,8 @@ def test_all_units_are_written_and_reported_in_the_order_asked_for() -> None:
     ]
     assert report.complete
     assert there.whole
-    assert (report.operation, report.plan_digest) == ("promote", "d" * 64)
+    assert report.operation == "promote"
+    assert report.plan_digest
     assert (report.stopped, report.retry_after) == ("", None)
     page = there.kinds["page"]
     assert report.items[0].details == {
@@ -101,11 +100,11 @@ def _reads(there: Fleet) -> int:
 
 def test_the_end_of_each_wave_is_told() -> None:
     there = fleet("abcd", always=failing("b"))
-    there.attempt(waves(1, 2, "100%", budget=FailureLimit.parse(1)))
+    there.attempt(waves(1, 2, "100%", failure_limit=FailureLimit.parse(1)))
     assert [line for line in there.said if "wave" in line] == [
-        "promote: wave 1 of 3 is over, 1 of 4 target(s) reached, 0 went wrong",
-        "promote: wave 2 of 3 is over, 2 of 4 target(s) reached, 1 went wrong",
-        "promote: wave 3 of 3 is over, 4 of 4 target(s) reached, 1 went wrong",
+        "promote: wave 1 of 3 is over, 1 of 4 target(s) reached, 0 failed",
+        "promote: wave 2 of 3 is over, 2 of 4 target(s) reached, 1 failed",
+        "promote: wave 3 of 3 is over, 4 of 4 target(s) reached, 1 failed",
     ]
 
 
@@ -121,7 +120,7 @@ def test_progress_counts_units_by_their_worst_item() -> None:
     def later() -> None:
         there.clock.now += 10
 
-    there.attempt(allowing(1, after_unit=later))
+    there.attempt(allowing(1, after_target=later))
     told = [line for line in there.said if "done (" in line]
     assert told == ["promote: 1 of 2 done (1 changed)", "promote: 2 of 2 done (1 changed, 1 failed)"]
 
@@ -144,7 +143,7 @@ def test_what_is_as_it_shall_be_costs_no_request_and_counts_in_no_wave() -> None
         run = there.run()
         units = await there.plan(run, there.order)
         there.restart()
-        return await there.roll_out(run, units, there.ledger(), waves(1, "100%", before_wave=look))
+        return await there.roll_out(run, units, waves(1, "100%", before_wave=look))
 
     report = asyncio.run(go())
     assert outcomes(report) == {
@@ -156,15 +155,13 @@ def test_what_is_as_it_shall_be_costs_no_request_and_counts_in_no_wave() -> None
     assert there.asked() == {"b", "d"}
     assert asked == [set(), {f"b {kind}" for kind in KINDS}]
     assert report.items[0].details["before"] == report.items[0].details["after"]
-    assert there.said[-1] == "promote: wave 2 of 2 is over, 2 of 2 target(s) reached, 0 went wrong"
+    assert there.said[-1] == "promote: wave 2 of 2 is over, 2 of 2 target(s) reached, 0 failed"
 
 
 def test_nothing_to_change_asks_nobody() -> None:
     there = fleet("ab", same="ab")
     asked: list[int] = []
-    report = there.attempt(
-        RolloutPolicy(before_wave=lambda: asked.append(1), after_unit=lambda: asked.append(2))
-    )
+    report = there.attempt(Pace(before_wave=lambda: asked.append(1), after_target=lambda: asked.append(2)))
     assert outcomes(report) == {"a": "unchanged", "b": "unchanged"}
     assert asked == []
 
@@ -193,7 +190,7 @@ def test_the_next_kind_waits_until_the_one_before_it_was_read_back() -> None:
 
 def test_without_verification_nothing_is_read_back() -> None:
     there = fleet("a", KINDS)
-    assert there.attempt(RolloutPolicy(verify=False)).complete
+    assert there.attempt(Pace(verify=False)).complete
     assert there.server.counts()["GET"] == 3  # to plan
 
 
@@ -211,7 +208,7 @@ def test_what_stands_on_something_that_went_wrong_is_left_alone_and_says_why(pla
     expected = ["changed"] * place + ["failed"] + ["skipped"] * (2 - place)
     assert outcomes(report) == {"a": " ".join(expected), "b": "changed changed changed"}
     later = [item for item in report.items if item.status is Status.SKIPPED]
-    assert {item.reason for item in later} == {f"not attempted, because {KINDS[place]} a/t went wrong"}
+    assert {item.reason for item in later} == {f"not attempted, because {KINDS[place]} a/t failed"}
     assert f"a {KINDS[place + 1]}" not in there.written()
     assert not report.permanent_failure or all(item.permanent for item in report.having(Status.FAILED))
 
@@ -264,11 +261,11 @@ def test_what_is_skipped_says_how_many_went_wrong_and_how_many_may() -> None:
     report = there.attempt(allowing(1))
     for name in "cd":
         assert reasons(report)[name] == (
-            "not attempted. 2 of 4 target(s) went wrong, and 1 may (max_failures). Mend them, then run again: "
-            "what is done is not done twice."
+            "not attempted. 2 of 4 target(s) failed, and max_failures allows 1. Fix them, then run again: "
+            "what is done is not written twice."
         )
-    said = [line for line in there.said if "no further target is begun" in line]
-    assert said == [reasons(report)["c"].replace("not attempted.", "promote: no further target is begun.")]
+    said = [line for line in there.said if "no further write is begun" in line]
+    assert said == [reasons(report)["c"].replace("not attempted.", "promote: no further write is begun.")]
 
 
 def test_a_percentage_is_of_the_units_that_change() -> None:
@@ -290,8 +287,8 @@ def test_a_unit_with_several_things_gone_wrong_went_wrong_once() -> None:
 def test_what_is_skipped_is_no_failure_of_its_own() -> None:
     there = fleet("abcdef", always=failing("a"))
     there.attempt(allowing(0))
-    (said,) = [line for line in there.said if "no further target" in line]
-    assert "1 of 6 target(s) went wrong" in said
+    (said,) = [line for line in there.said if "no further write" in line]
+    assert "1 of 6 target(s) failed" in said
 
 
 def test_what_is_in_flight_ends() -> None:
@@ -372,7 +369,7 @@ def test_a_stopped_run_goes_on_where_it_stopped() -> None:
 
 def test_who_watches_the_units_may_stop_what_was_not_begun() -> None:
     there = fleet("abcde")
-    report = there.attempt(RolloutPolicy(after_unit=stop_at(2, "the lock is gone.")))
+    report = there.attempt(Pace(after_target=stop_at(2, "the lock is gone.")))
     assert outcomes(report) == {**dict.fromkeys("ab", CHANGED), **dict.fromkeys("cde", SKIPPED)}
     assert reasons(report)["c"] == "not attempted. the lock is gone."
     assert report.stopped == ""
@@ -382,7 +379,7 @@ def test_who_watches_the_units_may_stop_what_was_not_begun() -> None:
 def test_who_watches_the_units_is_asked_after_each_that_was_begun() -> None:
     asked: list[int] = []
     there = fleet("abcd", KINDS, same="d", always=failing("b"))
-    there.attempt(RolloutPolicy(after_unit=lambda: asked.append(len(there.written()))))
+    there.attempt(Pace(after_target=lambda: asked.append(len(there.written()))))
     assert len(asked) == 2
 
 
@@ -411,7 +408,7 @@ def test_a_refused_key_stops_everything(concurrency: int) -> None:
     assert found["c"] == "failed skipped skipped"
     assert found["h"] == "skipped skipped skipped"
     assert reasons(report)["h"].startswith(
-        "not attempted. The platform refuses every further call: expired key"
+        "not attempted. The platform refuses every further request: expired key"
     )
     assert report.permanent_failure
     assert report.stopped == ""
@@ -446,7 +443,7 @@ def test_what_the_platform_says_is_masked() -> None:
 
     async def go() -> Report:
         run = replace(there.run(), redact=lambda text: text.replace("hunter2", "***"))
-        return await there.roll_out(run, await there.plan(run, "a"), there.ledger(), RolloutPolicy())
+        return await there.roll_out(run, await there.plan(run, "a"), Pace())
 
     assert "key *** may not" in asyncio.run(go()).items[0].reason
 
@@ -463,11 +460,11 @@ def test_what_was_read_long_ago_is_read_again_before_it_is_written() -> None:
         there.clock.now += 61
         there.server.things[thing("t", "a", "page")] = {**OLD, "own": 8}
         there.server.things[thing("t", "b", "page")] = {**OLD, "x": 1}
-        return await there.roll_out(run, units, there.ledger(), allowing(1))
+        return await there.roll_out(run, units, allowing(1))
 
     report = asyncio.run(go())
     assert outcomes(report) == {"a": "failed", "b": CHANGED}
-    assert "it moved after it was planned (own)" in reasons(report)["a"]
+    assert "it changed after it was planned (own)" in reasons(report)["a"]
     assert there.written() == ["b page"]  # the member that was there already is not written again
 
 
@@ -480,8 +477,8 @@ def test_the_age_at_which_it_is_read_again_counts_from_the_plan(age: float, read
         planned_at = run.clock()
         units = await there.plan(run, there.order)
         there.clock.now += 10
-        pace = RolloutPolicy(max_snapshot_age=age)
-        return await there.roll_out(run, units, there.ledger(), pace, planned_at=planned_at)
+        pace = Pace(max_snapshot_age=age)
+        return await there.roll_out(run, units, pace, planned_at=planned_at)
 
     assert asyncio.run(go()).complete
     assert there.server.counts()["GET"] == reads
@@ -502,7 +499,7 @@ def arriving(state: dict[str, int] | None) -> Callable[[ThingServer, ApiRequest[
     return fault
 
 
-def bring_arriving(there: Fleet, *waypoints: dict[str, int]) -> Report:
+def apply_arriving(there: Fleet, *waypoints: dict[str, int]) -> Report:
     """Plan a line that is not there yet, with what it may be once it arrives, and roll out."""
     line = thing("t", "a", "line")
     del there.server.things[line]
@@ -513,17 +510,17 @@ def bring_arriving(there: Fleet, *waypoints: dict[str, int]) -> Report:
         base, item = unit.items
         digest = there.kinds["line"].digest
         planned = replace(item, after=digest({**ARRIVED, **NEW}), waypoints=tuple(map(digest, waypoints)))
-        if planned.intent:
-            intent = replace(planned.intent, after={**ARRIVED, **NEW})
-            planned = replace(planned, intent=intent)
-        return await there.roll_out(run, [TargetPlan("a", (base, planned))], there.ledger(), RolloutPolicy())
+        if planned.transition:
+            transition = replace(planned.transition, after={**ARRIVED, **NEW})
+            planned = replace(planned, transition=transition)
+        return await there.roll_out(run, [TargetPlan("a", (base, planned))], Pace())
 
     return asyncio.run(go())
 
 
 def test_what_arrives_by_an_earlier_kind_is_read_before_it_is_written() -> None:
     there = fleet("a", ("base", "line"), always=arriving(ARRIVED))
-    report = bring_arriving(there, ARRIVED)
+    report = apply_arriving(there, ARRIVED)
     assert outcomes(report) == {"a": "changed changed"}
     assert there.server.things[thing("t", "a", "line")] == {**ARRIVED, **NEW}
     lines = [call for call in there.server.calls if call.body and call.body["things"][0][0].kind == "line"]
@@ -533,15 +530,15 @@ def test_what_arrives_by_an_earlier_kind_is_read_before_it_is_written() -> None:
 
 def test_what_arrives_otherwise_than_planned_is_not_written() -> None:
     there = fleet("a", ("base", "line"), always=arriving({**ARRIVED, "own": 4}))
-    report = bring_arriving(there, ARRIVED)
+    report = apply_arriving(there, ARRIVED)
     assert outcomes(report) == {"a": "changed failed"}
-    assert "it moved after it was planned" in report.items[1].reason
+    assert "it changed after it was planned" in report.items[1].reason
     assert there.server.things[thing("t", "a", "line")] == {**ARRIVED, "own": 4}
 
 
 def test_what_arrives_as_it_shall_be_needs_no_write() -> None:
     there = fleet("a", ("base", "line"), always=arriving({**ARRIVED, **NEW}))
-    report = bring_arriving(there, ARRIVED)
+    report = apply_arriving(there, ARRIVED)
     assert outcomes(report) == {"a": "changed unchanged"}
     assert there.written() == ["a base", "a base"]
 
@@ -602,7 +599,7 @@ def test_checkpoints_are_written_in_batches_at_the_ends_of_waves_and_on_errors()
     def look() -> None:
         sizes.append([len(page["units"]) for page in there.notes.values.values()])
 
-    there.attempt(waves(30, "100%", after_unit=look, before_wave=look))
+    there.attempt(waves(30, "100%", after_target=look, before_wave=look))
     assert sizes[0] == sizes[BATCH - 1] == []
     assert sizes[BATCH] == sizes[30] == [BATCH]
     assert sizes[31] == [BATCH, 5]  # before the second wave
@@ -614,7 +611,7 @@ def test_checkpoints_are_written_in_batches_at_the_ends_of_waves_and_on_errors()
 
     there = fleet("abcdef")
     with pytest.raises(LookupError):
-        there.attempt(RolloutPolicy(after_unit=broken))
+        there.attempt(Pace(after_target=broken))
     assert set(there.ledger().done) == set("abcd")
 
 
@@ -678,8 +675,8 @@ def test_a_unit_that_is_done_is_let_go() -> None:
         for item in unit.items:
             state = Heavy(OLD)
             states.append(weakref.ref(state))
-            assert item.intent is not None
-            items.append(replace(item, intent=replace(item.intent, before=state)))
+            assert item.transition is not None
+            items.append(replace(item, transition=replace(item.transition, before=state)))
         return replace(unit, items=tuple(items))
 
     def count() -> None:
@@ -689,7 +686,7 @@ def test_a_unit_that_is_done_is_let_go() -> None:
     async def go() -> Report:
         run = there.run()
         units = [heavy(unit) for unit in await there.plan(run, there.order)]
-        report = await there.roll_out(run, units, there.ledger(), RolloutPolicy(after_unit=count))
+        report = await there.roll_out(run, units, Pace(after_target=count))
         assert units == []
         return report
 
@@ -757,9 +754,9 @@ def test_every_try_tells_the_truth_and_the_last_one_ends_it(
         there.restart(one["moment"])
         reads = sum(1 for each in there.server.wanted if each.owner not in done)
         there.server.script = {reads + place: fault for place, fault in enumerate(one["faults"])}
-        pace = RolloutPolicy(
+        pace = Pace(
             waves=Waves.parse(one["ends"]),
-            budget=FailureLimit.parse(one["max_failures"]),
+            failure_limit=FailureLimit.parse(one["max_failures"]),
             before_wave=stop_at(one["stop"]),
         )
         try:

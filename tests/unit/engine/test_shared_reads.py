@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.engine.shared_reads import SharedReads
+from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import CallError, InputError, NotFound
 from support.json_values import bounded

@@ -1,4 +1,4 @@
-"""Archives: however many tries a task needs, the snapshot leads back to before the first."""
+"""Snapshot recorders: however many tries a task needs, the snapshot leads back to before the first."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.snapshot import PlainCodec, Snapshot
+from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import InputError
+from support.fake_engine import JsonKind
 from support.json_values import bounded
 from support.kill_switch import Fuse, FusedStore, Killed
 
 PAGE, LINE, SPARE = Resource("page", "a", "live"), Resource("line", "a", "c1"), Resource("line", "a", "c2")
-CODECS = {
-    "page": PlainCodec(lambda state: {"page": state}, lambda value: value["page"]),
-    "line": PlainCodec(lambda state: [state], lambda value: value[0]),
+KINDS: Any = {
+    "page": JsonKind(lambda state: {"page": state}, lambda value: value["page"]),
+    "line": JsonKind(lambda state: [state], lambda value: value[0]),
 }
 Note = dict[str, Any]
 
@@ -36,8 +37,8 @@ class Shelf:
         self.documents: dict[str, str] = {}
         self.published: list[str] = []
 
-    def archive(self) -> SnapshotRecorder:
-        return SnapshotRecorder(self.save, self.load, self.publish, "snapshot", CODECS)
+    def recorder(self) -> SnapshotRecorder:
+        return SnapshotRecorder(self.save, self.load, self.publish, "snapshot", KINDS)
 
     def save(self, document: dict[str, Any]) -> str:
         self.fuse.burn()
@@ -56,14 +57,14 @@ class Shelf:
         self.published.append(url)
 
     def last(self) -> Snapshot[Any]:
-        return Snapshot.from_document(self.load(self.published[-1]), CODECS)
+        return Snapshot.from_document(self.load(self.published[-1]), KINDS)
 
 
 def run_with(store: FusedStore | None = None, say: Callable[[str], None] = lambda _: None) -> RunContext:
     async def send(_: Any) -> Any:
-        raise AssertionError("an archive sends nothing")
+        raise AssertionError("a recorder sends nothing")
 
-    return RunContext(send, say, memory=store)
+    return RunContext(send, say, task_state=store)
 
 
 def store() -> FusedStore:
@@ -72,16 +73,16 @@ def store() -> FusedStore:
 
 def item(target: Resource, now: Any, wanted: Any, *between: Any) -> PlannedItem:
     """A plan from one state to another by way of others."""
-    intent = None if now == wanted else Transition(target, now, wanted)
+    transition = None if now == wanted else Transition(target, now, wanted)
     return PlannedItem(
-        target, digest(now), digest(wanted), waypoints=tuple(map(digest, between)), intent=intent
+        target, digest(now), digest(wanted), waypoints=tuple(map(digest, between)), transition=transition
     )
 
 
 def test_what_changes_is_kept_whatever_its_kind_and_what_stays_is_not() -> None:
     shelf = Shelf()
 
-    url = shelf.archive().keep(
+    url = shelf.recorder().keep(
         run_with(store()), [item(PAGE, "p", "q", "pq"), item(LINE, None, "new"), item(SPARE, "s", "s")]
     )
 
@@ -98,7 +99,7 @@ def test_notes_of_the_caller_stand_beside_the_digests_and_hide_none() -> None:
     shelf = Shelf()
 
     notes: Mapping[Resource, Note] = {PAGE: {"agent": "b", "after": "other"}}
-    shelf.archive().keep(run_with(), [item(PAGE, "p", "q")], notes=notes)
+    shelf.recorder().keep(run_with(), [item(PAGE, "p", "q")], notes=notes)
 
     assert shelf.last().notes[PAGE] == {
         "agent": "b",
@@ -111,14 +112,14 @@ def test_notes_of_the_caller_stand_beside_the_digests_and_hide_none() -> None:
 def test_a_run_that_changes_nothing_keeps_nothing() -> None:
     shelf = Shelf()
 
-    assert shelf.archive().keep(run_with(store()), [item(PAGE, "p", "p")]) is None
+    assert shelf.recorder().keep(run_with(store()), [item(PAGE, "p", "p")]) is None
     assert (shelf.documents, shelf.published) == ({}, [])
 
 
 def test_what_stays_as_it_is_is_kept_where_that_is_asked_for() -> None:
     shelf = Shelf()
 
-    shelf.archive().keep(
+    shelf.recorder().keep(
         run_with(store()),
         [item(PAGE, "p", "p"), item(LINE, None, None), item(SPARE, "s", "s")],
         unchanged={PAGE: "p", LINE: None},
@@ -128,14 +129,14 @@ def test_what_stays_as_it_is_is_kept_where_that_is_asked_for() -> None:
 
 
 def test_an_earlier_snapshot_is_told_before_anything_else_can_fail() -> None:
-    shelf, memory = Shelf(), store()
-    archive = shelf.archive()
+    shelf, task_state = Shelf(), store()
+    recorder = shelf.recorder()
 
-    archive.announce(run_with(memory))
+    recorder.announce(run_with(task_state))
     assert shelf.published == []
-    url = archive.keep(run_with(memory), [item(PAGE, "p", "q")])
-    archive.announce(run_with(memory))
-    archive.announce(run_with())
+    url = recorder.keep(run_with(task_state), [item(PAGE, "p", "q")])
+    recorder.announce(run_with(task_state))
+    recorder.announce(run_with())
 
     assert shelf.published == [url, url]
 
@@ -153,11 +154,11 @@ def test_an_earlier_snapshot_is_told_before_anything_else_can_fail() -> None:
 def test_a_retry_keeps_what_was_there_before_the_first_try_unless_somebody_changed_it(
     now: str, wanted: str, kept: str
 ) -> None:
-    shelf, memory = Shelf(), store()
-    archive = shelf.archive()
+    shelf, task_state = Shelf(), store()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(memory), [item(PAGE, "p", "q", "pq"), item(LINE, "l", "m")])
-    archive.keep(run_with(memory), [item(PAGE, now, wanted), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq"), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, now, wanted), item(LINE, "l", "m")])
 
     assert shelf.last().states == {PAGE: kept, LINE: "l"}
     assert shelf.last().notes[PAGE]["before"] == digest(kept)
@@ -166,12 +167,12 @@ def test_a_retry_keeps_what_was_there_before_the_first_try_unless_somebody_chang
 
 def test_a_third_try_still_knows_what_the_first_may_have_left() -> None:
     """The second try was to lead elsewhere and never got there: what the first left is no stranger's work."""
-    shelf, memory = Shelf(), store()
-    archive = shelf.archive()
+    shelf, task_state = Shelf(), store()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(memory), [item(PAGE, "p", "q", "pq")])
-    archive.keep(run_with(memory), [item(PAGE, "pq", "r", "pr")])
-    archive.keep(run_with(memory), [item(PAGE, "q", "t")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
+    recorder.keep(run_with(task_state), [item(PAGE, "pq", "r", "pr")])
+    recorder.keep(run_with(task_state), [item(PAGE, "q", "t")])
 
     assert shelf.last().states == {PAGE: "p"}
     assert shelf.last().notes[PAGE] == {
@@ -182,11 +183,11 @@ def test_a_third_try_still_knows_what_the_first_may_have_left() -> None:
 
 
 def test_newer_work_is_held_against_what_is_planned_now_and_nothing_older() -> None:
-    shelf, memory = Shelf(), store()
-    archive = shelf.archive()
+    shelf, task_state = Shelf(), store()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(memory), [item(PAGE, "p", "q", "pq")])
-    archive.keep(run_with(memory), [item(PAGE, "theirs", "q")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q", "pq")])
+    recorder.keep(run_with(task_state), [item(PAGE, "theirs", "q")])
 
     assert shelf.last().notes[PAGE] == {
         "before": digest("theirs"),
@@ -196,33 +197,33 @@ def test_newer_work_is_held_against_what_is_planned_now_and_nothing_older() -> N
 
 
 def test_what_the_task_is_not_asked_for_any_more_is_not_kept() -> None:
-    shelf, memory = Shelf(), store()
-    archive = shelf.archive()
+    shelf, task_state = Shelf(), store()
+    recorder = shelf.recorder()
 
-    archive.keep(run_with(memory), [item(PAGE, "p", "q"), item(LINE, "l", "m")])
-    archive.keep(run_with(memory), [item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(PAGE, "p", "q"), item(LINE, "l", "m")])
+    recorder.keep(run_with(task_state), [item(LINE, "l", "m")])
 
     assert shelf.last().states == {LINE: "l"}
 
 
 def test_notes_without_digests_count_what_is_written_again_as_newer_work() -> None:
     """Snapshots of version 1 say what a run left in their system's own words."""
-    shelf, memory = Shelf(), store()
-    old = Snapshot({PAGE: "p", LINE: "l"}, {PAGE: {"mark": 1}}).document(CODECS)
+    shelf, task_state = Shelf(), store()
+    old = Snapshot({PAGE: "p", LINE: "l"}, {PAGE: {"mark": 1}}).document(KINDS)
     shelf.documents["old"] = json.dumps(old)
-    memory.values["snapshot"] = "old"
+    task_state.values["snapshot"] = "old"
 
-    shelf.archive().keep(run_with(memory), [item(PAGE, "x", "q"), item(LINE, "m", "m")])
+    shelf.recorder().keep(run_with(task_state), [item(PAGE, "x", "q"), item(LINE, "m", "m")])
 
     assert shelf.last().states == {PAGE: "x", LINE: "l"}
 
 
 def test_an_earlier_snapshot_that_is_lost_is_told_and_the_run_goes_on() -> None:
-    shelf, memory = Shelf(), store()
+    shelf, task_state = Shelf(), store()
     said: list[str] = []
-    memory.values["snapshot"] = "gone"
+    task_state.values["snapshot"] = "gone"
 
-    shelf.archive().keep(run_with(memory, said.append), [item(PAGE, "p", "q")])
+    shelf.recorder().keep(run_with(task_state, said.append), [item(PAGE, "p", "q")])
 
     assert shelf.last().states == {PAGE: "p"}
     assert said == [
@@ -243,7 +244,7 @@ def test_tries_that_end_anywhere_and_want_anything_lead_back_to_the_start(
 ) -> None:
     """Each try wants some states, writes some steps of each way, and may be killed at any moment."""
     fuse = Fuse()
-    shelf, memory = Shelf(fuse), FusedStore(fuse)
+    shelf, task_state = Shelf(fuse), FusedStore(fuse)
     start = {PAGE: "p", LINE: "l"}
     world: dict[Resource, str] = dict(start)
     for wanted, steps, moment in tries:
@@ -253,8 +254,10 @@ def test_tries_that_end_anywhere_and_want_anything_lead_back_to_the_start(
             for target, want in zip(world, wanted, strict=True)
         ]
         try:
-            shelf.archive().keep(run_with(memory), plan)
-            ways = [(each.resource, state) for each in plan if each.intent for state in _way(each.intent)]
+            shelf.recorder().keep(run_with(task_state), plan)
+            ways = [
+                (each.resource, state) for each in plan if each.transition for state in _way(each.transition)
+            ]
             for target, state in ways[:steps]:
                 world[target] = state
                 fuse.burn()
@@ -267,5 +270,5 @@ def test_tries_that_end_anywhere_and_want_anything_lead_back_to_the_start(
     assert {target: kept[target] for target in kept} == {target: start[target] for target in kept}
 
 
-def _way(intent: Transition[str]) -> tuple[str, str]:
-    return f"{intent.before}>{intent.after}", intent.after
+def _way(transition: Transition[str]) -> tuple[str, str]:
+    return f"{transition.before}>{transition.after}", transition.after

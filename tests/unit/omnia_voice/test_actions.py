@@ -1,44 +1,45 @@
-"""What jobs decide, without a server and without Airflow."""
+"""What actions plan, keep and restore, without a server and without Airflow."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
+from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
+from airflow_voice_agents.engine.policy import BlockDigests, Policy, Protections
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.omnia_voice.actions import assignments, deletions, snapshots, updates
-from airflow_voice_agents.omnia_voice.actions.assignments import MEMORY, keep
-from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
+from airflow_voice_agents.omnia_voice.actions.assignments import AssignNumbers
+from airflow_voice_agents.omnia_voice.actions.base import Workspace
+from airflow_voice_agents.omnia_voice.actions.snapshots import RestoreAssignments, SnapshotAssignments, kinds
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
-from airflow_voice_agents.omnia_voice.conditions import NumberCondition
-from airflow_voice_agents.omnia_voice.models import Number, read_page
-from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    CODECS,
-    AssignmentKind,
-    AssignmentState,
-    agent_number,
-    plan_assignment,
-)
+from airflow_voice_agents.omnia_voice.models import read_page
+from airflow_voice_agents.omnia_voice.resources.phone_number import AssignmentState, agent_number
 from airflow_voice_agents.omnia_voice.resources.presence import (
     REMOVED,
     Presence,
     PresenceKind,
     listed_number,
-    plan_deletion,
 )
-from airflow_voice_agents.omnia_voice.resources.settings import SettingsKind, plan_settings
+from airflow_voice_agents.omnia_voice.resources.settings import Settings, SettingsKind
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.kind import Resource, Transition
-from airflow_voice_agents.plans.plan import Plan
+from airflow_voice_agents.plans.limits import Waves
+from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.errors import GuardRefused, InputError, ResponseError
+from airflow_voice_agents.transport.errors import GuardRefused, InputError, ResponseError, TargetLocked
 from airflow_voice_agents.transport.validation import parse_numbers
+from support.actions import carry_out, run_context
 
 FIRST, SECOND, THIRD = "+442079460000", "+442079460001", "+442079460002"
 HERE = Workspace("omnia")
+KINDS = kinds(HERE)
 
 
 class Memory:
@@ -53,16 +54,43 @@ class Memory:
     def set(self, key: str, value: Any) -> None:
         self.values[key] = value
 
+    def delete(self, key: str) -> None:
+        self.values.pop(key, None)
+
 
 class Shelf:
-    """Keeps snapshots in memory."""
+    """Keeps snapshots and rollback blocks in memory, and notes locks."""
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
         self.published: list[str] = []
+        self.blocks: dict[str, RollbackBlock] = {}
+        self.locked: list[tuple[str, ...]] = []
 
-    def archive(self) -> SnapshotRecorder:
-        return SnapshotRecorder(self.save, self.load, self.published.append, MEMORY, CODECS)
+    def protections(self) -> Protections:
+        return Protections(
+            lock=self.lock,
+            blocks=lambda names, _: {name: self.blocks[name] for name in names if name in self.blocks},
+            place_blocks=self.place,
+            recorder=lambda kinds, _: SnapshotRecorder(
+                self.save, self.load, self.published.append, SNAPSHOT_NOTE, kinds
+            ),
+        )
+
+    def lock(self, targets: Sequence[str], names: Any) -> Any:
+        self.locked.append(tuple(targets))
+        return nullcontext(self)
+
+    def narrow(self, targets: Sequence[str]) -> None:
+        self.locked.append(tuple(targets))
+
+    def renew_when_due(self) -> None:
+        return None
+
+    def place(self, digests: BlockDigests) -> None:
+        for target, found in digests.items():
+            held = {each.key: digest for each, digest in found.items()}
+            self.blocks[target] = RollbackBlock(target, held, "tests", {}, "2026-01-01T00:00:00+00:00")
 
     def save(self, document: Any) -> str:
         url = f"url-{len(self.documents)}"
@@ -75,17 +103,61 @@ class Shelf:
         return self.documents[url]
 
     def last(self) -> Snapshot[AssignmentState]:
-        return Snapshot.from_document(self.documents[self.published[-1]], CODECS)
+        return Snapshot.from_document(self.documents[self.published[-1]], KINDS)
 
 
-def run_with(answers: Any = None, *, confirmed: bool = True, **fields: Any) -> RunContext:
-    """A run whose every call is answered alike."""
+class Numbers:
+    """A workspace in memory: number -> agent and name.
 
-    async def send(call: ApiRequest[Any]) -> Any:
-        return call.read(answers)
+    :param agents: the agents of listed numbers; a number that is missing is not listed.
+    """
 
-    consent = Overrides(confirm_live=confirmed)
-    return RunContext(send, fields.pop("say", lambda _: None), GuardContext(consent), **fields)
+    def __init__(self, agents: Mapping[str, str | None]) -> None:
+        self.records = {
+            number: {"id": f"id{number[-4:]}", "phoneNumber": number, "agentId": agent, "status": "ACTIVE"}
+            for number, agent in agents.items()
+        }
+        self.writes = 0
+
+    async def send(self, call: ApiRequest[Any]) -> Any:
+        if call.method == "GET" and call.route == "/numbers":
+            return call.read({"data": [dict(each) for each in self.records.values()]})
+        if call.method == "GET":
+            return call.read(dict(self._of_id(call)))
+        self.writes += 1
+        if call.method == "POST":
+            body = dict(call.body or {})
+            record = {"id": f"new{body['phoneNumber'][-4:]}", "status": "ACTIVE", **body}
+            self.records[body["phoneNumber"]] = record
+            return call.read(dict(record))
+        if call.method == "DELETE":
+            del self.records[self._of_id(call)["phoneNumber"]]
+            return call.read(None)
+        self._of_id(call).update(call.body or {})
+        return call.read(dict(self._of_id(call)))
+
+    def agents(self) -> dict[str, Any]:
+        return {number: record["agentId"] for number, record in self.records.items()}
+
+    def _of_id(self, call: ApiRequest[Any]) -> dict[str, Any]:
+        wanted = call.path.rpartition("/")[2].replace("%2B", "+")
+        return next(each for each in self.records.values() if each["id"] == wanted)
+
+
+CONSENT = GuardContext(Overrides(confirm_live=True))
+
+
+def carried(action: Any, numbers: Numbers, shelf: Shelf | None = None, **fields: Any) -> Report:
+    """Carry an action out with consent."""
+    policy = fields.pop("policy", Policy(max_snapshot_age=None, failure_limit=None))
+    protections = (shelf or Shelf()).protections()
+    return carry_out(
+        action, numbers.send, policy=policy, protections=protections, guard_context=CONSENT, **fields
+    )
+
+
+def assign(agents: Mapping[str, str], **fields: Any) -> AssignNumbers:
+    return AssignNumbers(workspace=HERE, agents=agents, reassign=True, **fields)
 
 
 def resource(number: str = FIRST) -> Resource:
@@ -144,33 +216,29 @@ def test_changes_are_kept_as_given(given: dict[str, Any]) -> None:
 
 
 def test_agents_come_from_one_or_from_each() -> None:
-    assert assignments.agents_of([FIRST, SECOND], "a", None) == {FIRST: "a", SECOND: "a"}
-    assert assignments.agents_of(None, None, {SECOND: "b"}) == {SECOND: "b"}
+    assert assignments.parse_agents([FIRST, SECOND], "a", None) == {FIRST: "a", SECOND: "a"}
+    assert assignments.parse_agents(None, None, {SECOND: "b"}) == {SECOND: "b"}
 
 
-# ----------------------------------------------------------------------------------------- workspace
-
-
-@pytest.mark.parametrize(
-    ("count", "concurrency", "size"),
-    [(1, 4, 50), (200, 4, 50), (201, 4, 51), (2000, 4, 500), (2000, 1, 2000)],
-)
-def test_lanes_are_as_long_as_keeps_all_of_them_busy(count: int, concurrency: int, size: int) -> None:
-    assert lane_size(count, run_with(concurrency=concurrency)) == size
+# ----------------------------------------------------------------------------------------- snapshots
 
 
 @pytest.mark.parametrize(("looked_for", "complete"), [((FIRST,), True), ((SECOND,), False), ((), False)])
-async def test_a_list_that_ends_early_tells_only_of_what_is_on_it(
-    looked_for: tuple[str, ...], complete: bool
+async def test_a_list_that_ends_early_reports_only_what_it_holds(
+    looked_for: tuple[str, ...], complete: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = {"data": [{"id": "n1", "phoneNumber": FIRST}], "pagination": {"hasMore": True}}
-    run = run_with(page)
+    async def early(*_: Any) -> Any:
+        return read_page({"data": [{"id": "n1", "phoneNumber": FIRST}], "pagination": {"hasMore": True}})
+
+    monkeypatch.setattr(snapshots, "read_all", early)
+    taking = SnapshotAssignments(HERE, looked_for).run(run_context(early))
 
     if complete:
-        assert list(await read_listed(run.send, looked_for)) == [FIRST]
+        document = await taking
+        assert [each["name"] for each in document["resources"]] == [FIRST]
     else:
         with pytest.raises(ResponseError):
-            await read_listed(run.send, looked_for)
+            await taking
 
 
 # ------------------------------------------------------------------------------------------- settings
@@ -192,17 +260,17 @@ async def test_a_list_that_ends_early_tells_only_of_what_is_on_it(
 def test_an_update_sends_what_differs_and_nothing_else(
     names: list[str], now: AssignmentState, changes: dict[str, Any], sent: dict[str, Any]
 ) -> None:
-    kind = SettingsKind(names, {FIRST: "n1"}, verb=UpdateVerb.PUT)
+    kind = SettingsKind(UpdateVerb.PUT, names=tuple(names))
 
-    item = plan_settings(kind, resource(), now, changes)
+    item = kind.plan(resource(), Settings(changes), now)
 
-    assert item.intent is not None
-    ((step,),) = kind.write_sequences([item.intent])
-    assert (step.call.method, step.call.body) == ("PUT", sent)
+    assert item.transition is not None
+    ((step,),) = kind.write_sequences([item.transition])
+    assert (step.request.method, step.request.body) == ("PUT", sent)
 
 
 def test_settings_that_are_not_named_take_no_part() -> None:
-    kind = SettingsKind(["friendly_name"])
+    kind = SettingsKind(names=("friendly_name",))
 
     assert kind.digest(state("a", "x", "on")) == kind.digest(state("b", "x", "off"))
     assert kind.digest(state("a", "x")) != kind.digest(state("a", "y"))
@@ -210,25 +278,25 @@ def test_settings_that_are_not_named_take_no_part() -> None:
 
 
 def test_a_status_is_compared_without_regard_to_case() -> None:
-    kind = SettingsKind(["status"])
+    kind = SettingsKind(names=("status",))
 
     assert kind.digest(state(None, status="ACTIVE")) == kind.digest(state(None, status="active"))
     assert kind.digest(state(None)) != kind.digest(state(None, status="active"))
 
 
 def test_an_unlisted_number_cannot_be_updated() -> None:
-    kind = SettingsKind(["status"])
+    kind = SettingsKind(names=("status",))
 
-    item = plan_settings(kind, resource(), None, {"status": "x"})
+    item = kind.plan(resource(), Settings({"status": "x"}), None)
 
     assert [finding.code for finding in item.errors] == ["not_listed"]
-    assert (item.changed, item.intent) == (False, None)
+    assert (item.changed, item.transition) == (False, None)
     with pytest.raises(InputError, match="not listed"):
         list(kind.write_sequences([Transition(resource(), None, state("a"))]))
 
 
 def test_an_update_that_was_lost_with_the_number_is_not_settled() -> None:
-    kind = SettingsKind(["status"])
+    kind = SettingsKind(names=("status",))
 
     assert kind.mismatches(Transition(resource(), state("a"), state("a", status="x")), None) == ["presence"]
 
@@ -240,16 +308,16 @@ def test_a_deletion_is_planned_for_what_is_listed_only() -> None:
     kind = PresenceKind()
     target = listed_number("omnia", FIRST)
 
-    there = plan_deletion(kind, target, Presence(True, "n 1", "a"))
-    gone = plan_deletion(kind, target, None)
+    there = kind.plan(target, REMOVED, Presence(True, "n 1", "a"))
+    gone = kind.plan(target, REMOVED, None)
 
     assert (there.changed, there.writes, [each.code for each in there.findings]) == (True, 1, ["assigned"])
-    assert (gone.changed, gone.intent) == (False, None)
-    assert there.intent is not None
-    ((step,),) = kind.write_sequences([there.intent])
-    assert (step.call.method, step.call.path) == ("DELETE", "/numbers/n%201")
-    assert kind.mismatches(there.intent, REMOVED) == kind.mismatches(there.intent, None) == []
-    assert kind.mismatches(there.intent, Presence(True)) == ["presence"]
+    assert (gone.changed, gone.transition) == (False, None)
+    assert there.transition is not None
+    ((step,),) = kind.write_sequences([there.transition])
+    assert (step.request.method, step.request.path) == ("DELETE", "/numbers/n%201")
+    assert kind.mismatches(there.transition, REMOVED) == kind.mismatches(there.transition, None) == []
+    assert kind.mismatches(there.transition, Presence(True)) == ["presence"]
 
 
 def test_a_list_that_ends_early_does_not_prove_a_deletion() -> None:
@@ -257,9 +325,8 @@ def test_a_list_that_ends_early_does_not_prove_a_deletion() -> None:
     early = read_page({"data": [{"id": "n2", "phoneNumber": SECOND}], "pagination": {"hasMore": True}})
     whole = read_page({"data": [{"id": "n2", "phoneNumber": SECOND}], "pagination": {"hasMore": False}})
 
-    with pytest.raises(ResponseError):
-        observation.states(early)
-    assert observation.states(whole) == {}
+    assert observation.states(early) == {}
+    assert observation.states(whole) == {listed_number("omnia", FIRST): None}
 
 
 def test_nothing_is_read_for_nothing() -> None:
@@ -267,30 +334,12 @@ def test_nothing_is_read_for_nothing() -> None:
 
 
 def test_a_deletion_needs_the_same_numbers_twice() -> None:
-    assert deletions.job(HERE, [FIRST, SECOND], [SECOND, FIRST], manner=ApplyOptions()).numbers == (
-        FIRST,
-        SECOND,
-    )
+    assert deletions.parse(HERE, [FIRST, SECOND], [SECOND, FIRST]).numbers == (FIRST, SECOND)
     with pytest.raises(GuardRefused, match="1 not expected"):
-        deletions.job(HERE, [FIRST, SECOND], [FIRST], manner=ApplyOptions())
+        deletions.parse(HERE, [FIRST, SECOND], [FIRST])
 
 
-# ------------------------------------------------------------------------------------------ the archive
-
-
-def planned(
-    wanted: dict[str, str], now: dict[str, str | None]
-) -> tuple[Plan, dict[Resource, AssignmentState | None]]:
-    """A plan that leads from what numbers are (absent: not listed) to the agents wanted."""
-    kind = AssignmentKind()
-    states = {
-        resource(number): AssignmentState(number, now[number]) if number in now else None for number in wanted
-    }
-    items = (
-        plan_assignment(kind, each, states[each], agent_id=wanted[each.name], reassign=True)
-        for each in states
-    )
-    return Plan("assign numbers", tuple(items)), states
+# --------------------------------------------------------------------------------- what is kept
 
 
 def kept(shelf: Shelf) -> dict[str, str | None]:
@@ -302,10 +351,10 @@ def kept(shelf: Shelf) -> dict[str, str | None]:
 ALL_NEW = {FIRST: "new", SECOND: "new", THIRD: "new"}
 
 
-def test_a_snapshot_holds_what_numbers_are_and_notes_what_they_will_be() -> None:
+def test_a_snapshot_holds_every_number_of_the_plan_and_notes_the_agents_that_it_leaves() -> None:
     shelf = Shelf()
 
-    keep(shelf.archive(), run_with(memory=Memory()), *planned(ALL_NEW, {FIRST: "old", SECOND: "new"}))
+    carried(assign(ALL_NEW), Numbers({FIRST: "old", SECOND: "new"}), shelf)
 
     assert kept(shelf) == {FIRST: "old", SECOND: "new"}
     assert shelf.last().states[resource(THIRD)] is None
@@ -316,63 +365,60 @@ def test_a_snapshot_holds_what_numbers_are_and_notes_what_they_will_be() -> None
     ("second", "then"),
     [
         # The first try changed one of three.
-        ({FIRST: "new", SECOND: "b", THIRD: None}, {FIRST: "a", SECOND: "b", THIRD: None}),
+        ({FIRST: "new", SECOND: "b"}, {FIRST: "a", SECOND: "b"}),
         # The first try changed all, and ended before Airflow knew.
-        (dict.fromkeys(ALL_NEW, "new"), {FIRST: "a", SECOND: "b", THIRD: None}),
+        (ALL_NEW, {FIRST: "a", SECOND: "b"}),
         # Somebody moved a number that the first try had changed.
-        ({FIRST: "x", SECOND: "new", THIRD: "new"}, {FIRST: "x", SECOND: "b", THIRD: None}),
+        ({FIRST: "x", SECOND: "new", THIRD: "new"}, {FIRST: "x", SECOND: "b"}),
     ],
 )
 def test_a_retry_adds_to_what_the_first_try_kept(
     second: dict[str, str | None], then: dict[str, str | None]
 ) -> None:
     shelf, memory = Shelf(), Memory()
-    first: dict[str, str | None] = {FIRST: "a", SECOND: "b", THIRD: None}
 
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, first))
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, second))
+    carried(assign(ALL_NEW), Numbers({FIRST: "a", SECOND: "b"}), shelf, task_state=memory)
+    carried(assign(ALL_NEW), Numbers(second), shelf, task_state=memory)
 
     assert kept(shelf) == then
-    assert memory.values == {MEMORY: shelf.published[-1]}
+    assert shelf.last().states[resource(THIRD)] is None
+    assert memory.values[SNAPSHOT_NOTE] == shelf.published[-1]
 
 
 def test_what_a_retry_is_not_asked_for_any_more_is_not_kept() -> None:
     shelf, memory = Shelf(), Memory()
 
-    keep(shelf.archive(), run_with(memory=memory), *planned(ALL_NEW, {FIRST: "a", SECOND: "b"}))
-    keep(shelf.archive(), run_with(memory=memory), *planned({SECOND: "new"}, {SECOND: "b"}))
+    carried(assign(ALL_NEW), Numbers({FIRST: "a", SECOND: "b"}), shelf, task_state=memory)
+    carried(assign({SECOND: "new"}), Numbers({SECOND: "b"}), shelf, task_state=memory)
 
     assert kept(shelf) == {SECOND: "b"}
 
 
-def test_without_a_memory_each_try_keeps_what_it_finds() -> None:
+@pytest.mark.parametrize("always", [True, False])
+def test_where_nothing_changes_a_snapshot_is_kept_only_if_it_was_asked_for(always: bool) -> None:
     shelf = Shelf()
 
-    keep(shelf.archive(), run_with(), *planned({FIRST: "new"}, {FIRST: "a"}))
-    keep(shelf.archive(), run_with(), *planned({FIRST: "new"}, {FIRST: "new"}))
+    carried(assign({FIRST: "new"}, keep_always=always), Numbers({FIRST: "new"}), shelf)
 
-    assert (shelf.published, kept(shelf)) == (["url-0", "url-1"], {FIRST: "new"})
+    assert len(shelf.published) == always
 
 
-def test_a_first_snapshot_that_is_lost_is_told() -> None:
+def test_a_first_snapshot_that_is_lost_is_logged() -> None:
     shelf, said = Shelf(), []
+    memory = Memory(**{SNAPSHOT_NOTE: "gone"})
 
-    run = run_with(memory=Memory(**{MEMORY: "gone"}), say=said.append)
-    keep(shelf.archive(), run, *planned({FIRST: "new"}, {FIRST: "a"}))
+    carried(assign({FIRST: "new"}), Numbers({FIRST: "a"}), shelf, task_state=memory, log=said.append)
 
     assert kept(shelf) == {FIRST: "a"}
-    assert said == [
-        "What an earlier try changed is not in this snapshot, because snapshot gone cannot be read"
-    ]
+    assert "What an earlier try changed is not in this snapshot, because snapshot gone cannot be read" in said
 
 
 # ------------------------------------------------------------------------------------------ restores
 
 
-def restore_of(then: AssignmentState | None, left: str | None, **options: Any) -> snapshots.RestoreJob:
+def restore_of(then: AssignmentState | None, left: str | None, **options: Any) -> RestoreAssignments:
     notes = {} if left is None else {resource(): {"agent_id": left}}
-    document = Snapshot({resource(): then}, notes).document(CODECS)
-    return snapshots.restore(HERE, document, None, None, **options)
+    return snapshots.parse_restore(HERE, Snapshot({resource(): then}, notes).document(KINDS), **options)
 
 
 @pytest.mark.parametrize(
@@ -397,18 +443,20 @@ def restore_of(then: AssignmentState | None, left: str | None, **options: Any) -
     ids=str,
 )
 @pytest.mark.parametrize("force", [False, True])
-async def test_a_number_is_restored_from_what_the_assignment_left_and_from_nothing_else(
+def test_a_number_is_restored_from_what_the_assignment_left_and_from_nothing_else(
     then: str | None, left: str | None, now: str | None, comes: str, force: bool
 ) -> None:
     """A dash is a number that is not listed, ``None`` one that nobody answers."""
-    listed = [] if now == "-" else [{"id": "n1", "phoneNumber": FIRST, "agentId": now}]
+    numbers = Numbers({} if now == "-" else {FIRST: now})
     before = None if then == "-" else AssignmentState("n1", then)
-    job = restore_of(before, left, force=force, manner=ApplyOptions(dry_run=True))
+    action = restore_of(before, left, force=force)
 
-    report = await job.run(run_with({"data": listed}))
+    plan = asyncio.run(action.plan(run_context(numbers.send)))
+    report = carried(action, numbers, policy=Policy(dry_run=True))
 
-    (item,) = report.items
+    (item,), (planned,) = report.items, plan[0].items
     if comes.endswith("_work"):
+        assert planned.findings[-1].code == ("newer_work" if force else comes)
         assert report.refused is not force
         assert item.status == ("changed" if force else "failed")
     else:
@@ -416,58 +464,151 @@ async def test_a_number_is_restored_from_what_the_assignment_left_and_from_nothi
 
 
 def test_what_was_expected_goes_before_what_the_snapshot_says() -> None:
-    document = Snapshot({resource(): state("old")}, {resource(): {"agent_id": "noted"}}).document(CODECS)
+    document = Snapshot({resource(): state("old")}, {resource(): {"agent_id": "noted"}}).document(KINDS)
 
-    told = snapshots.restore(HERE, document, "told", None)
-    each = snapshots.restore(HERE, document, None, {FIRST: "each"})
+    told = snapshots.parse_restore(HERE, document, expected_agent_id="told")
+    each = snapshots.parse_restore(HERE, document, expected_assignments={FIRST: "each"})
 
-    assert (told.left, each.left) == ({FIRST: "told"}, {FIRST: "each"})
-    assert snapshots.restore(HERE, document, None, None).left == {FIRST: "noted"}
+    assert (told.agents_left, each.agents_left) == ({resource(): "told"}, {resource(): "each"})
+    assert snapshots.parse_restore(HERE, document).agents_left == {resource(): "noted"}
 
 
 @pytest.mark.parametrize(
     ("states", "said"), [({}, "is empty"), ({agent_number("other", FIRST): None}, "is of other")]
 )
 def test_a_snapshot_that_does_not_fit_is_refused(states: dict[Resource, Any], said: str) -> None:
-    document = Snapshot(states).document(CODECS)
-
     with pytest.raises(InputError, match=said):
-        snapshots.restore(HERE, document, None, None)
+        snapshots.parse_restore(HERE, Snapshot(states).document(KINDS))
 
 
-# ------------------------------------------------------------------------------------------ conditions
+def test_an_update_is_restored_with_the_settings_that_it_named_and_no_others() -> None:
+    shelf, numbers = Shelf(), Numbers({FIRST: "a", SECOND: "a"})
+    update = updates.parse(HERE, [FIRST, SECOND], {"status": "INACTIVE"})
+    assert carried(update, numbers, shelf).counts()["changed"] == 2
+    numbers.records[FIRST]["agentId"] = "b"  # somebody else's work, on a setting that the update left alone
+
+    action = snapshots.parse_restore(HERE, shelf.documents[shelf.published[-1]])
+    report = carried(action, numbers, shelf)
+
+    assert action.names == ("status",)
+    assert report.counts()["changed"] == 2
+    assert [record["status"] for record in numbers.records.values()] == ["ACTIVE", "ACTIVE"]
+    assert numbers.agents() == {FIRST: "b", SECOND: "a"}
 
 
-def records(*agents: str | None, status: str = "ACTIVE") -> tuple[Number, ...]:
-    return tuple(
-        Number(id=f"n{index}", phone_number=number, agent_id=agent, status=status)
-        for index, (number, agent) in enumerate(zip((FIRST, SECOND), agents, strict=False))
-    )
+def test_a_status_of_somebody_else_is_newer_work() -> None:
+    shelf, numbers = Shelf(), Numbers({FIRST: "a"})
+    carried(updates.parse(HERE, [FIRST], {"status": "INACTIVE"}), numbers, shelf)
+    numbers.records[FIRST]["status"] = "PAUSED"
+
+    report = carried(snapshots.parse_restore(HERE, shelf.documents[shelf.published[-1]]), numbers, shelf)
+
+    assert (report.refused, numbers.records[FIRST]["status"]) == (True, "PAUSED")
+
+
+@pytest.mark.parametrize("settings", [False, True], ids=["assignment", "update"])
+def test_what_a_restore_undid_is_refused_until_it_is_released(settings: bool) -> None:
+    shelf, numbers = Shelf(), Numbers({FIRST: "a", SECOND: "new"})
+    action: Any = assign({FIRST: "new", SECOND: "new"})
+    if settings:
+        action = updates.parse(HERE, [FIRST, SECOND], {"agent_id": "new"}, reassign=True)
+    carried(action, numbers, shelf)
+    document = shelf.documents[shelf.published[-1]]
+    assert carried(snapshots.parse_restore(HERE, document), numbers, shelf).complete
+
+    held = carried(action, numbers, shelf)
+    numbers.records[SECOND]["agentId"] = "b"  # was not changed, so it is not on hold
+    free = carried(assign({SECOND: "new"}), numbers, shelf)
+    shelf.blocks.clear()
+
+    assert (held.refused, "on hold" in held.items[0].reason) == (True, True)
+    assert (free.refused, free.counts()["changed"]) == (False, 1)
+    assert carried(action, numbers, shelf).counts()["changed"] == 1
+
+
+def test_an_expected_agent_is_put_on_hold_where_the_snapshot_notes_nothing() -> None:
+    shelf, numbers = Shelf(), Numbers({FIRST: "new"})
+    document = Snapshot({resource(): state("old")}).document(KINDS)
+
+    carried(snapshots.parse_restore(HERE, document, expected_agent_id="new"), numbers, shelf)
+
+    assert numbers.agents() == {FIRST: "old"}
+    assert carried(assign({FIRST: "new"}), numbers, shelf).refused
+
+
+def test_a_restore_without_anything_to_undo_places_no_hold() -> None:
+    shelf = Shelf()
+    document = Snapshot({resource(): state("old")}).document(KINDS)
+
+    carried(snapshots.parse_restore(HERE, document), Numbers({FIRST: "old"}), shelf)
+
+    assert shelf.blocks == {}
+
+
+# ---------------------------------------------------------------------------------- locks and plans
 
 
 @pytest.mark.parametrize(
-    ("agent_id", "statuses", "answer", "ready"),
+    "action",
     [
-        (None, None, records("a", None), 2),
-        (None, None, records("a"), 1),
-        ("a", None, records("a", "b"), 1),
-        (None, ["active"], records("a", "a"), 2),
-        (None, "other", records("a", "a"), 0),
-        ("a", "ACTIVE", records("a", "a"), 2),
+        assign({FIRST: "new", SECOND: "new"}),
+        updates.parse(HERE, [FIRST, SECOND], {"friendly_name": "x"}),
+        deletions.parse(HERE, [FIRST, SECOND], [FIRST, SECOND]),
+        snapshots.parse_restore(
+            HERE, Snapshot({resource(FIRST): state("a"), resource(SECOND): state("a")}).document(KINDS)
+        ),
     ],
+    ids=lambda action: action.operation,
 )
-def test_a_condition_counts_what_is_ready(
-    agent_id: str | None, statuses: Any, answer: tuple[Number, ...], ready: int
-) -> None:
-    condition = NumberCondition.parse([FIRST, SECOND], agent_id, statuses)
+def test_every_number_has_a_lock_of_its_own(action: Any) -> None:
+    shelf = Shelf()
 
-    holds, found = NumberCondition.deserialize(condition.serialize()).holds(answer)
+    carried(action, Numbers({FIRST: "a", SECOND: "a"}), shelf)
 
-    assert (holds, found["ready"], found["waiting"]) == (ready == 2, ready, 2 - ready)
-    assert len(found["ids"]) == ready
+    assert shelf.locked == [(f"omnia/{FIRST}", f"omnia/{SECOND}")] * 2
+    assert (action.scope().live, action.scope().exact) == (True, True)
 
 
-def test_an_agents_list_that_names_no_agent_is_believed() -> None:
-    condition = NumberCondition.parse([FIRST], "a", None)
+def test_a_lock_of_another_run_leaves_everything_unread() -> None:
+    def taken(*_: Any) -> Any:
+        raise TargetLocked("taken")
 
-    assert condition.holds((Number(id="n1", phone_number=FIRST),))[0]
+    numbers = Numbers({FIRST: "a"})
+    with pytest.raises(TargetLocked):
+        carry_out(
+            assign({FIRST: "new"}), numbers.send, protections=Protections(lock=taken), guard_context=CONSENT
+        )
+    assert numbers.writes == 0
+
+
+def test_a_half_applied_plan_stays_appliable_and_a_second_run_writes_nothing() -> None:
+    numbers, memory = Numbers({FIRST: "a", SECOND: "a"}), Memory()
+    action = assign(ALL_NEW)
+    digest = carried(action, numbers, policy=Policy(dry_run=True)).plan_digest
+    approved = Policy(expected_digest=digest, max_snapshot_age=None)
+
+    async def half(call: ApiRequest[Any]) -> Any:
+        if numbers.writes and call.method != "GET":
+            raise KeyboardInterrupt
+        return await numbers.send(call)
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(action, half, policy=approved, guard_context=CONSENT, task_state=memory, concurrency=1)
+    again = carried(action, numbers, policy=approved, task_state=memory)
+    last = carried(action, numbers, policy=approved, task_state=memory)
+
+    assert again.counts()["changed"] == 2
+    assert last.counts()["unchanged"] == 3
+    assert numbers.writes == 3
+
+
+def test_the_plan_names_one_target_and_counts_numbers() -> None:
+    said: list[str] = []
+    action = assign(ALL_NEW)
+    waves = Waves.parse([1, "100%"])
+
+    carried(action, Numbers({FIRST: "a"}), policy=Policy(waves=waves), log=said.append)
+
+    (target,) = asyncio.run(action.plan(run_context(Numbers({}).send)))
+    assert (target.name, target.live) == ("omnia", True)
+    assert any("wave 1 of 2 is over, 1 of 3 item(s)" in line for line in said)

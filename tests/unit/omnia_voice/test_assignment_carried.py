@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
-from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    AssignmentKind,
-    AssignmentState,
-    agent_number,
-    by_e164,
-    state_of,
-)
-from airflow_voice_agents.omnia_voice.sending import whole_lists
-from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.engine.policy import Policy
+from airflow_voice_agents.omnia_voice.actions.assignments import AssignNumbers
+from airflow_voice_agents.omnia_voice.actions.base import UNVERIFIED
+from airflow_voice_agents.omnia_voice.actions.base import Workspace as Place
+from airflow_voice_agents.omnia_voice.resources.phone_number import AssignmentKind
+from airflow_voice_agents.plans.guards import GuardContext, Overrides
+from airflow_voice_agents.plans.limits import FailureLimit, Waves
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import (
@@ -30,9 +25,18 @@ from airflow_voice_agents.transport.errors import (
     RateLimited,
     ResponseError,
 )
+from support.actions import carry_out
 
 LIMIT = 20
 Fault = Callable[[ApiRequest[Any], int], CallError | None]
+
+
+class SmallPages(AssignNumbers):
+    """An assignment that reads lists in small pages."""
+
+    @property
+    def kind(self) -> AssignmentKind:
+        return AssignmentKind(page_limit=LIMIT)
 
 
 class Workspace:
@@ -94,28 +98,14 @@ def number(index: int) -> str:
     return f"+1202555{index:04}"
 
 
-def resource(index: int) -> Resource:
-    return agent_number("omnia", number(index))
-
-
-async def carry(
-    workspace: Workspace, indexes: range, *, verify: bool = False, lane_size: int = 50
-) -> list[ItemReport]:
-    """List, then assign these numbers to agent ``new``."""
-    send = whole_lists(workspace.send)
-    found = by_e164((await send(api.list_numbers(limit=LIMIT))).numbers)
-    kind = AssignmentKind(
-        {key: value.id for key, value in found.items()}, page_limit=LIMIT, lane_size=lane_size
+def carry(workspace: Workspace, indexes: range, *, verify: bool = False, **options: Any) -> list[ItemReport]:
+    """Assign these numbers to agent ``new``."""
+    action = SmallPages(
+        workspace=Place("omnia"), agents={number(index): "new" for index in indexes}, reassign=True
     )
-    intents = []
-    for index in indexes:
-        now = found.get(number(index))
-        after = AssignmentState(now.id if now else None, "new")
-        intents.append(Transition(resource(index), state_of(now) if now else None, after))
-    carrier = Applier(
-        send, kind, limit=4, progress=ProgressLog("assign", len(intents), lambda _: None), verify=verify
-    )
-    return await carrier.apply(intents)
+    given = GuardContext(Overrides(confirm_live=True))
+    policy = Policy(verify=verify, max_snapshot_age=None, failure_limit=None, **options)
+    return list(carry_out(action, workspace.send, policy=policy, guard_context=given).items)
 
 
 def statuses(items: list[ItemReport]) -> set[Status]:
@@ -127,28 +117,26 @@ def agents(workspace: Workspace, indexes: range) -> set[str | None]:
     return {record["agentId"] for record in workspace.records if record["phoneNumber"] in wanted}
 
 
-async def test_each_number_costs_one_write_beside_the_pages_of_the_list() -> None:
+def test_each_number_costs_one_write_beside_the_pages_of_the_list() -> None:
     workspace = Workspace(60)
-    items = await carry(workspace, range(80))
+    items = carry(workspace, range(80))
     assert statuses(items) == {Status.CHANGED}
     assert workspace.asked == {"GET": 3, "PATCH one": 60, "POST": 20}
     assert agents(workspace, range(80)) == {"new"}
 
 
-async def test_empty_answers_are_made_up_for_by_one_list_per_lane() -> None:
+def test_empty_answers_are_made_up_for_by_one_list() -> None:
     workspace = Workspace(60, empty_answers=True)
-    items = await carry(workspace, range(80), lane_size=40)
+    items = carry(workspace, range(80))
     assert statuses(items) == {Status.CHANGED}
-    assert workspace.asked["PATCH one"] + workspace.asked["POST"] == 80
-    assert workspace.asked["GET"] <= 3 + 2 * 4
-    assert workspace.asked["GET one"] == 0
+    assert workspace.asked == {"GET": 3 + 4, "PATCH one": 60, "POST": 20}
 
 
-async def test_an_independent_read_catches_what_the_answers_claimed() -> None:
+def test_an_independent_read_catches_what_the_answers_claimed() -> None:
     workspace = Workspace(3)
     workspace.write = lambda _: {"id": "n0", "agentId": "new"}  # type: ignore[method-assign]
-    assert statuses(await carry(workspace, range(1))) == {Status.CHANGED}
-    (item,) = await carry(workspace, range(1), verify=True)
+    assert statuses(carry(workspace, range(1))) == {Status.CHANGED}
+    (item,) = carry(workspace, range(1), verify=True)
     assert (item.status, "differs in: agent_id" in item.reason) == (Status.FAILED, True)
 
 
@@ -157,9 +145,9 @@ def unknown(call: ApiRequest[Any], _: int) -> CallError | None:
 
 
 @pytest.mark.parametrize("count", [0, 1], ids=["create", "update"])
-async def test_an_unknown_outcome_that_was_applied_is_found_and_not_repeated(count: int) -> None:
+def test_an_unknown_outcome_that_was_applied_is_found_and_not_repeated(count: int) -> None:
     workspace = Workspace(count, fault=unknown)
-    (item,) = await carry(workspace, range(1))
+    (item,) = carry(workspace, range(1))
     assert (item.status, item.reason) == (
         Status.CHANGED,
         "the outcome was unknown; reading it back showed it applied",
@@ -169,41 +157,75 @@ async def test_an_unknown_outcome_that_was_applied_is_found_and_not_repeated(cou
 
 
 @pytest.mark.parametrize("count", [0, 1], ids=["create", "update"])
-async def test_an_unknown_outcome_that_was_not_applied_is_written_once_more(count: int) -> None:
+def test_an_unknown_outcome_that_was_not_applied_is_written_once_more(count: int) -> None:
     def fault(call: ApiRequest[Any], writes: int) -> CallError | None:
         return unknown(call, writes) if writes == 0 else None
 
     workspace = Workspace(count, fault=fault, applies=False)
-    (item,) = await carry(workspace, range(1))
+    (item,) = carry(workspace, range(1))
     assert (item.status, workspace.writes) == (Status.CHANGED, 2)
     assert agents(workspace, range(1)) == {"new"}
 
 
-async def test_a_refused_number_fails_alone() -> None:
+def test_a_refused_number_fails_alone() -> None:
     def fault(call: ApiRequest[Any], _: int) -> CallError | None:
         return Conflict("taken", status=409) if (call.body or {}).get("phoneNumber") == number(1) else None
 
     workspace = Workspace(1, fault=fault, applies=False)
-    items = await carry(workspace, range(4))
+    items = carry(workspace, range(4))
     assert [item.status for item in items] == [Status.CHANGED, Status.FAILED, Status.CHANGED, Status.CHANGED]
     assert items[1].permanent
 
 
-async def test_a_limit_that_starts_anew_much_later_ends_the_run_without_further_requests() -> None:
+def test_a_limit_that_starts_anew_much_later_ends_the_run_without_further_requests() -> None:
     def fault(_: ApiRequest[Any], writes: int) -> CallError | None:
         return RateLimited("spent", status=429, retry_after=1800.0) if writes >= 10 else None
 
     workspace = Workspace(60, fault=fault, applies=False)
-    items = await carry(workspace, range(60), lane_size=60)
+    items = carry(workspace, range(60))
     assert Counter(item.status for item in items) == {Status.CHANGED: 10, Status.FAILED: 50}
-    assert workspace.writes == 11
+    assert 11 <= workspace.writes <= 14  # those in flight are refused
     assert not any(item.permanent for item in items)
+    assert workspace.asked["GET"] == 3
 
 
-async def test_a_short_wait_that_was_not_enough_concerns_one_number_only() -> None:
+def test_writes_that_were_answered_as_asked_stay_changed_where_the_limit_forbids_a_read() -> None:
+    def fault(_: ApiRequest[Any], writes: int) -> CallError | None:
+        return RateLimited("spent", status=429, retry_after=1800.0) if writes >= 10 else None
+
+    workspace = Workspace(60, fault=fault, applies=False)
+    items = carry(workspace, range(60), verify=True)
+    assert {item.reason for item in items if item.status is Status.CHANGED} == {UNVERIFIED}
+    assert workspace.asked["GET"] == 3
+
+
+def test_a_failure_limit_stops_after_the_number_that_exceeds_it() -> None:
+    workspace = Workspace(8, fault=lambda *_: Conflict("no", status=409), applies=False)
+    items = carry(workspace, range(8), verify=True)
+    assert statuses(items) == {Status.FAILED}
+
+    limited = Workspace(8, fault=lambda *_: Conflict("no", status=409), applies=False)
+    action = SmallPages(
+        workspace=Place("omnia"), agents={number(each): "new" for each in range(8)}, reassign=True
+    )
+    given = GuardContext(Overrides(confirm_live=True))
+    policy = Policy(failure_limit=FailureLimit.parse(1), waves=Waves.parse([4, "100%"]))
+    report = carry_out(action, limited.send, policy=policy, guard_context=given, concurrency=1)
+    assert report.counts() == {
+        "total": 8,
+        "changed": 0,
+        "unchanged": 0,
+        "failed": 2,
+        "skipped": 6,
+        "unknown": 0,
+    }
+    assert limited.writes == 2
+
+
+def test_a_short_wait_that_was_not_enough_concerns_one_number_only() -> None:
     def fault(_: ApiRequest[Any], writes: int) -> CallError | None:
         return RateLimited("busy", status=429, retry_after=5.0) if writes == 3 else None
 
     workspace = Workspace(8, fault=fault, applies=False)
-    items = await carry(workspace, range(8))
+    items = carry(workspace, range(8))
     assert Counter(item.status for item in items) == {Status.CHANGED: 7, Status.FAILED: 1}

@@ -10,20 +10,17 @@ import pytest
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number, read_page
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    CODECS,
+    KIND,
+    Assignment,
     AssignmentKind,
     AssignmentState,
     agent_number,
     by_e164,
-    plan_assignment,
-    plan_restore,
-    state_document,
-    state_from_document,
     state_of,
 )
 from airflow_voice_agents.plans.kind import Resource, ResourceKind, Transition
 from airflow_voice_agents.plans.snapshot import Snapshot
-from airflow_voice_agents.transport.errors import InputError, ResponseError
+from airflow_voice_agents.transport.errors import InputError
 
 HOST = "api.omnia-voice.com"
 
@@ -46,64 +43,73 @@ def state(agent_id: str | None = "a1", index: int = 1, **fields: Any) -> Assignm
 
 TARGET = resource()
 THE_KIND: ResourceKind[AssignmentState] = AssignmentKind()
+KINDS = {KIND: THE_KIND}
 
 # ----------------------------------------------------------------------------------------- observing
 
 
-def test_one_list_tells_about_all_numbers() -> None:
+def test_one_list_reports_all_numbers_and_absent_ones_explicitly() -> None:
     targets = [resource(index) for index in range(1, 4)]
     (read,) = AssignmentKind().observe(targets)
-    assert (read.call.method, read.call.path, dict(read.call.query)["page"]) == ("GET", "/numbers", "1")
+    assert (read.request.method, read.request.path) == ("GET", "/numbers")
     assert read.resources == tuple(targets)
     page = read_page({"data": [record(1, agentId="a1"), record(2, agentId=None), record(9, agentId="a1")]})
-    assert read.states(page) == {targets[0]: state("a1"), targets[1]: state(None)}
+    assert read.states(page) == {targets[0]: state("a1"), targets[1]: state(None), targets[2]: None}
 
 
-def test_nothing_to_observe_is_no_call() -> None:
+async def test_a_list_is_fetched_with_all_its_pages() -> None:
+    (read,) = AssignmentKind(page_limit=1).observe([resource(2)])
+
+    async def send(request: Any) -> Any:
+        page = int(dict(request.query)["page"])
+        return read_page({"data": [record(page, agentId="a1")], "pagination": {"totalPages": 3}})
+
+    assert read.fetch is not None
+    found = read.states(await read.fetch(send))[resource(2)]
+    assert found is not None
+    assert (found.id, found.list_pages) == ("n2", 3)
+
+
+def test_nothing_to_observe_is_no_request() -> None:
     assert list(AssignmentKind().observe([])) == []
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "paths"),
+    ("pages", "asked", "paths"),
     [
         (1, [1], ["/numbers/n1"]),
-        (20, [1, 2], ["/numbers/n1", "/numbers/n2"]),
-        (20, [1, 2, 3], ["/numbers"]),
-        (20, [21], ["/numbers"]),
-        (0, [1], ["/numbers"]),
+        (1, [1, 2], ["/numbers"]),
+        (2, [1, 2], ["/numbers/n1", "/numbers/n2"]),
+        (2, [1, 2, 3], ["/numbers"]),
+        (9, [1, 21], ["/numbers"]),
+        (9, [22], ["/numbers"]),
     ],
 )
-def test_numbers_are_read_by_id_while_that_takes_no_more_calls_than_the_list(
-    known: int, asked: list[int], paths: list[str]
+def test_numbers_are_read_by_id_while_that_takes_no_more_requests_than_the_list(
+    pages: int, asked: list[int], paths: list[str]
 ) -> None:
-    ids = {number(index): f"n{index}" for index in range(1, known + 1)}
-    kind = AssignmentKind(ids, page_limit=10)
-    assert [read.call.path for read in kind.observe([resource(index) for index in asked])] == paths
+    """Number 21 is not listed yet, and 22 was never read."""
+    known: dict[Resource, Any] = {
+        resource(each): AssignmentState(f"n{each}", "a1", list_pages=pages) for each in range(1, 21)
+    }
+    known[resource(21)] = None
+    reads = AssignmentKind().observe([resource(index) for index in asked], known)
+    assert [read.request.path for read in reads] == paths
 
 
-def test_a_read_by_id_tells_about_its_own_number_only() -> None:
-    kind = AssignmentKind({number(1): "n1"})
-    (read,) = kind.observe([TARGET])
-    assert read.states(Number.model_validate(record(1, agentId="a1"))) == {TARGET: state("a1")}
+def test_a_read_by_id_reports_its_own_number_only() -> None:
+    (read,) = AssignmentKind().observe([TARGET], {TARGET: AssignmentState("n1", None, list_pages=4)})
+    found = read.states(Number.model_validate(record(1, agentId="a1")))
+    assert found == {TARGET: state("a1")}
+    assert [each and each.list_pages for each in found.values()] == [4]
     assert read.states(Number(id="n1")) == {TARGET: state(None)}
     assert read.states(Number(id="n1", phone_number=number(2))) == {}
     assert read.states(Number(id="n2", phone_number=number(1))) == {}
 
 
-def test_ids_that_answers_show_are_remembered() -> None:
-    kind = AssignmentKind()
-    (read,) = kind.observe([TARGET])
-    read.states(read_page([record(1)]))
-    assert [read.call.path for read in kind.observe([TARGET])] == ["/numbers/n1"]
-
-
-@pytest.mark.parametrize("hints", [{"hasMore": True}, {"totalPages": 2}, {"total": 2}])
-def test_a_list_that_did_not_come_whole_says_nothing_about_what_is_not_on_it(hints: dict[str, Any]) -> None:
+def test_a_list_that_ended_early_leaves_unread_what_it_does_not_hold() -> None:
     (read,) = AssignmentKind().observe([resource(1), resource(2)])
-    part = read_page({"data": [record(1)], "pagination": hints})
-    with pytest.raises(ResponseError, match=r"did not come whole, and 1 number\(s\) are not on it"):
-        read.states(part)
-    (read,) = AssignmentKind().observe([resource(1)])
+    part = read_page({"data": [record(1)], "pagination": {"hasMore": True}})
     assert list(read.states(part)) == [resource(1)]
 
 
@@ -142,12 +148,12 @@ def test_differences_are_named() -> None:
         (state("a2"), state(None), ["agent_id"]),
         (state("a2"), None, ["presence"]),
         (state(None), state(None), []),
-        (state("a2"), state("a2", friendly_name="renamed by others"), []),
+        (state("a2"), state("a2", friendly_name="renamed"), ["friendly_name (changed as well)"]),
         (state("a2", friendly_name="Bar"), state("a2"), ["friendly_name"]),
         (state("a2", friendly_name="Bar"), state("a1"), ["agent_id", "friendly_name"]),
     ],
 )
-def test_what_is_unsettled_is_judged_by_the_agents_id_and_by_what_was_sent(
+def test_mismatches_are_what_was_sent_and_does_not_show_and_what_changed_as_well(
     after: AssignmentState, observed: AssignmentState | None, expected: list[str]
 ) -> None:
     assert THE_KIND.mismatches(Transition(TARGET, state("a1"), after), observed) == expected
@@ -162,14 +168,18 @@ def test_no_agent_is_no_agent_in_every_form(shown: dict[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------- writing
 
 
-def steps(kind: AssignmentKind, *intents: Transition[AssignmentState]) -> list[Any]:
-    return [step for lane in kind.write_sequences(intents) for step in lane]
+def steps(kind: AssignmentKind, *transitions: Transition[AssignmentState]) -> list[Any]:
+    return [step for lane in kind.write_sequences(transitions) for step in lane]
 
 
 @pytest.mark.parametrize("verb", UpdateVerb)
 def test_a_listed_number_is_updated_by_its_id_with_the_verb_of_the_setting(verb: UpdateVerb) -> None:
     (step,) = steps(AssignmentKind(verb=verb), Transition(TARGET, state("a1"), state("a2")))
-    assert (step.call.method, step.call.path, step.call.body) == (verb, "/numbers/n1", {"agentId": "a2"})
+    assert (step.request.method, step.request.path, step.request.body) == (
+        verb,
+        "/numbers/n1",
+        {"agentId": "a2"},
+    )
 
 
 def test_unassigning_sends_null_and_a_name_is_sent_only_where_it_is_new() -> None:
@@ -180,26 +190,25 @@ def test_unassigning_sends_null_and_a_name_is_sent_only_where_it_is_new() -> Non
         Transition(TARGET, state("a1"), named),
         Transition(TARGET, named, state("a2", friendly_name="Bar")),
     )
-    assert unassign.call.body == {"agentId": None}
-    assert rename.call.body == {"agentId": "a1", "friendlyName": "Bar"}
-    assert keep.call.body == {"agentId": "a2"}
+    assert unassign.request.body == {"agentId": None}
+    assert rename.request.body == {"agentId": "a1", "friendlyName": "Bar"}
+    assert keep.request.body == {"agentId": "a2"}
 
 
 def test_a_number_that_is_not_listed_is_assigned_by_a_create() -> None:
     (step,) = steps(AssignmentKind(), Transition(TARGET, None, AssignmentState(None, "a1", "Bar")))
-    assert (step.call.method, step.call.path) == ("POST", "/numbers")
-    assert step.call.body == {"phoneNumber": number(), "agentId": "a1", "friendlyName": "Bar"}
+    assert (step.request.method, step.request.path) == ("POST", "/numbers")
+    assert step.request.body == {"phoneNumber": number(), "agentId": "a1", "friendlyName": "Bar"}
 
 
-def test_lanes_hold_some_numbers_each_none_vital_to_the_next() -> None:
-    intents = [Transition(resource(index), state("a1", index), state("a2", index)) for index in range(1, 8)]
-    lanes = list(AssignmentKind(lane_size=3).write_sequences(intents))
-    assert [[step.resources for step in lane] for lane in lanes] == [
-        [(resource(1),), (resource(2),), (resource(3),)],
-        [(resource(4),), (resource(5),), (resource(6),)],
-        [(resource(7),)],
+def test_numbers_are_written_independently_of_each_other() -> None:
+    transitions = [
+        Transition(resource(index), state("a1", index), state("a2", index)) for index in range(1, 4)
     ]
-    assert not any(step.vital for lane in lanes for step in lane)
+    sequences = list(AssignmentKind().write_sequences(transitions))
+    assert [[step.resources for step in each] for each in sequences] == [
+        [(resource(index),)] for index in range(1, 4)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +236,7 @@ def test_an_answer_about_another_number_says_nothing() -> None:
 
 
 def plan(now: AssignmentState | None, agent_id: str | None = "a2", **options: Any) -> Any:
-    return plan_assignment(AssignmentKind(), TARGET, now, agent_id=agent_id, **options)
+    return AssignmentKind().plan(TARGET, Assignment(agent_id, **options), now)
 
 
 def codes(item: Any) -> list[str]:
@@ -244,7 +253,7 @@ def test_a_number_of_another_agent_is_refused_unless_asked_for() -> None:
     )
     allowed = plan(state("a1"), reassign=True)
     assert (allowed.findings, allowed.writes) == ((), 1)
-    assert allowed.intent == Transition(TARGET, state("a1"), state("a2"))
+    assert allowed.transition == Transition(TARGET, state("a1"), state("a2"))
 
 
 @pytest.mark.parametrize(
@@ -263,14 +272,14 @@ def test_what_is_planned(
 ) -> None:
     item = plan(now, agent_id)
     assert (item.writes, codes(item), item.errors) == (writes, findings, ())
-    assert (item.intent is None) == (not item.changed) == (writes == 0)
+    assert (item.transition is None) == (not item.changed) == (writes == 0)
 
 
 def test_status_alone_never_makes_a_write_and_an_unnamed_name_stays() -> None:
     assert not plan(state("a2", status="unassigned", friendly_name="Bar")).changed
     item = plan(state(None, friendly_name="Bar"))
-    assert item.intent.after == state("a2", friendly_name="Bar")
-    assert plan(state("a2"), friendly_name="Bar").intent.after.friendly_name == "Bar"
+    assert item.transition.after == state("a2", friendly_name="Bar")
+    assert plan(state("a2"), friendly_name="Bar").transition.after.friendly_name == "Bar"
 
 
 # ----------------------------------------------------------------------------------------- restoring
@@ -282,25 +291,26 @@ def test_a_snapshot_of_states_survives_json() -> None:
         resource(2): state(None, 2),
         resource(3): None,
     }
-    document = json.loads(json.dumps(Snapshot(states).document(CODECS)))
-    restored = Snapshot.from_document(document, CODECS)
+    document = json.loads(json.dumps(Snapshot(states).document(KINDS)))
+    restored = Snapshot.from_document(document, KINDS)
     assert restored.states == states
     one = restored.states[resource(1)]
     assert one is not None
     assert (one.id, one.status) == ("n1", "ACTIVE")
+    assert THE_KIND.to_json(state(list_pages=7)) == THE_KIND.to_json(state())
 
 
 @pytest.mark.parametrize(
-    "document", [None, [], "x", {}, {"id": "n1"}, {**state_document(state()), "more": 1}]
+    "document", [None, [], "x", {}, {"id": "n1"}, {**THE_KIND.to_json(state()), "more": 1}]
 )
 def test_a_document_that_is_no_state_is_refused(document: Any) -> None:
     with pytest.raises(InputError, match="a state of an agent number has the fields id, agent_id"):
-        state_from_document(document)
+        THE_KIND.from_json(document)
 
 
 def test_a_state_with_a_field_of_another_type_is_refused() -> None:
     with pytest.raises(InputError, match="agent_id of an agent number must be a string or null"):
-        state_from_document({**state_document(state()), "agent_id": 1})
+        THE_KIND.from_json({**THE_KIND.to_json(state()), "agent_id": 1})
 
 
 @pytest.mark.parametrize(
@@ -329,16 +339,16 @@ def test_a_restore_assigns_as_it_was_and_deletes_nothing(
     after: AssignmentState | None,
     findings: list[str],
 ) -> None:
-    item = plan_restore(AssignmentKind(), TARGET, then, now)
+    item = AssignmentKind().restore(TARGET, then, now)
     assert codes(item) == findings
     assert item.errors == ()
-    assert (item.intent and item.intent.after) == after
-    calls = steps(AssignmentKind(), item.intent) if item.intent else []
-    assert [step.call.method for step in calls] == ([] if after is None else ["PATCH" if now else "POST"])
+    assert (item.transition and item.transition.after) == after
+    calls = steps(AssignmentKind(), item.transition) if item.transition else []
+    assert [step.request.method for step in calls] == ([] if after is None else ["PATCH" if now else "POST"])
 
 
 def test_a_restore_writes_to_the_record_that_is_there_now() -> None:
-    item = plan_restore(AssignmentKind(), TARGET, state("a1", index=1), state("a2", index=8))
-    assert item.intent is not None
-    (step,) = steps(AssignmentKind(), item.intent)
-    assert step.call.path == "/numbers/n8"
+    item = AssignmentKind().restore(TARGET, state("a1", index=1), state("a2", index=8))
+    assert item.transition is not None
+    (step,) = steps(AssignmentKind(), item.transition)
+    assert step.request.path == "/numbers/n8"

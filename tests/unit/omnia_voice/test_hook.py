@@ -12,7 +12,14 @@ import pytest
 
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
-from airflow_voice_agents.transport.errors import ApiError, BadRequest, Conflict, NotFound, RateLimited
+from airflow_voice_agents.transport.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+)
 
 KEY = "ck_prod_0123456789"
 
@@ -140,6 +147,27 @@ def test_a_refusal_says_what_to_do_in_the_platforms_terms(
     assert (caught.value.status, caught.value.permanent, len(platform.requests)) == (status, True, 1)
     assert advice in str(caught.value)
     assert "region" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", ["POST", "PATCH", "DELETE"])
+def test_an_error_in_a_success_status_leaves_a_write_unknown_whatever_its_code(
+    platform: Platform, connect: Any, verb: str
+) -> None:
+    platform.answers[verb] = (200, {"error": {"message": "no", "code": "CONFLICT"}}, {})
+    calls = {
+        "POST": api.assign_number(phone_number="+12025550123", agent_id="a1"),
+        "PATCH": api.update_number("n1", changes={"agent_id": "a1"}),
+        "DELETE": api.delete_number("n1"),
+    }
+    with connect() as hook, pytest.raises(OutcomeUnknown) as caught:
+        hook.send(calls[verb])
+    assert (caught.value.error_code, len(platform.requests)) == ("CONFLICT", 1)
+
+
+def test_the_status_decides_and_not_the_code(platform: Platform, connect: Any) -> None:
+    platform.answers["GET"] = (400, {"error": {"message": "no", "code": "RATE_LIMIT_EXCEEDED"}}, {})
+    with connect() as hook, pytest.raises(BadRequest):
+        hook.send(api.get_number("n1"))
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])

@@ -1,4 +1,4 @@
-"""What is kept of an answer, and what is concluded from it."""
+"""Omnia Voice responses become models."""
 
 from __future__ import annotations
 

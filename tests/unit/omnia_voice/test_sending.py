@@ -1,4 +1,4 @@
-"""The other verb on 405, and lists that come whole."""
+"""The other verb on 405."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.models import read_page
-from airflow_voice_agents.omnia_voice.sending import VerbFallback, whole_lists
+from airflow_voice_agents.omnia_voice.sending import VerbFallback
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import ApiError, BadRequest, NotFound, ServerError
 
@@ -84,21 +83,3 @@ async def test_calls_that_are_no_update_are_refused_as_they_are(call: ApiRequest
     with pytest.raises(ApiError):
         await VerbFallback(platform)(call)
     assert platform.verbs == [call.method]
-
-
-async def test_a_list_is_answered_with_all_its_pages_and_nothing_else_is_changed() -> None:
-    asked = []
-
-    async def send(call: ApiRequest[Any]) -> Any:
-        asked.append(call)
-        if not api.is_list(call):
-            return "as it is"
-        page = int(dict(call.query)["page"])
-        return read_page({"data": [{"id": f"n{page}"}], "pagination": {"hasMore": page < 3}})
-
-    sender = whole_lists(send)
-    page = await sender(api.list_numbers())
-    assert ([number.id for number in page.numbers], page.has_more) == (["n1", "n2", "n3"], False)
-    assert (await whole_lists(send, max_pages=2)(api.list_numbers())).has_more is True
-    assert await sender(UPDATE) == "as it is"  # type: ignore[comparison-overlap]
-    assert asked[-1] == UPDATE

@@ -1,4 +1,4 @@
-"""When looks at what was promoted amount to a verdict."""
+"""Check results become a verdict."""
 
 from __future__ import annotations
 

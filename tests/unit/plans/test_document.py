@@ -63,7 +63,7 @@ def test_no_value_is_saved() -> None:
     kept = saved(
         item(
             changes=(Change(Op.CHANGE, ("pin",), secret, f"new {secret}"),),
-            intent=Transition(A, {"pin": secret}, {"pin": f"new {secret}"}),
+            transition=Transition(A, {"pin": secret}, {"pin": f"new {secret}"}),
         )
     )
     assert secret not in json.dumps(kept)

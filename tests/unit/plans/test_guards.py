@@ -6,27 +6,18 @@ import itertools
 
 import pytest
 
-from airflow_voice_agents.plans.guards import (
-    LADDER,
-    GuardContext,
-    Overrides,
-    check_ladder,
-    check_live,
-)
+from airflow_voice_agents.plans.guards import GuardContext, Overrides, check_live
 from airflow_voice_agents.plans.plan import Severity
+from airflow_voice_agents.polyai.ladder import LADDER, check_ladder
 
 
 def circumstances(*, backfill: bool = False, **consent: bool) -> GuardContext:
-    return GuardContext(Overrides(**consent), backfill=backfill)
+    allowed = frozenset({"allow_skip_pre_release"} if consent.pop("allow_skip_pre_release", False) else ())
+    return GuardContext(Overrides(**consent, allowed=allowed), backfill=backfill)
 
 
-def codes(environments: list[str], given: GuardContext) -> list[str]:
-    return [finding.code for finding in check_live(environments, given)]
-
-
-@pytest.mark.parametrize("environments", [[], ["sandbox"], ["pre-release", "sandbox"]])
-def test_nothing_guards_what_is_not_live(environments: list[str]) -> None:
-    assert codes(environments, circumstances(backfill=True)) == []
+def codes(given: GuardContext) -> list[str]:
+    return [finding.code for finding in check_live(given)]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +33,12 @@ def test_nothing_guards_what_is_not_live(environments: list[str]) -> None:
     ],
 )
 def test_live_needs_consent(given: GuardContext, expected: list[str]) -> None:
-    assert codes(["sandbox", "live"], given) == expected
+    assert codes(given) == expected
 
 
 def test_every_refusal_is_an_error_and_names_the_parameter_that_agrees() -> None:
     findings = [
-        *check_live(["live"], circumstances(backfill=True)),
+        *check_live(circumstances(backfill=True)),
         *check_ladder("sandbox", "live", circumstances()),
     ]
     assert all(finding.severity is Severity.ERROR for finding in findings)
@@ -58,7 +49,7 @@ def test_every_refusal_is_an_error_and_names_the_parameter_that_agrees() -> None
 
 
 def test_nothing_is_agreed_to_by_default() -> None:
-    assert Overrides() == Overrides(confirm_live=False, allow_skip_pre_release=False, allow_backfill=False)
+    assert Overrides() == Overrides(confirm_live=False, allow_backfill=False, allowed=frozenset())
     assert GuardContext() == GuardContext(Overrides(), backfill=False)
 
 

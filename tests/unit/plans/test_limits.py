@@ -40,8 +40,8 @@ from support.json_values import bounded
 def test_how_many_failures_are_tolerated(value: Any, total: int, allowed: int) -> None:
     budget = FailureLimit.parse(value)
     assert budget.allows(total) == allowed
-    assert not budget.spent(allowed, total)
-    assert budget.spent(allowed + 1, total)
+    assert not budget.exceeded(allowed, total)
+    assert budget.exceeded(allowed + 1, total)
 
 
 @bounded(200)
@@ -52,7 +52,7 @@ def test_of_two_limits_the_smaller_binds(count: int, percent: int, total: int) -
     assert both.allows(total) == min(one.allows(total), other.allows(total))
     assert other.allows(total) == math.floor(total * percent / 100)
     for failed in range(5):
-        assert both.spent(failed, total) == (one.spent(failed, total) or other.spent(failed, total))
+        assert both.exceeded(failed, total) == (one.exceeded(failed, total) or other.exceeded(failed, total))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_no_budget_is_refused_with_its_name(value: Any, message: str) ->
 
 def test_without_a_budget_the_first_failure_stops_a_run() -> None:
     assert FailureLimit() == FailureLimit.parse(None)
-    assert FailureLimit().spent(1, 1000)
+    assert FailureLimit().exceeded(1, 1000)
 
 
 @pytest.mark.parametrize(

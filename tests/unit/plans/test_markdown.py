@@ -19,7 +19,7 @@ from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import LIMIT, code, prose, render_plan_markdown
 from airflow_voice_agents.plans.masking import mask_credentials
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, warning
-from airflow_voice_agents.plans.render import Display, visible
+from airflow_voice_agents.plans.render import BLOCKS_SHOWN, LOOKED_AT, Display, visible
 from support.json_values import bounded
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -27,11 +27,11 @@ BLOCKS = {
     *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "fence"),
     *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
 }
-"""What a plan is made of; no table, no raw HTML, no quotation, no rule, no indented block."""
+"""Markdown elements that a plan uses."""
 
 SPANS = {"text", "code_inline", "strong_open", "strong_close"}
 ADDRESS = re.compile(r"https?://|www\.|[-.\w+]@[-\w]|\w\.\w|//|\$", re.IGNORECASE)
-"""What GitHub's flavour takes for an address in text, and a bit more."""
+"""Text that GitHub's Markdown turns into a link, and a little more."""
 
 PIECES = st.sampled_from(
     [
@@ -195,9 +195,9 @@ PLAN = Plan("promote config", (RAISED, SAME))
 SHOWN = f"""\
 ## Plan: promote config
 
-**1 of 2 target(s) to change with 2 call(s): 1 to add, 2 to change, 1 to remove. 1 stale key(s) stay.**
+**1 of 2 target(s) to change with 2 request(s): 1 to add, 2 to change, 1 to remove. 1 stale key(s) stay.**
 
-### config page `harbour-hotels/live` (2 calls)
+### config page `harbour-hotels/live` (2 requests)
 
 - warning `stale_keys`: Only the target has legacy; it stays.
 
@@ -207,7 +207,7 @@ SHOWN = f"""\
 - old           1
 + crm           {{"url": "https://crm.example"}}
 = use_mock_api  the target keeps its own value
-! legacy  only the target has it; no call can remove it
+! legacy  only the target has it; no request can remove it
 ```
 
 Digest: `{PLAN.digest}`"""
@@ -231,12 +231,12 @@ def test_a_change_that_many_targets_share_is_shown_once_on_one_screen() -> None:
     assert len(text.splitlines()) == len(whole.splitlines()) <= 30
     assert text.split("\n\n")[1:3] == [
         (
-            "**25 of 25 target(s) to change with 50 call(s): 25 to add, 50 to change, 25 to remove. 25 stale key(s) "
+            "**25 of 25 target(s) to change with 50 request(s): 25 to add, 50 to change, 25 to remove. 25 stale key(s) "
             "stay.**"
         ),
         (
             "### config page, the same change in 25 targets: `hotel-0/live`, `hotel-1/live`, `hotel-2/live` … and 22 "
-            "more (2 calls each)"
+            "more (2 requests each)"
         ),
     ]
     assert text.split("\n\n")[3:-1] == whole.split("\n\n")[3:-1]
@@ -247,7 +247,7 @@ def test_equal_targets_with_errors_are_shown_once_and_first() -> None:
     refused = tuple(replace(REFUSED, resource=each.resource) for each in items(5))
     parts = render_plan_markdown(Plan("promote", (RAISED, *refused))).split("\n\n")
     assert parts[2].startswith("### config page, the same change in 5 targets: `hotel-0/live`, ")
-    assert parts[2].endswith("`hotel-2/live` … and 2 more (1 call each)")
+    assert parts[2].endswith("`hotel-2/live` … and 2 more (1 request each)")
     assert parts[3].count("✗") == 1
 
 
@@ -256,12 +256,12 @@ def test_errors_come_first_among_the_targets_and_within_each() -> None:
     text = render_plan_markdown(plan)
     assert text.split("\n\n")[1:5] == [
         "**1 of 3 resource(s) have errors (✗): nothing is written.**",
-        "### connector `rosa/CONN-1` (1 call)",
+        "### connector `rosa/CONN-1` (1 request)",
         (
             "- ✗ **error** `confirm_live`: This writes into live, where callers are. Pass `confirm_live=True` if "
             "meant.\n- warning `note`: First of all."
         ),
-        "### config page `harbour-hotels/live` (2 calls)",
+        "### config page `harbour-hotels/live` (2 requests)",
     ]
 
 
@@ -314,7 +314,7 @@ def test_a_text_of_exactly_the_limit_is_whole_and_one_more_collapses() -> None:
     assert short.split("\n\n")[2:] == [
         "What changes in each is too long to be shown here; the log has it all.",
         (
-            "- 2 calls: config page `harbour-hotels/live`, 1 to add, 2 to change, 1 to remove, 1 kept key(s), "
+            "- 2 requests: config page `harbour-hotels/live`, 1 to add, 2 to change, 1 to remove, 1 kept key(s), "
             "1 stale key(s), 1 warning(s)"
         ),
         f"Digest: `{PLAN.digest}`",
@@ -327,15 +327,30 @@ def test_a_collapsed_plan_still_has_its_digest_its_counts_and_the_errors_first()
     whole = render_plan_markdown(plan, limit=10**6).split("\n\n")
     assert [*parts[:2], parts[-1]] == [*whole[:2], whole[-1]]
     assert parts[3].splitlines()[:3] == [
-        "- 1 call: connector `rosa/CONN-1`, 1 error(s), 1 warning(s)",
+        "- 1 request: connector `rosa/CONN-1`, 1 error(s), 1 warning(s)",
         (
             "  - ✗ **error** `confirm_live`: This writes into live, where callers are. Pass `confirm_live=True` if "
             "meant."
         ),
-        "- 1 call: config page `hotel-0/live`, 1 to add, 1 to change, 4 to remove",
+        "- 1 request: config page `hotel-0/live`, 1 to add, 1 to change, 4 to remove",
     ]
     assert len(parts[3].splitlines()) == 202
     assert len(parts) == 5
+
+
+def test_many_different_changes_get_a_line_each_and_not_a_section() -> None:
+    plan = Plan("promote", items(BLOCKS_SHOWN + 1))
+    text = render_plan_markdown(plan, limit=10**6)
+    assert "###" not in text
+    assert text.count("\n- 1 request: ") == BLOCKS_SHOWN + 1
+    assert "###" in render_plan_markdown(Plan("promote", items(BLOCKS_SHOWN)), limit=10**6)
+
+
+def test_what_is_not_compared_is_counted_and_errors_are_compared_first() -> None:
+    same = tuple(replace(RAISED, resource=each.resource) for each in items(LOOKED_AT + 5))
+    text = render_plan_markdown(Plan("promote", (*same, REFUSED)))
+    assert text.index("`rosa/CONN-1`") < text.index(f"the same change in {LOOKED_AT - 1} targets: ")
+    assert "… and 6 more target(s) that are not shown." in text
 
 
 def test_equal_targets_share_a_line_of_a_collapsed_plan_and_all_are_accounted_for() -> None:
@@ -343,7 +358,7 @@ def test_equal_targets_share_a_line_of_a_collapsed_plan_and_all_are_accounted_fo
     plan = Plan("promote", (*calm, *items(10)))
     whole = collapsed(plan)
     assert (
-        "- 2 calls each: config page, the same change in 30 targets: `calm-0/live`, `calm-1/live`, `calm-2/live` … "
+        "- 2 requests each: config page, the same change in 30 targets: `calm-0/live`, `calm-1/live`, `calm-2/live` … "
         "and 27 more, 1 to add, 2 to change, 1 to remove, 1 kept key(s), 1 stale key(s), 1 warning(s)\n"
     ) in whole
     assert len(whole.split("\n\n")[3].splitlines()) == 11
@@ -358,8 +373,8 @@ def test_the_limit_holds_lines_are_whole_and_all_targets_are_accounted_for(
     text = render_plan_markdown(Plan("promote", items(count, name)), limit=limit)
     assert len(text) <= limit
     assert_only_text(text)
-    lines = [line for line in text.splitlines() if line.startswith(("- 1 call", "###"))]
-    assert all(line.endswith((", 4 to remove", "(1 call)")) for line in lines)
+    lines = [line for line in text.splitlines() if line.startswith(("- 1 request", "###"))]
+    assert all(line.endswith((", 4 to remove", "(1 request)")) for line in lines)
     missing = re.search(r"^… and (\d+) more target\(s\) that are not shown\.$", text, re.MULTILINE)
     assert len(lines) + (int(missing[1]) if missing else 0) == count
     assert not (missing and missing[1] == "0")
@@ -369,7 +384,7 @@ def test_one_key_longer_than_the_limit_does_not_break_it() -> None:
     item = PlannedItem(RAISED.resource, "b", "a", stale_keys=("k" * 2 * LIMIT,), writes=1)
     text = render_plan_markdown(Plan("promote", (item,)))
     assert len(text) < 1000
-    assert "- 1 call: config page `harbour-hotels/live`, 1 stale key(s)" in text
+    assert "- 1 request: config page `harbour-hotels/live`, 1 stale key(s)" in text
 
 
 def test_however_small_the_limit_digest_and_counts_are_shown() -> None:
@@ -422,7 +437,7 @@ def test_a_key_and_a_name_can_be_read_back(text: str) -> None:
     rendered = render_plan_markdown(full_of(text), limit=10**6)
     (block,) = [token for token in tokens(rendered) if token.type == "fence"]
     (line,) = [each for each in block.content.split("\n") if each.startswith("! ")]
-    shown = line.removeprefix("! ").removesuffix("  only the target has it; no call can remove it")
+    shown = line.removeprefix("! ").removesuffix("  only the target has it; no request can remove it")
     assert (json.loads(shown) if shown.startswith('"') else shown) == mask_credentials(text)
     names = [token.content for token in tokens(rendered) if token.type == "code_inline"]
     assert visible(f"agent {text}/{text}") in names

@@ -8,9 +8,8 @@ import pytest
 
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.outcome import explain
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.report import ItemReport, Status, explain
 
 PAGE = Resource("config page", "a", "live")
 
@@ -39,8 +38,8 @@ def test_keys_are_named_and_values_are_not() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "told"),
     [
-        (Status.CHANGED, "", "no call can remove old, older"),
-        (Status.UNCHANGED, "as it was", "as it was; no call can remove old, older"),
+        (Status.CHANGED, "", "no request can remove old, older"),
+        (Status.UNCHANGED, "as it was", "as it was; no request can remove old, older"),
         (Status.FAILED, "no", "no"),
         (Status.SKIPPED, "not attempted", "not attempted"),
         (Status.UNKNOWN, "timed out", "timed out"),

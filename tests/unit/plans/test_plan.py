@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +18,8 @@ from airflow_voice_agents.plans.plan import (
     PlannedItem,
     Severity,
     error,
-    moved,
-    pins,
     warning,
-    waypoint_digests,
 )
-from support.fake_engine import ThingKind, intent, thing
 from support.json_values import bounded, objects
 
 A, B = Resource("config page", "hotel-1", "live"), Resource("config page", "hotel-2", "live")
@@ -91,7 +86,7 @@ def test_a_document_holds_no_value(before: dict[str, Any], after: dict[str, Any]
     planned = plan(
         replace(
             item(before=digest(before), after=digest(new), changes=changes, stale_keys=("gone",)),
-            intent=Transition(A, before, new),
+            transition=Transition(A, before, new),
         )
     )
     text = json.dumps(planned.document())
@@ -186,45 +181,6 @@ def test_counts_add_up(items: list[PlannedItem]) -> None:
     counts = planned.counts()
     assert counts["to_change"] + counts["unchanged"] == counts["targets"] == len(items)
     assert planned.empty == (counts["to_change"] == 0)
-
-
-# -------------------------------------------------------------------------------------- pins, moved
-
-KIND = ThingKind(stepwise=True)
-STATES: list[dict[str, int]] = [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 9, "y": 9}]
-BEFORE, MIDDLE, AFTER, ELSEWHERE = STATES
-
-
-def thing_item(name: str, before: dict[str, int], after: dict[str, int] = AFTER) -> PlannedItem:
-    digests = KIND.digest(before), KIND.digest(after)
-    wanted = None if before == after else intent(name, before, after)
-    waypoints = waypoint_digests(KIND.write_sequences([wanted])) if wanted else ()
-    return PlannedItem(thing(name), *digests, waypoints=waypoints, intent=wanted)
-
-
-@bounded(100)
-@given(st.lists(st.sampled_from(STATES), min_size=1, max_size=5))
-def test_moved_names_exactly_the_targets_that_are_not_on_their_way(states: Sequence[dict[str, int]]) -> None:
-    noted = pins([thing_item(str(place), BEFORE) for place in range(len(states))])
-    now = [thing_item(str(place), state) for place, state in enumerate(states)]
-    expected = [thing(str(place)) for place, state in enumerate(states) if state is ELSEWHERE]
-    assert moved(noted, now) == expected
-    assert moved(json.loads(json.dumps(noted)), now) == expected
-
-
-def test_a_target_that_shall_become_something_else_now_has_moved() -> None:
-    noted = pins([thing_item("a", BEFORE)])
-    assert moved(noted, [thing_item("a", BEFORE, ELSEWHERE)]) == [thing("a")]
-
-
-def test_a_target_that_was_not_pinned_has_moved() -> None:
-    assert moved({}, [thing_item("a", BEFORE)]) == [thing("a")]
-
-
-def test_a_target_without_anything_to_do_is_pinned_to_what_it_is() -> None:
-    noted = pins([thing_item("a", AFTER)])
-    assert moved(noted, [thing_item("a", AFTER)]) == []
-    assert moved(noted, [thing_item("a", BEFORE)]) == [thing("a")]
 
 
 # --------------------------------------------------------------------------------- small helpers

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.quota import Quota, percentage
+from airflow_voice_agents.plans.limits import Quota, percentage
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded
 

@@ -15,8 +15,10 @@ from airflow_voice_agents.plans.display import HIDDEN, LEAD, MASKED, VALUE_WIDTH
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import render_plan_markdown
 from airflow_voice_agents.plans.masking import SENSITIVE_NAMES
-from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, refused, warning
 from airflow_voice_agents.plans.render import (
+    BLOCKS_SHOWN,
+    LOOKED_AT,
     PATH_WIDTH,
     ROWS_SHOWN,
     TARGETS_NAMED,
@@ -63,32 +65,32 @@ PLAN = Plan("promote config", (ITEM, UNCHANGED))
 SHOWN = f"""\
 Plan: promote config (digest {PLAN.digest[:12]})
 
-  ~ config page harbour-hotels/live  (2 calls)
+  ~ config page harbour-hotels/live  (2 requests)
       ~ opening_hours.monday[0]   "9-17" → "10-17"
       - opening_hours.monday[1]   "18-20"
       ~ settings.routing_enabled  false → true
       ~ settings.api_key          (sensitive), changed
       + crm                       {{"url": "https://crm.example", "auth": {{"token": "(sensitiv…
       = use_mock_api  the target keeps its own value
-      ! legacy  only the target has it; no call can remove it
+      ! legacy  only the target has it; no request can remove it
       i stale_keys: Only the target has legacy; it stays, so the pages will not be equal.
 
-1 of 2 target(s) to change with 2 call(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
+1 of 2 target(s) to change with 2 request(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
 
 CONCEALED = f"""\
 Plan: promote config (digest {PLAN.digest[:12]})
 
-  ~ config page harbour-hotels/live  (2 calls)
+  ~ config page harbour-hotels/live  (2 requests)
       ~ opening_hours.monday[0]   (hidden)
       - opening_hours.monday[1]   (hidden)
       ~ settings.routing_enabled  (hidden)
       ~ settings.api_key          (hidden)
       + crm                       (hidden)
       = use_mock_api  the target keeps its own value
-      ! legacy  only the target has it; no call can remove it
+      ! legacy  only the target has it; no request can remove it
       i stale_keys: Only the target has legacy; it stays, so the pages will not be equal.
 
-1 of 2 target(s) to change with 2 call(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
+1 of 2 target(s) to change with 2 request(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
 
 
 def test_a_plan_shows_values_by_default() -> None:
@@ -310,11 +312,34 @@ def test_a_change_that_many_targets_share_is_shown_once() -> None:
     assert render_plan(plan).splitlines()[2:] == [
         (
             "  ~ config page, the same change in 25 targets: hotel-0/live, hotel-1/live, hotel-2/live … and 22 more  "
-            "(1 call each)"
+            "(1 request each)"
         ),
         '      ~ hours  "9-17" → "10-17"',
         "",
-        "25 of 25 target(s) to change with 25 call(s): 0 to add, 25 to change, 0 to remove.",
+        "25 of 25 target(s) to change with 25 request(s): 0 to add, 25 to change, 0 to remove.",
+    ]
+
+
+def test_a_plan_of_thousands_counts_what_it_does_not_compare() -> None:
+    text = render_plan(Plan("p", tuple(target(f"hotel-{number}") for number in range(LOOKED_AT + 3000))))
+    assert f"the same change in {LOOKED_AT} targets: " in text
+    assert "… and 3000 more resource(s) that are not listed" in text
+    assert len(text) < 1000
+
+
+def test_a_plan_of_many_different_changes_counts_what_it_does_not_list() -> None:
+    own = [target(f"a{number}", after={"hours": str(number)}) for number in range(BLOCKS_SHOWN)]
+    more = [target(f"b{number}", after={"hours": str(number % 2) * 9}) for number in range(10)]
+    text = render_plan(Plan("p", (*own, *more)))
+    assert text.count("\n  ~ config page") == BLOCKS_SHOWN
+    assert "\n\n  … and 10 more resource(s) that are not listed\n\n110 of 110 target(s) to change" in text
+
+
+def test_a_refused_item_is_marked_as_not_written() -> None:
+    item = PlannedItem(LIVE, "d", "d", findings=(refused("absent", "It is not there."),))
+    assert render_plan(Plan("p", (item,))).splitlines()[2:4] == [
+        "    config page harbour-hotels/live  (not written)",
+        "      ✗ absent: It is not there.",
     ]
 
 
@@ -329,9 +354,9 @@ def test_targets_keep_their_order_and_only_equal_ones_are_joined() -> None:
     other = {"hours": "11-17"}
     plan = Plan("p", (target("a"), target("b", after=other), target("c"), target("d", writes=2)))
     assert [each for each in render_plan(plan).splitlines() if "config page" in each] == [
-        "  ~ config page, the same change in 2 targets: a/live, c/live  (1 call each)",
-        "  ~ config page b/live  (1 call)",
-        "  ~ config page d/live  (2 calls)",
+        "  ~ config page, the same change in 2 targets: a/live, c/live  (1 request each)",
+        "  ~ config page b/live  (1 request)",
+        "  ~ config page d/live  (2 requests)",
     ]
 
 
@@ -342,6 +367,7 @@ def test_targets_keep_their_order_and_only_equal_ones_are_joined() -> None:
         {"kept_keys": ("mock",)},
         {"findings": (warning("w", "Said of one only."),)},
         {"findings": (error("e", "Said of one only."),)},
+        {"findings": (refused("r", "Said of one only."),)},
         {"writes": 3},
     ],
 )
@@ -363,8 +389,9 @@ def test_masked_values_do_not_tell_whether_targets_share_them() -> None:
 
 def test_where_values_are_hidden_only_the_keys_are_said_to_be_the_same() -> None:
     plan = Plan("p", (target("a"), target("b", after={"hours": "11-17"})))
-    assert "  ~ config page, the same keys change in 2 targets: a/live, b/live  (1 call each)" in render_plan(
-        plan, Display(show_values=False)
+    assert (
+        "  ~ config page, the same keys change in 2 targets: a/live, b/live  (1 request each)"
+        in render_plan(plan, Display(show_values=False))
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem, Severity
-from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks, resource_key
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded
 
@@ -96,4 +96,4 @@ def test_what_is_no_hold_is_refused(document: Any) -> None:
 
 
 def test_a_resource_has_one_name_in_all_holds() -> None:
-    assert {resource_key(PAGE), resource_key(LINE)} == HOLD.digests.keys()
+    assert {PAGE.key, LINE.key} == HOLD.digests.keys()

@@ -1,4 +1,4 @@
-"""Which keys go to a target, and that everything else stays exactly as the target has it."""
+"""Selected keys go to a target; every other key stays as the target has it."""
 
 from __future__ import annotations
 

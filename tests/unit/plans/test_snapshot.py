@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.snapshot import PlainCodec, Snapshot
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import InputError
+from support.fake_engine import JsonKind
 from support.json_values import JSON, NAMES, bounded
 
 HERE, THERE = Resource("k", "o", "here"), Resource("k", "o", "there")
 PAGE = Resource("page", "o", "here")
-PLAIN: PlainCodec[Any] = PlainCodec(lambda value: value, lambda value: value)
-CODECS = {"k": PlainCodec(lambda state: {"n": state}, lambda value: int(value["n"])), "page": PLAIN}
+
+
+PLAIN: Any = JsonKind()
+KINDS: Kinds = {"k": JsonKind(lambda state: {"n": state}, lambda value: int(value["n"])), "page": PLAIN}
 
 VERSION_1: dict[str, Any] = {
     "version": 1,
@@ -36,18 +39,18 @@ def through_json(document: Any) -> Any:
 
 def test_states_and_notes_come_back() -> None:
     snapshot = Snapshot({HERE: 1, THERE: None}, {HERE: {"mark": 1}})
-    document = snapshot.document(CODECS)
+    document = snapshot.document(KINDS)
 
-    assert Snapshot.from_document(through_json(document), CODECS) == snapshot
+    assert Snapshot.from_document(through_json(document), KINDS) == snapshot
     assert "note" not in document["resources"][1]
 
 
 def test_a_snapshot_may_hold_several_kinds_each_in_its_own_spelling() -> None:
     snapshot: Snapshot[Any] = Snapshot({HERE: 1, PAGE: {"greeting": "hello"}, THERE: None})
-    document = through_json(snapshot.document(CODECS))
+    document = through_json(snapshot.document(KINDS))
 
     assert [entry["state"] for entry in document["resources"]] == [{"n": 1}, {"greeting": "hello"}, None]
-    assert Snapshot.from_document(document, CODECS) == snapshot
+    assert Snapshot.from_document(document, KINDS) == snapshot
 
 
 @bounded(100)
@@ -55,15 +58,15 @@ def test_a_snapshot_may_hold_several_kinds_each_in_its_own_spelling() -> None:
     st.dictionaries(st.builds(Resource, NAMES, st.text(max_size=3), st.text(max_size=3)), JSON, max_size=4)
 )
 def test_whatever_was_kept_comes_back(states: dict[Resource, Any]) -> None:
-    codecs = {resource.kind: PLAIN for resource in states}
+    kinds = {resource.kind: PLAIN for resource in states}
 
-    back = Snapshot.from_document(through_json(Snapshot(states).document(codecs)), codecs)
+    back = Snapshot.from_document(through_json(Snapshot(states).document(kinds)), kinds)
 
     assert back.states == states
 
 
 def test_a_snapshot_of_version_1_is_still_read() -> None:
-    back = Snapshot.from_document(VERSION_1, CODECS)
+    back = Snapshot.from_document(VERSION_1, KINDS)
 
     assert back == Snapshot({HERE: 1, THERE: None}, {HERE: {"mark": 1}})
 
@@ -71,10 +74,10 @@ def test_a_snapshot_of_version_1_is_still_read() -> None:
 @pytest.mark.parametrize("document", [None, [], {}, {"version": 3}, {"version": "1"}, "text"])
 def test_what_is_no_snapshot_is_refused(document: Any) -> None:
     with pytest.raises(InputError, match="no snapshot of version 2"):
-        Snapshot.from_document(document, CODECS)
+        Snapshot.from_document(document, KINDS)
 
 
-@pytest.mark.parametrize("of", [VERSION_1, Snapshot({HERE: 1, PAGE: 2}).document(CODECS)])
+@pytest.mark.parametrize("of", [VERSION_1, Snapshot({HERE: 1, PAGE: 2}).document(KINDS)])
 def test_a_kind_that_is_not_expected_is_named(of: Any) -> None:
     with pytest.raises(InputError, match="snapshot of 'k', not of 'page'"):
         Snapshot.from_document(of, {"page": PLAIN})
@@ -82,8 +85,8 @@ def test_a_kind_that_is_not_expected_is_named(of: Any) -> None:
 
 @pytest.mark.parametrize("key", ["note", "state", "kind", "owner"])
 def test_a_snapshot_that_was_changed_is_unusable(key: str) -> None:
-    document = Snapshot({HERE: 1}, {HERE: 1}).document(CODECS)
+    document = Snapshot({HERE: 1}, {HERE: 1}).document(KINDS)
     document["resources"][0][key] = "page"
 
     with pytest.raises(InputError, match="was changed"):
-        Snapshot.from_document(document, CODECS)
+        Snapshot.from_document(document, KINDS)

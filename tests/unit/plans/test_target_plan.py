@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Plan, PlannedItem
-from airflow_voice_agents.plans.target_plan import TargetPlan, plan_of
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, TargetPlan, plan_of
 from support.json_values import bounded
 
 ORDER = ("place", "page", "line")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.waves import Waves
+from airflow_voice_agents.plans.limits import Waves
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded
 

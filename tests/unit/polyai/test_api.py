@@ -1,4 +1,4 @@
-"""What the calls send exactly, when they may be sent again, and what they refuse."""
+"""PolyAI requests: exact contents, when they can be resent, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -123,29 +123,40 @@ def test_call_is_immutable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("updates", "replay", "deadline"),
+    ("updates", "deadline"),
     [
-        ([VARIANT], Replay.SAFE, None),
-        ([VOICE], Replay.SAFE, 90.0),
-        ([MOVE], Replay.RECONCILE, None),
-        ([VARIANT, MOVE], Replay.RECONCILE, None),
-        ([VARIANT, VOICE], Replay.SAFE, 90.0),
-        ([MOVE, VOICE], Replay.RECONCILE, 90.0),
+        ([VARIANT], None),
+        ([VOICE], 90.0),
+        ([MOVE], None),
+        ([VARIANT, MOVE], None),
+        ([VARIANT, VOICE], 90.0),
+        ([MOVE, VOICE], 90.0),
     ],
 )
-def test_update_is_resent_unless_it_moves_and_has_time_if_it_changes_a_voice(
-    updates: list[ConnectorUpdate], replay: Replay, deadline: float | None
+def test_update_is_never_repeated_blind_and_has_time_if_it_changes_a_voice(
+    updates: list[ConnectorUpdate], deadline: float | None
 ) -> None:
     call = api.update_connectors("a", updates=updates)
-    assert (call.replay, call.deadline) == (replay, deadline)
+    assert (call.replay, call.deadline) == (Replay.RECONCILE, deadline)
     if len(updates) == 1:
         single = api.update_connector("a", update=updates[0])
-        assert (single.replay, single.deadline) == (replay, deadline)
+        assert (single.replay, single.deadline) == (Replay.RECONCILE, deadline)
 
 
 def test_outbound_call_is_never_resent() -> None:
     call = api.create_outbound_call("a", to_number=NUMBER, environment="sandbox")
     assert call.replay is Replay.NEVER
+
+
+def test_message_of_a_debug_chat_is_never_resent() -> None:
+    call = api.send_debug_chat_message("a", conversation_id="c", client_env="sandbox", message="Hi")
+    assert call.replay is Replay.NEVER
+
+
+def test_config_writes_are_never_repeated_blind() -> None:
+    schema = api.put_config_schema("a", client_env="live", schema={})
+    variables = api.patch_config_variables("a", client_env="live", variables={"open": True})
+    assert {schema.replay, variables.replay} == {Replay.RECONCILE}
 
 
 # ------------------------------------------------------------------------------------- what is refused
@@ -400,3 +411,19 @@ def test_errors_may_quote_identifiers_but_nothing_of_an_authors_making() -> None
         api.create_outbound_call("a", to_number="+442071838750", environment="live"),
     ):
         assert not call.shown
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (api.merge_branch("a", branch_id="b"), {"sequence": "7"}),
+        (api.delete_branch("a", branch_id="b"), {"message": "deleted"}),
+        (api.create_outbound_call("a", to_number=NUMBER, environment="live"), {"callSid": "OUT-1"}),
+    ],
+    ids=lambda value: getattr(value, "operation", ""),
+)
+def test_answer_of_a_write_must_be_the_operations_own(call: ApiRequest[Any], answer: dict[str, str]) -> None:
+    assert call.read(answer)
+    for foreign in ({}, {"portal": "login"}):
+        with pytest.raises(ValueError, match="no field of the operation"):
+            call.read(foreign)

@@ -1,4 +1,4 @@
-"""What observations after a promotion say of it, by the thresholds."""
+"""Observations after a promotion are judged by the thresholds."""
 
 from __future__ import annotations
 

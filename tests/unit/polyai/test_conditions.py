@@ -1,4 +1,4 @@
-"""What a sensor waits for: strict about arguments, free of values, the same after a trip to the triggerer."""
+"""Sensor conditions: strict arguments, no values, unchanged after serialization for the triggerer."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def typed(**types: str | list[str]) -> dict[str, Any]:
     }
 
 
-def intent(before: PageState | None, after: PageState) -> Transition[PageState]:
+def transition(before: PageState | None, after: PageState) -> Transition[PageState]:
     return Transition(LIVE, before, after)
 
 
@@ -47,14 +47,17 @@ def intent(before: PageState | None, after: PageState) -> Transition[PageState]:
 def test_one_read_tells_all_environments_of_an_agent() -> None:
     other = page("rosa", "live")
     first, second = KIND.observe([LIVE, other, SANDBOX])
-    assert (first.call.method, first.call.path) == ("GET", "/v1/agents/harbour-hotels/real-time-configs")
+    assert (first.request.method, first.request.path) == (
+        "GET",
+        "/v1/agents/harbour-hotels/real-time-configs",
+    )
     assert first.resources == (LIVE, SANDBOX)
     assert second.resources == (other,)
 
 
 def test_a_read_returns_the_pages_asked_for_and_leaves_out_what_does_not_exist() -> None:
     (observation,) = KIND.observe([LIVE, SANDBOX])
-    answer = observation.call.read(
+    answer = observation.request.read(
         {
             "configPages": [
                 {"clientEnv": "live", "schema": None, "variables": {"a": 1}, "lastUpdated": "x"},
@@ -133,8 +136,8 @@ WIDER = PageState(typed(hours=["string", "array"]), {"hours": ["9-17"]})
             PageState(typed(a="string", b="string"), {"a": "x", "b": "y"}),
             Order.VALUES_FIRST,
         ),
-        (UNSET, NEW, Order.VALUES_FIRST),
-        (None, NEW, Order.VALUES_FIRST),
+        (UNSET, NEW, Order.SCHEMA_FIRST),
+        (None, NEW, Order.SCHEMA_FIRST),
         (OLD, NEW, None),
     ],
 )
@@ -145,8 +148,8 @@ def test_the_order_of_writes(before: PageState | None, after: PageState, order: 
 
 
 def writes(kind: ConfigPageKind, before: PageState | None, after: PageState) -> list[tuple[str, str]]:
-    (lane,) = kind.write_sequences([intent(before, after)])
-    return [(step.call.method, step.call.route.rpartition("/")[2]) for step in lane]
+    (lane,) = kind.write_sequences([transition(before, after)])
+    return [(step.request.method, step.request.route.rpartition("/")[2]) for step in lane]
 
 
 def test_the_writes_of_each_order() -> None:
@@ -159,33 +162,33 @@ def test_the_writes_of_each_order() -> None:
 
 
 def test_a_bridge_is_a_schema_that_lets_any_object_through_and_stands_first() -> None:
-    (lane,) = ConfigPageKind(bridge_schema=True).write_sequences([intent(OLD, NEW)])
-    bodies = [step.call.body for step in lane]
+    (lane,) = ConfigPageKind(bridge_schema=True).write_sequences([transition(OLD, NEW)])
+    bodies = [step.request.body for step in lane]
     assert bodies == [{"schema": BRIDGE}, {"variables": {"hours": ["9-17"]}}, {"schema": NEW.schema}]
     assert BRIDGE == {"type": "object"}
 
 
-def test_each_write_is_vital_repeatable_and_says_what_it_leads_to() -> None:
-    (lane,) = KIND.write_sequences([intent(OLD, WIDER)])
+def test_each_write_is_vital_never_repeated_blind_and_says_what_it_leads_to() -> None:
+    (lane,) = KIND.write_sequences([transition(OLD, WIDER)])
     assert [step.waypoint for step in lane] == [
         KIND.digest(PageState(WIDER.schema, OLD.variables)),
         None,
     ]
-    assert all(step.vital and step.call.replay is Replay.SAFE for step in lane)
+    assert all(step.vital and step.request.replay is Replay.RECONCILE for step in lane)
     assert all(step.resources == (LIVE,) and step.split is None for step in lane)
-    assert lane[0].call.path == "/v1/agents/harbour-hotels/real-time-configs/live/schema"
+    assert lane[0].request.path == "/v1/agents/harbour-hotels/real-time-configs/live/schema"
 
 
 def test_pages_are_written_in_lanes_of_their_own() -> None:
-    intents = [Transition(each, UNSET, NEW) for each in (LIVE, SANDBOX)]
-    assert [lane[0].resources for lane in KIND.write_sequences(intents)] == [(LIVE,), (SANDBOX,)]
+    transitions = [Transition(each, UNSET, NEW) for each in (LIVE, SANDBOX)]
+    assert [lane[0].resources for lane in KIND.write_sequences(transitions)] == [(LIVE,), (SANDBOX,)]
 
 
 # ------------------------------------------------------------------------------- judge, unsettled
 
 
 def test_an_answer_about_another_environment_says_nothing() -> None:
-    (lane,) = KIND.write_sequences([intent(OLD, WIDER)])
+    (lane,) = KIND.write_sequences([transition(OLD, WIDER)])
     mine = ConfigPage.model_validate({"clientEnv": "live", "variables": {"a": 1}, "schema": {}})
     other = ConfigPage.model_validate({"clientEnv": "sandbox", "variables": {"a": 1}, "schema": {}})
     assert lane[0].judge(mine) == {LIVE: WriteResult(state_of(mine))}
@@ -204,23 +207,23 @@ def test_an_answer_about_another_environment_says_nothing() -> None:
     ],
 )
 def test_what_a_page_does_not_show_is_listed(observed: PageState | None, missing: list[str]) -> None:
-    assert KIND.mismatches(intent(OLD, NEW), observed) == missing
+    assert KIND.mismatches(transition(OLD, NEW), observed) == missing
 
 
 def test_keys_and_schema_of_others_do_not_count() -> None:
-    wanted = intent(PageState({}, {"a": 1, "b": 1}), PageState({}, {"a": 2, "b": 1}))
+    wanted = transition(PageState({}, {"a": 1, "b": 1}), PageState({}, {"a": 2, "b": 1}))
     assert KIND.mismatches(wanted, PageState({"changed": True}, {"a": 2, "b": 9})) == []
 
 
 @pytest.mark.parametrize(("observed", "settled"), [({}, True), ({"old": None}, True), ({"old": 0}, False)])
 def test_a_key_set_to_null_may_be_stored_or_deleted(observed: dict[str, Any], settled: bool) -> None:
-    wanted = intent(PageState(None, {"old": 1}), PageState(None, {"old": None}))
+    wanted = transition(PageState(None, {"old": 1}), PageState(None, {"old": None}))
     assert (not KIND.mismatches(wanted, PageState(None, observed))) is settled
 
 
 @bounded(150)
 @given(JSON, JSON)
 def test_a_value_holds_only_as_exactly_itself(wanted: Any, shown: Any) -> None:
-    asked = intent(UNSET, PageState(None, {"k": wanted}))
+    asked = transition(UNSET, PageState(None, {"k": wanted}))
     settled = not KIND.mismatches(asked, PageState(None, {"k": shown}))
     assert settled == same(wanted, shown)

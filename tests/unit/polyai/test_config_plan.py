@@ -1,4 +1,4 @@
-"""What a page becomes, checked against a model of the platform: no state between is ever invalid.
+"""Config plans, checked against a model of the platform: every intermediate state is valid.
 
 The model merges values at the top level and checks the merged result, and checks a schema and what is
 stored under it: the strictest that the platform could be.
@@ -69,7 +69,7 @@ class Platform:
             self.variables = merged
 
     def _check(self, schema: Any, variables: Any) -> None:
-        if schema is None:
+        if schema is None or variables is None:  # an unset page holds nothing that a schema could refuse
             return
         Draft7Validator.check_schema(schema)
         for error in Draft7Validator(schema).iter_errors(variables or {}):
@@ -81,21 +81,21 @@ def carried_out(
 ) -> PageState:
     """Write what an item asks for; every write must be taken, and carry whole values only."""
     platform = Platform(now, deletes_null=deletes_null)
-    if item.intent is None:
+    if item.transition is None:
         return platform.state
-    (lane,) = kind.write_sequences([item.intent])
+    (lane,) = kind.write_sequences([item.transition])
     assert len(lane) == item.writes > 0
     assert item.waypoints == tuple(step.waypoint for step in lane[:-1])
     assert lane[-1].waypoint is None
     for step in lane:
-        assert step.call.body is not None
-        for key, value in step.call.body.get("variables", {}).items():
-            assert same(value, item.intent.after.values[key])
+        assert step.request.body is not None
+        for key, value in step.request.body.get("variables", {}).items():
+            assert same(value, item.transition.after.values[key])
             assert key not in now.values or not same(value, now.values[key])
-        platform.receive(step.call.method, step.call.body)
+        platform.receive(step.request.method, step.request.body)
         if not deletes_null:
             assert kind.digest(platform.state) == (step.waypoint or item.after)
-    assert kind.mismatches(item.intent, platform.state) == []
+    assert kind.mismatches(item.transition, platform.state) == []
     return platform.state
 
 
@@ -118,8 +118,8 @@ def values(**keys: Any) -> PageState:
 
 
 def after(item: PlannedItem) -> dict[str, Any]:
-    assert item.intent is not None
-    return dict(item.intent.after.values)
+    assert item.transition is not None
+    return dict(item.transition.after.values)
 
 
 # ------------------------------------------------------------------------------------ random pages
@@ -181,7 +181,7 @@ def test_every_state_between_is_valid_and_planning_again_finds_nothing_to_do(
 ) -> None:
     kind = ConfigPageKind(bridge_schema=bridge)
     item = plan_promotion(kind, LIVE, source, now, rules)
-    assert item.changed == (item.intent is not None)
+    assert item.changed == (item.transition is not None)
     assert item.source == kind.digest(source)
     if item.errors:
         event("refused")
@@ -231,7 +231,7 @@ def test_nothing_changes_but_what_is_selected_overridden_or_stale(
     source: PageState, now: PageState, rules: Rules
 ) -> None:
     item = promote_with(source, now, rules)
-    result = {**now.values} if item.intent is None else after(item)
+    result = {**now.values} if item.transition is None else after(item)
     taken = rules.selection.merge(source.values, now.values)
     stale = set(item.stale_keys) if rules.stale_keys is StaleKeys.NULL else set()
     assert set(result) == {*now.values, *taken, *rules.overrides}
@@ -317,13 +317,13 @@ def test_an_interrupted_item_planned_again_ends_in_the_same_state(
 ) -> None:
     kind = ConfigPageKind(bridge_schema=True)
     item = plan_promotion(kind, LIVE, source, now, rules)
-    if item.errors or item.intent is None or rules.stale_keys is StaleKeys.FAIL:
+    if item.errors or item.transition is None or rules.stale_keys is StaleKeys.FAIL:
         return
-    (lane,) = kind.write_sequences([item.intent])
+    (lane,) = kind.write_sequences([item.transition])
     platform = Platform(now)
     for step in lane[:done]:
-        assert step.call.body is not None
-        platform.receive(step.call.method, step.call.body)
+        assert step.request.body is not None
+        platform.receive(step.request.method, step.request.body)
     again = plan_promotion(kind, LIVE, source, platform.state, rules)
     assert again.after == item.after
     assert kind.digest(carried_out(kind, again, platform.state)) == item.after
@@ -402,8 +402,8 @@ def test_a_source_without_schema_leaves_the_targets_schema_and_says_so(schema: d
     item = promote(PageState(schema, {"hours": "9-17"}), PageState(HOURS_OLD, {"hours": "x"}))
     assert codes(item) == ["source_without_schema"]
     assert item.errors == ()
-    assert item.intent is not None
-    assert item.intent.after.schema == HOURS_OLD
+    assert item.transition is not None
+    assert item.transition.after.schema == HOURS_OLD
 
 
 @pytest.mark.parametrize("source", [None, PageState(), PageState(HOURS_OLD, {}), PageState(HOURS_OLD, None)])
@@ -570,7 +570,13 @@ def test_secrets_of_either_schema_are_listed() -> None:
 
 def test_an_unchanged_page_holds_no_states_and_no_writes() -> None:
     item = promote(values(a=1), values(a=1))
-    assert (item.changed, item.intent, item.writes, item.changes, item.findings) == (False, None, 0, (), ())
+    assert (item.changed, item.transition, item.writes, item.changes, item.findings) == (
+        False,
+        None,
+        0,
+        (),
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -584,8 +590,8 @@ def test_given_objects_are_merged_or_replaced(merge: Merge, result: dict[str, An
     now = values(settings={"a": 1, "b": 2}, n=1)
     item = plan_values(ConfigPageKind(), LIVE, {"settings": {"b": 9}}, now, merge)
     assert after(item) == result
-    (lane,) = ConfigPageKind().write_sequences([item.intent])  # type: ignore[list-item]
-    assert lane[0].call.body == {"variables": {"settings": result["settings"]}}
+    (lane,) = ConfigPageKind().write_sequences([item.transition])  # type: ignore[list-item]
+    assert lane[0].request.body == {"variables": {"settings": result["settings"]}}
 
 
 def test_the_source_is_pinned_by_its_digest_and_an_update_has_none() -> None:

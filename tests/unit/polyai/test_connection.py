@@ -1,4 +1,4 @@
-"""What a connection says: exact settings or an error that names connection and field, never the key."""
+"""A connection becomes exact settings, or an error that names the connection and the field but never the key."""
 
 from __future__ import annotations
 

@@ -27,17 +27,20 @@ PLAIN = ConnectorState(
 )
 
 
-def intent(
+def transition(
     name: str, before: ConnectorState = PLAIN, agent: str = "rosa", **changes: Any
 ) -> Transition[ConnectorState]:
     update = ConnectorUpdate(connector_id=name, **changes)
     return Transition(connector(agent, name), before, before.with_changes(update))
 
 
-def shape(intents: Sequence[Transition[ConnectorState]], kind: ConnectorKind = KIND) -> list[list[list[str]]]:
+def shape(
+    transitions: Sequence[Transition[ConnectorState]], kind: ConnectorKind = KIND
+) -> list[list[list[str]]]:
     """Lanes as lists of steps, each a list of connector ids."""
     return [
-        [[each.name for each in step.resources] for step in lane] for lane in kind.write_sequences(intents)
+        [[each.name for each in step.resources] for step in lane]
+        for lane in kind.write_sequences(transitions)
     ]
 
 
@@ -48,15 +51,18 @@ def test_a_few_connectors_are_read_by_id_and_many_with_the_whole_list() -> None:
     few = [connector("rosa", name) for name in "abc"]
     many = [connector("bank", name) for name in "abcd"]
     by_id, whole = KIND.observe([*few, *many])
-    assert (by_id.call.method, by_id.call.path) == ("POST", "/v1/agents/rosa/telephony/connectors/batch")
-    assert by_id.call.body == {"connectorIds": ["a", "b", "c"]}
-    assert (whole.call.method, whole.call.path) == ("GET", "/v1/agents/bank/telephony/connectors")
+    assert (by_id.request.method, by_id.request.path) == (
+        "POST",
+        "/v1/agents/rosa/telephony/connectors/batch",
+    )
+    assert by_id.request.body == {"connectorIds": ["a", "b", "c"]}
+    assert (whole.request.method, whole.request.path) == ("GET", "/v1/agents/bank/telephony/connectors")
     assert (by_id.resources, whole.resources) == (tuple(few), tuple(many))
 
 
 def test_a_read_tells_states_and_leaves_out_what_does_not_exist() -> None:
     (observation,) = KIND.observe([connector("rosa", "a"), connector("rosa", "b")])
-    answer = observation.call.read(
+    answer = observation.request.read(
         {
             "found": [{"connectorId": "a", "variantId": "", "asrLangCode": "en-GB", "clientEnv": "live"}],
             "notFound": ["b"],
@@ -109,45 +115,48 @@ def test_a_difference_names_the_setting() -> None:
 
 
 def test_changes_without_a_voice_go_in_batches_that_are_independent() -> None:
-    intents = [intent(name, variant_id="v2") for name in "abcdefg"]
-    assert shape(intents) == [[["a", "b", "c"]], [["d", "e", "f"]], [["g"]]]
+    transitions = [transition(name, variant_id="v2") for name in "abcdefg"]
+    assert shape(transitions) == [[["a", "b", "c"]], [["d", "e", "f"]], [["g"]]]
 
 
 def test_a_new_voice_goes_to_one_connector_first_and_that_one_is_vital() -> None:
-    intents = [intent(name, voice_name="new") for name in "abcde"]
-    assert shape(intents) == [[["a"], ["b", "c", "d"], ["e"]]]
-    (lane,) = KIND.write_sequences(intents)
+    transitions = [transition(name, voice_name="new") for name in "abcde"]
+    assert shape(transitions) == [[["a"], ["b", "c", "d"], ["e"]]]
+    (lane,) = KIND.write_sequences(transitions)
     assert [step.vital for step in lane] == [True, False, False]
-    assert (lane[0].call.method, lane[0].call.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/a")
+    assert (lane[0].request.method, lane[0].request.path) == (
+        "PATCH",
+        "/v1/agents/rosa/telephony/connectors/a",
+    )
 
 
 def test_each_voice_and_each_agent_has_a_canary_of_its_own() -> None:
-    intents = [
-        intent("a", voice_name="one"),
-        intent("b", voice_name="two"),
-        intent("c", voice_name="one"),
-        intent("d", voice_name="one", agent="bank"),
-        intent("e", variant_id="v2"),
-        intent("f", voice_name="two"),
-        intent("g", voice_name="one", agent="bank"),
+    transitions = [
+        transition("a", voice_name="one"),
+        transition("b", voice_name="two"),
+        transition("c", voice_name="one"),
+        transition("d", voice_name="one", agent="bank"),
+        transition("e", variant_id="v2"),
+        transition("f", voice_name="two"),
+        transition("g", voice_name="one", agent="bank"),
     ]
-    assert shape(intents) == [[["a"], ["c"]], [["b"], ["f"]], [["d"], ["g"]], [["e"]]]
+    assert shape(transitions) == [[["a"], ["c"]], [["b"], ["f"]], [["d"], ["g"]], [["e"]]]
 
 
 def test_a_voice_that_is_set_already_needs_no_canary() -> None:
-    intents = [intent(name, voice_name=PLAIN.voice_name, variant_id="v2") for name in "ab"]
-    assert shape(intents) == [[["a", "b"]]]
+    transitions = [transition(name, voice_name=PLAIN.voice_name, variant_id="v2") for name in "ab"]
+    assert shape(transitions) == [[["a", "b"]]]
 
 
 def test_a_single_connector_with_a_new_voice_is_one_batch_of_one() -> None:
-    assert shape([intent("a", voice_name="new")]) == [[["a"]]]
+    assert shape([transition("a", voice_name="new")]) == [[["a"]]]
 
 
 def test_only_settings_that_differ_are_sent_and_null_unassigns() -> None:
     (lane,) = KIND.write_sequences(
-        [intent("a", variant_id=None, asr_lang_code="en-GB"), intent("b", asr_lang_code="de-DE")]
+        [transition("a", variant_id=None, asr_lang_code="en-GB"), transition("b", asr_lang_code="de-DE")]
     )
-    assert lane[0].call.body == {
+    assert lane[0].request.body == {
         "updates": [
             {"connectorId": "a", "variantId": None},
             {"connectorId": "b", "asrLangCode": "de-DE"},
@@ -165,20 +174,22 @@ def test_only_settings_that_differ_are_sent_and_null_unassigns() -> None:
 def test_every_connector_is_written_once_in_batches_that_fit(
     wanted: list[tuple[str, str | None]], size: int
 ) -> None:
-    intents = [
-        intent(f"c{place}", agent=agent, **({"voice_name": voice} if voice else {"variant_id": "v2"}))
+    transitions = [
+        transition(f"c{place}", agent=agent, **({"voice_name": voice} if voice else {"variant_id": "v2"}))
         for place, (agent, voice) in enumerate(wanted)
     ]
-    lanes = list(ConnectorKind(batch_size=size).write_sequences(intents))
+    lanes = list(ConnectorKind(batch_size=size).write_sequences(transitions))
     written = [each for lane in lanes for step in lane for each in step.resources]
-    assert sorted(written) == sorted(each.resource for each in intents)
+    assert sorted(written) == sorted(each.resource for each in transitions)
     for lane in lanes:
         assert all(len(step.resources) <= size for step in lane)
         assert len({each.owner for step in lane for each in step.resources}) == 1
 
 
 def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
-    (lane,) = ConnectorKind(batch_size=5).write_sequences([intent(name, variant_id="v2") for name in "abcde"])
+    (lane,) = ConnectorKind(batch_size=5).write_sequences(
+        [transition(name, variant_id="v2") for name in "abcde"]
+    )
     step = lane[0]
     assert step.split is not None
     left, right = step.split([connector("rosa", name) for name in "abcde"])
@@ -194,9 +205,9 @@ def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
 
 
 def test_a_batch_is_judged_item_by_item() -> None:
-    (lane,) = KIND.write_sequences([intent(name, variant_id="v2") for name in "abc"])
+    (lane,) = KIND.write_sequences([transition(name, variant_id="v2") for name in "abc"])
     a, b, _c = (connector("rosa", name) for name in "abc")
-    answer = lane[0].call.read(
+    answer = lane[0].request.read(
         {
             "results": [
                 {"connectorId": "a", "success": True, "data": {"connectorId": "a", "variantId": "v2"}},
@@ -212,19 +223,19 @@ def test_a_batch_is_judged_item_by_item() -> None:
 
 @pytest.mark.parametrize("data", [None, {}, {"connectorId": "other", "variantId": "v2"}])
 def test_a_success_that_shows_no_state_of_its_own_is_to_be_read_back(data: Any) -> None:
-    (lane,) = KIND.write_sequences([intent("a", variant_id="v2")])
-    answer = lane[0].call.read({"results": [{"connectorId": "a", "success": True, "data": data}]})
+    (lane,) = KIND.write_sequences([transition("a", variant_id="v2")])
+    answer = lane[0].request.read({"results": [{"connectorId": "a", "success": True, "data": data}]})
     assert lane[0].judge(answer) == {connector("rosa", "a"): WriteResult()}
 
 
 def test_a_failure_without_a_reason_is_still_a_failure() -> None:
-    (lane,) = KIND.write_sequences([intent("a", variant_id="v2")])
-    answer = lane[0].call.read({"results": [{"connectorId": "a", "success": False, "error": None}]})
+    (lane,) = KIND.write_sequences([transition("a", variant_id="v2")])
+    answer = lane[0].request.read({"results": [{"connectorId": "a", "success": False, "error": None}]})
     assert lane[0].judge(answer)[connector("rosa", "a")].error == "the platform gave no reason"
 
 
 def test_the_answer_to_a_canary_counts_only_for_itself() -> None:
-    (lane,) = KIND.write_sequences([intent(name, voice_name="new") for name in "ab"])
+    (lane,) = KIND.write_sequences([transition(name, voice_name="new") for name in "ab"])
     mine = Connector.model_validate({"connectorId": "a", "voiceName": "new"})
     other = Connector.model_validate({"connectorId": "b", "voiceName": "new"})
     assert lane[0].judge(mine) == {connector("rosa", "a"): WriteResult(ConnectorState(None, None, "new"))}
@@ -244,11 +255,11 @@ def test_the_answer_to_a_canary_counts_only_for_itself() -> None:
 def test_only_settings_that_were_asked_for_must_be_shown(
     observed: ConnectorState | None, missing: list[str]
 ) -> None:
-    assert KIND.mismatches(intent("a", variant_id="v2", voice_name="new"), observed) == missing
+    assert KIND.mismatches(transition("a", variant_id="v2", voice_name="new"), observed) == missing
 
 
 def test_a_missing_connector_is_no_connector_without_a_variant() -> None:
-    assert KIND.mismatches(intent("a", variant_id=None), None) == ["variant_id"]
+    assert KIND.mismatches(transition("a", variant_id=None), None) == ["variant_id"]
 
 
 def test_a_connector_of_another_agent_is_another_resource() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
@@ -70,8 +70,8 @@ def codes(item: PlannedItem) -> list[str]:
 
 
 def after(item: PlannedItem) -> ConnectorState:
-    assert item.intent is not None
-    state: ConnectorState = item.intent.after
+    assert item.transition is not None
+    state: ConnectorState = item.transition.after
     return state
 
 
@@ -79,7 +79,7 @@ def refused(item: PlannedItem, code: str, *words: str) -> None:
     (finding,) = item.errors
     assert finding.code == code
     assert all(word in finding.message for word in words), finding.message
-    assert item.intent is None
+    assert item.transition is None
     assert (item.writes, item.changed) == (0, False)
 
 
@@ -101,7 +101,7 @@ def test_a_connector_takes_the_settings_of_its_namesake_and_the_target_s_variant
 def test_a_connector_that_is_as_its_namesake_stays() -> None:
     (item,) = plan(NamedSettings("Main line", "Soho", "en-GB", "voice-a"))
     assert not item.changed
-    assert item.intent is None
+    assert item.transition is None
     assert item.source is not None
 
 
@@ -187,7 +187,7 @@ def test_a_setting_that_the_source_does_not_show_stays_and_is_told() -> None:
 def test_one_that_cannot_be_matched_does_not_hide_the_others() -> None:
     items = plan(replace(WANTED, name="Front desk"), WANTED)
     assert [bool(item.errors) for item in items] == [True, False]
-    assert items[1].intent is not None
+    assert items[1].transition is not None
 
 
 def test_a_setting_that_there_is_not_is_refused() -> None:
@@ -241,10 +241,10 @@ def test_every_wanted_name_has_one_item_and_carrying_all_out_leaves_nothing_to_d
     assert len({item.resource for item in items}) == len(items)
     done = dict(present)
     for item in items:
-        if item.intent is not None:
-            assert KIND.mismatches(item.intent, item.intent.after) == []
-            (lane,) = KIND.write_sequences([item.intent])
-            (update,) = lane[0].call.body["updates"]  # type: ignore[index]
+        if item.transition is not None:
+            assert KIND.mismatches(item.transition, item.transition.after) == []
+            (lane,) = KIND.write_sequences([item.transition])
+            (update,) = lane[0].request.body["updates"]  # type: ignore[index]
             done[item.resource] = present[item.resource].with_changes(ConnectorUpdate.parse(update))
             assert set(update) - {"connectorId"} <= {
                 {"variant_id": "variantId", "asr_lang_code": "asrLangCode", "voice_name": "voiceName"}[name]
@@ -270,7 +270,7 @@ def test_a_connector_that_a_move_brings_is_planned_as_absent_with_what_may_becom
     assert item.after == KIND.digest(replace(SEEN, variant_id="v-leith"))
     assert item.waypoints == (KIND.digest(SEEN), KIND.digest(replace(SEEN, variant_id=None)))
     assert item.source is None
-    assert item.intent == Transition(COMING, None, replace(SEEN, variant_id="v-leith"))
+    assert item.transition == Transition(COMING, None, replace(SEEN, variant_id="v-leith"))
     assert item.writes == 1
 
 
@@ -309,12 +309,12 @@ def test_a_moved_connector_may_be_one_too_many_of_its_name() -> None:
 
 def test_without_knowledge_of_what_is_there_every_setting_counts() -> None:
     unassigned = replace(SEEN, variant_id=None)
-    intent = plan_arrival(KIND, COMING, SEEN, unassigned).intent
-    assert intent is not None
-    assert KIND.mismatches(intent, SEEN) == ["variant_id"]
-    assert KIND.mismatches(intent, unassigned) == []
-    ((step,),) = KIND.write_sequences([intent])
-    (update,) = step.call.body["updates"]  # type: ignore[index]
+    transition = plan_arrival(KIND, COMING, SEEN, unassigned).transition
+    assert transition is not None
+    assert KIND.mismatches(transition, SEEN) == ["variant_id"]
+    assert KIND.mismatches(transition, unassigned) == []
+    ((step,),) = KIND.write_sequences([transition])
+    (update,) = step.request.body["updates"]  # type: ignore[index]
     assert update == {
         "connectorId": "c7",
         "variantId": None,
@@ -360,8 +360,8 @@ async def settings_after_move(
             max_snapshot_age=0.0,
             waypoints={target: item.waypoints},
         )
-        assert item.intent is not None
-        (report,) = await carrier.apply([item.intent])
+        assert item.transition is not None
+        (report,) = await carrier.apply([item.transition])
     return report
 
 

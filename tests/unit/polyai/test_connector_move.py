@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.concurrency import ProgressLog
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.report import ItemReport, Status
@@ -71,10 +71,10 @@ def codes(item: PlannedItem) -> list[str]:
 def test_places_are_read_with_one_call_per_agent_and_one_without_the_connector_is_away() -> None:
     wanted = [place("bank", "a"), place("rosa", "a"), place("bank", "b")]
     bank, rosa = PLACES.observe(wanted)
-    assert bank.call.path == "/v1/agents/bank/telephony/connectors/batch"
-    assert bank.call.body == {"connectorIds": ["a", "b"]}
+    assert bank.request.path == "/v1/agents/bank/telephony/connectors/batch"
+    assert bank.request.body == {"connectorIds": ["a", "b"]}
     assert (bank.resources, rosa.resources) == ((wanted[0], wanted[2]), (wanted[1],))
-    answer = bank.call.read({"found": [{"connectorId": "b", "name": "B"}], "notFound": ["a"]})
+    answer = bank.request.read({"found": [{"connectorId": "b", "name": "B"}], "notFound": ["a"]})
     found = bank.states(answer)
     assert found == {place("bank", "b"): PlaceState(True)}
     assert found[place("bank", "b")].connector == ConnectorState(None, None, None)
@@ -95,9 +95,12 @@ def test_only_whether_it_is_there_counts() -> None:
 def test_a_move_is_one_call_under_the_source_with_nothing_but_the_target() -> None:
     ((step,),) = PLACES.write_sequences(halves())
     assert step.resources == (TO, OUT)
-    assert (step.call.method, step.call.path) == ("PATCH", "/v1/agents/rosa/telephony/connectors/conn-1")
-    assert step.call.body == {"projectId": "bank"}
-    assert step.call.replay is Replay.RECONCILE
+    assert (step.request.method, step.request.path) == (
+        "PATCH",
+        "/v1/agents/rosa/telephony/connectors/conn-1",
+    )
+    assert step.request.body == {"projectId": "bank"}
+    assert step.request.replay is Replay.RECONCILE
 
 
 def test_the_answer_is_not_believed_about_the_place_and_must_be_about_the_connector() -> None:
@@ -133,8 +136,8 @@ def test_several_moves_are_a_lane_each() -> None:
     ],
     ids=["arrival", "departure", "unseen", "gone", "arrived", "two targets", "onwards"],
 )
-def test_what_is_not_exactly_one_move_from_where_it_was_seen_is_not_written(intents: list[Any]) -> None:
-    assert list(PLACES.write_sequences(intents)) == []
+def test_what_is_not_exactly_one_move_from_where_it_was_seen_is_not_written(transitions: list[Any]) -> None:
+    assert list(PLACES.write_sequences(transitions)) == []
 
 
 def test_a_place_is_kept_with_the_connector_that_was_seen_there() -> None:
@@ -162,9 +165,9 @@ def test_a_move_is_planned_with_one_write_and_both_places() -> None:
     assert to.changed
     assert out.changed
     assert to.findings == out.findings == ()
-    assert to.intent is not None
-    assert to.intent.after.connector is MAIN
-    assert len(list(PLACES.write_sequences([to.intent, out.intent]))) == 1  # type: ignore[list-item]
+    assert to.transition is not None
+    assert to.transition.after.connector is MAIN
+    assert len(list(PLACES.write_sequences([to.transition, out.transition]))) == 1  # type: ignore[list-item]
 
 
 def test_a_connector_that_has_arrived_needs_nothing() -> None:
@@ -179,7 +182,7 @@ def test_a_connector_that_is_nowhere_or_twice_stops_the_run() -> None:
         to, out = planned(states=states_seen)
         assert codes(to) == [code]
         assert to.errors
-        assert to.intent is out.intent is None
+        assert to.transition is out.transition is None
     assert codes(planned(states={TO: AWAY, OUT: AWAY})[0]) == ["connector_absent"]
 
 
@@ -232,9 +235,9 @@ def test_restoring_both_places_is_the_reverse_move() -> None:
     assert (back.writes, gone.writes) == (1, 0)
     assert codes(back) == ["numbers_follow"]
     assert back.errors == gone.findings == ()
-    ((step,),) = PLACES.write_sequences([gone.intent, back.intent])  # type: ignore[list-item]
-    assert step.call.path == "/v1/agents/bank/telephony/connectors/conn-1"
-    assert step.call.body == {"projectId": "rosa"}
+    ((step,),) = PLACES.write_sequences([gone.transition, back.transition])  # type: ignore[list-item]
+    assert step.request.path == "/v1/agents/bank/telephony/connectors/conn-1"
+    assert step.request.body == {"projectId": "rosa"}
 
 
 @pytest.mark.parametrize(("wanted", "now"), [(HERE, HERE), (None, None), (AWAY, None), (None, AWAY)])
@@ -243,7 +246,7 @@ def test_restoring_a_place_that_is_as_it_was_does_nothing(
 ) -> None:
     item = PLACES.restore(TO, wanted, now)
     assert not item.changed
-    assert item.intent is None
+    assert item.transition is None
     assert item.findings == ()
 
 
@@ -304,11 +307,11 @@ class Projects:
 
 
 async def bring(
-    send: Any, intents: Sequence[Transition[PlaceState]], told: list[str] | None = None, **options: Any
+    send: Any, transitions: Sequence[Transition[PlaceState]], told: list[str] | None = None, **options: Any
 ) -> dict[Resource, ItemReport]:
-    progress = ProgressLog("move", len(intents), (told if told is not None else []).append, interval=0.0)
+    progress = ProgressLog("move", len(transitions), (told if told is not None else []).append, interval=0.0)
     carrier = Applier(send, PLACES, limit=4, progress=progress, **options)
-    return {item.resource: item for item in await carrier.apply(intents)}
+    return {item.resource: item for item in await carrier.apply(transitions)}
 
 
 def carried(projects: Projects, **options: Any) -> dict[Resource, ItemReport]:
@@ -400,9 +403,9 @@ def test_whatever_happens_it_is_moved_at_most_once_and_success_is_never_claimed_
         if to.errors:
             assert projects.at["conn-1"] is None
             break
-        intents = [item.intent for item in (to, out) if item.intent is not None]
-        reports = asyncio.run(bring(projects.send, intents, verify=verify, max_snapshot_age=age))
-        if intents and reports[TO].status is Status.CHANGED:
+        transitions = [item.transition for item in (to, out) if item.transition is not None]
+        reports = asyncio.run(bring(projects.send, transitions, verify=verify, max_snapshot_age=age))
+        if transitions and reports[TO].status is Status.CHANGED:
             event("moved")
             assert projects.at["conn-1"] == "bank"
     assert projects.moves <= 1
@@ -421,7 +424,7 @@ class Died(Exception):
 async def observed(send: Any, move: Move) -> dict[Resource, PlaceState]:
     found: dict[Resource, PlaceState] = {}
     for read in PLACES.observe([move.arrival, move.departure]):
-        found |= read.states(await send(read.call))
+        found |= read.states(await send(read.request))
     return found
 
 
@@ -445,8 +448,8 @@ async def moved_over(
     async with Client(make_settings(server.url, "demo-key-uk")) as client:
         items = await plan_over(client.asend, move)
         assert not any(item.errors for item in items)
-        intents = [item.intent for item in items if item.intent is not None]
-        return await bring(client.asend, intents, **options)
+        transitions = [item.transition for item in items if item.transition is not None]
+        return await bring(client.asend, transitions, **options)
 
 
 def holders(server: EmulatorServer, connector_id: str = GROUPS.connector_id) -> list[str]:
@@ -479,7 +482,7 @@ async def test_a_connector_moves_and_moves_back(
         PLACES.restore(GROUPS.arrival, None, PlaceState(True)),
     ]
     async with Client(make_settings(server.url, "demo-key-uk")) as client:
-        reports = await bring(client.asend, [each.intent for each in back if each.intent])
+        reports = await bring(client.asend, [each.transition for each in back if each.transition])
     assert {each.status for each in reports.values()} == {Status.CHANGED}
     assert holders(server) == [HOTELS]
     after = dict(server.polyai.agents[HOTELS]["connectors"][GROUPS.connector_id])
@@ -514,10 +517,10 @@ async def test_a_try_that_died_in_between_is_carried_on_from_what_is_seen(server
             return answer
 
         with pytest.raises(Died):
-            await bring(dies, [each.intent for each in first if each.intent])
+            await bring(dies, [each.transition for each in first if each.transition])
         assert holders(server) == [ROSA]
         again = await plan_over(client.asend, GROUPS)
-    assert [each.intent for each in again] == [None, None]
+    assert [each.transition for each in again] == [None, None]
     assert [each.after for each in again] == [each.after for each in first]
     assert all(item.before in (pin.before, pin.after) for item, pin in zip(again, first, strict=True))
     assert sent_moves(server) == 1

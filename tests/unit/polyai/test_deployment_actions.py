@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.report import Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.deployment_xcoms import AB_TEST, NOT_IN_PRE_RELEASE, with_advice
-from airflow_voice_agents.polyai.actions.deployments import promote_job, rollback_job
-from airflow_voice_agents.polyai.actions.publishing import merge_job, publish_job
+from airflow_voice_agents.polyai.actions.deployments import parse_promote, parse_rollback
+from airflow_voice_agents.polyai.actions.publishing import parse_merge, parse_publish
 from airflow_voice_agents.polyai.models import Branch, Deployment, DeploymentResult, MergeResult
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import Conflict, NotFound, OutcomeUnknown, PreconditionFailed
+from support import actions
 from support.kill_switch import Fuse, FusedStore, Killed
 
 AGENT = "rosa"
@@ -115,20 +115,20 @@ class Scenario:
 SCENARIOS = (
     Scenario(
         "promote",
-        lambda tell: promote_job(AGENT, "sandbox", "pre-release", tell=tell),
+        lambda tell: parse_promote(AGENT, "sandbox", "pre-release", on_facts=tell),
         "pre-release",
         "abc",
         "b",
     ),
     Scenario(
         "roll back",
-        lambda tell: rollback_job(AGENT, "pre-release", "previous", tell=tell),
+        lambda tell: parse_rollback(AGENT, "pre-release", "previous", on_facts=tell),
         "pre-release",
         "aba",
         "b",
     ),
-    Scenario("publish", lambda tell: publish_job(AGENT, tell=tell), "sandbox", "abcd", "c"),
-    Scenario("merge", lambda tell: merge_job(AGENT, "branch-1", tell=tell), "sandbox", "abcm", "c"),
+    Scenario("publish", lambda tell: parse_publish(AGENT, on_facts=tell), "sandbox", "abcd", "c"),
+    Scenario("merge", lambda tell: parse_merge(AGENT, "branch-1", on_facts=tell), "sandbox", "abcm", "c"),
 )
 
 
@@ -137,8 +137,8 @@ def carry_out(
 ) -> tuple[Report, dict[str, Any]]:
     told: dict[str, Any] = {}
     given = GuardContext(Overrides(confirm_live=True))
-    run = RunContext(send=platform, say=lambda _: None, memory=store, guard_context=given)
-    return asyncio.run(scenario.make(told.update).run(run)), told
+    action = scenario.make(told.update)
+    return actions.carry_out(action, platform, task_state=store, guard_context=given), told
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.engine.progress import ResourceProgress
 from airflow_voice_agents.plans.kind import Transition
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, Severity
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
@@ -89,11 +90,14 @@ def test_one_read_tells_what_every_environment_of_an_agent_runs() -> None:
 
     first, second = KIND.observe(places)
 
-    assert first.call.path == "/v1/agents/rosa/deployments/active"
+    assert first.request.path == "/v1/agents/rosa/deployments/active"
     assert (first.resources, second.resources) == (tuple(places[:2]), (places[2],))
     found = first.states(active(live=None))
     assert found[TARGET] == DeploymentState("a", f"pre-release-a-{20}")
-    assert deployment(AGENT, "live") not in found
+    assert found[deployment(AGENT, "live")] is None
+    assert first.states({"sandbox": None}) == {
+        deployment(AGENT, "sandbox"): None
+    }  # what is not named is unread
 
 
 # -------------------------------------------------------------------------------- equality and diff
@@ -124,9 +128,9 @@ def test_a_third_version_is_a_foreign_change_and_a_new_record_of_the_same_one_is
 
 @pytest.mark.parametrize("version", [None, "a"])
 def test_an_empty_version_is_never_settled(version: str | None) -> None:
-    intent = Transition(TARGET, None, DeploymentState(None))
+    transition = Transition(TARGET, None, DeploymentState(None))
 
-    assert KIND.mismatches(intent, DeploymentState(version)) == ["version"]
+    assert KIND.mismatches(transition, DeploymentState(version)) == ["version"]
 
 
 # -------------------------------------------------------------------------------------- the writes
@@ -139,17 +143,17 @@ def intent_to(via: Via | None, version: str = "c") -> Transition[DeploymentState
 def test_a_promotion_always_names_its_target() -> None:
     ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7", "why"))])
 
-    assert step.call.path == "/v1/agents/rosa/deployments/7/promote"
-    assert step.call.body == {"deploymentMessage": "why", "targetEnvironment": "pre-release"}
-    assert step.call.replay is Replay.RECONCILE
+    assert step.request.path == "/v1/agents/rosa/deployments/7/promote"
+    assert step.request.body == {"deploymentMessage": "why", "targetEnvironment": "pre-release"}
+    assert step.request.replay is Replay.RECONCILE
     assert (step.resources, step.split) == ((TARGET,), None)
 
 
 def test_a_rollback_names_the_record_to_go_back_to() -> None:
     ((step,),) = KIND.write_sequences([intent_to(Via(Way.ROLL_BACK, "7"))])
 
-    assert step.call.path == "/v1/agents/rosa/deployments/7/rollback"
-    assert step.call.replay is Replay.RECONCILE
+    assert step.request.path == "/v1/agents/rosa/deployments/7/rollback"
+    assert step.request.replay is Replay.RECONCILE
 
 
 def test_a_state_that_names_no_record_cannot_be_written() -> None:
@@ -157,13 +161,18 @@ def test_a_state_that_names_no_record_cannot_be_written() -> None:
         list(KIND.write_sequences([intent_to(None)]))
 
 
-def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
-    """Write, and be answered with a record."""
-    intent = intent_to(Via(Way.PROMOTE, "7"))
-    ((step,),) = kind.write_sequences([intent])
+def answered(**made: Any) -> ResourceProgress[DeploymentState]:
+    """Write, be answered with a record, and follow the progress of the environment."""
+    transition = intent_to(Via(Way.PROMOTE, "7"))
+    ((step,),) = KIND.write_sequences([transition])
     made = {"id": "9", "version": "c", "environment": "pre-release", **made}
-    step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
-    return intent
+    results = step.judge(DeploymentResult(deployment=Deployment(**made), test_run_ids=("t",)))
+    progress = ResourceProgress(transition)
+    progress.seen = progress.answered = results[TARGET].state
+    return progress
+
+
+NEWER = "a newer write by somebody else"
 
 
 @pytest.mark.parametrize(
@@ -172,36 +181,53 @@ def answered(kind: DeploymentKind, **made: Any) -> Transition[DeploymentState]:
         ({}, DeploymentState("c", "9"), []),
         ({}, DeploymentState("c"), []),
         ({"version": None, "environment": None}, DeploymentState("c", "9"), []),
-        ({}, DeploymentState("c", "10"), ["deployment_id"]),
+        ({}, DeploymentState("c", "10"), [NEWER]),
         ({}, DeploymentState("b", "10"), ["version"]),
         ({}, None, ["version"]),
-        ({"version": "b"}, DeploymentState("c", "9"), ["version of the answer"]),
-        ({"environment": "live"}, DeploymentState("c", "9"), ["environment of the answer"]),
-        ({"environment": "live"}, DeploymentState("a", "1"), ["version", "environment of the answer"]),
+        ({"environment": "live"}, DeploymentState("c", "10"), [NEWER]),
+        ({"environment": "live"}, DeploymentState("a", "1"), ["version"]),
     ],
 )
 def test_the_answer_and_what_is_read_must_agree(
     made: dict[str, Any], observed: DeploymentState | None, open_ones: list[str]
 ) -> None:
-    kind = DeploymentKind()
-    intent = answered(kind, **made)
+    progress = answered(**made)
+    progress.seen = observed
 
-    assert kind.mismatches(intent, observed) == open_ones
+    assert progress.differences(KIND) == open_ones
 
 
-def test_an_answer_is_told_at_once_and_forgotten_with_the_next_write() -> None:
-    heard: list[tuple[Any, DeploymentResult]] = []
-    kind = DeploymentKind(heard=lambda resource, answer: heard.append((resource, answer)))
+@pytest.mark.parametrize(
+    ("made", "open_ones"),
+    [
+        ({}, []),
+        ({"environment": None}, []),
+        ({"version": "b"}, ["version"]),
+        ({"environment": "live"}, ["environment of the answer"]),
+    ],
+)
+def test_an_answer_alone_must_show_the_version_and_the_environment(
+    made: dict[str, Any], open_ones: list[str]
+) -> None:
+    assert answered(**made).differences(KIND) == open_ones
 
-    intent = answered(kind)
-    told = kind.answer(TARGET)
-    list(kind.write_sequences([intent]))
 
-    assert heard == [(TARGET, told)]
-    assert told is not None
-    assert told.test_run_ids == ("t",)
-    assert kind.answer(TARGET) is None
-    assert kind.mismatches(intent, DeploymentState("c", "10")) == []
+def test_an_answer_gives_its_ids_as_facts() -> None:
+    ((step,),) = KIND.write_sequences([intent_to(Via(Way.PROMOTE, "7"))])
+
+    results = step.judge(DeploymentResult(deployment=Deployment(id="9", version="c"), test_run_ids=("t",)))
+
+    assert results[TARGET].facts == {
+        "previous_version": "a",
+        "version": "c",
+        "deployment_id": "9",
+        "test_run_ids": ["t"],
+    }
+
+
+def test_the_record_is_the_revision() -> None:
+    assert KIND.revision(DeploymentState("c", "9")) == "9"
+    assert KIND.revision(None) is None
 
 
 def test_an_answer_without_a_version_shows_no_state() -> None:
@@ -224,14 +250,14 @@ def test_what_the_source_runs_is_promoted() -> None:
     assert [(change.path, change.before, change.after) for change in item.changes] == [
         (("version",), "a", "c")
     ]
-    assert item.intent is not None
-    assert item.intent.after.via == Via(Way.PROMOTE, "sandbox-c-20", "why")
+    assert item.transition is not None
+    assert item.transition.after.via == Via(Way.PROMOTE, "sandbox-c-20", "why")
 
 
 def test_a_version_that_is_there_is_left_alone_whatever_the_history_says() -> None:
     item = plan(active("c", "c"), history=(), expected_target_version="a")
 
-    assert (item.changed, item.writes, item.intent, item.findings) == (False, 0, None, ())
+    assert (item.changed, item.writes, item.transition, item.findings) == (False, 0, None, ())
 
 
 def test_a_repeated_run_is_done_although_the_source_has_moved_on() -> None:
@@ -273,7 +299,7 @@ def test_what_stands_in_the_way_of_a_promotion(
 def test_a_refused_plan_without_source_changes_nothing() -> None:
     item = plan(active(None))
 
-    assert (item.changed, item.source, item.intent) == (False, None, None)
+    assert (item.changed, item.source, item.transition) == (False, None, None)
 
 
 def test_an_old_version_deployed_anew_to_sandbox_is_still_old() -> None:
@@ -342,15 +368,15 @@ def test_a_restore_rolls_back_to_the_record_that_ran() -> None:
 
     assert (item.before, item.after) == (KIND.digest(DeploymentState("c")), KIND.digest(wanted))
     assert item.findings == ()
-    assert item.intent is not None
-    assert item.intent.after.via == Via(Way.ROLL_BACK, "1")
-    assert item.intent.after.created_at == "then"
+    assert item.transition is not None
+    assert item.transition.after.via == Via(Way.ROLL_BACK, "1")
+    assert item.transition.after.created_at == "then"
 
 
 def test_a_restore_of_what_runs_writes_nothing() -> None:
     item = KIND.restore(TARGET, DeploymentState("a", "1"), DeploymentState("a", "9"))
 
-    assert (item.changed, item.intent, item.findings) == (False, None, ())
+    assert (item.changed, item.transition, item.findings) == (False, None, ())
 
 
 @pytest.mark.parametrize(

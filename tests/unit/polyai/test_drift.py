@@ -13,7 +13,6 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.drift import DRIFTED, SETTLED, Drift, DriftFinding, DriftReport
-from airflow_voice_agents.plans.rollback_blocks import resource_key
 from airflow_voice_agents.polyai.actions.drift import Baseline, BaselineDriftJob, DriftJob
 from airflow_voice_agents.polyai.files import EnvironmentFiles
 from airflow_voice_agents.polyai.resources.config_page import PageState
@@ -133,8 +132,7 @@ def pages_only(*indices: int, baseline: Baseline | None = None, **more: Any) -> 
 def noted(report: DriftReport) -> dict[str, dict[str, str]]:
     """What a promotion would have noted of what is there now."""
     return {
-        resource_key(each.resource): {"digest": str(each.now), "at": "2026-08-01T08:00:00Z"}
-        for each in report.findings
+        each.resource.key: {"digest": str(each.now), "at": "2026-08-01T08:00:00Z"} for each in report.findings
     }
 
 

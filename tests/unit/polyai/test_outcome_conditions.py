@@ -1,4 +1,4 @@
-"""What sensors wait for after a promotion: when it holds, when it never can, and what it asks."""
+"""Conditions of the sensors after a promotion: when they hold, when they never can, and their requests."""
 
 from __future__ import annotations
 

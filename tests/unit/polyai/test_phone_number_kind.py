@@ -37,14 +37,14 @@ def test_numbers_are_read_in_batches_of_one_agent(kind: Any) -> None:
     other = phone_number("bank", NUMBERS[0])
     reads = list(kind.observe([*mine, other]))
     assert [read.resources for read in reads] == [tuple(mine[:4]), (mine[4],), (other,)]
-    assert reads[0].call.path == "/v1/agents/rosa/telephony/phone-numbers/batch"
-    assert reads[0].call.body == {"phoneNumbers": NUMBERS[:4]}
-    assert reads[0].call.replay is Replay.SAFE
+    assert reads[0].request.path == "/v1/agents/rosa/telephony/phone-numbers/batch"
+    assert reads[0].request.body == {"phoneNumbers": NUMBERS[:4]}
+    assert reads[0].request.replay is Replay.SAFE
 
 
 def test_a_read_tells_where_numbers_are_and_leaves_out_what_is_absent() -> None:
     (read,) = PRESENCE.observe([phone_number("rosa", number) for number in NUMBERS[:3]])
-    answer = read.call.read(
+    answer = read.request.read(
         {
             "found": [
                 {"number": NUMBERS[0], "clientEnv": "live", "connectorId": ""},
@@ -69,24 +69,24 @@ def test_environment_and_connector_make_a_state() -> None:
 
 
 def test_imports_never_mix_agents_or_environments() -> None:
-    intents = [
+    transitions = [
         absent(NUMBERS[0]),
         absent(NUMBERS[1], env="sandbox"),
         absent(NUMBERS[2], agent="bank"),
         absent(NUMBERS[3]),
     ]
-    lanes = list(PRESENCE.write_sequences(intents))
+    lanes = list(PRESENCE.write_sequences(transitions))
     assert [[each.name for each in step.resources] for lane in lanes for step in lane] == [
         [NUMBERS[0], NUMBERS[3]],
         [NUMBERS[1]],
         [NUMBERS[2]],
     ]
-    assert [lane[0].call.body for lane in lanes] == [
+    assert [lane[0].request.body for lane in lanes] == [
         {"phoneNumbers": [NUMBERS[0], NUMBERS[3]], "clientEnv": "live"},
         {"phoneNumbers": [NUMBERS[1]], "clientEnv": "sandbox"},
         {"phoneNumbers": [NUMBERS[2]], "clientEnv": "live"},
     ]
-    assert all(lane[0].call.replay is Replay.RECONCILE for lane in lanes)
+    assert all(lane[0].request.replay is Replay.RECONCILE for lane in lanes)
 
 
 @bounded(100)
@@ -95,10 +95,10 @@ def test_imports_never_mix_agents_or_environments() -> None:
     st.integers(1, 6),
 )
 def test_every_number_is_imported_once_in_batches_that_fit(where: list[tuple[str, str]], size: int) -> None:
-    intents = [absent(f"+44163296{place:04d}", *each) for place, each in enumerate(where)]
-    steps = [step for lane in PresenceKind(batch_size=size).write_sequences(intents) for step in lane]
+    transitions = [absent(f"+44163296{place:04d}", *each) for place, each in enumerate(where)]
+    steps = [step for lane in PresenceKind(batch_size=size).write_sequences(transitions) for step in lane]
     written = [each for step in steps for each in step.resources]
-    assert sorted(written) == sorted(each.resource for each in intents)
+    assert sorted(written) == sorted(each.resource for each in transitions)
     assert all(len(step.resources) <= size for step in steps)
 
 
@@ -107,13 +107,13 @@ def test_a_batch_splits_into_halves_down_to_single_ones() -> None:
     assert step.split is not None
     halves = step.split(step.resources[:3])
     assert [len(half.resources) for half in halves] == [2, 1]
-    assert halves[1].call.body == {"phoneNumbers": [NUMBERS[2]], "clientEnv": "live"}
+    assert halves[1].request.body == {"phoneNumbers": [NUMBERS[2]], "clientEnv": "live"}
     assert halves[1].split is not None  # what was refused may have come to be there meanwhile
 
 
 def test_an_import_lists_numbers_only_and_what_it_leaves_out_is_unknown() -> None:
     ((step,),) = PRESENCE.write_sequences([absent(number) for number in NUMBERS[:2]])
-    verdicts = step.judge(step.call.read({"imported": [NUMBERS[1]]}))
+    verdicts = step.judge(step.request.read({"imported": [NUMBERS[1]]}))
     assert verdicts == {phone_number("rosa", NUMBERS[1]): WriteResult()}
 
 
@@ -135,7 +135,7 @@ def test_a_number_is_present_in_its_environment_whatever_answers_it(
 def test_each_number_is_assigned_by_itself() -> None:
     lanes = list(ROUTING.write_sequences([routed(number) for number in NUMBERS[:3]]))
     assert [len(lane) for lane in lanes] == [1, 1, 1]
-    call = lanes[0][0].call
+    call = lanes[0][0].request
     assert (call.method, call.path) == ("PATCH", "/v1/agents/rosa/telephony/phone-numbers/%2B441632960000")
     assert call.body == {"connectorId": "conn-1"}
     assert lanes[0][0].split is None
@@ -143,8 +143,8 @@ def test_each_number_is_assigned_by_itself() -> None:
 
 def test_the_answer_to_an_assignment_counts_only_for_its_number() -> None:
     ((step,),) = ROUTING.write_sequences([routed(NUMBERS[0])])
-    mine = step.call.read({"number": NUMBERS[0], "clientEnv": "live", "connectorId": "conn-1"})
-    other = step.call.read({"number": NUMBERS[1], "clientEnv": "live", "connectorId": "conn-1"})
+    mine = step.request.read({"number": NUMBERS[0], "clientEnv": "live", "connectorId": "conn-1"})
+    other = step.request.read({"number": NUMBERS[1], "clientEnv": "live", "connectorId": "conn-1"})
     assert step.judge(mine) == {phone_number("rosa", NUMBERS[0]): WriteResult(NumberState("live", "conn-1"))}
     assert step.judge(other) == {}
 

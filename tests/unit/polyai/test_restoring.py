@@ -12,23 +12,22 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.canonical import same
-from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.kind import Resource, ResourceKind
 from airflow_voice_agents.plans.plan import PlannedItem, Severity
-from airflow_voice_agents.plans.restoring import Restorable
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.polyai.resources.config_plan import Rules, StaleKeys, plan_promotion
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
+from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, json_values, objects
 
 LIVE = page("harbour-hotels", "live")
-PAGES, CONNECTORS, ROUTING = ConfigPageKind(), ConnectorKind(batch_size=3), RoutingKind(batch_size=3)
+PAGES, CONNECTORS, ROUTING = ConfigPageKind(), ConnectorKind(batch_size=3), PhoneNumberKind(batch_size=3)
 LINE = connector("rosa", "conn-1")
 NUMBER = phone_number("rosa", "+441632960001")
 
-KINDS: list[Restorable[Any]] = [PAGES, CONNECTORS, ROUTING]
+KINDS: list[ResourceKind[Any]] = [PAGES, CONNECTORS, ROUTING]
 """A type checker sees here that they are what a restore needs."""
 
 
@@ -59,15 +58,15 @@ STATES = st.builds(PageState, SCHEMAS, st.none() | objects(NAMES, json_values(st
 
 def written(kind: ConfigPageKind, item: PlannedItem, now: PageState) -> PageState:
     """Write an item as a platform that takes it at its word; every state between has to be valid."""
-    if item.intent is None:
+    if item.transition is None:
         return now
     schema, values, between = now.schema, now.variables, []
-    (lane,) = kind.write_sequences([item.intent])
+    (lane,) = kind.write_sequences([item.transition])
     for step in lane:
-        body = copy.deepcopy(step.call.body)
+        body = copy.deepcopy(step.request.body)
         assert body is not None
-        schema = body["schema"] if step.call.method == "PUT" else schema
-        values = {**(values or {}), **body["variables"]} if step.call.method == "PATCH" else values
+        schema = body["schema"] if step.request.method == "PUT" else schema
+        values = {**(values or {}), **body["variables"]} if step.request.method == "PATCH" else values
         assert value_problems(schema, values) == []
         between.append(kind.digest(PageState(schema, values)))
     assert [*item.waypoints, item.after] == between
@@ -208,9 +207,9 @@ def test_a_connector_gets_back_every_setting_that_can_be_written(
     assert all(name in item.findings[0].message for name in stuck)
     assert item.errors == ()
     assert item.writes == int(item.changed)
-    if item.intent is not None:
-        ((step,),) = CONNECTORS.write_sequences([item.intent])
-        (update,) = step.call.body["updates"]  # type: ignore[index]
+    if item.transition is not None:
+        ((step,),) = CONNECTORS.write_sequences([item.transition])
+        (update,) = step.request.body["updates"]  # type: ignore[index]
         assert len(update) == 1 + len(item.changes)
     assert not CONNECTORS.restore(LINE, wanted, reached).changed
 
@@ -218,8 +217,8 @@ def test_a_connector_gets_back_every_setting_that_can_be_written(
 def test_an_assigned_variant_is_taken_away_again() -> None:
     now = ConnectorState("v2", "en-GB", "voice")
     item = CONNECTORS.restore(LINE, replace(now, variant_id=None), now)
-    ((step,),) = CONNECTORS.write_sequences([item.intent])  # type: ignore[list-item]
-    assert step.call.body == {"updates": [{"connectorId": "conn-1", "variantId": None}]}
+    ((step,),) = CONNECTORS.write_sequences([item.transition])  # type: ignore[list-item]
+    assert step.request.body == {"updates": [{"connectorId": "conn-1", "variantId": None}]}
 
 
 def test_no_connector_is_created_or_deleted() -> None:
@@ -273,10 +272,10 @@ def test_a_number_goes_back_only_to_a_connector_of_the_environment_that_it_is_in
     assert item.errors == ()
     assert item.changed == (reachable and wanted != now)
     assert item.after == ROUTING.digest(wanted if reachable else now)
-    if item.intent is not None:
-        ((step,),) = ROUTING.write_sequences([item.intent])
-        assert step.call.operation == "assign phone number"
-        assert step.call.body == {"connectorId": wanted.connector_id}  # type: ignore[union-attr]
+    if item.transition is not None:
+        ((step,),) = ROUTING.write_sequences([item.transition])
+        assert step.request.operation == "assign phone number"
+        assert step.request.body == {"connectorId": wanted.connector_id}  # type: ignore[union-attr]
         assert item.writes == 1
 
 
@@ -324,7 +323,7 @@ def test_a_schema_that_a_key_that_stays_would_break_is_not_brought_back() -> Non
     now = PageState(opened, {"greeting": "new", "hours": 1})
     item = ConfigPageKind().restore(page("a", "live"), kept, now)
     assert not item.errors
-    assert item.intent is not None
-    assert item.intent.after == PageState(opened, {"greeting": "old", "hours": 1})
+    assert item.transition is not None
+    assert item.transition.after == PageState(opened, {"greeting": "old", "hours": 1})
     assert "the present schema stays" in " ".join(finding.message for finding in item.findings)
     assert item.stale_keys == ("hours",)

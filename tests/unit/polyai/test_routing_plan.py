@@ -29,19 +29,19 @@ def plan(numbers: dict[str, str], states: dict[str, NumberState], **facts: Any) 
 def test_a_number_is_routed_by_the_name_or_the_id_of_a_connector(wanted: str) -> None:
     now = NumberState("live", "c1")
     (item,) = plan({ONE: wanted}, {ONE: now})
-    assert item.intent == Transition(phone_number("rosa", ONE), now, NumberState("live", "c2"))
+    assert item.transition == Transition(phone_number("rosa", ONE), now, NumberState("live", "c2"))
     assert (item.writes, item.findings, item.source) == (1, (), None)
     assert [change.path for change in item.changes] == [("connector_id",)]
 
 
 def test_a_number_that_rings_it_already_stays() -> None:
     (item,) = plan({ONE: "Main line"}, {ONE: NumberState("live", "c1")})
-    assert (item.changed, item.intent, item.findings) == (False, None, ())
+    assert (item.changed, item.transition, item.findings) == (False, None, ())
 
 
 def test_a_connector_without_a_name_is_found_by_its_id_only() -> None:
     (item,) = plan({ONE: "c5"}, {ONE: NumberState("live")})
-    assert item.intent is not None
+    assert item.transition is not None
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_a_number_that_cannot_be_routed_stops_the_run(
     assert finding.code == code
     assert said in finding.message
     assert bad.resource == phone_number("rosa", ONE)
-    assert (bad.intent, bad.writes, bad.changed) == (None, 0, False)
+    assert (bad.transition, bad.writes, bad.changed) == (None, 0, False)
     assert bad.before == KIND.digest(now)
-    assert good.intent is not None
+    assert good.transition is not None
 
 
 STATES = st.dictionaries(
@@ -87,10 +87,10 @@ def test_no_number_leaves_its_environment_and_planning_again_finds_nothing(
     done = dict(states)
     known = {each for ids in CONNECTORS.values() for each in ids}
     for item in items:
-        if item.intent is not None:
-            assert item.intent.after.client_env == item.intent.before.client_env == "live"  # type: ignore[union-attr]
-            assert item.intent.after.connector_id in known
-            done[item.resource.name] = item.intent.after
+        if item.transition is not None:
+            assert item.transition.after.client_env == item.transition.before.client_env == "live"  # type: ignore[union-attr]
+            assert item.transition.after.connector_id in known
+            done[item.resource.name] = item.transition.after
     again = plan(wanted, done)
     assert not any(item.changed for item in again)
     assert [item.errors for item in again] == [item.errors for item in items]

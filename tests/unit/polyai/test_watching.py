@@ -85,8 +85,8 @@ class Platform:
         return answer
 
 
-def run_on(platform: Platform, memory: Any = None) -> RunContext:
-    return RunContext(send=platform, say=lambda _: None, memory=memory)
+def run_on(platform: Platform, task_state: Any = None) -> RunContext:
+    return RunContext(platform, lambda _: None, task_state=task_state)
 
 
 def watched(

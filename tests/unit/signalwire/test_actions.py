@@ -15,20 +15,20 @@ from airflow_voice_agents.signalwire.resources.e911 import (
     E911State,
     e911_of,
     emergency_address,
-    plan_e911,
 )
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection, select_numbers
 from airflow_voice_agents.signalwire.resources.ownership import (
+    OWNED,
     RELEASED,
     Ownership,
     OwnershipKind,
+    PurchaseKind,
     owned_number,
-    plan_release,
 )
 from airflow_voice_agents.signalwire.resources.phone_number import RouteState
 from airflow_voice_agents.signalwire.resources.route_fingerprint import RouteFingerprint, Routes
 from airflow_voice_agents.signalwire.routes import ToAiAgent, ToCxmlWebhook, ToSwml
-from airflow_voice_agents.transport.errors import InputError, ResponseError
+from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_numbers, summarize_list
 
 NUMBER, OTHER = "+12065550100", "+12065550101"
@@ -197,7 +197,7 @@ def e911(address: str | None, status: str | None = None) -> E911State:
     ],
 )
 def test_what_an_emergency_address_needs(now: E911State, wanted_address: str | None, writes: int) -> None:
-    item = plan_e911(E911Kind({NUMBER: ID}), HERE, now, wanted_address)
+    item = E911Kind().plan(HERE, wanted_address, now)
 
     assert (item.writes, item.changed) == (writes, bool(writes))
 
@@ -214,17 +214,49 @@ def test_what_an_emergency_address_needs(now: E911State, wanted_address: str | N
     ],
 )
 def test_when_an_assignment_is_settled(seen: E911State | None, left: list[str]) -> None:
-    kind = E911Kind({NUMBER: ID})
+    kind = E911Kind()
 
     assert kind.mismatches(Transition(HERE, e911(None), e911(ADDRESS)), seen) == left
 
 
 def test_an_answer_about_another_number_says_nothing() -> None:
-    kind = E911Kind({NUMBER: ID})
+    kind = E911Kind()
     ((step,),) = kind.write_sequences([Transition(HERE, e911(None), e911(ADDRESS))])
 
     assert step.judge(record(OTHER)) == {}
     assert e911_of(record(NUMBER, e911_address_id=ADDRESS.upper())) == e911(ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "now", "writes", "codes"),
+    [
+        (e911(ADDRESS, "active"), e911(None), ["assign E911 address"], []),
+        (e911(None), e911(ADDRESS, "pending"), ["remove E911 address"], []),
+        (e911(ADDRESS, "pending_removal"), e911(ADDRESS, "active"), ["remove E911 address"], []),
+        (e911(ADDRESS), e911(ADDRESS, "active"), [], []),
+        (e911(ADDRESS), None, [], ["absent"]),
+        (None, e911(ADDRESS), [], ["not_kept"]),
+    ],
+)
+def test_an_emergency_address_is_restored_or_removed(
+    wanted: E911State | None, now: E911State | None, writes: list[str], codes: list[str]
+) -> None:
+    kind = E911Kind()
+    item = kind.restore(HERE, wanted, now)
+    sequences = kind.write_sequences([item.transition]) if item.transition else ()
+
+    assert [write.request.operation for sequence in sequences for write in sequence] == writes
+    assert [finding.code for finding in item.findings] == codes
+
+
+def test_an_emergency_address_comes_back_from_json() -> None:
+    kind = E911Kind()
+    plain = json.loads(json.dumps(kind.to_json(e911(ADDRESS, "active"))))
+
+    assert kind.from_json(plain) == e911(ADDRESS, "active")
+    for wrong in (None, {**plain, "id": "x"}, {**plain, "address_id": 7}, {**plain, "more": 1}):
+        with pytest.raises(InputError):
+            kind.from_json(wrong)
 
 
 # ---------------------------------------------------------------------------------------- ownership
@@ -233,18 +265,25 @@ def test_an_answer_about_another_number_says_nothing() -> None:
 def test_a_release_is_planned_only_where_there_is_something() -> None:
     kind, here = OwnershipKind(), owned_number("acme", NUMBER)
 
-    assert plan_release(kind, here, None).changed is False
-    assert plan_release(kind, here, RELEASED).changed is False
-    item = plan_release(kind, here, Ownership(True, ID, "relay_script"))
+    assert kind.plan(here, RELEASED, None).changed is False
+    assert kind.plan(here, RELEASED, RELEASED).changed is False
+    item = kind.plan(here, RELEASED, Ownership(True, ID, "relay_script"))
     assert (item.writes, [finding.code for finding in item.findings]) == (1, ["routed"])
 
 
-def test_a_list_that_is_not_whole_does_not_say_that_a_number_is_gone() -> None:
-    here = owned_number("acme", NUMBER)
-    (observation,) = OwnershipKind().observe([here])
+def test_the_answer_to_a_release_shows_no_state_and_a_404_is_looked_at() -> None:
+    kind, here = OwnershipKind(), owned_number("acme", NUMBER)
+    ((write,),) = kind.write_sequences([Transition(here, Ownership(True, ID), RELEASED)])
 
-    assert observation.states(Page(())) == {}
-    assert observation.states(Page((record(f"{NUMBER}7"),))) == {}
-    assert observation.states(Page((record(NUMBER),), "/next"))[here].owned
-    with pytest.raises(ResponseError, match="more than one page"):
-        observation.states(Page((record(f"{NUMBER}7"),), "/next"))
+    assert write.judge(None)[here].state is None
+    assert write.deletes
+
+
+def test_a_purchase_is_never_repeated_and_an_answer_about_another_number_says_nothing() -> None:
+    kind, here = PurchaseKind(), owned_number("acme", NUMBER)
+    ((write,),) = kind.write_sequences([Transition(here, None, OWNED)])
+
+    assert not kind.repeatable
+    assert write.judge(record(OTHER)) == {}
+    assert kind.mismatches(Transition(here, None, OWNED), write.judge(record(NUMBER))[here].state) == []
+    assert kind.mismatches(Transition(here, None, OWNED), None) == ["presence"]

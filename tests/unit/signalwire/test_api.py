@@ -1,4 +1,4 @@
-"""What the calls send exactly, what they refuse, and which links they follow."""
+"""SignalWire requests: exact contents, invalid arguments and followed links."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def test_id_goes_into_the_path_in_lower_case() -> None:
     assert api.remove_e911_address(ID).path == f"{ROUTE}/{ID}/e911_address"
 
 
-def test_update_sends_what_it_was_given_and_may_be_sent_again() -> None:
+def test_update_sends_what_it_was_given_and_is_never_repeated_blind() -> None:
     changes = {"call_handler": "relay_script", "call_relay_script_url": "https://h/x"}
     call = api.update_phone_number(ID, changes)
-    assert (call.body, call.replay) == (changes, Replay.SAFE)
+    assert (call.body, call.replay) == (changes, Replay.RECONCILE)
 
 
 def test_update_keeps_a_copy_of_what_it_checked() -> None:

@@ -1,4 +1,4 @@
-"""What SignalWire refuses with becomes an error that says what to do, and shows nothing it must not."""
+"""SignalWire refusals become errors with advice and without secrets."""
 
 from __future__ import annotations
 
@@ -139,9 +139,29 @@ def test_purchase_that_failed_on_the_way_is_unknown_and_not_sent_again() -> None
     assert len(script.requests) == 1
 
 
-def test_update_that_failed_on_the_way_is_sent_again() -> None:
-    _, script = refusal(UPDATE, 503, {"error": "Internal Server Error"})
+def test_update_that_failed_on_the_way_is_unknown_and_not_sent_again() -> None:
+    error, script = refusal(UPDATE, 503, {"error": "Internal Server Error"})
+    assert type(error) is OutcomeUnknown
+    assert len(script.requests) == 1
+
+
+def test_read_that_failed_on_the_way_is_sent_again() -> None:
+    error, script = refusal(api.get_phone_number(ID), 503, {"error": "Internal Server Error"})
+    assert type(error) is ServerError
     assert len(script.requests) == 5
+
+
+@pytest.mark.parametrize("body", [{"error": "Not Found"}, {"errors": [item("insufficient_balance")]}])
+@pytest.mark.parametrize("call", [RELEASE, BUY, UPDATE], ids=lambda call: call.operation)
+def test_error_in_a_success_status_leaves_a_write_unknown(call: ApiRequest[Any], body: Any) -> None:
+    error, script = refusal(call, 200, body)
+    assert type(error) is OutcomeUnknown
+    assert len(script.requests) == 1
+
+
+def test_rate_limit_in_a_success_status_is_known() -> None:
+    error, _ = refusal(BUY, 200, {"errors": [item("rate_limit_exceeded")]})
+    assert type(error) is RateLimited
 
 
 @pytest.mark.parametrize(
@@ -159,7 +179,7 @@ def test_number_that_the_platform_quotes_is_shown() -> None:
 
 
 def test_every_request_has_credentials_and_an_id_of_its_own() -> None:
-    error, script = refusal(UPDATE, 503, {"error": "x"})
+    error, script = refusal(api.get_phone_number(ID), 503, {"error": "x"})
     ids = [request.headers["X-Request-Id"] for request in script.requests]
     assert len(set(ids)) == len(ids)
     assert error.correlation_id == ids[-1]

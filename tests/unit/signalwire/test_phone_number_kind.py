@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.progress_log import ProgressLog
+from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.kind import Resource, Transition
@@ -16,26 +17,23 @@ from airflow_voice_agents.plans.plan import Plan, PlannedItem
 from airflow_voice_agents.plans.render import Display, render_plan
 from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.plans.snapshot import Snapshot
-from airflow_voice_agents.signalwire.models import FABRIC_ONLY, PhoneNumber
+from airflow_voice_agents.signalwire.models import FABRIC_ONLY, Page, PhoneNumber
 from airflow_voice_agents.signalwire.resources.phone_number import (
-    CODECS,
     RouteState,
     RoutingKind,
     carrier_number,
-    from_snapshot,
-    plan_restore,
-    plan_route,
     state_of,
-    to_snapshot,
     unrestorable,
 )
 from airflow_voice_agents.signalwire.routes import ToAiAgent, ToCxmlWebhook, ToRelayTopic, ToSwml
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.errors import InputError, ResponseError
+from support.actions import run_context
 
 ID, NUMBER = "5c3f2b1a-0d4e-4f6a-8b7c-9d8e7f6a5b4c", "+12025550123"
 OLD, NEW = "https://old.example/swml", "https://new.example/swml"
 HERE = carrier_number("acme", NUMBER)
+KINDS = {"carrier number": RoutingKind()}
 ROUTE_OF_ONE = "/api/relay/rest/phone_numbers/{id}"
 
 
@@ -58,7 +56,7 @@ def state(**values: Any) -> RouteState:
 
 
 def kind() -> RoutingKind:
-    return RoutingKind({NUMBER: ID})
+    return RoutingKind()
 
 
 class Platform:
@@ -93,10 +91,9 @@ class Platform:
         return state_of(PhoneNumber.model_validate(self.record))
 
     async def carry(self, item: PlannedItem, *, verify: bool = False) -> ItemReport:
-        assert item.intent is not None
-        progress = ProgressLog("test", 1, lambda _: None)
-        carrier = Applier(self, kind(), limit=1, progress=progress, verify=verify)
-        (report,) = await carrier.apply([item.intent])
+        assert item.transition is not None
+        applier = Applier(run_context(self), kind(), ApplierSettings(verify=verify))
+        (report,) = await applier.apply([item.transition])
         return report
 
 
@@ -175,19 +172,54 @@ def test_fields_with_credentials_are_named() -> None:
 # ----------------------------------------------------------------------------------------------- observing
 
 
-def test_one_read_per_number_by_its_id() -> None:
+def known(*resources: Resource) -> dict[Resource, RouteState]:
+    return {each: replace(state(), id=str(uuid.UUID(int=place))) for place, each in enumerate(resources, 1)}
+
+
+def test_few_numbers_with_known_ids_are_read_one_by_one() -> None:
     other = carrier_number("acme", "+12025550124")
-    other_id = ID.replace("5c", "6d")
-    reads = list(RoutingKind({NUMBER: ID, other.name: other_id}).observe([HERE, other]))
-    assert [read.call.path.rpartition("/")[2] for read in reads] == [ID, other_id]
-    assert {read.call.route for read in reads} == {ROUTE_OF_ONE}
+    reads = list(kind().observe([HERE, other], {HERE: state(), other: state(id=ID.replace("5c", "6d"))}))
+    assert [read.request.path.rpartition("/")[2] for read in reads] == [ID, ID.replace("5c", "6d")]
+    assert {read.request.route for read in reads} == {ROUTE_OF_ONE}
     assert reads[0].states(PhoneNumber.model_validate(record())) == {HERE: state()}
+
+
+@pytest.mark.parametrize(
+    ("count", "ids_known", "filtered"), [(11, True, None), (2, False, None), (1, False, NUMBER)]
+)
+async def test_many_numbers_and_unknown_ids_take_one_list_whose_end_proves_absence(
+    count: int, ids_known: bool, filtered: str | None
+) -> None:
+    many = [HERE, *(carrier_number("acme", f"+120255502{place:02}") for place in range(count - 1))]
+    (read,) = kind().observe(many, known(*many) if ids_known else {})
+    asked: list[dict[str, str]] = []
+
+    async def send(request: ApiRequest[Any], /) -> Any:
+        asked.append(dict(request.query))
+        return Page((PhoneNumber.model_validate(record()),))
+
+    assert read.fetch is not None
+    found = read.states(await read.fetch(send))
+
+    assert found == {HERE: state()} | dict.fromkeys(many[1:])
+    assert [query.get("filter_number") for query in asked] == [filtered]
+
+
+async def test_a_list_that_breaks_off_proves_nothing() -> None:
+    (read,) = kind().observe([HERE], {})
+
+    async def send(request: ApiRequest[Any], /) -> Any:
+        return Page((), next_link="https://elsewhere.example/api/relay/rest/phone_numbers?page_token=x")
+
+    assert read.fetch is not None
+    with pytest.raises(ResponseError):
+        await read.fetch(send)
 
 
 @pytest.mark.parametrize("foreign", [{"id": ID.replace("5", "6")}, {"number": "+12025550124"}])
 def test_answer_about_another_number_tells_nothing(foreign: dict[str, str]) -> None:
     answer = PhoneNumber.model_validate(record(**foreign))
-    (read,) = kind().observe([HERE])
+    (read,) = kind().observe([HERE], {HERE: state()})
     ((step,),) = kind().write_sequences([Transition(HERE, state(), state().routed(ToSwml(NEW)))])
     assert read.states(answer) == {}
     assert step.judge(answer) == {}
@@ -197,8 +229,8 @@ def test_answer_about_another_number_tells_nothing(foreign: dict[str, str]) -> N
 
 
 def test_number_that_is_as_wanted_needs_no_write() -> None:
-    item = plan_route(kind(), HERE, state(), ToSwml(OLD))
-    assert (item.changed, item.intent, item.writes, item.findings) == (False, None, 0, ())
+    item = kind().plan(HERE, ToSwml(OLD), state())
+    assert (item.changed, item.transition, item.writes, item.findings) == (False, None, 0, ())
 
 
 def test_fields_that_a_route_does_not_name_are_no_difference() -> None:
@@ -208,40 +240,43 @@ def test_fields_that_a_route_does_not_name_are_no_difference() -> None:
         call_request_method="POST",
         call_fallback_url="https://fallback.example",
     )
-    assert not plan_route(kind(), HERE, now, ToCxmlWebhook(OLD)).changed
-    assert plan_route(kind(), HERE, now, ToCxmlWebhook(OLD, fallback_url=NEW)).changed
-    assert plan_route(kind(), HERE, now, ToCxmlWebhook(OLD, method="GET")).changed
+    assert not kind().plan(HERE, ToCxmlWebhook(OLD), now).changed
+    assert kind().plan(HERE, ToCxmlWebhook(OLD, fallback_url=NEW), now).changed
+    assert kind().plan(HERE, ToCxmlWebhook(OLD, method="GET"), now).changed
 
 
 def test_number_without_voice_is_an_error() -> None:
-    item = plan_route(kind(), HERE, state(capabilities=["sms"]), ToSwml(NEW))
+    item = kind().plan(HERE, ToSwml(NEW), state(capabilities=["sms"]))
     assert [(each.severity, each.code) for each in item.findings] == [("error", "not_voice_capable")]
-    assert (item.intent, item.writes) == (None, 0)
+    assert item.writes == 0
 
 
-@pytest.mark.parametrize("make", [lambda: ToSwml(NEW), state])
-def test_number_that_is_not_there_is_an_error(make: Any) -> None:
-    wanted = make()
-    plan = plan_restore if isinstance(wanted, RouteState) else plan_route
-    item = plan(kind(), HERE, None, wanted)
-    assert [each.code for each in item.errors] == ["absent"]
-    assert item.intent is None
+def test_number_that_is_not_there_stops_a_cut_over_and_is_left_out_of_a_restore() -> None:
+    route, restored = kind().plan(HERE, ToSwml(NEW), None), kind().restore(HERE, state(), None)
+    assert [each.code for each in route.errors] == ["absent"]
+    assert [each.code for each in restored.refusals] == ["absent"]
+    assert route.transition is None
+    assert restored.transition is None
+
+
+def test_number_that_was_not_there_then_cannot_be_restored() -> None:
+    assert [each.code for each in kind().restore(HERE, None, state()).errors] == ["not_kept"]
 
 
 @pytest.mark.parametrize("handler", [*sorted(FABRIC_ONLY), None, "of_tomorrow"])
 def test_plan_warns_before_a_routing_is_left_that_cannot_be_restored(handler: str | None) -> None:
-    item = plan_route(kind(), HERE, state(call_handler=handler), ToSwml(NEW))
+    item = kind().plan(HERE, ToSwml(NEW), state(call_handler=handler))
     assert [(each.severity, each.code) for each in item.findings] == [("warning", "one_way")]
-    assert item.intent is not None
+    assert item.transition is not None
 
 
 def test_plan_of_an_ordinary_cut_over_has_nothing_to_say() -> None:
-    item = plan_route(kind(), HERE, state(), ToSwml(NEW))
+    item = kind().plan(HERE, ToSwml(NEW), state())
     assert (item.findings, item.writes, item.changed) == ((), 1, True)
 
 
 def test_plan_shows_no_credentials() -> None:
-    item = plan_route(kind(), HERE, state(), ToSwml("https://me:secret@new.example/x?k=secret"))
+    item = kind().plan(HERE, ToSwml("https://me:secret@new.example/x?k=secret"), state())
     plan = Plan("point phone numbers", (item,))
     assert "secret" not in render_plan(plan, Display(show_values=True)) + str(plan.document()) + repr(plan)
     assert "https://***@new.example/x?k=***" in render_plan(plan, Display(show_values=True))
@@ -255,7 +290,7 @@ def test_plan_shows_no_credentials() -> None:
 async def test_cut_over_is_one_put_and_a_second_run_makes_none(clears: bool, verify: bool) -> None:
     platform = Platform(clears=clears, call_fallback_url="https://idle.example")
     route = ToCxmlWebhook(NEW)
-    report = await platform.carry(plan_route(kind(), HERE, platform.state(), route), verify=verify)
+    report = await platform.carry(kind().plan(HERE, route, platform.state()), verify=verify)
     assert report.status is Status.CHANGED
     assert platform.bodies == [
         {
@@ -266,14 +301,14 @@ async def test_cut_over_is_one_put_and_a_second_run_makes_none(clears: bool, ver
         }
     ]
     assert len(platform.sent) == 1 + verify
-    assert not plan_route(kind(), HERE, platform.state(), route).changed
+    assert not kind().plan(HERE, route, platform.state()).changed
 
 
 @pytest.mark.parametrize("ignored", ["call_handler", "call_relay_script_url", "call_receive_mode"])
 async def test_write_that_the_platform_took_but_did_not_do_fails(ignored: str) -> None:
     platform = Platform(call_handler="relay_topic", call_receive_mode="fax")
     platform.ignores = {ignored}
-    report = await platform.carry(plan_route(kind(), HERE, platform.state(), ToSwml(NEW)))
+    report = await platform.carry(kind().plan(HERE, ToSwml(NEW), platform.state()))
     assert report.status is Status.FAILED
     assert ignored in report.reason
 
@@ -285,7 +320,7 @@ def test_number_that_is_gone_is_not_settled() -> None:
 async def test_route_that_no_answer_shows_is_written_and_verified_by_its_handler() -> None:
     platform = Platform()
     route = ToAiAgent(ID)
-    report = await platform.carry(plan_route(kind(), HERE, platform.state(), route))
+    report = await platform.carry(kind().plan(HERE, route, platform.state()))
     assert report.status is Status.CHANGED
     assert platform.bodies == [route.changes()]
 
@@ -311,23 +346,23 @@ async def test_route_that_no_answer_shows_is_written_and_verified_by_its_handler
 )
 async def test_snapshot_restores_the_routing_with_one_put(former: dict[str, Any], clears: bool) -> None:
     platform = Platform(clears=clears, **former)
-    snapshot = json.loads(canonical(to_snapshot(platform.state())))
-    await platform.carry(plan_route(kind(), HERE, platform.state(), ToSwml(NEW)))
+    snapshot = json.loads(canonical(kind().to_json(platform.state())))
+    await platform.carry(kind().plan(HERE, ToSwml(NEW), platform.state()))
 
-    item = plan_restore(kind(), HERE, platform.state(), from_snapshot(snapshot))
+    item = kind().restore(HERE, kind().from_json(snapshot), platform.state())
     report = await platform.carry(item)
 
     assert report.status is Status.CHANGED
     assert len(platform.bodies) == 2
     assert platform.state().routing() == state(**former).routing()
-    assert not plan_restore(kind(), HERE, platform.state(), from_snapshot(snapshot)).changed
+    assert not kind().restore(HERE, kind().from_json(snapshot), platform.state()).changed
 
 
 async def test_restore_sends_what_counts_and_of_the_idle_fields_what_changed() -> None:
     platform = Platform(call_request_url=OLD, call_relay_topic="idle")
     former = platform.state()
-    await platform.carry(plan_route(kind(), HERE, platform.state(), ToCxmlWebhook(NEW)))
-    await platform.carry(plan_restore(kind(), HERE, platform.state(), former))
+    await platform.carry(kind().plan(HERE, ToCxmlWebhook(NEW), platform.state()))
+    await platform.carry(kind().restore(HERE, former, platform.state()))
     assert platform.bodies[-1] == {
         "call_handler": "relay_script",
         "call_receive_mode": "voice",
@@ -339,22 +374,22 @@ async def test_restore_sends_what_counts_and_of_the_idle_fields_what_changed() -
 async def test_idle_field_that_the_platform_does_not_take_back_is_no_failure() -> None:
     platform = Platform(call_request_url=OLD)
     former = platform.state()
-    await platform.carry(plan_route(kind(), HERE, platform.state(), ToCxmlWebhook(NEW)))
+    await platform.carry(kind().plan(HERE, ToCxmlWebhook(NEW), platform.state()))
     platform.ignores = {"call_request_url"}
-    report = await platform.carry(plan_restore(kind(), HERE, platform.state(), former))
+    report = await platform.carry(kind().restore(HERE, former, platform.state()))
     assert report.status is Status.CHANGED
     assert platform.state().value("call_request_url") == NEW
 
 
 @pytest.mark.parametrize("handler", [*sorted(FABRIC_ONLY), None, "of_tomorrow"])
 def test_handler_that_this_api_cannot_set_is_an_error_of_the_restore(handler: str | None) -> None:
-    item = plan_restore(kind(), HERE, state(), state(call_handler=handler))
+    item = kind().restore(HERE, state(call_handler=handler), state())
     assert [each.code for each in item.errors] == ["unrestorable_route"]
-    assert (item.intent, item.writes, item.changed) == (None, 0, True)
+    assert (item.writes, item.changed) == (0, True)
 
 
 def test_error_of_a_restore_names_the_handler_and_the_resource_to_assign() -> None:
-    item = plan_restore(kind(), HERE, state(), state(call_handler="sip_gateway"))
+    item = kind().restore(HERE, state(call_handler="sip_gateway"), state())
     assert "call handler was sip_gateway" in item.errors[0].message
     assert "assign resource r1" in item.errors[0].message
 
@@ -367,14 +402,14 @@ def test_handler_without_its_companion_cannot_be_restored() -> None:
 
 
 def test_handler_of_the_dashboard_that_was_never_left_needs_no_restore() -> None:
-    item = plan_restore(kind(), HERE, state(call_handler="call_queue"), state(call_handler="call_queue"))
+    item = kind().restore(HERE, state(call_handler="call_queue"), state(call_handler="call_queue"))
     assert (item.changed, item.findings) == (False, ())
 
 
 def test_field_that_no_call_can_clear_is_told() -> None:
     former = state(call_handler="laml_webhooks", call_request_url=OLD)
     now = state(call_handler="laml_webhooks", call_request_url=NEW, call_fallback_url=NEW)
-    item = plan_restore(kind(), HERE, now, former)
+    item = kind().restore(HERE, former, now)
     assert [(each.severity, each.code) for each in item.findings] == [("warning", "stays_set")]
     assert "call_fallback_url was not set then" in item.findings[0].message
     assert item.writes == 1
@@ -385,14 +420,14 @@ def test_field_that_no_call_can_clear_is_told() -> None:
 
 def test_snapshot_is_plain_json_and_comes_back_the_same() -> None:
     before = state(call_fallback_url="https://me:pw@h.example/x", call_sip_endpoint_id=ID)
-    back = from_snapshot(json.loads(canonical(to_snapshot(before))))
+    back = kind().from_json(json.loads(canonical(kind().to_json(before))))
     assert back == before
     assert back.calling_handler_resource_id == "r1"
 
 
 def test_snapshots_fit_into_a_snapshot_of_many() -> None:
-    document = Snapshot({HERE: state()}).document(CODECS)
-    states = Snapshot.from_document(json.loads(json.dumps(document)), CODECS).states
+    document = Snapshot({HERE: state()}).document(KINDS)
+    states = Snapshot.from_document(json.loads(json.dumps(document)), KINDS).states
     assert states == {Resource("carrier number", "acme", NUMBER): state()}
 
 
@@ -410,10 +445,10 @@ def test_snapshots_fit_into_a_snapshot_of_many() -> None:
 )
 def test_snapshot_that_was_tampered_with_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        from_snapshot(to_snapshot(state()) | change)
+        kind().from_json(kind().to_json(state()) | change)
     assert message in str(caught.value)
 
 
 def test_snapshot_of_another_type_is_refused() -> None:
     with pytest.raises(InputError, match="must have exactly the fields"):
-        from_snapshot(["id"])
+        kind().from_json(["id"])

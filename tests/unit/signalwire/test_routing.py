@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
+from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
+from airflow_voice_agents.engine.policy import Policy, Protections
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
+from airflow_voice_agents.plans.kind import Kinds
 from airflow_voice_agents.plans.report import Report
-from airflow_voice_agents.signalwire.actions.routing import MEMORY, job
-from airflow_voice_agents.signalwire.actions.snapshots import restore
+from airflow_voice_agents.signalwire.actions.routing import parse_route
+from airflow_voice_agents.signalwire.actions.snapshots import parse_restore
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
 from airflow_voice_agents.signalwire.resources.inventory import Space
-from airflow_voice_agents.signalwire.resources.phone_number import CODECS
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from support.actions import carry_out
 from support.kill_switch import Fuse, FusedStore, Killed
 
 SPACE = Space("acme", "https://acme.signalwire.com")
@@ -99,31 +101,27 @@ class Shelf:
         self.fuse.burn()
         self.published.append(url)
 
-    def archive(self) -> SnapshotRecorder:
-        return SnapshotRecorder(self.save, self.load, self.publish, MEMORY, CODECS)
+    def protections(self) -> Protections:
+        def recorder(kinds: Kinds, live: bool) -> SnapshotRecorder:
+            return SnapshotRecorder(self.save, self.load, self.publish, SNAPSHOT_NOTE, kinds)
+
+        return Protections(recorder=recorder)
 
 
-def run_with(platform: Platform, store: FusedStore | None, *, concurrency: int = 1) -> RunContext:
-    return RunContext(
-        send=platform,
-        say=lambda _: None,
-        guard_context=GuardContext(Overrides(confirm_live=True)),
-        concurrency=concurrency,
-        memory=store,
-    )
+ANSWERS_COMPARED = Policy(verify=False, max_snapshot_age=600.0)
+CONFIRMED = GuardContext(Overrides(confirm_live=True))
 
 
 def cut_over(platform: Platform, store: FusedStore, shelf: Shelf, *, concurrency: int = 1) -> Report:
-    work = job(
-        SPACE,
-        NUMBERS,
-        {"to": "swml", "url": NEW},
-        None,
-        {},
-        manner=ApplyOptions(verify=False),
-        archive=shelf.archive(),
+    return carry_out(
+        parse_route(SPACE, NUMBERS, {"to": "swml", "url": NEW}, None, {}),
+        platform,
+        policy=ANSWERS_COMPARED,
+        protections=shelf.protections(),
+        guard_context=CONFIRMED,
+        concurrency=concurrency,
+        task_state=store,
     )
-    return asyncio.run(work.run(run_with(platform, store, concurrency=concurrency)))
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -145,8 +143,8 @@ def test_a_cut_over_killed_at_any_moment_and_started_again_can_be_undone_as_a_wh
         assert set(platform.urls.values()) == {NEW}, where
         assert sorted(platform.puts) == NUMBERS, where
         assert not changed_before or shelf.published, where
-        back = restore(SPACE, shelf.load(shelf.published[-1]), None, None, manner=ApplyOptions(verify=False))
-        asyncio.run(back.run(run_with(platform, None)))
+        back = parse_restore(SPACE, shelf.load(shelf.published[-1]), None, None)
+        carry_out(back, platform, policy=ANSWERS_COMPARED, guard_context=CONFIRMED)
         assert set(platform.urls.values()) == {OLD}, where
 
 

@@ -1,4 +1,4 @@
-"""Where what outlives runs is kept: what is given, else what is configured, else the Airflow home."""
+"""The state folder: the argument, else the configuration, else the Airflow home."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def keep(folder: str | None) -> str:
     return snapshots.save(
-        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, say=lambda _: None
+        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, log=lambda _: None
     )
 
 

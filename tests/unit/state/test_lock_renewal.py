@@ -6,28 +6,46 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.state.lock_renewal import RENEWALS, renewal_check
-from airflow_voice_agents.state.locks import Lock, LockOwner
+from airflow_voice_agents.state.locks import RENEWALS, Lock, LockOwner
 from airflow_voice_agents.transport.errors import TargetLocked
 
 TTL = 900.0
 THIRD = TTL / RENEWALS
+OWNER = LockOwner("dag", "run 1", "promote")
 
 
-class FakeLock:
+class Files:
+    """A folder in memory."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+
+    def url(self, name: str) -> str:
+        return f"memory://{name}"
+
+    def names(self) -> list[str]:
+        return sorted(self.contents)
+
+    def read(self, name: str) -> bytes | None:
+        return self.contents.get(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        self.contents[name] = content
+
+    def remove(self, name: str) -> None:
+        self.contents.pop(name, None)
+
+
+class FakeLock(Lock):
     """A lock that notes when it is renewed."""
-
-    ttl = TTL
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.renewed: list[float] = []
         self.said: list[str] = []
         self.trouble: Exception | None = None
-        self.ask = renewal_check(self, lambda: self.now)  # type: ignore[arg-type]
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
+        super().__init__(Files(), ("hotel/live",), OWNER, self.said.append, ttl=TTL, clock=lambda: self.now)
+        self.acquire()
 
     def renew(self) -> None:
         self.renewed.append(self.now)
@@ -36,7 +54,7 @@ class FakeLock:
 
     def at(self, seconds: float) -> str | None:
         self.now = 1000.0 + seconds
-        return self.ask()
+        return self.renew_when_due()
 
 
 def test_a_lock_is_renewed_once_in_each_third_of_its_time() -> None:
@@ -92,39 +110,16 @@ def test_a_lock_that_is_about_to_end_stops_the_run() -> None:
     )
 
 
-class Files:
-    """A folder in memory."""
-
-    def __init__(self) -> None:
-        self.contents: dict[str, bytes] = {}
-
-    def url(self, name: str) -> str:
-        return f"memory://{name}"
-
-    def names(self) -> list[str]:
-        return sorted(self.contents)
-
-    def read(self, name: str) -> bytes | None:
-        return self.contents.get(name)
-
-    def write(self, name: str, content: bytes) -> None:
-        self.contents[name] = content
-
-    def remove(self, name: str) -> None:
-        self.contents.pop(name, None)
-
-
 @pytest.mark.parametrize("kept_up", [True, False])
 def test_a_real_lock_outlasts_its_time_only_when_it_is_kept_up(*, kept_up: bool) -> None:
     files, time = Files(), [1_800_000_000.0]
-    options: dict[str, Any] = {"clock": lambda: time[0], "sleep": lambda _: None, "say": lambda _: None}
-    lock = Lock(files, ("hotel/live",), LockOwner("dag", "run 1", "promote"), ttl=TTL, **options)
+    options: dict[str, Any] = {"clock": lambda: time[0], "sleep": lambda _: None, "log": lambda _: None}
+    lock = Lock(files, ("hotel/live",), OWNER, ttl=TTL, **options)
     lock.acquire()
-    ask = renewal_check(lock, lambda: time[0])
     for _ in range(20):
         time[0] += 100
         if kept_up:
-            assert ask() is None
+            assert lock.renew_when_due() is None
     assert lock.still_mine() is kept_up
     if not kept_up:
-        assert ask() is not None
+        assert lock.renew_when_due() is not None

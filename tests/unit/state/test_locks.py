@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.state.locks import DRIFT, SETTLE, TTL, Lock, LockFile, LockOwner, hold_lock
+from airflow_voice_agents.state.locks import (
+    DRIFT,
+    SETTLE,
+    TTL,
+    Lock,
+    LockFile,
+    LockOwner,
+    covers,
+    hold_lock,
+    overlap,
+)
 from airflow_voice_agents.transport.errors import InputError, TargetLocked, VoiceAgentsError
 from support.interleaving import Stage, every_order
 from support.json_values import bounded
@@ -67,7 +77,7 @@ class Cabinet:
 
 def lock(files: Any, holder: LockOwner, *targets: str, clock: Clock | None = None, **options: Any) -> Lock:
     time = clock or Clock()
-    options = {"say": lambda _: None, "chance": lambda: 0.5, **options}
+    options = {"log": lambda _: None, "chance": lambda: 0.5, **options}
     return Lock(files, targets or (HERE,), holder, clock=time, sleep=time.sleep, **options)
 
 
@@ -101,7 +111,7 @@ class Contest:
     def _program(self, name: str, holder: LockOwner) -> Callable[[], None]:
         def program() -> None:
             own = self._kind(
-                self.cabinet, (HERE,), holder, say=lambda _: None, clock=Clock(), sleep=self._sleep
+                self.cabinet, (HERE,), holder, log=lambda _: None, clock=Clock(), sleep=self._sleep
             )
             try:
                 own.acquire()
@@ -198,7 +208,7 @@ def test_threads_that_wait_get_the_lock_one_after_the_other(tmp_path: Path) -> N
             LockOwner("dag", f"run {number}", "promote"),
             tmp_path.as_uri(),
             wait=1.0,
-            say=lambda _: None,
+            log=lambda _: None,
             clock=lambda: START,
             sleep=lambda _: threading.Event().wait(0.001) and None,
         ):
@@ -265,7 +275,7 @@ def test_two_locks_exclude_each_other_exactly_where_they_share_a_target(
 
 
 def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None:
-    with hold_lock([THERE, HERE], ONE, tmp_path.as_uri(), say=print, clock=Clock()):
+    with hold_lock([THERE, HERE], ONE, tmp_path.as_uri(), log=print, clock=Clock()):
         (path,) = tmp_path.iterdir()
         told = json.loads(path.read_text())
 
@@ -290,7 +300,7 @@ def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None
     "options", [{"targets": []}, {"targets": [""]}, {"ttl": 0}, {"ttl": float("nan")}, {"wait": -1.0}]
 )
 def test_what_makes_no_lock_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
-    usual: dict[str, Any] = {"targets": [HERE], "holder": ONE, "folder": tmp_path.as_uri(), "say": print}
+    usual: dict[str, Any] = {"targets": [HERE], "holder": ONE, "folder": tmp_path.as_uri(), "log": print}
 
     with pytest.raises(InputError), hold_lock(**{**usual, **options}):
         pass
@@ -299,7 +309,7 @@ def test_what_makes_no_lock_is_refused(tmp_path: Path, options: dict[str, Any]) 
 
 
 def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), hold_lock([HERE], ONE, tmp_path.as_uri(), say=print):
+    with pytest.raises(KeyError), hold_lock([HERE], ONE, tmp_path.as_uri(), log=print):
         raise KeyError
 
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +318,7 @@ def test_an_error_inside_gives_the_lock_back(tmp_path: Path) -> None:
 def test_locks_lie_in_the_state_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", tmp_path.as_uri())
 
-    with hold_lock([HERE], ONE, say=print):
+    with hold_lock([HERE], ONE, log=print):
         assert [path.suffix for path in (tmp_path / "locks").iterdir()] == [".lock"]
 
 
@@ -340,7 +350,7 @@ def test_a_run_that_may_wait_gets_the_lock_when_the_other_has_ended() -> None:
     held(cabinet, ONE)
     cabinet.last = cabinet.looks + 3
 
-    own = lock(cabinet, TWO, clock=clock, say=said.append)
+    own = lock(cabinet, TWO, clock=clock, log=said.append)
     own.acquire(wait=60)
 
     assert own.still_mine()
@@ -386,7 +396,7 @@ def test_a_lock_of_a_run_that_died_ends_and_is_removed() -> None:
     with pytest.raises(TargetLocked):
         held(cabinet, TWO, clock=clock)
     clock.now += 1
-    own = held(cabinet, TWO, clock=clock, say=said.append)
+    own = held(cabinet, TWO, clock=clock, log=said.append)
 
     assert own.still_mine()
     assert len(cabinet.contents) == 1
@@ -399,7 +409,7 @@ def test_the_next_try_of_a_killed_task_takes_its_lock_over() -> None:
     cabinet, said = Cabinet(), []
     killed = held(cabinet, ONE)
 
-    own = held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2), say=said.append)
+    own = held(cabinet, LockOwner("dag", "run 1", "promote", try_number=2), log=said.append)
 
     assert own.still_mine()
     assert not killed.still_mine()
@@ -604,7 +614,7 @@ def test_a_storage_that_fails_half_way_leaves_no_lock(failing: str) -> None:
 
 def test_a_lock_that_cannot_be_given_back_is_told_and_does_not_fail_the_run() -> None:
     cabinet, said = Cabinet(), []
-    own = held(cabinet, ONE, say=said.append)
+    own = held(cabinet, ONE, log=said.append)
 
     def fail(_: str) -> None:
         raise PermissionError
@@ -624,3 +634,103 @@ def test_what_was_given_back_is_not_had_any_more() -> None:
     assert not own.still_mine()
     with pytest.raises(TargetLocked):
         own.renew()
+
+
+# -------------------------------------------------------------------------------- wildcards, narrowing
+
+TARGETS = ["a/1", "a/2", "b/1", "ab/1"]
+LOCKED = st.sets(st.sampled_from([*TARGETS, "a/*", "b/*"]), min_size=1)
+
+
+@bounded(200)
+@given(LOCKED, LOCKED)
+def test_names_overlap_exactly_where_both_cover_a_target(mine: set[str], theirs: set[str]) -> None:
+    both = [each for each in TARGETS if covers(mine, each) and covers(theirs, each)]
+    assert bool(overlap(mine, theirs)) == bool(both)
+    assert overlap(mine, theirs) == overlap(theirs, mine)
+    assert overlap(mine, theirs) <= mine | theirs
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "verdict"),
+    [
+        (["a/*"], "a/1", True),
+        (["a/*"], "a/*", True),
+        (["a/*"], "ab/1", False),
+        (["a/*"], "a", False),
+        (["a/1"], "a/*", False),
+        (["b/1", "a/1"], "a/1", True),
+    ],
+)
+def test_a_name_covers_every_target_of_its_owner(names: list[str], target: str, verdict: bool) -> None:
+    assert covers(names, target) is verdict
+
+
+@bounded(100)
+@given(LOCKED, LOCKED)
+def test_two_locks_exclude_each_other_exactly_where_they_cover_one_target(
+    mine: set[str], theirs: set[str]
+) -> None:
+    cabinet = Cabinet()
+    held(cabinet, ONE, *mine)
+    own = lock(cabinet, TWO, *theirs)
+    if overlap(mine, theirs):
+        with pytest.raises(TargetLocked):
+            own.acquire()
+    else:
+        own.acquire()
+
+
+def test_a_narrowed_lock_lets_others_have_the_rest() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+
+    own.narrow(["a/1"])
+
+    assert own.still_mine()
+    assert held(cabinet, TWO, "a/2").still_mine()
+    with pytest.raises(TargetLocked, match="a/1 is locked"):
+        held(cabinet, THREE, "a/1")
+
+
+def test_a_lock_takes_names_that_it_did_not_cover_only_where_nobody_else_has_them() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/1")
+    own.narrow(["a/1", "b/1"])
+    with pytest.raises(TargetLocked):
+        held(cabinet, TWO, "b/1")
+
+    other = held(cabinet, TWO, "c/1")
+    with pytest.raises(TargetLocked, match="b/1 is locked"):
+        other.narrow(["b/1"])
+    assert not other.still_mine()
+    assert own.still_mine()
+
+
+def test_a_narrowed_lock_is_renewed_as_it_is_now() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+    own.narrow(["a/1"])
+    own.renew()
+
+    assert [json.loads(content)["targets"] for content in cabinet.contents.values()] == [["a/1"]]
+
+
+@pytest.mark.parametrize("targets", [[], ["a/1"]])
+def test_nothing_to_narrow_writes_nothing(targets: list[str]) -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/1")
+    before = dict(cabinet.contents)
+    own.narrow(targets)
+
+    assert cabinet.contents == before
+
+
+def test_a_lock_that_is_lost_cannot_be_narrowed() -> None:
+    cabinet = Cabinet()
+    own = held(cabinet, ONE, "a/*")
+    cabinet.contents.clear()
+
+    with pytest.raises(TargetLocked, match="is not this run's any more"):
+        own.narrow(["a/1"])
+    assert cabinet.contents == {}

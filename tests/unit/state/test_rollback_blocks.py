@@ -78,7 +78,7 @@ def test_one_listing_and_only_the_asked_for_files_are_read(
     [
         (b"", "it is not JSON"),
         (b"\xff\xfe", "it is not JSON"),
-        (b"{}", "this is no hold of version 1"),
+        (b"{}", "not a hold of version 1"),
         (None, "it is of another target"),
     ],
 )

@@ -30,7 +30,7 @@ def test_a_key_that_is_none_is_refused_for_good_and_nothing_is_kept(tmp_path: An
             name="lines",
             allow_unencrypted=True,
             retention=None,
-            say=print,
+            log=print,
         )
 
     assert list(tmp_path.iterdir()) == []

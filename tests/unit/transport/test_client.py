@@ -13,8 +13,10 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import (
     BadRequest,
     CallError,
@@ -63,11 +65,19 @@ MATRIX = [
     (answer(404), *((1, NotFound),) * 3),
     (answer(409), *((1, Conflict),) * 3),
     (answer(500, {"error_code": "PROJECT_ID_ALREADY_EXISTS"}), *((1, Conflict),) * 3),
-    (answer(302), *((1, ResponseError),) * 3),
+    *(
+        (answer(status), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown))
+        for status in (101, 203, 205, 206, 299, 300, 302, 304, 307, 308, 418, 425, 499)
+    ),
     (httpx.Response(200, content=b"<html>"), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
     (httpx.Response(201, content=b'{"cut'), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
     (httpx.Response(200, content=b'"text"'), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown)),
-    (answer(200, {"success": False}), *((1, BadRequest),) * 3),
+    *(
+        (answer(200, payload), (5, ResponseError), (1, OutcomeUnknown), (1, OutcomeUnknown))
+        for payload in ({"success": False}, {"error_code": "NOT_IN_ANY_TABLE"})
+    ),
+    (answer(200, {"success": False, "error_code": "PROJECT_ID_INVALID"}), *((1, BadRequest),) * 3),
+    (answer(418, {"error_message": "no"}), *((1, BadRequest),) * 3),
 ]
 
 
@@ -164,8 +174,8 @@ async def test_unsendable_values_are_refused_before_anything_is_sent():
     assert script.requests == []
 
 
-@pytest.mark.parametrize("status", [200, 201, 202, 206, 299])
-async def test_every_success_status_is_accepted(status):
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_statuses_that_operations_answer_with_are_accepted(status):
     client, _, _ = make_client(answer(status, [1]))
     async with client:
         assert await client.asend(make_call()) == [1]
@@ -193,7 +203,7 @@ async def test_unreadable_answer_names_fields_but_no_values(replay, kind):
             await client.asend(make_call(replay, read=_Thing.model_validate))
     assert "hidden" not in repr(caught.value) + str(caught.value)
     assert caught.value.__context__ is None
-    assert len(script.requests) == 1
+    assert len(script.requests) == (5 if replay is Replay.SAFE else 1)
 
 
 @pytest.mark.parametrize(
@@ -219,17 +229,36 @@ async def test_what_a_read_says_in_the_projects_own_errors_is_kept():
             await client.asend(make_call(Replay.RECONCILE, read=read))
 
 
-async def test_already_published_in_a_success_status_is_a_conflict_with_its_code():
-    client, _, _ = make_client(
-        answer(200, {"success": False, "error_code": "DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED"})
-    )
+@pytest.mark.parametrize("code", ["DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED", 6002, "6002"])
+async def test_a_known_code_in_a_success_status_keeps_its_meaning(code):
+    client, _, _ = make_client(answer(200, {"success": False, "error_code": code}))
     async with client:
         with pytest.raises(Conflict) as caught:
             await client.asend(make_call(Replay.RECONCILE))
-    assert (caught.value.status, caught.value.error_code) == (
-        200,
-        "DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED",
+    assert (caught.value.status, caught.value.error_code) == (200, str(code))
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+async def test_an_unknown_code_is_kept_and_never_permanent(replay):
+    said = {"success": False, "error_code": "NEW_CODE", "error_message": "No idea", "error_id": "theirs"}
+    client, _, _ = make_client(answer(200, said))
+    async with client:
+        with pytest.raises(CallError) as caught:
+            await client.asend(make_call(replay))
+    error = caught.value
+    assert (error.status, error.error_code, error.permanent) == (200, "NEW_CODE", False)
+    assert error.reason.startswith(
+        "an error without a known code came with a status of success: No idea (error id theirs)"
     )
+
+
+async def test_without_an_error_format_the_read_alone_judges_a_success_status():
+    body = {"success": False, "error_code": "PROJECT_ID_INVALID"}
+    client, _, _ = make_client(answer(200, body), answer(400, body), error_format=ErrorFormat())
+    async with client:
+        assert await client.asend(make_call(Replay.RECONCILE)) == body
+        with pytest.raises(BadRequest):
+            await client.asend(make_call(Replay.RECONCILE))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +276,7 @@ async def test_redirects_are_refused_naming_the_host_only(location, said):
             await client.asend(make_call())
     assert caught.value.status == 307
     assert "hidden" not in str(caught.value)
-    assert len(script.requests) == 1
+    assert {request.url.host for request in script.requests} == {"api.us.poly.ai"}
 
 
 # Retry-After
@@ -283,6 +312,33 @@ async def test_hostile_retry_after_is_as_if_it_were_absent(value):
     async with client:
         await client.asend(make_call())
     assert time.sleeps == [0.5]
+
+
+@pytest.mark.parametrize("replay", [Replay.RECONCILE, Replay.NEVER])
+@pytest.mark.parametrize("status", [200, 302, 408, 418, 500, 502, 503])
+async def test_named_wait_stays_on_an_unknown_outcome(status, replay):
+    client, script, _ = make_client(answer(status, {"success": False}, **{"retry-after": "17"}))
+    if status == 418:
+        client, script, _ = make_client(answer(status, None, **{"retry-after": "17"}))
+    async with client:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.asend(make_call(replay))
+    assert (caught.value.retry_after, len(script.requests)) == (17.0, 1)
+
+
+async def test_named_wait_stays_on_a_limited_write_that_is_never_resent():
+    client, script, _ = make_client(answer(429, **{"retry-after": "17"}))
+    async with client:
+        with pytest.raises(RateLimited) as caught:
+            await client.asend(make_call(Replay.NEVER))
+    assert (caught.value.retry_after, len(script.requests)) == (17.0, 1)
+
+
+async def test_named_wait_of_an_unclear_answer_is_honoured_by_a_read():
+    client, _, time = make_client(answer(302, **{"retry-after": "3"}), OK)
+    async with client:
+        await client.asend(make_call())
+    assert time.sleeps == [3.5]
 
 
 # A rate limit's reset, in unix seconds; the clients' wall clock stands at 1 800 000 000
@@ -369,8 +425,12 @@ async def test_deadline_that_passed_is_named():
 
     client, _, _ = make_client(slow, time=time, deadline=20.0)
     async with client:
-        with pytest.raises(DeadlineExceeded, match="the deadline of 20 s passed after 1 request"):
+        with pytest.raises(DeadlineExceeded) as caught:
             await client.asend(make_call())
+    assert caught.value.reason == (
+        "the deadline of 20 s passed after 1 request to api.us.poly.ai:443; the last one failed: "
+        "no complete answer from api.us.poly.ai:443: ReadTimeout: silent"
+    )
 
 
 @pytest.mark.parametrize(
@@ -593,7 +653,139 @@ async def test_error_with_an_unreadable_body_keeps_its_status():
     assert len(script.requests) == 1
 
 
+# Connections that fail
+
+
+@pytest.fixture
+def no_proxy(monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+CERTIFICATE = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address"),
+    [
+        ("https://api.us.poly.ai/base", "api.us.poly.ai:443"),
+        ("https://API.example.com:8443", "api.example.com:8443"),
+        ("http://127.0.0.1", "127.0.0.1:80"),
+        ("http://[::1]:9", "[::1]:9"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (httpx.ConnectError(CERTIFICATE), f"ConnectError: {CERTIFICATE}"),
+        (httpx.ConnectError("[Errno -2] Name or service not known"), "Name or service not known"),
+        (httpx.ConnectTimeout(""), "ConnectTimeout"),
+    ],
+)
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_failed_connection_names_host_and_port(base_url, address, fault, said):
+    client, _, _ = make_client(fault, base_url=base_url)
+    async with client:
+        with pytest.raises(TransportError) as caught:
+            await client.asend(make_call(query=(("to", "+447911123456"),)))
+    error = caught.value
+    assert error.reason.startswith(f"no connection to {address}: ")
+    assert said in error.reason
+    assert error.reason.endswith("(gave up after 5 attempts)")
+    assert not error.permanent
+    assert "447911123456" not in str(error)
+
+
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_lost_answer_names_host_and_port():
+    client, _, _ = make_client(httpx.ReadError("reset"))
+    async with client:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.asend(make_call(Replay.RECONCILE))
+    assert caught.value.reason == "no complete answer from api.us.poly.ai:443: ReadError: reset"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "named"),
+    [
+        ("http://me:hidden@proxy.example:3128/?q=hidden", " through the proxy proxy.example:3128"),
+        ("proxy.example:3128", " through the proxy proxy.example:3128"),
+        ("http://proxy.example:port", " through the environment's proxy"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.usefixtures("no_proxy")
+def test_the_proxy_on_the_way_is_named_without_its_password(monkeypatch, variable, proxy, named):
+    monkeypatch.setenv(variable, proxy)
+    assert http_client._proxy_on_the_way(make_settings()) == named
+    assert http_client._proxy_on_the_way(make_settings(base_url="http://127.0.0.1:9")) == ""
+    monkeypatch.setenv("NO_PROXY", "api.us.poly.ai")
+    assert http_client._proxy_on_the_way(make_settings()) == ""
+
+
+def _chained(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.usefixtures("no_proxy")
+async def test_each_address_that_was_tried_is_named():
+    tried = ExceptionGroup(
+        "tried",
+        [
+            ConnectionRefusedError(111, "Connect call failed ('10.0.0.1', 443)"),
+            TimeoutError(110, "Connect call failed ('10.0.0.2', 443)"),
+        ],
+    )
+    fault = _chained(httpx.ConnectError("All failed"), _chained(OSError("All failed"), tried))
+    client, _, _ = make_client(fault, max_attempts=1)
+    async with client:
+        with pytest.raises(TransportError) as caught:
+            await client.asend(make_call())
+    assert caught.value.reason == (
+        "no connection to api.us.poly.ai:443: ConnectError: All failed (ConnectionRefusedError: Connect call "
+        "failed ('10.0.0.1', 443); TimeoutError: Connect call failed ('10.0.0.2', 443))"
+    )
+
+
 # What is said
+
+
+async def test_no_id_is_sent_or_named_where_the_platform_has_no_header_for_one(caplog):
+    caplog.set_level(logging.DEBUG, CLIENT_LOG)
+    client, script, _ = make_client(answer(400, {"error_id": "theirs"}), correlation_header=None)
+    async with client:
+        with pytest.raises(BadRequest) as caught:
+            await client.asend(make_call())
+    assert not [name for name in script.requests[0].headers if "correlation" in name.lower()]
+    assert caught.value.correlation_id == "theirs"
+    assert "(correlation id none)" in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("advice", "status", "code", "expected"),
+    [
+        ({"project_not_found": "by code", "404": "by status"}, 404, "PROJECT_NOT_FOUND", "by code"),
+        ({"project_not_found": "by code"}, 500, "ProjectNotFound", "by code"),
+        ({"404": "by meaning", "500": "by status"}, 500, "PROJECT_NOT_FOUND", "by meaning"),
+        ({"500": "by status"}, 500, "PROJECT_NOT_FOUND", "by status"),
+        ({}, 404, "PROJECT_NOT_FOUND", NotFound.advice_default),
+    ],
+)
+async def test_advice_is_found_by_code_then_by_meaning_then_by_status(advice, status, code, expected):
+    client, _, _ = make_client(answer(status, {"error_code": code}), advice=advice)
+    async with client:
+        with pytest.raises(NotFound) as caught:
+            await client.asend(make_call())
+    assert caught.value.advice == expected
+
+
+async def test_log_of_a_resend_says_why_an_answer_of_success_was_none(caplog):
+    client, _, _ = make_client(answer(200, {"success": False}), OK)
+    async with client:
+        await client.asend(make_call())
+    [record] = [record for record in caplog.records if record.name == CLIENT_LOG]
+    assert "failed (an error without a known code came with a status of success)" in record.getMessage()
 
 
 async def test_log_of_a_request_and_of_a_resend(caplog):

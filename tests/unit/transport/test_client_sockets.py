@@ -100,11 +100,27 @@ async def test_read_timeout_sends_a_safe_call_again():
 async def test_refused_connection_is_never_an_unknown_outcome(replay):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        async with make_socket_client(f"http://127.0.0.1:{unused.getsockname()[1]}") as client:
-            with pytest.raises(TransportError, match="no connection: ConnectError") as caught:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        async with make_socket_client(f"http://{address}") as client:
+            with pytest.raises(TransportError, match=f"no connection to {address}: ConnectError") as caught:
                 await client.asend(make_call(replay))
+            assert "ConnectionRefusedError" in caught.value.reason
             assert caught.value.__context__ is None
             assert client.requests_sent == (1 if replay is Replay.NEVER else 5)
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+async def test_failed_tls_names_the_host_and_is_never_an_unknown_outcome(replay):
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with make_socket_client(f"https://{address}", max_attempts=1) as client:
+            with pytest.raises(TransportError, match=rf"no connection to {address}: ConnectError: .*SSL"):
+                await client.asend(make_call(replay))
 
 
 async def test_redirect_is_not_followed():

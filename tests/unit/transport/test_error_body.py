@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.transport.api_request import Replay
-from airflow_voice_agents.transport.error_body import (
-    ErrorBody,
-    effective_status,
-    error_body_of,
-    is_envelope,
-    read_error_body,
-    to_error,
-)
+from airflow_voice_agents.transport.error_body import error_body_of, first_entries, read_error_body, to_error
+from airflow_voice_agents.transport.error_format import ErrorBody, ErrorFormat
 from airflow_voice_agents.transport.errors import (
     BadRequest,
     Conflict,
@@ -37,7 +31,7 @@ REDACT = Redactor([KEY])
 
 def read(payload, call=None):
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return read_error_body(body, call or make_call(), REDACT)
+    return read_error_body(body, call or make_call(), REDACT, ErrorFormat())
 
 
 @pytest.mark.parametrize(
@@ -166,21 +160,41 @@ def test_correlation_id_is_read_only_when_it_looks_like_one():
     assert read({"error_id": "x" * 81}).correlation_id is None
 
 
-def test_merge_conflict_names_paths_and_types_but_no_values():
-    problem = read(
-        {
-            "value": {"topics": "whole merged document"},
-            "conflicts": [
-                {"path": ["topics", "t1", "text"], "baseValue": "b", "oursValue": "o", "type": "modify"},
-                {"path": ["flows", "f2"], "theirsValue": "t", "type": "surprise"},
-            ],
-            "hasConflicts": True,
-            "errors": [],
-        }
+@pytest.mark.parametrize(
+    ("payload", "recognized"),
+    [
+        ({"error": "Busy"}, True),
+        ({"code": "BUSY"}, True),
+        ({"errors": [{"field": "name"}]}, True),
+        ({"detail": [{"loc": ["body"], "msg": "missing"}]}, True),
+        ([{"field": "a", "message": "b"}], True),
+        ({}, False),
+        ({"status": 418, "path": "/x"}, False),
+        ({"error": "", "message": " ", "errors": []}, False),
+        ([], False),
+        ([1, None], False),
+        (b"", False),
+        (b"<html><title>Sign in</title></html>", False),
+        (b"upstream connect error", False),
+        (b'{"error": "cut', False),
+    ],
+)
+def test_only_declared_shapes_are_recognized(payload, recognized):
+    assert read(payload).recognized is recognized
+
+
+def test_reader_of_a_platform_goes_before_the_common_shapes():
+    own = ErrorBody(message="own", status=409, recognized=True)
+    platform = ErrorFormat(readers=(lambda payload, redact: own if "own" in payload else None,))
+    assert error_body_of({"own": 1, "message": "common"}, make_call(), REDACT, platform) is own
+    assert error_body_of({"message": "common"}, make_call(), REDACT, platform).message == "common"
+    assert error_body_of(["own"], make_call(), REDACT, platform) == ErrorBody(
+        field_errors=("own",), recognized=True
     )
-    error = to_error(make_call(Replay.RECONCILE), 400, problem)
-    assert type(error) is Conflict
-    assert error.reason == "the merge has 2 conflicts (modify topics/t1/text; change flows/f2)"
+
+
+def test_empty_and_repeated_entries_are_left_out():
+    assert first_entries(["a", "", "b", "a"]) == ("a", "b")
 
 
 def test_long_lists_are_cut_with_a_count():
@@ -220,7 +234,7 @@ def test_key_and_sent_values_are_masked_in_messages_and_paths_keep_their_names()
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    ("status", "effective", "kind"),
     [
         (400, None, BadRequest),
         (402, None, BadRequest),
@@ -237,32 +251,28 @@ def test_key_and_sent_values_are_masked_in_messages_and_paths_keep_their_names()
         (429, None, RateLimited),
         (500, None, ServerError),
         (599, None, ServerError),
-        (400, "ErrPreReleaseNotReady", PreconditionFailed),
-        (400, "ERR_PRE_RELEASE_NOT_READY", PreconditionFailed),
-        (400, "PhoneNumbersAlreadyExists", Conflict),
-        (400, "AUTH_USER_INVALID_TOKEN", Unauthorized),
-        (404, "FORBIDDEN", Forbidden),
-        (500, "PROJECT_NOT_FOUND", NotFound),
-        (422, "rate_limit_exceeded", RateLimited),
-        (401, "MISSING_API_KEY", Unauthorized),
-        (402, "PAYMENT_REQUIRED", BadRequest),
-        (404, "RESOURCE_NOT_FOUND", NotFound),
-        (409, "CONFLICT", Conflict),
-        (500, "INTERNAL_ERROR", ServerError),
-        (503, "SERVICE_UNAVAILABLE", ServerError),
-        (200, "DEPLOYMENTS_ENVIRONMENT_ALREADY_PUBLISHED", Conflict),
-        (200, "SOMETHING_ELSE", BadRequest),
-        (502, "SOMETHING_ELSE", ServerError),
+        (400, 412, PreconditionFailed),
+        (400, 409, Conflict),
+        (404, 403, Forbidden),
+        (500, 404, NotFound),
+        (422, 429, RateLimited),
+        (200, 409, Conflict),
+        (400, 503, ServerError),
     ],
 )
-def test_error_class_follows_code_first_and_status_second(status, code, kind):
+def test_class_follows_the_status_that_the_body_stands_for(status, effective, kind):
     error = to_error(
-        make_call(), status, ErrorBody(error_code=code, message="no"), retry_after=3.0, correlation_id="c"
+        make_call(),
+        status,
+        ErrorBody(error_code="CODE", message="no"),
+        effective=effective,
+        retry_after=3.0,
+        correlation_id="c",
     )
     assert type(error) is kind
     assert (error.status, error.error_code, error.retry_after, error.correlation_id) == (
         status,
-        code,
+        "CODE",
         3.0,
         "c",
     )
@@ -273,10 +283,9 @@ def test_error_class_follows_code_first_and_status_second(status, code, kind):
     )
 
 
-def test_effective_status_is_what_retrying_goes_by():
-    assert effective_status(500, ErrorBody(error_code="PHONE_NUMBERS_ALREADY_EXISTS")) == 409
-    assert effective_status(200, ErrorBody()) == 400
-    assert effective_status(503, ErrorBody()) == 503
+def test_advice_is_the_classes_own_unless_given():
+    assert to_error(make_call(), 404, ErrorBody()).advice == NotFound.advice_default
+    assert to_error(make_call(), 404, ErrorBody(), advice="look elsewhere").advice == "look elsewhere"
 
 
 def test_reason_falls_back_to_the_status():
@@ -289,26 +298,6 @@ def test_the_platforms_own_id_is_named_when_it_differs():
     problem = ErrorBody(message="no", correlation_id="theirs")
     assert to_error(make_call(), 400, problem, correlation_id="ours").reason == "no (error id theirs)"
     assert to_error(make_call(), 400, problem, correlation_id="theirs").reason == "no"
-
-
-@pytest.mark.parametrize(
-    ("payload", "expected"),
-    [
-        ({"success": False}, True),
-        ({"success": True, "error_code": "X"}, True),
-        ({"error_code": 6002}, True),
-        ({"conflicts": [], "hasConflicts": True}, True),
-        ({"success": True, "error_code": None}, False),
-        ({"success": True, "error_code": ""}, False),
-        ({"success": 0}, False),
-        ({"results": [{"success": False}]}, False),
-        ({"error": "a field of this name"}, False),
-        ([{"success": False}], False),
-        (None, False),
-    ],
-)
-def test_envelope_in_a_success_status(payload, expected):
-    assert is_envelope(payload) is expected
 
 
 def test_errors_survive_pickling():
@@ -336,7 +325,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_read_without_failing(payload):
-    error = to_error(make_call(), 400, error_body_of(payload, make_call(), REDACT))
+    error = to_error(make_call(), 400, error_body_of(payload, make_call(), REDACT, ErrorFormat()))
     assert str(error).isprintable()
 
 

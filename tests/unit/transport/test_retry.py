@@ -16,9 +16,11 @@ from airflow_voice_agents.transport.retry import (
     NotSent,
     Resend,
     RetryBudget,
+    UnclearResponse,
     Unknown,
     back_off,
     decide,
+    leaves_doubt,
     parse_rate_limit_reset,
     parse_retry_after,
 )
@@ -27,18 +29,26 @@ NOW = 1_800_000_000.0
 OUTCOMES = [
     NotSent(),
     NoResponse(),
+    UnclearResponse(),
+    UnclearResponse(resendable=False),
     *(ErrorResponse(status) for status in (400, 401, 404, 408, 409, 429, 500, 501, 502, 503, 504)),
 ]
 RESENT = {
     Replay.SAFE: {
         NotSent(),
         NoResponse(),
+        UnclearResponse(),
         *(ErrorResponse(status) for status in (408, 429, 500, 502, 503, 504)),
     },
     Replay.RECONCILE: {NotSent(), ErrorResponse(429)},
     Replay.NEVER: set(),
 }
-UNKNOWN = {NoResponse(), *(ErrorResponse(status) for status in (408, 500, 501, 502, 503, 504))}
+UNKNOWN = {
+    NoResponse(),
+    UnclearResponse(),
+    UnclearResponse(resendable=False),
+    *(ErrorResponse(status) for status in (408, 500, 501, 502, 503, 504)),
+}
 
 
 def decision(replay, outcome, *, attempt=1, max_attempts=5, remaining=60.0, random=lambda: 1.0):
@@ -58,6 +68,11 @@ def test_what_each_replay_class_permits(replay, outcome):
     assert isinstance(decision(replay, outcome), expected)
 
 
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
+def test_doubt_is_left_by_all_but_a_refusal_and_what_was_not_sent(outcome):
+    assert leaves_doubt(outcome) is (outcome in UNKNOWN)
+
+
 @pytest.mark.parametrize("attempt", [5, 6])
 def test_attempts_are_limited(attempt):
     assert decision(Replay.SAFE, NoResponse(), attempt=attempt) == GiveUp(f"gave up after {attempt} attempts")
@@ -71,6 +86,7 @@ def test_no_resend_that_the_deadline_leaves_no_time_for():
 
 def test_named_wait_is_waited_with_jitter_on_top():
     assert decision(Replay.SAFE, ErrorResponse(503, 3.0)) == Resend(3.5)
+    assert decision(Replay.SAFE, UnclearResponse(3.0)) == Resend(3.5)
     assert decision(Replay.SAFE, ErrorResponse(503, 3.0), random=lambda: 0.0) == Resend(3.0)
 
 

@@ -38,7 +38,7 @@ SEEDED_AT = "2026-02-01T09:00:00Z"
 ACTIVE = "ACTIVE"
 NUMBER_STATUSES = (ACTIVE, "INACTIVE")
 PROMPT_MARK = "SYSTEM PROMPT OF AN OMNIA AGENT"
-"""What the prompts of seeded agents begin with, so that tests can tell where one went."""
+"""Prefix of the prompts of seeded agents, so that tests can find a leaked prompt."""
 
 _PROMPT_LINES = 60
 _KEY_KEYS = {"name", "workspace", "denied", "expired"}

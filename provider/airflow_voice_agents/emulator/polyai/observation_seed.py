@@ -1,4 +1,4 @@
-"""What seeds and state files say about tests, chats, conversations and alert rules.
+"""Read the tests, chats, conversations and alert rules of seeds and state files.
 
 Of an agent, all optional::
 

@@ -1,4 +1,4 @@
-"""How many writes a project may send; reads and deletions are free."""
+"""The write quota of a project. Reads and deletions are not limited."""
 
 from __future__ import annotations
 

@@ -1,105 +1,96 @@
-"""Assign numbers to agents: list once, update what is listed, create what is not, take nothing silently."""
+"""Assign numbers to agents: list once, update listed numbers, create others, take nothing silently."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
-from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
-from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
-from airflow_voice_agents.omnia_voice.actions.writing import write
-from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    AssignmentKind,
-    AssignmentState,
-    plan_assignment,
-)
+from airflow_voice_agents.omnia_voice.actions.base import NumbersAction, NumbersPlan, Workspace
+from airflow_voice_agents.omnia_voice.resources.phone_number import Assignment, AssignmentKind, agent_number
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
 
-OPERATION = "assign numbers"
-MEMORY = "assignments-snapshot"
-"""Under which a task remembers the snapshot that an earlier try took."""
+AGENT_NOTE = "agent_id"
+"""Note in a snapshot: the agent that the run leaves on a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssignmentJob:
-    """An assignment of numbers, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class AssignNumbers(NumbersAction):
+    """An assignment of numbers to agents.
 
-    :param workspace: where the numbers are.
-    :param agents: number -> the agent that shall answer it.
+    :param agents: number -> the agent to answer it.
     :param friendly_name: name to show for all of them; ``None`` leaves names as they are.
     :param reassign: whether numbers may be taken from other agents.
-    :param manner: how the plan is carried out.
-    :param archive: where a snapshot is kept, or ``None`` for none.
+    :param keep_always: whether a snapshot is kept even where nothing changes.
     """
 
-    workspace: Workspace
+    operation: ClassVar[str] = "assign numbers"
+
     agents: Mapping[str, str]
     friendly_name: str | None = None
     reassign: bool = False
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
-    archive: SnapshotRecorder | None = None
+    keep_always: bool = False
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, plan each, keep a snapshot, write what differs, read back and report on each.
+    @property
+    def kind(self) -> AssignmentKind:
+        """The kind of assignments."""
+        return AssignmentKind(self.workspace.verb)
 
-        Vendor operations: list numbers, update number, assign number, get number.
-
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
-        """
-        if self.archive is not None:
-            self.archive.announce(run)
-        run.guard_live(OPERATION, dry_run=self.manner.dry_run)
-        found = await read_listed(run.send, tuple(self.agents))
-        kind = AssignmentKind(
-            {number: record.id for number, record in found.items()},
-            verb=self.workspace.verb,
-            lane_size=lane_size(len(self.agents), run),
-        )
-        states = self.workspace.states(self.agents, found)
-        items = (
-            plan_assignment(
-                kind,
-                resource,
-                now,
-                agent_id=self.agents[resource.name],
-                friendly_name=self.friendly_name,
-                reassign=self.reassign,
+    def desired(self) -> Mapping[Resource, Assignment]:
+        """Return the desired assignments."""
+        return {
+            agent_number(self.workspace.platform, number): Assignment(
+                agent_id, self.friendly_name, self.reassign
             )
-            for resource, now in states.items()
-        )
-        plan = Plan(OPERATION, tuple(items))
-        if self.archive is not None and not self.manner.dry_run and not plan.errors():
-            keep(self.archive, run, plan, states)
-        return await write(run, kind, plan, self.manner)
+            for number, agent_id in self.agents.items()
+        }
+
+    def kept_unchanged(self, targets: Sequence[TargetPlan]) -> Mapping[Resource, Any]:
+        """Return the numbers that the run leaves as they are: a snapshot keeps every number of the plan."""
+        if not (self.keep_always or any(target.changed for target in targets)):
+            return {}
+        return states_of(targets)
+
+    def kept_notes(self, targets: Sequence[TargetPlan]) -> Mapping[Resource, Mapping[str, Any]]:
+        """Return the agent that the run leaves on each number."""
+        return agent_notes(targets)
 
 
-def keep(
-    archive: SnapshotRecorder, run: RunContext, plan: Plan, states: Mapping[Resource, AssignmentState | None]
-) -> None:
-    """Keep what all numbers of a plan are, and note which agent it leaves on each.
+def states_of(targets: Sequence[TargetPlan]) -> dict[Resource, Any]:
+    """Return the present states of all numbers of a plan.
 
-    :param archive: where it is kept.
-    :param run: what the run works with.
-    :param plan: a plan without errors.
-    :param states: what each number of the plan is now; ``None`` where it is not listed.
+    :param targets: the planned workspace.
     """
-    left = {**states, **{item.resource: item.intent.after for item in plan.items if item.intent is not None}}
-    notes = {each: {"agent_id": state.agent_id} for each, state in left.items() if state is not None}
-    archive.keep(run, plan.items, notes=notes, unchanged=states)
+    return {
+        each: state
+        for target in targets
+        if isinstance(target, NumbersPlan)
+        for each, state in target.states.items()
+    }
 
 
-def agents_of(phone_numbers: object, agent_id: object, assignments: object) -> dict[str, str]:
-    """Check which agent shall answer which number.
+def agent_notes(targets: Sequence[TargetPlan]) -> dict[Resource, dict[str, Any]]:
+    """Return the agent that a plan leaves on each number that is or comes to be listed.
 
-    :param phone_numbers: the numbers that ``agent_id`` shall answer, as :func:`.parse_numbers` takes them; or
+    :param targets: the planned workspace.
+    """
+    written = {
+        item.resource: item.transition.after
+        for target in targets
+        for item in target.items
+        if item.transition is not None
+    }
+    left = {**states_of(targets), **written}
+    return {each: {AGENT_NOTE: state.agent_id} for each, state in left.items() if state is not None}
+
+
+def parse_agents(phone_numbers: object, agent_id: object, assignments: object) -> dict[str, str]:
+    """Check which agent is to answer which number.
+
+    :param phone_numbers: the numbers that ``agent_id`` is to answer, as :func:`.parse_numbers` takes them; or
     :param agent_id: with ``phone_numbers``, the agent.
     :param assignments: instead of both, mapping of numbers to agents.
     :raises InputError: naming what is wrong.
@@ -117,7 +108,7 @@ def parse_assignments(value: object, *, name: str) -> dict[str, str]:
     """Check a mapping of numbers to agents.
 
     :param value: the mapping.
-    :param name: what to call the argument in the error.
+    :param name: name of the argument, for the error.
     :raises InputError: naming what is wrong.
     """
     if not isinstance(value, Mapping) or not value:
@@ -128,22 +119,27 @@ def parse_assignments(value: object, *, name: str) -> dict[str, str]:
     }
 
 
-def job(
+def parse(
     workspace: Workspace,
     agents: Mapping[str, str],
-    friendly_name: str | None,
+    friendly_name: object,
     *,
-    reassign: bool,
-    manner: ApplyOptions,
-) -> AssignmentJob:
-    """Check what else an assignment has, and return it ready to run.
+    reassign: bool = False,
+    keep_always: bool = False,
+) -> AssignNumbers:
+    """Check the arguments of an assignment.
 
-    :param workspace: where the numbers are.
-    :param agents: what :func:`agents_of` returned.
+    :param workspace: the workspace.
+    :param agents: number -> agent, as :func:`parse_agents` returns them.
     :param friendly_name: name to show for all of them, or ``None``.
     :param reassign: whether numbers may be taken from other agents.
-    :param manner: how the plan is carried out.
-    :raises InputError: for a name that is no line of text.
+    :param keep_always: whether a snapshot is kept even where nothing changes.
+    :raises InputError: for a name that is not a line of text.
     """
-    name = None if friendly_name is None else parse_text(friendly_name, name="friendly_name")
-    return AssignmentJob(workspace, agents, name, reassign, manner)
+    return AssignNumbers(
+        workspace=workspace,
+        agents=agents,
+        friendly_name=None if friendly_name is None else parse_text(friendly_name, name="friendly_name"),
+        reassign=reassign,
+        keep_always=keep_always,
+    )

@@ -8,13 +8,13 @@ from typing import Any
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.models import Number
-from airflow_voice_agents.omnia_voice.sending import whole_lists
+from airflow_voice_agents.omnia_voice.paging import read_all
 from airflow_voice_agents.transport.errors import ResponseError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_text
 
 
 @dataclass(frozen=True, slots=True)
-class ListJob:
+class ListNumbers:
     """A list, checked and ready to be read.
 
     :param status: only numbers of this status, in any case; ``None`` for all.
@@ -43,7 +43,7 @@ class ListJob:
             records = await run.send(api.list_agent_numbers(self.agent_id))
             return tuple(each for each in records if each.assigned_to in (None, self.agent_id))
         call = api.list_numbers(status=self.status)
-        answer = await whole_lists(run.send)(call)
+        answer = await read_all(run.send, call)
         if answer.has_more:
             raise ResponseError(
                 f"the list ended after {len(answer.numbers)} number(s), although there are more",
@@ -54,14 +54,14 @@ class ListJob:
         return answer.numbers
 
 
-def job(status: object, agent_id: object) -> ListJob:
+def parse(status: object, agent_id: object) -> ListNumbers:
     """Check the arguments of a list.
 
     :param status: only numbers of this status, or ``None``.
     :param agent_id: only numbers of this agent, or ``None``.
     :raises InputError: naming the argument that is wrong.
     """
-    return ListJob(
+    return ListNumbers(
         None if status is None else parse_text(status, name="status"),
         None if agent_id is None else parse_identifier(agent_id, name="agent_id"),
     )

@@ -1,40 +1,45 @@
-"""Keep which agent answers which number, and assign them so again, through the engine of an assignment."""
+"""Keep which agent answers which number, and restore it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
-from airflow_voice_agents.omnia_voice.actions.assignments import parse_assignments
-from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
-from airflow_voice_agents.omnia_voice.actions.writing import write
+from airflow_voice_agents.engine.policy import BlockDigests
+from airflow_voice_agents.engine.restore import LEFT_OUT, RestoreAction
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.omnia_voice import api
+from airflow_voice_agents.omnia_voice.actions.assignments import AGENT_NOTE, agent_notes, parse_assignments
+from airflow_voice_agents.omnia_voice.actions.base import Workspace, with_agents
+from airflow_voice_agents.omnia_voice.actions.updates import SETTINGS_NOTE, settings_notes
+from airflow_voice_agents.omnia_voice.paging import read_all
+from airflow_voice_agents.omnia_voice.resources import settings
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    CODECS,
+    KIND,
     AssignmentKind,
     AssignmentState,
-    plan_restore,
+    agent_number,
+    by_e164,
+    not_whole,
+    state_of,
 )
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, error
-from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Report, Status, in_order
+from airflow_voice_agents.omnia_voice.resources.settings import SettingsKind
+from airflow_voice_agents.plans.kind import Kinds, Resource, ResourceKind
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, no_change
+from airflow_voice_agents.plans.report import ItemReport, Status
 from airflow_voice_agents.plans.snapshot import Snapshot
-from airflow_voice_agents.transport.errors import GuardRefused, InputError
+from airflow_voice_agents.transport.errors import CallError, GuardRefused, InputError
 from airflow_voice_agents.transport.validation import parse_identifier, summarize_list
 
 KEEP = "snapshot assignments"
-RESTORE = "restore assignments"
-
-NOBODY = object()
-"""The assignment that nothing is known to have left."""
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotJob:
-    """A snapshot to take.
+class SnapshotAssignments:
+    """A snapshot to take; nothing is written.
 
-    :param workspace: where the numbers are.
+    :param workspace: the workspace.
     :param numbers: E.164 numbers without repeats, in order; empty for all of the workspace.
     """
 
@@ -46,145 +51,192 @@ class SnapshotJob:
 
         Vendor operation: list numbers.
 
-        :param run: what the run works with.
+        :param run: the run.
         :raises GuardRefused: when there is no number to keep.
+        :raises ResponseError: when the list ended early, and a number is not on it.
         """
-        found = await read_listed(run.send, self.numbers)
-        if not (self.numbers or found):
-            raise GuardRefused(f"{KEEP}: {self.workspace.platform} lists no number. Nothing was kept.")
+        answer = await read_all(run.send, api.list_numbers())
+        found = by_e164(answer.numbers)
         names = self.numbers or tuple(sorted(found))
-        if absent := [number for number in names if number not in found]:
-            run.say(
+        absent = [number for number in names if number not in found]
+        if answer.has_more and (absent or not self.numbers):
+            raise not_whole(absent)
+        if not names:
+            raise GuardRefused(f"{KEEP}: {self.workspace.platform} lists no number. Nothing was kept.")
+        if absent:
+            run.log(
                 f"{KEEP}: {len(absent)} number(s) are not listed and kept as such: {summarize_list(absent)}"
             )
-        states = self.workspace.states(names, found)
-        return Snapshot(states).document(CODECS)
+        states = {
+            agent_number(self.workspace.platform, each): state_of(found[each]) if each in found else None
+            for each in names
+        }
+        return Snapshot(states).document({KIND: AssignmentKind()})
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreJob:
-    """A restore, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class RestoreAssignments(RestoreAction):
+    """A restore of assignments, or of the settings that an update changed.
 
-    :param workspace: where the numbers are.
-    :param snapshot: what their assignments were.
-    :param left: the agent that the assignment left on each number, as far as that is known.
-    :param force: whether newer work is overwritten.
-    :param allow_partial: whether numbers with newer work are left out.
-    :param manner: how the plan is carried out.
+    A number whose agent is as in the snapshot is left alone. One whose agent is neither as in the snapshot nor as
+    the assignment left it is newer work.
+
+    :param workspace: the workspace.
+    :param agents_left: the agent that the assignment left on each number, as far as that is known.
+    :param names: the settings that an update changed.
     """
 
+    operation: ClassVar[str] = "restore assignments"
+    counts_items: ClassVar[bool] = True
+    or_partial: ClassVar[str] = ", or allow_partial=True to restore the others"
+    or_expected: ClassVar[str] = ", or expected_agent_id"
+
     workspace: Workspace
-    snapshot: Snapshot[AssignmentState]
-    left: Mapping[str, str | None] = field(default_factory=dict)
-    force: bool = False
-    allow_partial: bool = False
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
+    agents_left: Mapping[Resource, str | None] = field(default_factory=dict)
+    names: tuple[str, ...] = settings.NAMES
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, plan each, write what differs, read back and report on each.
+    def kinds(self) -> Kinds:
+        """Return the kinds of assignments and of settings."""
+        return kinds(self.workspace, self.names)
 
-        Vendor operations: list numbers, update number, assign number, get number.
+    def locks(self, target: str, resources: Sequence[Resource]) -> tuple[str, ...]:
+        """Return one lock per number."""
+        return tuple(map(str, resources))
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
-        """
-        run.guard_live(RESTORE, dry_run=self.manner.dry_run)
-        states = self.snapshot.states
-        found = await read_listed(run.send, [resource.name for resource in states])
-        kind = AssignmentKind(
-            {number: record.id for number, record in found.items()},
-            verb=self.workspace.verb,
-            lane_size=lane_size(len(states), run),
-        )
-        now = self.workspace.states([each.name for each in states], found)
-        planned = [self._planned(kind, each, states[each], now[each]) for each in states]
-        left_out = [_left_out(item) for item in planned if item.errors] if self.allow_partial else []
-        away = {item.resource for item in left_out}
-        plan = Plan(RESTORE, tuple(item for item in planned if item.resource not in away))
-        report = await write(run, kind, plan, self.manner)
-        return replace(report, items=in_order(list(states), [*report.items, *left_out]))
+    def checkpoint_key(self) -> None:
+        """Return ``None``: a retry compares every number with one list."""
+        return
 
-    def tolerates(self, report: Report) -> bool:
-        """Tell whether all that went wrong is what a partial restore leaves out.
+    def item(self, resource: Resource, now: Any, own: Mapping[str, Sequence[str]]) -> PlannedItem:
+        """Return the item of one number; one that its former agent answers stays as it is."""
+        if resource.kind == KIND and not isinstance(now, CallError) and not self.force:
+            as_kept = _agent(now) == _agent(self.snapshot.states[resource])
+            if as_kept and not self._as_left(resource, now):
+                return no_change(self.kinds()[KIND], resource, now)
+        return super().item(resource, now, own)
 
-        :param report: what :meth:`run` returned.
-        """
-        return self.allow_partial and all("finding" in item.details for item in report.having(*TROUBLE))
+    def is_ours(
+        self, kind: ResourceKind[Any], item: PlannedItem, now: Any, own: Mapping[str, Sequence[str]]
+    ) -> bool:
+        """Return whether a number is as the assignment left it: the agent decides, where that is known."""
+        if item.resource in self.agents_left:
+            return self._as_left(item.resource, now) or item.before in own.get(item.resource.key, ())
+        return super().is_ours(kind, item, now, own)
 
-    def _planned(
-        self,
-        kind: AssignmentKind,
-        resource: Resource,
-        then: AssignmentState | None,
-        now: AssignmentState | None,
-    ) -> PlannedItem:
-        agent_then = None if then is None else then.agent_id
-        agent_now = None if now is None else now.agent_id
-        as_left = agent_now == self.left.get(resource.name, NOBODY)
-        if not (self.force or as_left) and agent_now == agent_then:
-            return PlannedItem(resource, kind.digest(now), kind.digest(now))
-        item = plan_restore(kind, resource, then, now)
-        if not item.changed or self.force or as_left:
-            return item
-        findings = (*item.findings, self._newer(resource, agent_now))
-        return replace(item, findings=findings, writes=0, intent=None)
-
-    def _newer(self, resource: Resource, agent_id: str | None) -> Finding:
+    def newer(self, item: PlannedItem) -> PlannedItem:
+        """Return an item with the finding about newer work, which names who answers the number."""
+        found = super().newer(item)
+        agent_id = _agent(item.transition.before if item.transition else None)
         owner = "nobody" if agent_id is None else f"agent {agent_id}"
-        if resource.name in self.left:
-            return error(
-                "newer_work",
-                f"{resource.name} is answered by {owner}, which is neither as in the snapshot nor as the "
-                "assignment left it, so somebody changed it since. Pass force=True to overwrite that, or "
-                "allow_partial=True to restore the others.",
-            )
-        return error(
-            "unknown_work",
-            f"{resource.name} is answered by {owner}, which is not as in the snapshot, and the snapshot does not "
-            "say what the assignment was. Pass expected_agent_id, or force=True to overwrite whatever is there.",
-        )
+        *others, said = found.findings
+        said = replace(said, message=f"{item.resource.name} is answered by {owner}. {said.message}")
+        return replace(found, findings=(*others, said))
+
+    def kept_notes(self, targets: Sequence[TargetPlan]) -> Mapping[Resource, Mapping[str, Any]]:
+        """Return the agent or the settings that the restore leaves."""
+        agents = {each: note for each, note in agent_notes(targets).items() if each.kind == KIND}
+        changed = settings_notes(targets, self.names)
+        return {**{each: note for each, note in changed.items() if each.kind != KIND}, **agents}
+
+    def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
+        """Return the states that the restore undoes: by the snapshot's notes, else as they are now."""
+        now = {
+            target.name: {
+                item.resource: item.before for item in target.items if item.changed and not item.refusals
+            }
+            for target in targets
+        }
+        noted = super().block_digests(targets)
+        merged = {name: {**now.get(name, {}), **noted.get(name, {})} for name in now.keys() | noted.keys()}
+        return {name: digests for name, digests in merged.items() if digests}
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return an item's report; a number that a partial restore leaves out is skipped."""
+        told = with_agents(planned, super().explain(planned, item))
+        if LEFT_OUT in told.details and told.status is Status.FAILED:
+            return replace(told, status=Status.SKIPPED, reason=f"left out: {told.reason}")
+        return told
+
+    def _as_left(self, resource: Resource, now: AssignmentState | None) -> bool:
+        return resource in self.agents_left and _agent(now) == self.agents_left[resource]
 
 
-def restore(
+def kinds(workspace: Workspace, names: Collection[str] = settings.NAMES) -> Kinds:
+    """Return the kinds that a snapshot can hold.
+
+    :param workspace: the workspace.
+    :param names: the settings that an update changed.
+    """
+    return {
+        KIND: AssignmentKind(workspace.verb),
+        settings.KIND: SettingsKind(workspace.verb, names=tuple(names)),
+    }
+
+
+def parse_restore(
     workspace: Workspace,
     document: object,
-    expected_agent_id: object,
-    expected_assignments: object,
-    **options: Any,
-) -> RestoreJob:
-    """Check the arguments of a restore and return it ready to run.
+    *,
+    expected_agent_id: object = None,
+    expected_assignments: object = None,
+    force: bool = False,
+    allow_partial: bool = False,
+) -> RestoreAssignments:
+    """Check the arguments of a restore.
 
-    :param workspace: where the numbers are.
+    :param workspace: the workspace.
     :param document: the snapshot.
     :param expected_agent_id: the agent that the assignment led to, or
-    :param expected_assignments: mapping of numbers to such agents; without both, what the snapshot itself says.
-    :param options: further fields of :class:`RestoreJob`.
+    :param expected_assignments: mapping of numbers to such agents; without both, the notes of the snapshot count.
+    :param force: whether newer work is overwritten.
+    :param allow_partial: whether numbers with newer work are left out.
     :raises InputError: naming what is wrong.
     """
     if expected_agent_id is not None and expected_assignments is not None:
         raise InputError("give either expected_agent_id or expected_assignments")
-    snapshot = Snapshot.from_document(document, CODECS)
+    snapshot = Snapshot.from_document(document, kinds(workspace))
     if not snapshot.states:
         raise InputError("the snapshot is empty; there is nothing to restore")
     if strange := sorted({each.owner for each in snapshot.states} - {workspace.platform}):
         raise InputError(
             f"the snapshot is of {', '.join(strange)}, and the connection leads to {workspace.platform}"
         )
-    left: Mapping[str, str | None] = {
-        each.name: note["agent_id"] for each, note in snapshot.notes.items() if "agent_id" in note
-    }
-    if expected_agent_id is not None:
-        agent_id = parse_identifier(expected_agent_id, name="expected_agent_id")
-        left = dict.fromkeys([each.name for each in snapshot.states], agent_id)
-    elif expected_assignments is not None:
-        left = parse_assignments(expected_assignments, name="expected_assignments")
-    return RestoreJob(workspace, snapshot, left, **options)
-
-
-def _left_out(item: PlannedItem) -> ItemReport:
-    reason = f"left out: {' '.join(each.message for each in item.errors)}"
-    return ItemReport(
-        item.resource, Status.SKIPPED, reason, permanent=True, details={"finding": item.errors[0].code}
+    left = _agents_left(snapshot, expected_agent_id, expected_assignments)
+    return RestoreAssignments(
+        workspace=workspace,
+        snapshot=snapshot,
+        digest=str(document["digest"]) if isinstance(document, Mapping) else "",
+        force=force,
+        allow_partial=allow_partial,
+        left=dict.fromkeys(left, ()),  # known, and compared by agent
+        agents_left=left,
+        names=_names(snapshot),
     )
+
+
+def _agents_left(
+    snapshot: Snapshot[Any], expected_agent_id: object, expected_assignments: object
+) -> dict[Resource, str | None]:
+    numbers = [each for each in snapshot.states if each.kind == KIND]
+    if expected_agent_id is not None:
+        return dict.fromkeys(numbers, parse_identifier(expected_agent_id, name="expected_agent_id"))
+    if expected_assignments is not None:
+        agents = parse_assignments(expected_assignments, name="expected_assignments")
+        return {each: agents[each.name] for each in numbers if each.name in agents}
+    notes = {each: snapshot.notes.get(each) for each in numbers}
+    return {
+        each: note[AGENT_NOTE]
+        for each, note in notes.items()
+        if isinstance(note, Mapping) and AGENT_NOTE in note
+    }
+
+
+def _names(snapshot: Snapshot[Any]) -> tuple[str, ...]:
+    """Return the settings that an update changed, as its snapshot notes them."""
+    noted = [note.get(SETTINGS_NOTE) for note in snapshot.notes.values() if isinstance(note, Mapping)]
+    named = {name for names in noted if isinstance(names, list) for name in names}
+    return tuple(name for name in settings.NAMES if name in named) or settings.NAMES
+
+
+def _agent(state: AssignmentState | None) -> str | None:
+    return None if state is None else state.agent_id

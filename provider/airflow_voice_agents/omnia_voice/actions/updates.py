@@ -2,77 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext
-from airflow_voice_agents.omnia_voice.actions.workspace import Workspace, lane_size, read_listed
-from airflow_voice_agents.omnia_voice.actions.writing import write
-from airflow_voice_agents.omnia_voice.resources.settings import SettingsKind, plan_settings
-from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.omnia_voice.actions.base import NumbersAction, Workspace
+from airflow_voice_agents.omnia_voice.resources.phone_number import AssignmentState
+from airflow_voice_agents.omnia_voice.resources.settings import (
+    NAMES,
+    Settings,
+    SettingsKind,
+    number_settings,
+)
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
 
-OPERATION = "update numbers"
+SETTINGS_NOTE = "settings"
+"""Note in a snapshot: the settings that an update changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateJob:
-    """An update of numbers, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class UpdateNumbers(NumbersAction):
+    """An update of numbers.
 
-    :param workspace: where the numbers are.
     :param numbers: E.164 numbers without repeats, in order.
     :param changes: the settings of each: ``agent_id``, ``friendly_name``, ``status``, at least one.
     :param reassign: whether numbers may be taken from other agents.
-    :param manner: how the plan is carried out.
     """
 
-    workspace: Workspace
+    operation: ClassVar[str] = "update numbers"
+
     numbers: tuple[str, ...]
     changes: Mapping[str, str | None]
     reassign: bool = False
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, plan each, write what differs, read back and report on each.
+    @property
+    def kind(self) -> SettingsKind:
+        """The kind of the settings that the update names."""
+        return SettingsKind(self.workspace.verb, names=tuple(self.changes))
 
-        Vendor operations: list numbers, update number, get number.
+    def desired(self) -> Mapping[Resource, Settings]:
+        """Return the desired settings."""
+        wanted = Settings(self.changes, self.reassign)
+        return {number_settings(self.workspace.platform, number): wanted for number in self.numbers}
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
-        """
-        run.guard_live(OPERATION, dry_run=self.manner.dry_run)
-        found = await read_listed(run.send, self.numbers)
-        kind = SettingsKind(
-            self.changes,
-            {number: record.id for number, record in found.items()},
-            verb=self.workspace.verb,
-            lane_size=lane_size(len(self.numbers), run),
-        )
-        states = self.workspace.states(self.numbers, found)
-        items = (
-            plan_settings(kind, resource, now, self.changes, reassign=self.reassign)
-            for resource, now in states.items()
-        )
-        return await write(run, kind, Plan(OPERATION, tuple(items)), self.manner)
+    def kept_notes(self, targets: Sequence[TargetPlan]) -> Mapping[Resource, Mapping[str, Any]]:
+        """Return the settings that a restore brings back."""
+        return settings_notes(targets, tuple(self.changes))
 
 
-def job(
-    workspace: Workspace, phone_numbers: object, changes: object, *, reassign: bool, manner: ApplyOptions
-) -> UpdateJob:
-    """Check the arguments of an update and return it ready to run.
+def settings_notes(
+    targets: Sequence[TargetPlan], names: Sequence[str]
+) -> dict[Resource, dict[str, list[str]]]:
+    """Return the settings that a plan changes, for each number whose settings it changes.
 
-    :param workspace: where the numbers are.
-    :param phone_numbers: which numbers, as :func:`.parse_numbers` takes them.
+    :param targets: the planned workspace.
+    :param names: the settings.
+    """
+    items = [item for target in targets for item in target.items]
+    return {
+        item.resource: {SETTINGS_NOTE: list(names)}
+        for item in items
+        if item.transition is not None and isinstance(item.transition.after, AssignmentState)
+    }
+
+
+def parse(
+    workspace: Workspace, phone_numbers: object, changes: object, *, reassign: bool = False
+) -> UpdateNumbers:
+    """Check the arguments of an update.
+
+    :param workspace: the workspace.
+    :param phone_numbers: the numbers, as :func:`.parse_numbers` takes them.
     :param changes: mapping of the settings; ``None`` for ``agent_id`` unassigns.
     :param reassign: whether numbers may be taken from other agents.
-    :param manner: how the plan is carried out.
     :raises InputError: naming what is wrong.
     """
-    return UpdateJob(workspace, parse_numbers(phone_numbers), parse_changes(changes), reassign, manner)
+    return UpdateNumbers(
+        workspace=workspace,
+        numbers=parse_numbers(phone_numbers),
+        changes=parse_changes(changes),
+        reassign=reassign,
+    )
 
 
 def parse_changes(value: object) -> dict[str, str | None]:
@@ -81,12 +94,11 @@ def parse_changes(value: object) -> dict[str, str | None]:
     :param value: mapping of any of ``agent_id``, ``friendly_name`` and ``status``.
     :raises InputError: naming what is wrong.
     """
+    allowed = ", ".join(NAMES)
     if not isinstance(value, Mapping) or not value:
-        raise InputError("changes must be a mapping of at least one of agent_id, friendly_name, status")
-    if unknown := sorted(str(key) for key in value if key not in ("agent_id", "friendly_name", "status")):
-        raise InputError(
-            f"changes has unknown keys {', '.join(unknown)}; allowed are agent_id, friendly_name, status"
-        )
+        raise InputError(f"changes must be a mapping of at least one of {allowed}")
+    if unknown := sorted(str(key) for key in value if key not in NAMES):
+        raise InputError(f"changes has unknown keys {', '.join(unknown)}; allowed are {allowed}")
     texts = [key for key in ("friendly_name", "status") if key in value]
     parsed: dict[str, str | None] = {key: parse_text(value[key], name=f"changes.{key}") for key in texts}
     if "agent_id" in value:

@@ -1,4 +1,4 @@
-"""What Omnia Voice's operators share."""
+"""Base classes of the Omnia Voice operators."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.bases.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.engine.run_context import ApplyOptions
-    from airflow_voice_agents.omnia_voice.actions.workspace import Workspace
+    from airflow_voice_agents.omnia_voice.actions.base import NumbersAction, Workspace
     from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
     from airflow_voice_agents.plans.report import Report
 
@@ -24,9 +22,6 @@ ALIAS = "omniavoice"
 
 OUTLETS = [AssetAlias(ALIAS)]
 """A default of the signature, and a list, because that is where a mapped operator takes its outlets from."""
-
-SNAPSHOT_KEY = "snapshot"
-"""XCom under which the URL of a snapshot is left, before the first write."""
 
 
 class OmniaVoiceOperator(VoiceAgentsOperator):
@@ -51,99 +46,54 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
         return OmniaVoiceHook(self.omniavoice_conn_id)
 
 
-class OmniaVoiceWritingOperator(OmniaVoiceOperator):
-    """Base of the operators that plan and write.
+class OmniaVoiceWritingOperator(OmniaVoiceOperator, WritingOperator):
+    """Base of the Omnia Voice operators that write.
 
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan.
-    :param verify: whether what was written is read again at the end; answers are checked in any case.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
+        requests of the hourly limit; ``None`` never.
     """
 
-    template_fields: Sequence[str] = ("omniavoice_conn_id", "expected_digest")
+    template_fields: Sequence[str] = ("omniavoice_conn_id", *WritingOperator.template_fields)
 
-    def __init__(
-        self,
-        *,
-        dry_run: bool = False,
-        expected_digest: str | None = None,
-        verify: bool = True,
-        show_values: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.expected_digest = expected_digest
-        self.verify = verify
-        self.show_values = show_values
+    def __init__(self, *, max_snapshot_age: float | None = None, **kwargs: Any) -> None:
+        super().__init__(max_snapshot_age=max_snapshot_age, **kwargs)
 
-    def manner(self) -> ApplyOptions:
-        """Return how the plan is carried out."""
-        from airflow_voice_agents.bases.display import display
-        from airflow_voice_agents.engine.run_context import ApplyOptions
-
-        return ApplyOptions(
-            display=display(self.show_values),
-            verify=self.verify,
-            dry_run=self.plan_only,
-            expected_digest=self.expected_digest or None,
-        )
-
-    def finish(self, context: Context, report: Report, *, tolerate: bool = False) -> dict[str, Any]:
-        """Leave a report, with an asset event for every agent whose numbers changed.
+    def run_action(self, context: Context, parse: Callable[[Workspace], NumbersAction]) -> dict[str, Any]:
+        """Carry an action out and leave its report, with an asset event for every agent whose numbers changed.
 
         :param context: the task's context.
-        :param report: what happened.
-        :param tolerate: whether items that went wrong leave the task successful.
+        :param parse: makes the action for the connection's workspace.
         """
-        changes = {} if report.dry_run else _changes(report)
-        return self.conclude(context, report, changes=changes, tolerate=tolerate)
+        hook = self.hook()
+        report = self.apply(context, parse(workspace_of(hook)), hook)
+        return self.finish(context, report, changes=changes_of(report))
+
+
+class OmniaVoiceRestoringOperator(OmniaVoiceOperator, RestoringOperator):
+    """Base of the Omnia Voice operators that undo earlier work."""
+
+    template_fields: Sequence[str] = ("omniavoice_conn_id", *RestoringOperator.template_fields)
+
+    def __init__(self, *, max_snapshot_age: float | None = None, **kwargs: Any) -> None:
+        super().__init__(max_snapshot_age=max_snapshot_age, **kwargs)
 
 
 def workspace_of(hook: OmniaVoiceHook) -> Workspace:
-    """Return where a hook's connection leads.
+    """Return the workspace that a hook's connection leads to.
 
     :param hook: the hook.
     :raises ConnectionSettingsError: naming the connection and the field that is wrong.
     """
-    from airflow_voice_agents.omnia_voice.actions.workspace import Workspace
+    from airflow_voice_agents.omnia_voice.actions.base import Workspace
 
     return Workspace(hook.fields.platform, hook.fields.update_verb)
 
 
-def save_snapshot(
-    operator: OmniaVoiceOperator,
-    document: dict[str, Any],
-    *,
-    folder: str | None,
-    retention: timedelta | None,
-    allow_unencrypted: bool,
-) -> str:
-    """Keep a snapshot and return its URL.
+def changes_of(report: Report) -> dict[str, dict[str, Any]]:
+    """Return the asset URI and facts of every agent that got, lost or kept a number that changed.
 
-    :param operator: whose; its task's id becomes part of the name.
-    :param document: the snapshot.
-    :param folder: URL that Airflow's object storage knows; ``None`` takes the default.
-    :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
-    :raises GuardRefused: when it could only be kept in the clear, and that was not allowed.
+    :param report: the final report.
     """
-    from airflow_voice_agents.state.snapshots import save
-
-    return save(
-        document,
-        folder=folder,
-        name=f"{operator.dag_id}-{operator.task_id}",
-        allow_unencrypted=allow_unencrypted,
-        retention=retention,
-        say=operator.say,
-    )
-
-
-def _changes(report: Report) -> dict[str, dict[str, Any]]:
-    """Asset URI -> facts, of every agent that got, lost or kept a number that changed."""
     from collections import Counter
 
     from airflow_voice_agents.omnia_voice.assets import agent_numbers_uri
@@ -157,3 +107,16 @@ def _changes(report: Report) -> dict[str, dict[str, Any]]:
         agent_numbers_uri(agent_id): {"changed": count, "plan_digest": report.plan_digest}
         for agent_id, count in sorted(counts.items())
     }
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn about a deprecated argument.
+
+    :param old: its name.
+    :param new: the argument to use instead.
+    """
+    import warnings
+
+    from airflow.exceptions import AirflowProviderDeprecationWarning
+
+    warnings.warn(f"{old} is deprecated; use {new}", AirflowProviderDeprecationWarning, stacklevel=3)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_voice_agents.omnia_voice.operators.base import (
-    SNAPSHOT_KEY,
     OmniaVoiceOperator,
     OmniaVoiceWritingOperator,
-    save_snapshot,
-    workspace_of,
+    warn_renamed,
 )
 
 if TYPE_CHECKING:
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+    from airflow_voice_agents.bases.protections import ProtectionSettings
 
 
 class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
@@ -35,7 +32,7 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, before any request.
     :raises NotFound: for an agent that the workspace does not have.
-    :raises RateLimited: when the hourly limit is reached; the task is retried once it starts anew.
+    :raises RateLimited: when the hourly limit is reached; the task is retried once it starts again.
     :returns: list of ``id``, ``phone_number``, ``agent_id``, ``status`` and ``friendly_name``, by number.
     """
 
@@ -50,9 +47,8 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
         """Read the list and cut it."""
         from airflow_voice_agents.omnia_voice.actions import listing
 
-        job = listing.job(self.status or None, self.agent_id or None)
-        numbers = self.work(context, job.run)
-        self.say(f"{len(numbers)} number(s) listed")
+        numbers = self.work(context, listing.parse(self.status or None, self.agent_id or None).run)
+        self.write_log(f"{len(numbers)} number(s) listed")
         return numbers
 
 
@@ -68,32 +64,48 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     wait, for which Airflow holds no worker slot, and its retry does only what is still open: give the task
     one retry per thousand numbers.
 
+    An assignment that a restore undid is refused until :class:`.OmniaVoiceReleaseHoldOperator` releases it.
+
     Vendor operations: list numbers, update number, assign number, get number.
 
     :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``, such as an
         upstream task's output; or a text with one per line or separated by commas. (templated)
-    :param agent_id: the agent that shall answer them. (templated)
+    :param agent_id: the agent to answer them. (templated)
     :param assignments: instead of both, mapping of numbers to agents. (templated)
     :param friendly_name: name to show for all of them; ``None`` leaves names as they are. (templated)
     :param reassign: whether numbers may be taken from other agents.
-    :param snapshot: whether the assignments are kept before the first write; their URL is XCom ``snapshot``,
-        and a retry adds to what the first try kept.
-    :param snapshot_folder: where: a URL that Airflow's object storage knows; by default ``snapshots`` below
-        ``[voice_agents] state_folder``. (templated)
-    :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param verify: whether what was written is read again at the end; answers are checked in any case.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes who answers callers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
+        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
+        state_folder``. (templated)
+    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
+    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun.
+    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param verify: whether everything written is read again at the end; responses are checked in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
+        requests of the hourly limit; ``None`` never.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+        ``[voice_agents] show_values``.
+    :param sensitive_keys: selectors of values that are masked.
+    :param concurrency: maximum number of numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
+    :param snapshot: deprecated name of ``take_snapshot``.
+    :param retention: deprecated name of ``snapshot_retention``.
+    :param snapshot_folder: deprecated; use ``state_folder``. URL of the folder of the snapshots alone. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
     :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises TargetLocked: when another run works on one of the numbers.
     :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
@@ -116,10 +128,9 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         assignments: Mapping[str, str] | str | None = None,
         friendly_name: str | None = None,
         reassign: bool = False,
-        snapshot: bool = False,
+        snapshot: bool | None = None,
         snapshot_folder: str | None = None,
         retention: timedelta | None = None,
-        allow_unencrypted: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -131,42 +142,38 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         self.snapshot = snapshot
         self.snapshot_folder = snapshot_folder
         self.retention = retention
-        self.allow_unencrypted = allow_unencrypted
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, compare, write what differs, read back and report."""
-        from dataclasses import replace
-
         from airflow_voice_agents.omnia_voice.actions import assignments
 
-        agents = assignments.agents_of(self.phone_numbers, self.agent_id, self.argument("assignments"))
-        hook = self.hook()
-        job = assignments.job(
-            workspace_of(hook),
-            agents,
-            self.friendly_name or None,
-            reassign=self.reassign,
-            manner=self.manner(),
+        agents = assignments.parse_agents(self.phone_numbers, self.agent_id, self.argument("assignments"))
+        return self.run_action(
+            context,
+            lambda workspace: assignments.parse(
+                workspace,
+                agents,
+                self.friendly_name or None,
+                reassign=self.reassign,
+                keep_always=True in (self.snapshot, self.take_snapshot),
+            ),
         )
-        if self.snapshot:
-            job = replace(job, archive=self._archive(context))
-        return self.finish(context, self.work(context, job.run, hook))
 
-    def _archive(self, context: Context) -> SnapshotRecorder:
-        from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
-        from airflow_voice_agents.omnia_voice.actions.assignments import MEMORY
-        from airflow_voice_agents.omnia_voice.resources.phone_number import CODECS
-        from airflow_voice_agents.state.snapshots import load
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections, the deprecated ones under their new names."""
+        from dataclasses import replace
 
-        save = partial(
-            save_snapshot,
-            self,
-            folder=self.snapshot_folder or None,
-            retention=self.retention,
-            allow_unencrypted=self.allow_unencrypted,
-        )
-        publish = partial(context["ti"].xcom_push, SNAPSHOT_KEY)
-        return SnapshotRecorder(save, load, publish, MEMORY, CODECS)
+        settings = super().protection_settings()
+        if self.snapshot is not None:
+            warn_renamed("snapshot", "take_snapshot")
+            settings = replace(settings, take_snapshot=self.snapshot)
+        if self.retention is not None:
+            warn_renamed("retention", "snapshot_retention")
+            settings = replace(settings, snapshot_retention=self.retention)
+        if self.snapshot_folder:
+            warn_renamed("snapshot_folder", "state_folder")
+            settings = replace(settings, snapshot_folder=self.snapshot_folder)
+        return settings
 
 
 class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
@@ -174,7 +181,8 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
 
     The workspace is listed once, and of each number only the settings that differ are sent: a second run
     writes nothing. A number that is not listed, or that would be taken from another agent, stops the run
-    before its first write.
+    before its first write. An update that a restore undid is refused until
+    :class:`.OmniaVoiceReleaseHoldOperator` releases it.
 
     Vendor operations: list numbers, update number, get number.
 
@@ -184,17 +192,34 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
         it is; ``agent_id`` of ``None`` unassigns. A status is whatever word the platform takes. (templated)
     :param reassign: whether numbers may be taken from other agents.
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param verify: whether what was written is read again at the end; answers are checked in any case.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes what callers meet.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
+        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
+        state_folder``. (templated)
+    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
+    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun.
+    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param verify: whether everything written is read again at the end; responses are checked in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
+        requests of the hourly limit; ``None`` never.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+        ``[voice_agents] show_values``.
+    :param sensitive_keys: selectors of values that are masked.
+    :param concurrency: maximum number of numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
     :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises TargetLocked: when another run works on one of the numbers.
     :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
@@ -224,11 +249,10 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
         from airflow_voice_agents.omnia_voice.actions import updates
 
         changes = updates.parse_changes(self.argument("changes"))
-        hook = self.hook()
-        job = updates.job(
-            workspace_of(hook), self.phone_numbers, changes, reassign=self.reassign, manner=self.manner()
+        return self.run_action(
+            context,
+            lambda workspace: updates.parse(workspace, self.phone_numbers, changes, reassign=self.reassign),
         )
-        return self.finish(context, self.work(context, job.run, hook))
 
 
 class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
@@ -246,17 +270,30 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
     :param expected: the very same numbers, written out by the DAG's author; any difference stops the run
         before any request. (templated)
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param verify: whether the workspace is listed again at the end.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because nobody answers a deleted number.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
+        state_folder``. (templated)
+    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
+    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun.
+    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param verify: has no effect: every deletion is read back.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
+        requests of the hourly limit; ``None`` never.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+        ``[voice_agents] show_values``.
+    :param sensitive_keys: selectors of values that are masked.
+    :param concurrency: maximum number of numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
     :raises GuardRefused: when a guard refuses, before any request.
+    :raises TargetLocked: when another run works on one of the numbers.
     :raises ItemsFailed: when a number is still listed; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
@@ -283,6 +320,6 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
         """List, delete what is there, list again and report."""
         from airflow_voice_agents.omnia_voice.actions import deletions
 
-        hook = self.hook()
-        job = deletions.job(workspace_of(hook), self.phone_numbers, self.expected, manner=self.manner())
-        return self.finish(context, self.work(context, job.run, hook))
+        return self.run_action(
+            context, lambda workspace: deletions.parse(workspace, self.phone_numbers, self.expected)
+        )

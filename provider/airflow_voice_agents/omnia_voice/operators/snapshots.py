@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.omnia_voice.operators.base import (
     OmniaVoiceOperator,
-    OmniaVoiceWritingOperator,
-    save_snapshot,
+    OmniaVoiceRestoringOperator,
+    changes_of,
     workspace_of,
 )
 
@@ -58,48 +59,68 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
 
     def execute(self, context: Context) -> str:
         """List the numbers and keep their assignments."""
-        from airflow_voice_agents.omnia_voice.actions.snapshots import SnapshotJob
+        from airflow_voice_agents.omnia_voice.actions.snapshots import SnapshotAssignments
+        from airflow_voice_agents.state.snapshots import save
         from airflow_voice_agents.transport.validation import parse_numbers
 
         numbers = () if self.phone_numbers is None else parse_numbers(self.phone_numbers)
         hook = self.hook()
-        document = self.work(context, SnapshotJob(workspace_of(hook), numbers).run, hook)
-        return save_snapshot(
-            self,
-            document,
+        return save(
+            self.work(context, SnapshotAssignments(workspace_of(hook), numbers).run, hook),
             folder=self.folder or None,
-            retention=self.retention,
+            name=f"{self.dag_id}-{self.task_id}",
             allow_unencrypted=self.allow_unencrypted,
+            retention=self.retention,
+            log=self.write_log,
         )
 
 
-class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
-    """Let the agents of a snapshot answer its numbers again.
+class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
+    """Let the agents of a snapshot answer its numbers again, and put what is undone on hold.
 
     The same plan, guards, checks and report as an assignment; a second run writes nothing. A number whose
     agent is neither as in the snapshot nor as the assignment left it is newer work, and stops the run before
-    its first write, unless ``allow_partial`` leaves it out. The snapshot of an assignment says itself what the
+    its first write, unless ``allow_partial`` leaves it out. The snapshot of an assignment notes what the
     assignment left. A number that was not listed is unassigned, not deleted, and a name that was not set
-    cannot be unset.
+    cannot be unset. From the snapshot of an update the settings that it named are restored.
 
     Vendor operations: list numbers, update number, assign number, get number.
 
-    :param snapshot: URL of the snapshot, as a snapshot task returned it or an assignment left it under the XCom key
-        ``snapshot``. (templated)
+    :param snapshot: URL of the snapshot, as a snapshot task returned it or a write left it in XCom ``snapshot``.
+        (templated)
     :param expected_agent_id: the agent that the assignment led to, where the snapshot does not say. (templated)
     :param expected_assignments: instead, mapping of numbers to such agents. (templated)
     :param force: whether newer work is overwritten.
-    :param allow_partial: whether numbers with newer work are left out and told, and the task succeeds without
+    :param allow_partial: whether numbers with newer work are left out and reported, and the task succeeds without
         them.
+    :param hold: whether what is undone is put on hold: the same change is then refused until
+        :class:`OmniaVoiceReleaseHoldOperator` releases it.
+    :param reason: the reason, kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param verify: whether what was written is read again at the end; answers are checked in any case.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes who answers callers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
+        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
+        state_folder``. (templated)
+    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
+    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun.
+    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param verify: whether everything written is read again at the end; responses are checked in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
+        requests of the hourly limit; ``None`` never.
+    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+        ``[voice_agents] show_values``.
+    :param sensitive_keys: selectors of values that are masked.
+    :param concurrency: maximum number of numbers in flight.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments or a snapshot that cannot be read, before any request.
     :raises GuardRefused: when a guard or the plan refuses, before any write.
@@ -108,8 +129,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
     """
 
     template_fields: Sequence[str] = (
-        *OmniaVoiceWritingOperator.template_fields,
-        "snapshot",
+        *OmniaVoiceRestoringOperator.template_fields,
         "expected_agent_id",
         "expected_assignments",
     )
@@ -118,34 +138,46 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceWritingOperator):
     def __init__(
         self,
         *,
-        snapshot: str,
         expected_agent_id: str | None = None,
         expected_assignments: Mapping[str, str] | str | None = None,
-        force: bool = False,
         allow_partial: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.snapshot = snapshot
         self.expected_agent_id = expected_agent_id
         self.expected_assignments = expected_assignments
-        self.force = force
         self.allow_partial = allow_partial
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Load, list, compare, write what differs, read back and report."""
+        """Load, list, compare, put on hold, write what differs, read back and report."""
         from airflow_voice_agents.omnia_voice.actions import snapshots
         from airflow_voice_agents.state.snapshots import load
 
         hook = self.hook()
-        job = snapshots.restore(
+        action = snapshots.parse_restore(
             workspace_of(hook),
             load(self.snapshot),
-            self.expected_agent_id or None,
-            self.argument("expected_assignments"),
+            expected_agent_id=self.expected_agent_id or None,
+            expected_assignments=self.argument("expected_assignments"),
             force=self.force,
             allow_partial=self.allow_partial,
-            manner=self.manner(),
         )
-        report = self.work(context, job.run, hook)
-        return self.finish(context, report, tolerate=job.tolerates(report))
+        report = self.apply(context, action, hook)
+        return self.finish(context, report, changes=changes_of(report), tolerate=action.tolerates(report))
+
+
+class OmniaVoiceReleaseHoldOperator(OmniaVoiceOperator, ReleaseHoldOperator):
+    """Release what a restore put on hold, so that the same assignment or update may be made again.
+
+    :param targets: names of platforms as reports show them, or one; ``None`` is the connection's. (templated)
+    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
+    :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
+    :returns: the targets that were on hold and are no more.
+    """
+
+    template_fields: Sequence[str] = ("omniavoice_conn_id", *ReleaseHoldOperator.template_fields)
+
+    def default_targets(self) -> list[str]:
+        """Return the platform of the connection."""
+        return [self.hook().fields.platform]

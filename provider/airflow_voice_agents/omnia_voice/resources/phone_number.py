@@ -3,92 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
 
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number, NumberPage
-from airflow_voice_agents.omnia_voice.paging import goes_on
+from airflow_voice_agents.omnia_voice.paging import read_all
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
     Write,
     WriteResult,
     WriteSequence,
-    batches,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.plans.snapshot import PlainCodec
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError, ResponseError
 
 KIND: Final = "agent number"
-LANE_SIZE: Final = 50
-"""Numbers that are written one after the other and, where their answers show no state, read together."""
+NOTHING: Known = {}
+FIELDS: Final = ("id", "agent_id", "friendly_name", "status")
+"""Fields of a state in a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentState:
-    """What the workspace says about a number.
+    """The record of a number in the workspace.
 
     :param id: the platform's id of it, or ``None`` where it has none yet; no part of equality.
     :param agent_id: the agent that answers it, or ``None``.
     :param friendly_name: name that is shown for it, or ``None``.
     :param status: an open word that the platform sets; no part of equality.
+    :param list_pages: pages of the list that it was on; a read of so many records by id costs no more than the list.
     """
 
     id: str | None = field(compare=False)
     agent_id: str | None
     friendly_name: str | None = None
     status: str | None = field(default=None, compare=False)
+    list_pages: int = field(default=1, compare=False, repr=False)
 
     def settings(self) -> dict[str, str | None]:
-        """Return what can be set."""
+        """Return agent and name, which an assignment can set."""
         return {"agent_id": self.agent_id, "friendly_name": self.friendly_name}
 
 
-class AssignmentKind:
-    """How assignments are observed, compared and written.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The desired assignment of a number.
 
-    The call of a list must be answered with all its pages (:func:`.sending.whole_lists`).
-
-    :param ids: the platform's ids of the numbers that are known to it, as far as they were listed.
-    :param verb: verb that updates are sent with.
-    :param page_limit: records per page to ask for.
-    :param lane_size: numbers per lane.
+    :param agent_id: the agent; ``None`` unassigns the number.
+    :param friendly_name: name to show for it; ``None`` leaves it.
+    :param reassign: whether the number may be taken from another agent.
     """
 
-    name = KIND
+    agent_id: str | None
+    friendly_name: str | None = None
+    reassign: bool = False
 
-    def __init__(
-        self,
-        ids: Mapping[str, str] | None = None,
-        *,
-        verb: UpdateVerb = UpdateVerb.PATCH,
-        page_limit: int = api.PAGE_LIMIT,
-        lane_size: int = LANE_SIZE,
-    ) -> None:
-        self._ids = dict(ids or {})
-        self._verb = verb
-        self._page_limit = page_limit
-        self._lane_size = lane_size
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[AssignmentState]]:
-        """By id while that takes no more calls than the list has pages; else the list, once."""
+@dataclass(frozen=True, slots=True)
+class AssignmentKind(Kind[AssignmentState]):
+    """Reads, plans and writes assignments: a listed number is updated, another one is created.
+
+    :param verb: verb that updates are sent with.
+    :param page_limit: records per page to ask for.
+    """
+
+    name: ClassVar[str] = KIND
+
+    verb: UpdateVerb = UpdateVerb.PATCH
+    page_limit: int = api.PAGE_LIMIT
+
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[AssignmentState]]:
+        """Read by id while that takes no more requests than the list has pages, else the complete list once."""
         mine = tuple(resources)
-        pages = max(1, -(-len(self._ids) // self._page_limit))
-        if len(mine) <= pages and all(resource.name in self._ids for resource in mine):
-            for resource in mine:
-                yield Observation(api.get_number(self._ids[resource.name]), (resource,), self._read(mine))
+        before = [state for each in mine if (state := known.get(each)) is not None and state.id is not None]
+        if len(before) == len(mine) <= max((state.list_pages for state in before), default=0):
+            for resource, state in zip(mine, before, strict=True):
+                yield Observation(api.get_number(state.id), (resource,), _one(resource, state))
         elif mine:
-            yield Observation(api.list_numbers(limit=self._page_limit), mine, self._read_list(mine))
+            yield list_observation(mine, state_of, self.page_limit)
 
     def digest(self, state: AssignmentState | None) -> str:
-        """Digest of what can be set."""
+        """Digest of agent and name."""
         return digest(state and state.settings())
 
     def diff(self, before: AssignmentState | None, after: AssignmentState | None) -> Iterator[Change]:
@@ -96,97 +102,121 @@ class AssignmentKind:
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
     def write_sequences(
-        self, intents: Sequence[Transition[AssignmentState]]
+        self, transitions: Sequence[Transition[AssignmentState]]
     ) -> Iterator[WriteSequence[AssignmentState]]:
-        """One update per number that the workspace lists, one assignment per number that it does not.
+        """One update per number that the workspace lists, one assignment per number that it does not."""
+        for each in transitions:
+            yield (Write(request=self.request(each), resources=(each.resource,), judge=_judge(each)),)
 
-        Some go one after the other, so that one read can tell about all whose answers are empty.
+    def request(self, transition: Transition[AssignmentState]) -> ApiRequest[Number | None]:
+        """Return the write of one number.
+
+        :param transition: present and desired assignment.
         """
-        return (tuple(self._step(intent) for intent in chunk) for chunk in batches(intents, self._lane_size))
-
-    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
-        """What of agent and, where it was sent, name is not as it shall be."""
-        if observed is None:
-            return ["presence"]
-        wanted, shown = _changes(intent), observed.settings()
-        return [name for name, value in wanted.items() if shown[name] != value]
-
-    def _step(self, intent: Transition[AssignmentState]) -> Write[AssignmentState]:
-        resource = intent.resource
-        return Write(call=self._write(intent), resources=(resource,), judge=self._judge(resource))
-
-    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
-        before = intent.before
+        before = transition.before
         if before is not None and before.id is not None:
-            return api.update_number(before.id, changes=_changes(intent), verb=self._verb)
+            return api.update_number(before.id, changes=_changes(transition), verb=self.verb)
         return api.assign_number(
-            phone_number=intent.resource.name,
-            agent_id=intent.after.agent_id or "",
-            friendly_name=intent.after.friendly_name,
+            phone_number=transition.resource.name,
+            agent_id=transition.after.agent_id or "",
+            friendly_name=transition.after.friendly_name,
         )
 
-    def _judge(
-        self, resource: Resource
-    ) -> Callable[[Number | None], Mapping[Resource, WriteResult[AssignmentState]]]:
-        def judge(answer: Number | None) -> Mapping[Resource, WriteResult[AssignmentState]]:
-            if answer is None:
-                return {resource: WriteResult()}
-            if answer.e164 not in (None, resource.name):
-                return {}
-            state = self._state(resource.name, answer)
-            return {resource: WriteResult(state if answer.tells_agent else None)}
+    def mismatches(
+        self, transition: Transition[AssignmentState], observed: AssignmentState | None
+    ) -> list[str]:
+        """List what was sent and does not show, and what changed although it was not sent.
 
-        return judge
+        The second shows an update that a platform takes for a replacement of the whole record.
+        """
+        if observed is None:
+            return ["presence"]
+        wanted, shown = _changes(transition), observed.settings()
+        missing = [name for name, value in wanted.items() if shown[name] != value]
+        kept = {} if transition.before is None else transition.before.settings()
+        other = [name for name, value in kept.items() if name not in wanted and shown[name] != value]
+        return [*missing, *(f"{name} (changed as well)" for name in other)]
 
-    def _read(self, resources: Iterable[Resource]) -> Callable[[Number], Mapping[Resource, AssignmentState]]:
-        of_id = {self._ids[resource.name]: resource for resource in resources}
+    def plan(self, resource: Resource, desired: Assignment, now: AssignmentState | None) -> PlannedItem:
+        """Plan that a number is answered by an agent, or by none.
 
-        def read(answer: Number) -> Mapping[Resource, AssignmentState]:
-            resource = of_id.get(answer.id)
-            if resource is None or answer.e164 not in (None, resource.name):
-                return {}
-            return {resource: self._state(resource.name, answer)}
+        :param resource: the number.
+        :param desired: the desired assignment.
+        :param now: the present one; ``None`` where the workspace does not list the number.
+        """
+        if now is None and desired.agent_id is None:
+            return no_change(self, resource, None)
+        old = now or AssignmentState(None, None)
+        name = desired.friendly_name or old.friendly_name
+        after = replace(old, agent_id=desired.agent_id, friendly_name=name)
+        return change(self, resource, now, after, findings=assignment_findings(resource, now, desired))
 
-        return read
+    def restore(
+        self, resource: Resource, wanted: AssignmentState | None, now: AssignmentState | None
+    ) -> PlannedItem:
+        """Plan that a number is assigned as it was.
 
-    def _read_list(
-        self, resources: Sequence[Resource]
-    ) -> Callable[[NumberPage], Mapping[Resource, AssignmentState]]:
-        def read(answer: NumberPage) -> Mapping[Resource, AssignmentState]:
-            found = by_e164(answer.numbers)
-            missing = [resource for resource in resources if resource.name not in found]
-            seen = len(answer.numbers)
-            if missing and goes_on(answer, page=1, limit=self._page_limit, seen=seen):
-                raise not_whole([resource.name for resource in missing])
-            return {
-                resource: self._state(resource.name, found[resource.name])
-                for resource in resources
-                if resource.name in found
-            }
+        A number that the workspace did not list is unassigned and stays listed: whether deleting it there
+        releases it at the carrier is not known. A name that was not set cannot be unset.
 
-        return read
+        :param resource: the number.
+        :param wanted: its former assignment; ``None`` where the workspace did not list it.
+        :param now: the present one; ``None`` where the workspace does not list it.
+        """
+        if now is None and (wanted is None or wanted.agent_id is None):
+            gone = warning(
+                "not_listed", f"{resource.name} is not listed any more and had no agent; it is left so."
+            )
+            return no_change(self, resource, None, *(() if wanted is None else (gone,)))
+        if wanted is None and now is not None:
+            stays = warning(
+                "stays_listed", f"{resource.name} was not listed before; it is unassigned, not deleted."
+            )
+            return change(self, resource, now, replace(now, agent_id=None), findings=(stays,))
+        old, then = now or AssignmentState(None, None), wanted or AssignmentState(None, None)
+        name = then.friendly_name or old.friendly_name
+        return change(self, resource, now, replace(old, agent_id=then.agent_id, friendly_name=name))
 
-    def _state(self, number: str, answer: Number) -> AssignmentState:
-        self._ids[number] = answer.id
-        return state_of(answer)
+    def to_json(self, state: AssignmentState) -> dict[str, str | None]:
+        """Return a state as JSON."""
+        return {name: getattr(state, name) for name in FIELDS}
+
+    def from_json(self, value: Any) -> AssignmentState:
+        """Return the state that :meth:`to_json` made JSON of.
+
+        :param value: decoded JSON.
+        :raises InputError: for anything else.
+        """
+        if not isinstance(value, Mapping) or value.keys() != set(FIELDS):
+            raise InputError(f"a state of an {KIND} has the fields {', '.join(FIELDS)}")
+        for name, text in value.items():
+            if text is not None and not isinstance(text, str):
+                raise InputError(f"{name} of an {KIND} must be a string or null")
+        return AssignmentState(**value)
 
 
 def agent_number(platform: str, number: str) -> Resource:
     """Return the address of a number.
 
-    :param platform: what :attr:`.ConnectionFields.platform` says.
+    :param platform: :attr:`.ConnectionFields.platform` of the connection.
     :param number: E.164 number.
     """
     return Resource(KIND, platform, number)
 
 
-def state_of(answer: Number) -> AssignmentState:
-    """Return the state that an answer shows; which agent it is says the agent's id, not the status."""
-    return AssignmentState(answer.id, answer.assigned_to, answer.friendly_name, answer.status)
+def state_of(answer: Number, list_pages: int = 1) -> AssignmentState:
+    """Return the state that an answer shows; the agent's id decides, not the status.
+
+    :param answer: a record.
+    :param list_pages: pages of the list that it was on.
+    """
+    return AssignmentState(
+        answer.id, answer.assigned_to, answer.friendly_name, answer.status, list_pages=list_pages
+    )
 
 
 def by_e164(numbers: Iterable[Number]) -> dict[str, Number]:
-    """Return numbers by their E.164 spelling, left out what shows none.
+    """Return numbers by their E.164 spelling, without records that show none.
 
     Of several records of one number, one that is assigned goes first, so that nothing is taken from its
     agent unnoticed.
@@ -202,129 +232,83 @@ def by_e164(numbers: Iterable[Number]) -> dict[str, Number]:
     return found
 
 
-# ----------------------------------------------------------------------------------- what is planned
+def list_observation(
+    resources: tuple[Resource, ...], state: Callable[[Number, int], Any], page_limit: int = api.PAGE_LIMIT
+) -> Observation[Any]:
+    """Return the read of the workspace's complete list, for all resources at once.
 
+    A number that a complete list does not hold is absent. One that is not on a list that ended early is unread.
 
-def plan_assignment(
-    kind: AssignmentKind,
-    target: Resource,
-    now: AssignmentState | None,
-    *,
-    agent_id: str | None,
-    friendly_name: str | None = None,
-    reassign: bool = False,
-) -> PlannedItem:
-    """Plan that a number is answered by an agent, or by none.
-
-    :param kind: the kind of the number.
-    :param target: the number.
-    :param now: what the workspace says; ``None`` where it does not list the number.
-    :param agent_id: the agent; ``None`` unassigns the number.
-    :param friendly_name: name to show for it; ``None`` leaves it.
-    :param reassign: whether the number may be taken from another agent.
+    :param resources: the numbers.
+    :param state: makes the state of a record; takes the record and the number of pages.
+    :param page_limit: records per page to ask for.
     """
-    if now is None and agent_id is None:
-        return _item(kind, target, None, None)
-    old = now or AssignmentState(None, None)
-    after = replace(old, agent_id=agent_id, friendly_name=friendly_name or old.friendly_name)
-    return _item(kind, target, now, after, _findings(target, now, agent_id, reassign=reassign))
+    request = api.list_numbers(limit=page_limit)
+
+    def states(answer: NumberPage) -> Mapping[Resource, Any]:
+        found, pages = by_e164(answer.numbers), max(1, -(-len(answer.numbers) // page_limit))
+        listed = {each: state(found[each.name], pages) for each in resources if each.name in found}
+        return listed if answer.has_more else {**dict.fromkeys(resources), **listed}
+
+    return Observation(request, resources, states, fetch=lambda send: read_all(send, request))
 
 
-def plan_restore(
-    kind: AssignmentKind, target: Resource, then: AssignmentState | None, now: AssignmentState | None
-) -> PlannedItem:
-    """Plan that a number is assigned as it was.
-
-    A number that the workspace did not list is unassigned and stays listed: whether deleting it there
-    releases it at the carrier is not known. A name that was not set cannot be unset.
-
-    :param kind: the kind of the number.
-    :param target: the number.
-    :param then: what it was; ``None`` where the workspace did not list it.
-    :param now: what it is; ``None`` where the workspace does not list it.
-    """
-    if now is None and (then is None or then.agent_id is None):
-        gone = warning("not_listed", f"{target.name} is not listed any more and had no agent; it is left so.")
-        return _item(kind, target, None, None, () if then is None else (gone,))
-    if then is None:
-        stays = warning(
-            "stays_listed", f"{target.name} was not listed before; it is unassigned, not deleted."
-        )
-        return _item(kind, target, now, now and replace(now, agent_id=None), (stays,))
-    old = now or AssignmentState(None, None)
-    name = then.friendly_name or old.friendly_name
-    return _item(kind, target, now, replace(old, agent_id=then.agent_id, friendly_name=name))
-
-
-def state_document(state: AssignmentState) -> dict[str, Any]:
-    """Return a state as JSON, for a snapshot."""
-    return asdict(state)
-
-
-def state_from_document(document: Any) -> AssignmentState:
-    """Read a state that :func:`state_document` returned.
-
-    :param document: decoded JSON.
-    :raises InputError: for anything else.
-    """
-    names = AssignmentState.__dataclass_fields__.keys()
-    if not isinstance(document, Mapping) or document.keys() != names:
-        raise InputError(f"a state of an {KIND} has the fields {', '.join(names)}")
-    for name, value in document.items():
-        if value is not None and not isinstance(value, str):
-            raise InputError(f"{name} of an {KIND} must be a string or null")
-    return AssignmentState(**document)
-
-
-CODECS = {KIND: PlainCodec(state_document, state_from_document)}
-"""How a snapshot holds assignments."""
-
-
-def _findings(
-    target: Resource, now: AssignmentState | None, agent_id: str | None, *, reassign: bool
+def assignment_findings(
+    resource: Resource, now: AssignmentState | None, desired: Assignment
 ) -> tuple[Finding, ...]:
+    """Return the findings about an assignment: a number that is not listed, or that another agent answers.
+
+    :param resource: the number.
+    :param now: the present assignment.
+    :param desired: the desired one.
+    """
     if now is None:
         return (
             warning(
                 "not_listed",
-                f"The workspace does not list {target.name}. It is assigned by a create, which may be refused until "
+                f"The workspace does not list {resource.name}. It is assigned by a create, which may be refused until "
                 "the number is imported in the dashboard.",
             ),
         )
-    if agent_id is None or now.agent_id in (None, agent_id) or reassign:
+    if desired.agent_id is None or now.agent_id in (None, desired.agent_id) or desired.reassign:
         return ()
     return (
         error(
             "other_agent",
-            f"{target.name} belongs to agent {now.agent_id}, and assigning it to {agent_id} would take it away "
-            "silently. Pass reassign=True if meant.",
+            f"{resource.name} belongs to agent {now.agent_id}, and assigning it to {desired.agent_id} would take it "
+            "away silently. Pass reassign=True if meant.",
         ),
     )
 
 
-def _item(
-    kind: AssignmentKind,
-    target: Resource,
-    now: AssignmentState | None,
-    after: AssignmentState | None,
-    findings: tuple[Finding, ...] = (),
-) -> PlannedItem:
-    digests = kind.digest(now), kind.digest(after)
-    if after is None or digests[0] == digests[1]:
-        return PlannedItem(target, *digests, findings=findings)
-    return PlannedItem(
-        target,
-        *digests,
-        changes=tuple(kind.diff(now, after)),
-        findings=findings,
-        writes=1,
-        intent=Transition(target, now, after),
-    )
+def _one(
+    resource: Resource, known: AssignmentState
+) -> Callable[[Number], Mapping[Resource, AssignmentState]]:
+    def states(answer: Number) -> Mapping[Resource, AssignmentState]:
+        if answer.id != known.id or answer.e164 not in (None, resource.name):
+            return {}
+        return {resource: state_of(answer, known.list_pages)}
+
+    return states
 
 
-def _changes(intent: Transition[AssignmentState]) -> dict[str, str | None]:
-    """What is sent: the agent always, the name where it is set anew."""
-    before, after = intent.before, intent.after
+def _judge(
+    transition: Transition[AssignmentState],
+) -> Callable[[Number | None], Mapping[Resource, WriteResult[AssignmentState]]]:
+    resource, pages = transition.resource, transition.before.list_pages if transition.before else 1
+
+    def judge(answer: Number | None) -> Mapping[Resource, WriteResult[AssignmentState]]:
+        if answer is not None and answer.e164 not in (None, resource.name):
+            return {}
+        shown = answer is not None and answer.tells_agent
+        return {resource: WriteResult(state_of(answer, pages) if answer is not None and shown else None)}
+
+    return judge
+
+
+def _changes(transition: Transition[AssignmentState]) -> dict[str, str | None]:
+    """Return the fields to send: always the agent, and a name that differs."""
+    before, after = transition.before, transition.after
     renamed = after.friendly_name is not None and after.friendly_name != (before and before.friendly_name)
     return {"agent_id": after.agent_id} | ({"friendly_name": after.friendly_name} if renamed else {})
 

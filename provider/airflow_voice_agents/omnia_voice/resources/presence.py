@@ -1,16 +1,19 @@
-"""Whether the workspace lists a number, as a resource kind that knows one direction: taking it out."""
+"""The presence of a number in the workspace, as a resource kind that knows one direction: deleting it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.models import Number, NumberPage
-from airflow_voice_agents.omnia_voice.resources.phone_number import by_e164, not_whole
+from airflow_voice_agents.omnia_voice.models import Number
+from airflow_voice_agents.omnia_voice.resources.phone_number import NOTHING, list_observation
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -18,16 +21,16 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import PlannedItem, warning
+from airflow_voice_agents.plans.plan import PlannedItem, change, no_change, warning
 
 KIND = "listed number"
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether the workspace lists a number.
+    """A number in the workspace's list, or missing from it.
 
-    :param listed: whether it does.
+    :param listed: whether the list holds it.
     :param id: the platform's id of it; no part of equality.
     :param agent_id: the agent that answers it; no part of equality.
     """
@@ -40,27 +43,19 @@ class Presence:
 REMOVED = Presence(listed=False)
 
 
-class PresenceKind:
-    """How presence is observed and ended.
+@dataclass(frozen=True, slots=True)
+class PresenceKind(Kind[Presence]):
+    """Reads presence and ends it; a deletion cannot be taken back."""
 
-    The call of a list must be answered with all its pages (:func:`.sending.whole_lists`).
-    """
+    name: ClassVar[str] = KIND
+    restorable: ClassVar[bool] = False
 
-    name = KIND
-
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[Presence]]:
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[Presence]]:
         """One list for all: an id that is gone would be answered 404, which says less."""
-        mine = tuple(resources)
-
-        def read(answer: NumberPage) -> Mapping[Resource, Presence]:
-            found = by_e164(answer.numbers)
-            missing = [resource.name for resource in mine if resource.name not in found]
-            if missing and answer.has_more:
-                raise not_whole(missing)
-            return {each: presence_of(found[each.name]) for each in mine if each.name in found}
-
-        if mine:
-            yield Observation(api.list_numbers(), mine, read)
+        if resources:
+            yield list_observation(tuple(resources), presence_of)
 
     def digest(self, state: Presence | None) -> str:
         """Digest of whether it is listed."""
@@ -70,55 +65,53 @@ class PresenceKind:
         """The one thing that can differ."""
         return diff({"listed": bool(before and before.listed)}, {"listed": bool(after and after.listed)})
 
-    def write_sequences(self, intents: Sequence[Transition[Presence]]) -> Iterator[WriteSequence[Presence]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[Presence]]
+    ) -> Iterator[WriteSequence[Presence]]:
         """One deletion per number."""
-        return ((_delete(intent),) for intent in intents)
+        return ((_delete(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[Presence], observed: Presence | None) -> list[str]:
-        """A number that is still there is not deleted."""
+    def mismatches(self, transition: Transition[Presence], observed: Presence | None) -> list[str]:
+        """List presence where the number is still there."""
         return ["presence"] if observed is not None and observed.listed else []
 
+    def plan(self, resource: Resource, desired: Presence, now: Presence | None) -> PlannedItem:
+        """Plan the deletion of a number; an absent one needs nothing.
 
-def presence_of(answer: Number) -> Presence:
-    """Return the presence that a record shows."""
+        :param resource: the number.
+        :param desired: :data:`REMOVED`.
+        :param now: its presence; ``None`` where the workspace does not list it.
+        """
+        if now is None:
+            return no_change(self, resource, None)
+        answered = warning("assigned", f"Agent {now.agent_id} answers {resource.name} until it is deleted.")
+        return change(self, resource, now, desired, findings=(answered,) if now.agent_id else ())
+
+
+def presence_of(answer: Number, list_pages: int = 1) -> Presence:
+    """Return the presence that a record shows.
+
+    :param answer: a record.
+    :param list_pages: pages of the list that it was on; they do not matter here.
+    """
     return Presence(listed=True, id=answer.id, agent_id=answer.assigned_to)
 
 
 def listed_number(platform: str, number: str) -> Resource:
     """Return the address of a number's presence.
 
-    :param platform: what :attr:`.ConnectionFields.platform` says.
+    :param platform: :attr:`.ConnectionFields.platform` of the connection.
     :param number: E.164 number.
     """
     return Resource(KIND, platform, number)
 
 
-def plan_deletion(kind: PresenceKind, target: Resource, now: Presence | None) -> PlannedItem:
-    """Plan a number that shall be taken out of the workspace; one that is not there needs nothing.
-
-    :param kind: the kind of the number.
-    :param target: the number.
-    :param now: whether the workspace lists it.
-    """
-    before, after = kind.digest(now), kind.digest(REMOVED)
-    if now is None:
-        return PlannedItem(target, before, after)
-    answered = warning("assigned", f"Agent {now.agent_id} answers {target.name} until it is deleted.")
-    return PlannedItem(
-        target,
-        before,
-        after,
-        changes=tuple(kind.diff(now, REMOVED)),
-        findings=(answered,) if now.agent_id else (),
-        writes=1,
-        intent=Transition(target, now, REMOVED),
-    )
-
-
-def _delete(intent: Transition[Presence]) -> Write[Presence]:
-    resource = intent.resource
+def _delete(transition: Transition[Presence]) -> Write[Presence]:
+    """Return a deletion; neither a 404 nor an empty answer proves that the number is gone, so it is read back."""
+    resource = transition.resource
     return Write(
-        call=api.delete_number(intent.before.id if intent.before else ""),
+        request=api.delete_number(transition.before.id if transition.before else ""),
         resources=(resource,),
-        judge=lambda _: {resource: WriteResult(REMOVED)},
+        judge=lambda _: {resource: WriteResult()},
+        deletes=True,
     )

@@ -1,48 +1,55 @@
-"""Single settings of listed numbers, as a resource kind: what an update names, and nothing else."""
+"""Single settings of listed numbers, as a resource kind: those that an update names, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
 
 from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.api import UpdateVerb
 from airflow_voice_agents.omnia_voice.models import Number
 from airflow_voice_agents.omnia_voice.resources.phone_number import (
-    LANE_SIZE,
+    Assignment,
     AssignmentKind,
     AssignmentState,
-    plan_assignment,
+    assignment_findings,
 )
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import Resource, Transition
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 
+KIND: Final = "number settings"
+NAMES: Final = ("agent_id", "friendly_name", "status")
+"""Settings that an update can name."""
 
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The desired settings of a number.
+
+    :param changes: the settings; an absent one stays as it is, an agent of ``None`` unassigns.
+    :param reassign: whether the number may be taken from another agent.
+    """
+
+    changes: Mapping[str, str | None]
+    reassign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsKind(AssignmentKind):
-    """How the settings that an update names are compared and written; all others are left out of it.
+    """Compares and writes the settings that an update names; all others are left out of it.
 
     A status is compared without regard to case.
 
-    :param names: ``agent_id``, ``friendly_name`` and ``status``, as far as the update names them.
-    :param ids: the platform's ids of the numbers that are known to it.
-    :param verb: verb that updates are sent with.
-    :param lane_size: numbers per lane.
+    :param names: the settings, of :data:`NAMES`.
     """
 
-    def __init__(
-        self,
-        names: Iterable[str],
-        ids: Mapping[str, str] | None = None,
-        *,
-        verb: UpdateVerb = UpdateVerb.PATCH,
-        lane_size: int = LANE_SIZE,
-    ) -> None:
-        super().__init__(ids, verb=verb, lane_size=lane_size)
-        self._names = tuple(names)
+    name: ClassVar[str] = KIND
+
+    names: tuple[str, ...] = field(default=NAMES, kw_only=True)
 
     def digest(self, state: AssignmentState | None) -> str:
         """Digest of the settings that the update names."""
@@ -52,63 +59,71 @@ class SettingsKind(AssignmentKind):
         """Changes of the settings that the update names."""
         return diff(self._settings(before) if before else {}, self._settings(after) if after else {})
 
-    def mismatches(self, intent: Transition[AssignmentState], observed: AssignmentState | None) -> list[str]:
-        """Which of the settings are not as they shall be."""
+    def mismatches(
+        self, transition: Transition[AssignmentState], observed: AssignmentState | None
+    ) -> list[str]:
+        """List the settings that differ from the desired ones."""
         if observed is None:
             return ["presence"]
-        return [str(change.path[0]) for change in self.diff(observed, intent.after)]
+        return [str(each.path[0]) for each in self.diff(observed, transition.after)]
+
+    def request(self, transition: Transition[AssignmentState]) -> ApiRequest[Number | None]:
+        """Return the update of one number, with the settings that differ.
+
+        :param transition: present and desired settings.
+        :raises InputError: for a number that is not listed.
+        """
+        before = transition.before
+        if before is None or before.id is None:
+            raise InputError(f"{transition.resource.name} is not listed; there is nothing to update")
+        changes = {name: getattr(transition.after, name) for name in self.mismatches(transition, before)}
+        return api.update_number(before.id, changes=changes, verb=self.verb)
+
+    def plan(self, resource: Resource, desired: Any, now: AssignmentState | None) -> PlannedItem:
+        """Plan that a listed number has some settings.
+
+        :param resource: the number.
+        :param desired: :class:`Settings`.
+        :param now: the present state; ``None`` where the workspace does not list the number.
+        """
+        if now is None:
+            return no_change(self, resource, None, _not_listed(resource))
+        findings: tuple[Finding, ...] = ()
+        if "agent_id" in desired.changes:
+            agent = Assignment(desired.changes["agent_id"], reassign=desired.reassign)
+            findings = assignment_findings(resource, now, agent)
+        return change(self, resource, now, replace(now, **desired.changes), findings=findings)
+
+    def restore(
+        self, resource: Resource, wanted: AssignmentState | None, now: AssignmentState | None
+    ) -> PlannedItem:
+        """Plan that a number has its former settings; a name or a status that was not set cannot be unset.
+
+        :param resource: the number.
+        :param wanted: its former state.
+        :param now: the present one; ``None`` where the workspace does not list it.
+        """
+        if now is None or wanted is None:
+            gone = warning("not_listed", f"{resource.name} is not listed any more, so it has no settings.")
+            return no_change(self, resource, now, *(() if wanted is None else (gone,)))
+        former = {name: getattr(wanted, name) for name in self.names}
+        settable = {name: text for name, text in former.items() if text is not None or name == "agent_id"}
+        return change(self, resource, now, replace(now, **settable))
 
     def _settings(self, state: AssignmentState) -> dict[str, str | None]:
-        values = {name: getattr(state, name) for name in self._names}
+        values = {name: getattr(state, name) for name in self.names}
         return {
             name: value.casefold() if name == "status" and value else value for name, value in values.items()
         }
 
-    def _write(self, intent: Transition[AssignmentState]) -> ApiRequest[Number | None]:
-        before = intent.before
-        if before is None or before.id is None:
-            raise InputError(f"{intent.resource.name} is not listed; there is nothing to update")
-        changes = {name: getattr(intent.after, name) for name in self.mismatches(intent, before)}
-        return api.update_number(before.id, changes=changes, verb=self._verb)
 
+def number_settings(platform: str, number: str) -> Resource:
+    """Return the address of a number's settings.
 
-def plan_settings(
-    kind: SettingsKind,
-    target: Resource,
-    now: AssignmentState | None,
-    changes: Mapping[str, str | None],
-    *,
-    reassign: bool = False,
-) -> PlannedItem:
-    """Plan that a listed number has some settings.
-
-    :param kind: the kind of the number.
-    :param target: the number.
-    :param now: what the workspace says; ``None`` where it does not list the number.
-    :param changes: the settings; a name that is absent stays as it is, an agent of ``None`` unassigns.
-    :param reassign: whether the number may be taken from another agent.
+    :param platform: :attr:`.ConnectionFields.platform` of the connection.
+    :param number: E.164 number.
     """
-    if now is None:
-        blank = kind.digest(None)
-        return PlannedItem(target, blank, blank, findings=(_not_listed(target),))
-    after = replace(now, **changes)
-    before_digest, after_digest = kind.digest(now), kind.digest(after)
-    findings: tuple[Finding, ...] = ()
-    if "agent_id" in changes:
-        findings = plan_assignment(
-            kind, target, now, agent_id=changes["agent_id"], reassign=reassign
-        ).findings
-    if before_digest == after_digest:
-        return PlannedItem(target, before_digest, after_digest, findings=findings)
-    return PlannedItem(
-        target,
-        before_digest,
-        after_digest,
-        changes=tuple(kind.diff(now, after)),
-        findings=findings,
-        writes=1,
-        intent=Transition(target, now, after),
-    )
+    return Resource(KIND, platform, number)
 
 
 def _not_listed(target: Resource) -> Finding:

@@ -1,29 +1,30 @@
-"""Promote and update config pages: two front doors to one engine."""
+"""Promote and update config pages: two actions on one kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from airflow_voice_agents.engine.planning import Target, plan_targets
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.guards import LIVE, GuardContext, check_ladder, check_live
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.outcome import explain
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem
-from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.planning import PlanRequest, plan_resources
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.guards import GuardContext
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.plan import Finding, TargetPlan
 from airflow_voice_agents.plans.selection import Selection, deep_merge
+from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.ladder import LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Environment, parse_environment
-from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, page
+from airflow_voice_agents.polyai.resources.config_page import KIND, ConfigPageKind, page
 from airflow_voice_agents.polyai.resources.config_plan import (
+    GivenValues,
     Merge,
+    PromotedPage,
     Rules,
     StaleKeys,
-    plan_promotion,
-    plan_values,
 )
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_json_object
@@ -45,85 +46,130 @@ class ConfigTarget:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """The name that locks, blocks and reports use."""
+        return target_name(self.agent_id, self.environment)
+
+    @property
     def resource(self) -> Resource:
         """The config page there."""
         return page(self.agent_id, self.environment)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigJob:
-    """A promotion or an update of config pages, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class ConfigAction(PolyAIAction):
+    """A change of config pages with checked arguments.
 
-    :param operation: what it is, for plan and report.
-    :param targets: what to plan.
-    :param guards: what the guards say before anything is read.
-    :param kind: how pages are written.
-    :param manner: how the plan is carried out.
+    :param targets: the environments.
+    :param kind: the kind of the pages.
     """
 
-    operation: str
-    targets: tuple[Target, ...]
-    guards: tuple[Finding, ...] = ()
+    targets: tuple[ConfigTarget, ...]
     kind: ConfigPageKind = field(default_factory=ConfigPageKind)
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
 
-    async def run(self, run: RunContext) -> Report:
-        """Plan every target, then write what differs; nothing is written before every plan is valid.
+    def scope(self) -> Scope:
+        """Return the environments."""
+        live = any(target.environment == LIVE for target in self.targets)
+        return Scope(tuple(target.name for target in self.targets), live=live)
 
-        :param run: what the run works with.
-        :raises GuardRefused: when a guard refuses before anything was read.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in any plan, one in which nothing was written.
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {KIND: self.kind}
+
+    def order(self) -> list[str]:
+        """Return the targets as they were given."""
+        return [target.name for target in self.targets]
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Read every agent once and plan every page.
+
+        Vendor operation: list real-time configs.
         """
-        run.guard(self.operation, self.guards, dry_run=self.manner.dry_run)
-        planned_at = run.clock()
-        plan = await self._plan(run)
-        manner = replace(self.manner, explain=explain)
-        return await execute(run, self.kind, plan, manner, planned_at=planned_at)
+        requests = [self.request(target) for target in self.targets if target.name not in done]
+        items = await plan_resources(run, self.kind, self.operation, requests)
+        return [
+            TargetPlan(
+                target_name(item.resource.owner, item.resource.name),
+                (item,),
+                read_at=item.transition.read_at if item.transition else None,
+                live=item.resource.name == LIVE,
+            )
+            for item in items
+        ]
 
-    async def _plan(self, run: RunContext) -> Plan:
-        return await plan_targets(
-            run.send,
-            self.kind,
-            self.operation,
-            self.targets,
-            limit=run.concurrency,
-            progress=run.progress(f"{self.operation}: plan", len(self.targets)),
-            clock=run.clock,
+    @abstractmethod
+    def request(self, target: ConfigTarget) -> PlanRequest:
+        """Return what is needed to plan one page.
+
+        :param target: the environment.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteConfig(ConfigAction):
+    """A promotion of config pages.
+
+    :param source: the environment that is taken from.
+    :param rules: what is taken, overridden and kept.
+    """
+
+    operation: ClassVar[str] = "promote config"
+
+    source: ConfigTarget
+    rules: Rules
+
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard live, and the order of the environments."""
+        yield from super().guards(given)
+        for stage in dict.fromkeys(target.environment for target in self.targets):
+            yield from check_ladder(self.source.environment, stage, given)
+
+    def request(self, target: ConfigTarget) -> PlanRequest:
+        """Return source and target of one page."""
+        rules = _with_own(self.rules, target)
+        return PlanRequest(
+            target.resource,
+            self.source.resource,
+            lambda source, now: self.kind.plan(target.resource, PromotedPage(source, rules), now),
         )
 
 
-def promotion(
-    source: object, targets: Sequence[object], rules: Rules, given: GuardContext, **options: Any
-) -> ConfigJob:
-    """Check the arguments of a promotion and return it ready to run.
+@dataclass(frozen=True, kw_only=True)
+class UpdateConfig(ConfigAction):
+    """An update of config pages with given values.
+
+    :param merge: how a given object meets a present one.
+    """
+
+    operation: ClassVar[str] = "update config"
+
+    merge: Merge
+
+    def request(self, target: ConfigTarget) -> PlanRequest:
+        """Return one page with its values."""
+        desired = GivenValues(target.values, self.merge)
+        return PlanRequest(
+            target.resource, None, lambda _, now: self.kind.plan(target.resource, desired, now)
+        )
+
+
+def parse_promotion(
+    source: object, targets: Sequence[object], rules: Rules, *, bridge_schema: bool = False
+) -> PromoteConfig:
+    """Check the arguments of a promotion.
 
     :param source: mapping of ``agent_id`` and ``environment``.
     :param targets: one such mapping per target, each with ``overrides`` of its own if wanted.
-    :param rules: what is taken, overridden, kept.
-    :param given: what the guards judge by.
-    :param options: further fields of :class:`ConfigJob`, and ``bridge_schema``.
+    :param rules: what is taken, overridden and kept.
+    :param bridge_schema: whether a permissive schema may stand between.
     :raises InputError: naming the argument that is wrong.
     """
     origin = parse_target(source, "source")
     places = _places(targets, own="overrides")
     if any(place.resource == origin.resource for place in places):
         raise InputError(f"targets names the source itself, {origin.resource}")
-    kind = ConfigPageKind(bridge_schema=options.pop("bridge_schema", False))
-    jobs = [
-        Target(
-            place.resource,
-            origin.resource,
-            partial(plan_promotion, kind, place.resource, rules=_with_own(rules, place)),
-        )
-        for place in places
-    ]
-    return ConfigJob(
-        "promote config",
-        tuple(jobs),
-        guards=tuple(_guards(places, given, origin)),
-        kind=kind,
-        **options,
+    return PromoteConfig(
+        targets=tuple(places), source=origin, rules=rules, kind=ConfigPageKind(bridge_schema=bridge_schema)
     )
 
 
@@ -165,23 +211,19 @@ def rules(
     )
 
 
-def update(places: Sequence[ConfigTarget], merge: str, given: GuardContext, **options: Any) -> ConfigJob:
-    """Return an update ready to run: each place takes its values and keeps everything else.
+def parse_update(places: Sequence[ConfigTarget], merge: str) -> UpdateConfig:
+    """Check the arguments of an update: each target takes its values and keeps everything else.
 
-    :param places: where, each with its values.
-    :param merge: how a given object meets one that is there.
-    :param given: what the guards judge by.
-    :param options: further fields of :class:`ConfigJob`.
-    :raises InputError: when a place is named twice or has no values.
+    :param places: the targets, each with its values.
+    :param merge: how a given object meets a present one.
+    :raises InputError: when a target is named twice or has no values.
     """
     _refuse_repeats(places)
     way = _choice(Merge, merge, "merge")
     empty = [str(place.resource) for place in places if not place.values]
     if empty:
         raise InputError(f"values are missing for {', '.join(empty[:10])}")
-    kind = ConfigPageKind()
-    jobs = [Target(place.resource, None, partial(_plan_given, kind, place, way)) for place in places]
-    return ConfigJob("update config", tuple(jobs), guards=tuple(_guards(places, given)), kind=kind, **options)
+    return UpdateConfig(targets=tuple(places), merge=way)
 
 
 def places_with(values: object, targets: Sequence[object] | None) -> list[ConfigTarget]:
@@ -279,16 +321,3 @@ def _refuse_repeats(places: Sequence[ConfigTarget]) -> None:
 
 def _with_own(rules: Rules, place: ConfigTarget) -> Rules:
     return replace(rules, overrides=deep_merge(rules.overrides, place.values)) if place.values else rules
-
-
-def _guards(
-    places: Sequence[ConfigTarget], given: GuardContext, origin: ConfigTarget | None = None
-) -> Iterator[Finding]:
-    yield from check_live([place.environment for place in places], given)
-    if origin:
-        for stage in dict.fromkeys(place.environment for place in places):
-            yield from check_ladder(origin.environment, stage, given)
-
-
-def _plan_given(kind: ConfigPageKind, place: ConfigTarget, merge: Merge, _: None, now: Any) -> PlannedItem:
-    return plan_values(kind, place.resource, place.values, now, merge)

@@ -1,36 +1,43 @@
-"""Update connectors in bulk: compare first, send only differences, look at every result."""
+"""Update connectors in bulk: compare first, send only differences, check every result."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.applier import Applier
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.reads import read_all
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.guards import check_live
-from airflow_voice_agents.plans.kind import Resource, Transition
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error
 from airflow_voice_agents.plans.report import ItemReport, Report, Status, in_order
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import ConnectorUpdate, parse_environment
 from airflow_voice_agents.polyai.resources.connector import (
+    KIND,
+    SPEECH_LANGUAGE,
     ConnectorKind,
     ConnectorState,
     connector,
-    observe_all,
+    states,
 )
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
 from airflow_voice_agents.transport.validation import parse_count, parse_identifier
 
-OPERATION = "update connectors"
+ANY = "*"
 SELECTOR_KEYS = ("client_env", "name", "variant_id", "asr_lang_code", "voice_name")
+SELECTED_NOTE = "selected-connectors"
+"""Key of the task state for the connectors that a task has selected by settings that it changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which connectors of an agent are meant: all that fit every key given.
+    """The connectors of an agent that fit every key given.
 
     :param criteria: ``client_env``, ``name`` (shell pattern), ``variant_id`` (``None``: unassigned),
         ``asr_lang_code``, ``voice_name``.
@@ -58,152 +65,199 @@ class Selector:
         return cls(criteria)
 
     def fits(self, state: ConnectorState) -> bool:
-        """Tell whether a connector is meant."""
+        """Return whether a connector is selected."""
         return all(
             fnmatchcase(state.name or "", wanted) if key == "name" else getattr(state, key) == wanted
             for key, wanted in self.criteria.items()
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorJob:
-    """A bulk update, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class UpdateConnectors(PolyAIAction):
+    """A bulk update of connectors with checked arguments.
 
     :param agent_id: the agent.
-    :param updates: the wanted settings, one per connector; empty with a selector.
-    :param selector: which connectors, where they are not named.
-    :param changes: the wanted settings of each selected connector, without an id.
-    :param batch_size: most connectors per call.
+    :param updates: the desired settings, one per connector; empty with a selector.
+    :param selector: selects the connectors, where they are not named.
+    :param changes: the desired settings of each selected connector, without an id.
+    :param kind: the kind of the connectors.
     :param check_variants: whether variants to assign must exist on the agent's main branch.
-    :param verify: whether an independent read follows the writes; their answers are checked in any case.
     """
+
+    operation: ClassVar[str] = "update connectors"
+    counts_items: ClassVar[bool] = True
 
     agent_id: str
     updates: tuple[ConnectorUpdate, ...] = ()
     selector: Selector | None = None
-    changes: Mapping[str, Any] | None = None
-    batch_size: int = 50
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    kind: ConnectorKind = field(default_factory=ConnectorKind)
     check_variants: bool = True
-    verify: bool = False
 
-    async def run(self, run: RunContext) -> Report:
-        """Read the connectors, write what differs and report on each.
+    def scope(self) -> Scope:
+        """Return the selected environment, or all of the agent: connectors are named by id alone."""
+        environment = self.selector.criteria.get("client_env") if self.selector else None
+        return Scope((target_name(self.agent_id, environment or ANY),))
 
-        Vendor operations: list connectors or batch get, list variants, update and batch update.
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {KIND: self.kind}
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any write, when a guard refuses.
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Read the connectors and plan each; unknown ids are refused, and the others go on.
+
+        Vendor operations: list connectors or batch get connectors, list variants.
         """
-        kind = ConnectorKind(batch_size=self.batch_size)
-        observed = await self._observe(run, kind)
-        updates = self._updates(observed)
-        asked = [connector(self.agent_id, update.connector_id) for update in updates]
-        intents = _intents(zip(asked, updates, strict=True), observed)
-        self._guard(run, [intent for intent in intents if intent.before])
-        await self._check_variants(run, intents)
-        run.say(f"{OPERATION}: {len(intents)} of {len(asked)} connector(s) of {self.agent_id} differ")
-        carrier = Applier(
-            run.send,
-            kind,
-            limit=run.concurrency,
-            progress=run.progress(f"{OPERATION} of {self.agent_id}", len(intents)),
-            verify=self.verify,
-            clock=run.clock,
-            redact=run.redact,
-        )
-        written = await carrier.apply(intents)
-        items = [
-            *(_with_side_effects(item, observed[item.resource], carrier) for item in written),
-            *_untouched(asked, observed, {item.resource for item in written}),
-        ]
-        return Report(OPERATION, in_order(asked, items), retry_after=carrier.retry_after)
-
-    async def _observe(self, run: RunContext, kind: ConnectorKind) -> Mapping[Resource, ConnectorState]:
-        if self.selector is not None:
-            reads = [observe_all(self.agent_id)]
-        else:
-            reads = list(kind.observe([connector(self.agent_id, each.connector_id) for each in self.updates]))
-        return {
-            resource: state
-            for read in reads
-            for resource, state in read.states(await run.send(read.call)).items()
-        }
-
-    def _updates(self, observed: Mapping[Resource, ConnectorState]) -> Sequence[ConnectorUpdate]:
+        found: Mapping[Resource, ConnectorState | None]
         if self.selector is None:
-            return self.updates
-        found = [resource for resource, state in observed.items() if self.selector.fits(state)]
-        if not found:
+            wanted = {connector(self.agent_id, each.connector_id): each for each in self.updates}
+            read = await read_all(run, self.kind, wanted)
+            found = read
+        else:
+            connectors = await run.send(api.list_connectors(self.agent_id))
+            listed = states(self.agent_id, connectors)
+            found = dict(listed)
+            wanted = self._selected(run, listed)
+        items = [self.kind.plan(resource, update, found[resource]) for resource, update in wanted.items()]
+        return self._targets(await self._with_variants_checked(run, items), found)
+
+    def _selected(
+        self, run: RunContext, found: Mapping[Resource, ConnectorState]
+    ) -> dict[Resource, ConnectorUpdate]:
+        """Select connectors, and those of an earlier try that are done and fit no more because of that."""
+        earlier = set(run.recall(SELECTED_NOTE) or ())
+        wanted = {}
+        for resource, state in found.items():
+            update = ConnectorUpdate.parse({"connector_id": resource.name, **self.changes})
+            is_done = resource.name in earlier and state == state.with_changes(update)
+            if is_done or (self.selector and self.selector.fits(state)):
+                wanted[resource] = update
+        if not wanted:
             raise GuardRefused(
-                f"{OPERATION}: the selector fits none of the {len(observed)} connector(s) of {self.agent_id}. "
+                f"{self.operation}: the selector fits none of the {len(found)} connector(s) of {self.agent_id}. "
                 "Nothing was written."
             )
-        return [ConnectorUpdate.parse({"connector_id": each.name, **(self.changes or {})}) for each in found]
+        return wanted
 
-    def _guard(self, run: RunContext, intents: Sequence[Transition[ConnectorState]]) -> None:
-        environments = {str(intent.before.client_env) for intent in intents if intent.before}
-        findings = list(check_live(sorted(environments), run.guard_context))
-        if findings:
-            live = [
-                str(each.resource) for each in intents if each.before and each.before.client_env == "live"
-            ]
-            raise GuardRefused(
-                f"{OPERATION}: {' '.join(each.message for each in findings)} Live connectors that would change: "
-                f"{', '.join(live[:10])}. Nothing was written."
+    async def _with_variants_checked(
+        self, run: RunContext, items: Sequence[PlannedItem]
+    ) -> Sequence[PlannedItem]:
+        """Refuse variants that the agent does not have; no request shows whether one is published."""
+        assigned = {item.resource: variant for item in items if (variant := _assigned_variant(item))}
+        if not (assigned and self.check_variants):
+            return items
+        listed = await run.send(api.list_variants(self.agent_id, branch_id="main"))
+        unknown = set(assigned.values()) - {variant.id for variant in listed}
+        return [
+            replace(item, writes=0, findings=(*item.findings, self._unknown_variant(assigned[item.resource])))
+            if assigned.get(item.resource) in unknown
+            else item
+            for item in items
+        ]
+
+    def _unknown_variant(self, variant: str) -> Finding:
+        return error(
+            "unknown_variant",
+            f"{self.agent_id} has no variant {variant} on its main branch. Check the id, or pass "
+            "check_variants=False if the variant is known to be published.",
+        )
+
+    def _targets(
+        self, items: Sequence[PlannedItem], found: Mapping[Resource, ConnectorState | None]
+    ) -> list[TargetPlan]:
+        """Group items by environment; a connector of unknown environment may be live."""
+        groups: dict[str | None, list[PlannedItem]] = {}
+        for item in items:
+            if (state := found[item.resource]) is not None:
+                groups.setdefault(state.client_env, []).append(item)
+        absent = [item for item in items if found[item.resource] is None]
+        if absent:
+            groups.setdefault(next(iter(groups), None), []).extend(absent)
+        return [
+            TargetPlan(
+                target_name(self.agent_id, environment or ANY),
+                tuple(mine),
+                live=environment in (LIVE, None),
             )
+            for environment, mine in groups.items()
+        ]
 
-    async def _check_variants(self, run: RunContext, intents: Iterable[Transition[ConnectorState]]) -> None:
-        """Refuse variants that the agent does not have; whether one is published cannot be read."""
-        wanted = {
-            intent.after.variant_id
-            for intent in intents
-            if intent.before and intent.after.variant_id not in (None, intent.before.variant_id)
-        }
-        if not (wanted and self.check_variants):
-            return
-        known = {variant.id for variant in await run.send(api.list_variants(self.agent_id, branch_id="main"))}
-        if unknown := sorted(str(each) for each in wanted - known):
-            raise GuardRefused(
-                f"{OPERATION}: {self.agent_id} has no variant {', '.join(unknown)} on its main branch. Nothing was "
-                "written. Check the ids, or pass check_variants=False if the variant is known to be published."
-            )
+    def before_writes(self, run: RunContext, targets: Sequence[TargetPlan]) -> None:
+        """Remember the selection of a selector whose own criteria are changed."""
+        keys = self.selector.criteria if self.selector else ()
+        changed = ConnectorUpdate.parse({"connector_id": "each", **self.changes}).changes() if keys else {}
+        if any(key in changed for key in keys):
+            run.remember(SELECTED_NOTE, [item.resource.name for each in targets for item in each.items])
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Report the synthesis language that the platform derived from a new voice."""
+        if item.status is not Status.CHANGED or SPEECH_LANGUAGE not in item.details:
+            return item
+        before = planned.transition and planned.transition.before
+        note = (
+            f"{SPEECH_LANGUAGE} went from {before and before.tts_lang_code} to {item.details[SPEECH_LANGUAGE]} "
+            "with the voice"
+        )
+        return replace(item, reason=f"{item.reason}; {note}" if item.reason else note)
+
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Report connectors that were named in the order in which they were named."""
+        if not self.updates:
+            return report
+        named = [connector(self.agent_id, each.connector_id) for each in self.updates]
+        return replace(report, items=in_order(named, report.items))
 
 
-def job(agent_id: object, updates: object, selector: object, changes: object, **options: Any) -> ConnectorJob:
-    """Check the arguments of a bulk update and return it ready to run.
+def parse_update(
+    agent_id: object,
+    updates: object,
+    selector: object,
+    changes: object,
+    *,
+    batch_size: int = 50,
+    check_variants: bool = True,
+) -> UpdateConnectors:
+    """Check the arguments of a bulk update.
 
     :param agent_id: the agent.
     :param updates: sequence of mappings, each a connector and its wanted settings; or
     :param selector: which connectors, with
     :param changes: the wanted settings of each.
-    :param options: further fields of :class:`ConnectorJob`.
+    :param batch_size: maximum number of connectors per request.
+    :param check_variants: whether variants to assign must exist on the agent's main branch.
     :raises InputError: naming the argument that is wrong.
     """
     agent = parse_identifier(agent_id, name="agent_id")
-    parse_count(options.get("batch_size", 1), name="batch_size")
+    kind = ConnectorKind(batch_size=parse_count(batch_size, name="batch_size"))
     if (updates is None) == (selector is None) or (selector is None and changes is not None):
         raise InputError("give either updates, or selector and changes")
     if selector is not None:
-        _check_changes(changes)
-        return ConnectorJob(agent, selector=Selector.parse(selector), changes=changes, **options)  # type: ignore[arg-type]
+        return UpdateConnectors(
+            agent_id=agent,
+            selector=Selector.parse(selector),
+            changes=_parse_changes(changes),
+            kind=kind,
+            check_variants=check_variants,
+        )
     if isinstance(updates, (str, Mapping)) or not isinstance(updates, Sequence) or not updates:
         raise InputError("updates must be a list of at least one mapping with connector_id and settings")
-    parsed = tuple(_parse_update(each) for each in updates)
+    parsed = tuple(_parse_one(each) for each in updates)
     repeated = [name for name, times in Counter(each.connector_id for each in parsed).items() if times > 1]
     if repeated:
         raise InputError(f"updates names connectors more than once: {', '.join(repeated[:10])}")
-    return ConnectorJob(agent, updates=parsed, **options)
+    return UpdateConnectors(agent_id=agent, updates=parsed, kind=kind, check_variants=check_variants)
 
 
-def _check_changes(changes: object) -> None:
+def _parse_changes(changes: object) -> Mapping[str, Any]:
     if not isinstance(changes, Mapping) or not changes:
         raise InputError("changes must be a mapping of at least one setting when a selector is given")
     if "connector_id" in changes:
         raise InputError("changes are for every connector that the selector fits, and must not name one")
-    _parse_update({"connector_id": "each", **changes})
+    _parse_one({"connector_id": "each", **changes})
+    return dict(changes)
 
 
-def _parse_update(value: object) -> ConnectorUpdate:
+def _parse_one(value: object) -> ConnectorUpdate:
     update = ConnectorUpdate.parse(value)
     if update.moves:
         raise InputError(
@@ -215,34 +269,10 @@ def _parse_update(value: object) -> ConnectorUpdate:
     return update
 
 
-def _intents(
-    wanted: Iterable[tuple[Resource, ConnectorUpdate]], observed: Mapping[Resource, ConnectorState]
-) -> list[Transition[ConnectorState]]:
-    pairs = (
-        Transition(resource, observed[resource], observed[resource].with_changes(update))
-        for resource, update in wanted
-        if resource in observed
-    )
-    return [intent for intent in pairs if intent.before != intent.after]
-
-
-def _untouched(
-    asked: Sequence[Resource], observed: Mapping[Resource, ConnectorState], written: set[Resource]
-) -> Iterable[ItemReport]:
-    for resource in asked:
-        if resource not in observed:
-            reason = "the agent has no connector of this id; it was not changed"
-            yield ItemReport(resource, Status.FAILED, reason, permanent=True)
-        elif resource not in written:
-            yield ItemReport(resource, Status.UNCHANGED)
-
-
-def _with_side_effects(
-    item: ItemReport, before: ConnectorState, carrier: Applier[ConnectorState]
-) -> ItemReport:
-    """Tell of the synthesis language, which the platform derives from the voice."""
-    after = carrier.seen(item.resource)
-    if item.status is not Status.CHANGED or after is None or after.tts_lang_code == before.tts_lang_code:
-        return item
-    note = f"tts_lang_code went from {before.tts_lang_code} to {after.tts_lang_code} with the voice"
-    return replace(item, reason=note)
+def _assigned_variant(item: PlannedItem) -> str | None:
+    """Return the variant that a connector newly gets, or ``None``."""
+    if item.transition is None:
+        return None
+    before: ConnectorState = item.transition.before or item.transition.after
+    after: ConnectorState = item.transition.after
+    return None if after.variant_id == before.variant_id else after.variant_id

@@ -1,4 +1,4 @@
-"""What users need of a deployment, told as soon as it is known, and the platform's refusals in plain words."""
+"""Publishes the ids of a deployment at once and across tries, and explains the platform's refusals."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from airflow_voice_agents.engine.concurrency import Sender
-from airflow_voice_agents.engine.run_context import TaskState
-from airflow_voice_agents.plans.guards import LIVE
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.polyai.models import DeploymentResult
-from airflow_voice_agents.polyai.resources.deployment import DeploymentState, state_of
+from airflow_voice_agents.polyai.ladder import LIVE
+from airflow_voice_agents.polyai.resources.deployment import DeploymentState
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import Conflict, PreconditionFailed
 
 T = TypeVar("T")
 
 MEMORY: Final = "deployment"
-"""Under which a task remembers what it deployed and what ran before."""
+"""Key of the task state under which a task remembers what it deployed and what ran before."""
 
 AB_TEST: Final = (
     "While an A/B test runs on an agent, nothing is promoted to live and its control is not rolled back; the "
@@ -37,24 +36,24 @@ def silent(_: Mapping[str, Any]) -> None:
 
 
 class DeploymentXComs:
-    """Tells the facts of one deployment, and those of an earlier try where that try made it.
+    """Publishes the facts of one deployment, and those of an earlier try where that try made it.
 
-    :param resource: what is deployed.
-    :param tell: receives the facts.
-    :param memory: what outlives a try, or ``None``.
+    :param resource: the deployment.
+    :param publish: receives the facts.
+    :param run: the run, which remembers them.
     """
 
-    def __init__(self, resource: Resource, tell: OnFacts, memory: TaskState | None) -> None:
-        self._tell = tell
-        self._memory = memory
-        kept = memory.get(MEMORY) if memory else None
+    def __init__(self, resource: Resource, publish: OnFacts, run: RunContext) -> None:
+        self._publish = publish
+        self._run = run
+        kept = run.recall(MEMORY)
         self._noted: dict[str, Any] = kept if kept and kept.get("resource") == str(resource) else {}
         self._resource = resource
 
     def chosen(self, to: str, now: DeploymentState | None) -> DeploymentState | None:
         """Return the record that an earlier try chose, unless something else was deployed since.
 
-        :param to: what that try was asked to go to.
+        :param to: the destination that try was given.
         :param now: what runs now.
         """
         noted = self._noted
@@ -64,69 +63,73 @@ class DeploymentXComs:
         return DeploymentState(noted["version"], noted["record"])
 
     def starting(self, now: DeploymentState | None, **wanted: str) -> None:
-        """Note what runs before a write; what an earlier try noted stays, if that try made what runs now.
+        """Note what runs before a write; the notes of an earlier try stay, if that try made what runs now.
 
         :param now: what runs.
-        :param wanted: what else a later try has to know: ``version``, and where it comes from.
+        :param wanted: further facts for a later try: ``version``, and where it comes from.
         """
         made = {key: value for key, value in self._made(now).items() if key != "earlier"}
         before = {"previous_version": _version(now), "previous_id": _record(now)}
         self._note({**before, **wanted, **({"earlier": made} if made else {})})
-        self._tell({"previous_version": _version(now)})
+        self._publish({"previous_version": _version(now)})
 
-    def made(self, answer: DeploymentResult, previous: DeploymentState | None) -> None:
-        """Tell what a write was answered.
+    def made(self, facts: Mapping[str, Any]) -> None:
+        """Publish the facts of an accepted write.
 
-        :param answer: the new record and its test runs.
-        :param previous: what ran before.
+        :param facts: the new record, its test runs and the version that ran before.
         """
-        facts = _facts(state_of(answer.deployment), _version(previous), list(answer.test_run_ids))
-        kept: dict[str, Any] = {key: self._noted[key] for key in ("to", "record") if key in self._noted}
-        self._note({**kept, **facts, "previous_id": _record(previous)})
-        self._tell(facts)
+        lasting: tuple[str, ...] = ("to", "record")
+        kept = {key: self._noted[key] for key in lasting if key in self._noted}
+        self._note({**kept, **facts})
+        self._publish(facts)
 
     def stands(self, now: DeploymentState | None) -> None:
-        """Tell what runs where nothing was written, or nothing is known of the answer.
+        """Publish what runs where nothing was written, or where the answer was lost.
 
         :param now: what runs.
         """
         made = self._made(now)
-        previous = made.get("previous_version", _version(now))
-        self._tell(_facts(now, previous, made.get("test_run_ids", [])))
+        self._publish(
+            {
+                "previous_version": made.get("previous_version", _version(now)),
+                "version": _version(now),
+                "deployment_id": _record(now),
+                "test_run_ids": made.get("test_run_ids", []),
+            }
+        )
 
     def _made(self, now: DeploymentState | None) -> dict[str, Any]:
-        """Return what this task noted when it brought about what runs now; empty if it did not."""
+        """Return the notes of this task when it brought about what runs now; empty if it did not."""
         notes = (self._noted, self._noted.get("earlier", {}))
-        return next((note for note in notes if note and _tells_of(note, now)), {})
+        return next((note for note in notes if note and _is_about(note, now)), {})
 
-    def _note(self, facts: dict[str, Any]) -> None:
+    def _note(self, facts: Mapping[str, Any]) -> None:
         self._noted = {"resource": str(self._resource), **facts}
-        if self._memory is not None:
-            self._memory.set(MEMORY, self._noted)
+        self._run.remember(MEMORY, self._noted)
 
 
 def with_advice(send: Sender) -> Sender:
     """Return a sender whose refused promotions and rollbacks say what to do now.
 
-    :param send: sends a call.
+    :param send: sends a request.
     """
 
-    async def sender(call: ApiRequest[T]) -> T:
+    async def sender(request: ApiRequest[T]) -> T:
         try:
-            return await send(call)
+            return await send(request)
         except Conflict as failure:
-            if call.operation == "roll back deployment" or _goes_live(call):
+            if request.operation == "roll back deployment" or _goes_live(request):
                 failure.advice = AB_TEST
             raise
         except PreconditionFailed as failure:
-            if _goes_live(call):
+            if _goes_live(request):
                 failure.advice = NOT_IN_PRE_RELEASE
             raise
 
     return sender
 
 
-def _tells_of(note: Mapping[str, Any], now: DeploymentState | None) -> bool:
+def _is_about(note: Mapping[str, Any], now: DeploymentState | None) -> bool:
     """Whether a note is about what runs now: by its version, or because another record ran when it was made."""
     if now is None:
         return False
@@ -134,17 +137,8 @@ def _tells_of(note: Mapping[str, Any], now: DeploymentState | None) -> bool:
     return bool(wanted == now.version if wanted else note.get("previous_id") != now.deployment_id)
 
 
-def _goes_live(call: ApiRequest[Any]) -> bool:
-    return (call.body or {}).get("targetEnvironment") == LIVE
-
-
-def _facts(now: DeploymentState | None, previous: str | None, test_runs: list[str]) -> dict[str, Any]:
-    return {
-        "previous_version": previous,
-        "version": _version(now),
-        "deployment_id": _record(now),
-        "test_run_ids": test_runs,
-    }
+def _goes_live(request: ApiRequest[Any]) -> bool:
+    return (request.body or {}).get("targetEnvironment") == LIVE
 
 
 def _version(state: DeploymentState | None) -> str | None:

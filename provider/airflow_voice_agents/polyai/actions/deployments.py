@@ -1,25 +1,36 @@
-"""Promote what an environment runs, and go back: one plan of one target, and one write at most.
+"""Promote what an environment runs, and roll it back: one target, and one write at most.
 
 Every write adds a record to the history, so none is sent for a version that runs already, and none is
-repeated after an unknown outcome unless a read shows that it did not happen.
+repeated after an unknown outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.guards import LADDER, LIVE, check_ladder, check_live
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, error
-from airflow_voice_agents.plans.render import Display
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.policy import BlockDigests
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.guards import GuardContext
+from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error, no_change
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.actions.deployment_xcoms import DeploymentXComs, OnFacts, silent, with_advice
+from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.actions.deployment_xcoms import (
+    DeploymentXComs,
+    OnFacts,
+    silent,
+    with_advice,
+)
+from airflow_voice_agents.polyai.ladder import LADDER, LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources.deployment import (
+    KIND,
     DeploymentKind,
     DeploymentRules,
     DeploymentState,
@@ -38,119 +49,216 @@ from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, c
 from airflow_voice_agents.transport.errors import CallError, InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_lines, parse_text
 
-PROMOTE = "promote deployment"
-ROLL_BACK = "roll back deployment"
 STRATEGIES = ("rollback", "promote")
 
-VERSIONS_SHOWN = Display(show_values=True)
-"""All that such a plan holds is versions, which are identifiers."""
-
-Active = dict[str, Deployment | None]
+Active = Mapping[str, Deployment | None]
+WENT_WELL = (Status.CHANGED, Status.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
-class PromoteJob:
-    """A promotion, checked and ready to run.
+class DeploymentTarget(TargetPlan):
+    """The planned target of a deployment.
+
+    :param now: what the environment runs.
+    """
+
+    now: DeploymentState | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployingAction(PolyAIAction):
+    """Base of the actions that deploy to one environment of an agent, and publish the ids of what they deployed.
 
     :param agent_id: the agent.
-    :param source: environment whose version is taken.
-    :param target: environment that shall run it.
-    :param rules: what must be met.
-    :param manner: how the plan is carried out.
-    :param tell: receives version and ids as soon as they are known.
+    :param environment: the environment that is deployed to.
+    :param on_facts: receives version and ids as soon as they are known.
     """
 
     agent_id: str
-    source: Environment
-    target: Environment
-    rules: DeploymentRules = field(default_factory=DeploymentRules)
-    manner: ApplyOptions = field(default_factory=lambda: ApplyOptions(display=VERSIONS_SHOWN))
-    tell: OnFacts = silent
+    environment: Environment
+    on_facts: OnFacts = field(default=silent, compare=False)
 
-    async def run(self, run: RunContext) -> Report:
-        """Read what runs where, promote unless the target runs it already, and report.
+    @property
+    def deployment(self) -> Resource:
+        """The address of what the environment runs."""
+        return deployment(self.agent_id, self.environment)
 
-        Costs one request when there is nothing to do; else the read, the write and, with ``verify``, a read
-        after it. The sandbox's history is one more, where a version would be replaced whose age must be known.
+    @property
+    def target(self) -> str:
+        """The name that locks, blocks and reports use."""
+        return target_name(self.agent_id, self.environment)
 
-        Vendor operations: get active deployments, list deployments, promote deployment.
+    def xcoms(self, run: RunContext) -> DeploymentXComs:
+        """Return what publishes the ids, and remembers them across tries.
 
-        :param run: what the run works with.
-        :raises GuardRefused: when a guard refuses before anything was read.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
+        :param run: the run.
         """
-        run.guard(PROMOTE, self._guards(run), dry_run=self.manner.dry_run)
-        bringing = _DeploymentApply(run, PROMOTE, deployment(self.agent_id, self.target), self.tell)
-        await bringing.look()
-        return await bringing.run(await self._plan(run, bringing), self.manner)
+        return DeploymentXComs(self.deployment, self.on_facts, run)
 
-    def _guards(self, run: RunContext) -> Iterator[Finding]:
-        yield from refusals(deployment(self.agent_id, self.target), self.rules, self.source)
-        yield from check_live([self.target], run.guard_context)
-        yield from check_ladder(self.source, self.target, run.guard_context)
+    def scope(self) -> Scope:
+        """Return the environment."""
+        return Scope((self.target,), live=self.environment == LIVE)
 
-    async def _plan(self, run: RunContext, seen: _DeploymentApply) -> PlannedItem:
-        given = (seen.kind, seen.target, seen.active)
+    def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
+        """Return a sender whose refusals say what to do next."""
+        return with_advice(send)
+
+    async def active(self, run: RunContext) -> Active:
+        """Read what each environment runs.
+
+        Vendor operation: get active deployments.
+
+        :param run: the run.
+        """
+        return await run.send(api.get_active_deployments(self.agent_id))
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Read what runs and plan the one write."""
+        read_at = run.clock()
+        active = await self.active(run)
+        item = await self.item(run, active)
+        now = state_of(active.get(self.environment))
+        return [
+            DeploymentTarget(
+                self.target,
+                (item,),
+                read_at,
+                live=self.environment == LIVE,
+                locks=self.scope().targets,
+                now=now,
+            )
+        ]
+
+    @abstractmethod
+    async def item(self, run: RunContext, active: Active) -> PlannedItem:
+        """Plan the one write.
+
+        :param run: the run.
+        :param active: what each environment runs.
+        """
+
+    def before_writes(self, run: RunContext, targets: Sequence[TargetPlan]) -> None:
+        """Publish what runs, and note for later tries what runs before the write."""
+        for target in targets:
+            now = target.now if isinstance(target, DeploymentTarget) else None
+            if target.changed:
+                self.xcoms(run).starting(now, **self.noted(target.items[0]))
+            else:
+                self.xcoms(run).stands(now)
+
+    def noted(self, item: PlannedItem) -> dict[str, str]:
+        """Return further facts that a later try must know.
+
+        :param item: the planned write.
+        """
+        return {}
+
+    def on_result(self, run: RunContext, resource: Resource, result: WriteResult[Any]) -> None:
+        """Publish the ids in the answer at once."""
+        self.xcoms(run).made(result.facts)
+
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Publish what runs where no answer showed it."""
+        item, planned = report.items[0], plan.items[0]
+        written = planned.changed and item.status in WENT_WELL and not report.dry_run
+        if not written or "deployment_id" in item.details:
+            return report
+        try:
+            active = await self.active(run)
+        except CallError as failure:
+            run.log(f"{self.operation}: which record {self.target} runs could not be read: {failure}")
+        else:
+            self.xcoms(run).stands(state_of(active.get(self.environment)))
+        return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class _VersionAction(DeployingAction):
+    """Base of promotion and rollback, which lead to a known version."""
+
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {KIND: DeploymentKind()}
+
+    def noted(self, item: PlannedItem) -> dict[str, str]:
+        """Return the version that is wanted."""
+        return {} if item.transition is None else {"version": item.transition.after.version or ""}
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return the report with versions, and with the warnings of the plan."""
+        details = dict(item.details)
+        if planned.transition is not None:
+            before = planned.transition.before
+            details["previous_version"] = before.version if before else None
+            details["version"] = planned.transition.after.version
+        said = "; ".join(finding.message for finding in planned.findings if item.status in WENT_WELL)
+        return replace(item, reason="; ".join(filter(None, (item.reason, said))), details=details)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteDeployment(_VersionAction):
+    """A promotion.
+
+    Costs one request when there is nothing to do; else the read, the write and, with ``verify``, a read after
+    it. The sandbox's history is one more, where a version would be replaced whose age must be known.
+
+    Vendor operations: get active deployments, list deployments, promote deployment.
+
+    :param source: environment whose version is taken.
+    :param rules: the conditions of the promotion.
+    """
+
+    operation: ClassVar[str] = "promote deployment"
+
+    source: Environment
+    rules: DeploymentRules = field(default_factory=DeploymentRules)
+
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard the model of the project, live, and the order of the environments."""
+        yield from refusals(self.deployment, self.rules, self.source)
+        yield from super().guards(given)
+        yield from check_ladder(self.source, self.environment, given)
+
+    async def item(self, run: RunContext, active: Active) -> PlannedItem:
+        """Plan the promotion, unless the target runs the version already."""
+        kind = DeploymentKind()
         history: list[Deployment] = []
-        if needs_history(*given, self.rules, self.source):
+        if needs_history(kind, self.deployment, active, self.rules, self.source):
             history = await run.send(api.list_deployments(self.agent_id, environment=Environment.SANDBOX))
-        return plan_deployment(*given, history, self.rules, self.source)
+        return plan_deployment(kind, self.deployment, active, history, self.rules, self.source)
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackJob:
-    """A rollback, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class RollbackDeployment(_VersionAction):
+    """A rollback, which blocks the version that it leaves.
 
-    :param agent_id: the agent.
-    :param environment: environment that goes back.
+    What ``previous`` means is decided once per task: a retry goes to the same record. Costs one request when the
+    version or id named runs already; else two reads, the write and, with ``verify``, a read after it;
+    ``previous`` by promotion reads both histories.
+
+    Vendor operations: get active deployments, list deployments, roll back deployment or promote deployment.
+
     :param to: id of a deployment, a version, or ``previous``.
     :param strategy: ``rollback``, or ``promote``: live takes an older deployment of pre-release.
     :param expected_target_version: version that must run now, unless it is the wanted one; ``None`` takes any.
     :param allow_previous_live: live may go back without a version or id.
     :param deployment_model: how the project's content reaches its environments.
     :param message: kept with the new deployment; the platform has been seen to drop it.
-    :param manner: how the plan is carried out.
-    :param tell: receives version and ids as soon as they are known.
     """
 
-    agent_id: str
-    environment: Environment
+    operation: ClassVar[str] = "roll back deployment"
+    rolls_back: ClassVar[bool] = True
+
     to: str
     strategy: str = "rollback"
     expected_target_version: str | None = None
     allow_previous_live: bool = False
     deployment_model: str = Model.LADDER
     message: str = field(default="", repr=False)
-    manner: ApplyOptions = field(default_factory=lambda: ApplyOptions(display=VERSIONS_SHOWN))
-    tell: OnFacts = silent
 
-    async def run(self, run: RunContext) -> Report:
-        """Find the record to go back to, go back unless its version runs already, and report.
-
-        What ``previous`` means is decided once per task: a retry goes to the same record. Costs one request
-        when the version or id named runs already; else two reads, the write and, with ``verify``, a read
-        after it; ``previous`` by promotion reads both histories.
-
-        Vendor operations: get active deployments, list deployments, roll back deployment or promote deployment.
-
-        :param run: what the run works with.
-        :raises GuardRefused: when a guard refuses before anything was read.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
-        """
-        run.guard(ROLL_BACK, self._guards(run), dry_run=self.manner.dry_run)
-        bringing = _DeploymentApply(run, ROLL_BACK, deployment(self.agent_id, self.environment), self.tell)
-        await bringing.look()
-        item = await self._plan(run, bringing)
-        return await bringing.run(item, self.manner, to=self._asked)
-
-    @property
-    def _asked(self) -> str:
-        return f"{self.strategy} to {self.to}"
-
-    def _guards(self, run: RunContext) -> Iterator[Finding]:
-        yield from check_live([self.environment], run.guard_context)
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard live, and the model of the project."""
+        yield from super().guards(given)
         if self.to == PREVIOUS and self.environment == LIVE and not self.allow_previous_live:
             yield error(
                 "previous_live",
@@ -164,56 +272,76 @@ class RollbackJob:
                 f"{self.environment}.",
             )
 
-    async def _plan(self, run: RunContext, seen: _DeploymentApply) -> PlannedItem:
-        if seen.now and seen.version and self.to in (seen.version, seen.now.deployment_id):
-            return plan_return(seen.kind, seen.target, seen.now, seen.now)
-        found = seen.facts.chosen(self._asked, seen.now) or await self._choice(run, seen)
+    def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
+        """Return the version that is rolled back from."""
+        return {
+            target.name: {item.resource: item.before for item in target.items if item.changed}
+            for target in targets
+            if target.changed
+        }
+
+    def noted(self, item: PlannedItem) -> dict[str, str]:
+        """Return the version and the record that are gone back to."""
+        via = item.transition.after.via if item.transition else None
+        where = {"to": self._asked, "record": via.deployment_id} if via else {}
+        return {**super().noted(item), **where}
+
+    async def item(self, run: RunContext, active: Active) -> PlannedItem:
+        """Plan the way back, unless the version runs already."""
+        kind, target, now = DeploymentKind(), self.deployment, state_of(active.get(self.environment))
+        if now and now.version and self.to in (now.version, now.deployment_id):
+            return plan_return(kind, target, now, now)
+        found = self.xcoms(run).chosen(self._asked, now) or await self._choice(run, now)
         if isinstance(found, Finding):
-            blank = seen.kind.digest(seen.now)
-            return PlannedItem(seen.target, blank, blank, findings=(found,))
-        run.say(
-            f"{ROLL_BACK}: {self.to} of {seen.target} means deployment {found.deployment_id}, version "
+            return no_change(kind, target, now, found)
+        run.log(
+            f"{self.operation}: {self.to} of {target} means deployment {found.deployment_id}, version "
             f"{found.version}" + (f", made {found.created_at}" if found.created_at else "")
         )
         way = Way.PROMOTE if self.strategy == "promote" else Way.ROLL_BACK
         wanted = replace(found, via=Via(way, found.deployment_id or "", self.message))
-        doubts = unexpected_target(seen.target, seen.now, self.expected_target_version)
-        return plan_return(seen.kind, seen.target, seen.now, wanted, doubts)
+        return plan_return(
+            kind, target, now, wanted, unexpected_target(target, now, self.expected_target_version)
+        )
 
-    async def _choice(self, run: RunContext, seen: _DeploymentApply) -> DeploymentState | Finding:
-        now, to = seen.version, self.to
-        origin = self.environment
+    @property
+    def _asked(self) -> str:
+        return f"{self.strategy} to {self.to}"
+
+    async def _choice(self, run: RunContext, now: DeploymentState | None) -> DeploymentState | Finding:
+        version, to, origin = now.version if now else None, self.to, self.environment
         if self.strategy == "promote":
             origin = Environment.PRE_RELEASE
             if to == PREVIOUS:
-                found = choose(await self._records(run, self.environment), to, self.environment, now=now)
+                records = await self._records(run, self.environment)
+                found = choose(records, to, self.environment, now=version)
                 if isinstance(found, Finding):
                     return found
                 to = found.version or ""
-        record = choose(await self._records(run, origin), to, origin, now=now)
+        record = choose(await self._records(run, origin), to, origin, now=version)
         return record if isinstance(record, Finding) else state_of(record) or DeploymentState(None)
 
     async def _records(self, run: RunContext, environment: Environment) -> list[Deployment]:
         return await run.send(api.list_deployments(self.agent_id, environment=environment))
 
 
-def promote_job(agent_id: object, source: object, target: object, **options: Any) -> PromoteJob:
-    """Check the arguments of a promotion and return it ready to run.
+def parse_promote(agent_id: object, source: object, target: object, **options: Any) -> PromoteDeployment:
+    """Check the arguments of a promotion and return the action.
 
     :param agent_id: the agent.
     :param source: environment whose version is taken.
     :param target: environment that shall run it.
-    :param options: fields of :class:`.DeploymentRules`, and further fields of :class:`PromoteJob`.
+    :param options: fields of :class:`.DeploymentRules`, and further fields of :class:`PromoteDeployment`.
     :raises InputError: naming the argument that is wrong.
     """
     origin = parse_environment(source, name="source_environment")
     goal = parse_environment(target, name="target_environment")
     if LADDER.index(origin) >= LADDER.index(goal):
         raise InputError(f"nothing is promoted from {origin.value} to {goal.value}: name a later environment")
-    return PromoteJob(
-        parse_identifier(agent_id, name="agent_id"),
-        origin,
-        goal,
+    return PromoteDeployment(
+        agent_id=parse_identifier(agent_id, name="agent_id"),
+        source=origin,
+        environment=goal,
         rules=DeploymentRules(
             expected_version=parse_version(options.pop("expected_version", None), "expected_version"),
             expected_target_version=parse_version(
@@ -227,13 +355,13 @@ def promote_job(agent_id: object, source: object, target: object, **options: Any
     )
 
 
-def rollback_job(agent_id: object, environment: object, to: object, **options: Any) -> RollbackJob:
-    """Check the arguments of a rollback and return it ready to run.
+def parse_rollback(agent_id: object, environment: object, to: object, **options: Any) -> RollbackDeployment:
+    """Check the arguments of a rollback and return the action.
 
     :param agent_id: the agent.
     :param environment: environment that goes back.
     :param to: id of a deployment, a version, or ``previous``.
-    :param options: further fields of :class:`RollbackJob`.
+    :param options: further fields of :class:`RollbackDeployment`.
     :raises InputError: naming the argument that is wrong.
     """
     place = parse_environment(environment)
@@ -242,10 +370,10 @@ def rollback_job(agent_id: object, environment: object, to: object, **options: A
         raise InputError(
             "strategy 'promote' is for live, which then takes an older deployment of pre-release"
         )
-    return RollbackJob(
-        parse_identifier(agent_id, name="agent_id"),
-        place,
-        parse_identifier(to, name="to"),
+    return RollbackDeployment(
+        agent_id=parse_identifier(agent_id, name="agent_id"),
+        environment=place,
+        to=parse_identifier(to, name="to"),
         strategy=strategy,
         expected_target_version=parse_version(
             options.pop("expected_target_version", None), "expected_target_version"
@@ -275,85 +403,3 @@ def parse_model(value: object) -> Model:
     :raises InputError: for anything else.
     """
     return Model(parse_choice(value, name="deployment_model", choices=tuple(Model)))
-
-
-class _DeploymentApply:
-    """One try: what was seen, and how the target is brought to what the plan says."""
-
-    def __init__(self, run: RunContext, operation: str, target: Resource, tell: OnFacts) -> None:
-        self._run = run
-        self._operation = operation
-        self.target = target
-        self.facts = DeploymentXComs(target, tell, run.memory)
-        self.kind = DeploymentKind(heard=lambda _, answer: self.facts.made(answer, self.now))
-        self.active: Active = {}
-        self._planned_at = run.clock()
-
-    @property
-    def now(self) -> DeploymentState | None:
-        """What the target ran when it was looked at."""
-        return state_of(self.active.get(self.target.name))
-
-    @property
-    def version(self) -> str | None:
-        """The version of that."""
-        return self.now.version if self.now else None
-
-    async def look(self) -> None:
-        """Read what each environment runs."""
-        self.active = await self._run.send(api.get_active_deployments(self.target.owner))
-
-    async def run(self, item: PlannedItem, manner: ApplyOptions, *, to: str = "") -> Report:
-        """Carry the plan out and tell the facts.
-
-        :param item: the target as planned.
-        :param manner: how.
-        :param to: what a later try would be asked to go to.
-        """
-        before = self.now
-        if not (item.errors or manner.dry_run):
-            if item.intent is None:
-                self.facts.stands(before)
-            else:
-                self.facts.starting(before, **_wanted(item.intent.after, to))
-        report = await execute(
-            replace(self._run, send=with_advice(self._run.send)),
-            self.kind,
-            Plan(self._operation, (item,)),
-            replace(manner, explain=self._explain(before)),
-            planned_at=self._planned_at,
-        )
-        if report.having(Status.CHANGED, Status.UNCHANGED) and item.changed and not manner.dry_run:
-            await self._tell_unanswered()
-        return report
-
-    async def _tell_unanswered(self) -> None:
-        """Read which record it was, where no answer told."""
-        if self.kind.answer(self.target) is not None:
-            return
-        try:
-            await self.look()
-        except CallError as failure:
-            self._run.say(f"{self._operation}: which record {self.target} runs could not be read: {failure}")
-        else:
-            self.facts.stands(self.now)
-
-    def _explain(self, before: DeploymentState | None) -> Callable[[PlannedItem, ItemReport], ItemReport]:
-        def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
-            details: dict[str, Any] = {**item.details, "previous_version": before.version if before else None}
-            if planned.intent is not None:
-                details["version"] = planned.intent.after.version
-            if answer := self.kind.answer(self.target):
-                details["deployment_id"] = answer.deployment.id
-            said = "; ".join(finding.message for finding in planned.findings if item.status in _WENT_WELL)
-            return replace(item, reason="; ".join(filter(None, (item.reason, said))), details=details)
-
-        return explain
-
-
-_WENT_WELL = (Status.CHANGED, Status.UNCHANGED)
-
-
-def _wanted(after: DeploymentState, to: str) -> dict[str, str]:
-    wanted = {"version": after.version or ""}
-    return {**wanted, "to": to, "record": after.via.deployment_id} if to and after.via else wanted

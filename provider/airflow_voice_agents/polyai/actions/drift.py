@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.drift import Drift, DriftFinding, DriftReport, compare, since
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.rollback_blocks import resource_key
-from airflow_voice_agents.plans.target_plan import TargetPlan
+from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.polyai.actions.planner import PromotionPlanner
 from airflow_voice_agents.polyai.files import Shelf
 from airflow_voice_agents.polyai.resources import config_page, deployment
@@ -20,7 +19,7 @@ from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import CallError, InputError
 
 Baseline = Mapping[str, Mapping[str, Any]]
-"""What :func:`.resource_key` returns for a resource -> entry with its ``digest``, as promotions note them."""
+"""What :attr:`.Resource.key` -> entry with its ``digest``, as promotions note them."""
 
 IGNORED_CODES = frozenset(
     {
@@ -55,18 +54,18 @@ class DriftJob:
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
         :raises InputError: when two targets hold the same resource.
         """
-        units = await PromotionPlanner(run, self.spec, self.shelf).units()
-        return DriftReport(tuple(finding for unit in units for finding in self._findings(unit)))
+        targets = await PromotionPlanner(run, self.spec, self.shelf).targets()
+        return DriftReport(tuple(finding for target in targets for finding in self._findings(target)))
 
-    def _findings(self, unit: TargetPlan) -> list[DriftFinding]:
+    def _findings(self, target: TargetPlan) -> list[DriftFinding]:
         return [
             compare(
                 item,
-                target=unit.name,
+                target=target.name,
                 base=_base_of(self.baseline or {}, item.resource),
                 beside_the_point=IGNORED_CODES,
             )
-            for item in unit.items
+            for item in target.items
         ]
 
 
@@ -116,7 +115,7 @@ class BaselineDriftJob:
 
 
 def _base_of(baseline: Baseline, resource: Resource) -> str | None:
-    entry = baseline.get(resource_key(resource))
+    entry = baseline.get(resource.key)
     return None if entry is None else str(entry["digest"])
 
 

@@ -1,88 +1,88 @@
-"""Import phone numbers and route them: read first, import only what is absent, move nothing."""
+"""Import phone numbers and route them: read first, import only absent ones, move nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
-from airflow_voice_agents.engine.applier import Applier
-from airflow_voice_agents.engine.concurrency import for_each_limited
-from airflow_voice_agents.engine.progress import NOTHING_APPLIED
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.progress import APPLIED
+from airflow_voice_agents.engine.reads import read_all
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.guards import check_live
-from airflow_voice_agents.plans.kind import Observation, Resource, Transition
-from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Report, Status, in_order
+from airflow_voice_agents.plans.kind import Kinds
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, for_another
+from airflow_voice_agents.plans.report import TROUBLE, ItemReport
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.phone_number import (
+    KIND,
     NumberState,
-    PresenceKind,
-    RoutingKind,
+    PhoneNumberKind,
     phone_number,
 )
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
 from airflow_voice_agents.transport.validation import parse_count, parse_e164, parse_identifier
 
-OPERATION = "import phone numbers"
 MALFORMED_SHOWN = 10
 LOOKED_AT = 500
 """About how many numbers, evenly spread, are looked up in the numbering plans: a wrong column shows in any of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportJob:
-    """An import, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class ImportPhoneNumbers(PolyAIAction):
+    """An import of phone numbers with checked arguments.
 
     :param agent_id: the agent.
     :param client_env: environment that the numbers are imported for.
     :param numbers: E.164 numbers without repeats, in order.
-    :param connector_id: connector that shall answer them, or ``None`` to leave that to the platform.
-    :param batch_size: most numbers per call.
-    :param warnings: what to tell about the numbers given.
+    :param connector_id: connector that answers them, or ``None`` to leave that to the platform.
+    :param kind: the kind of the numbers.
+    :param warnings: warnings about the numbers given, for the log.
     """
+
+    operation: ClassVar[str] = "import phone numbers"
+    counts_items: ClassVar[bool] = True
 
     agent_id: str
     client_env: Environment
     numbers: tuple[str, ...]
     connector_id: str | None = None
-    batch_size: int = 50
-    warnings: tuple[str, ...] = field(default=())
+    kind: PhoneNumberKind = field(default_factory=PhoneNumberKind)
+    warnings: tuple[str, ...] = ()
 
-    async def run(self, run: RunContext) -> Report:
-        """Read the numbers, import the absent ones, assign the connector, and report on each.
+    @property
+    def target(self) -> str:
+        """The name that locks, blocks and reports use."""
+        return target_name(self.agent_id, self.client_env)
 
-        Vendor operations: batch get numbers, import numbers, get connector, assign number.
+    def scope(self) -> Scope:
+        """Return the one environment."""
+        return Scope((self.target,), live=self.client_env == LIVE)
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any write, when a guard refuses.
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {KIND: self.kind}
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Check the connector, read the numbers and plan each; numbers in another environment are refused.
+
+        Vendor operations: get connector, batch get numbers.
         """
-        run.guard(OPERATION, check_live([self.client_env], run.guard_context))
         for warning in self.warnings:
-            run.say(f"{OPERATION}: {warning}")
+            run.log(f"{self.operation}: {warning}")
         await self._check_connector(run)
-        asked = [phone_number(self.agent_id, number) for number in self.numbers]
-        observed = await self._observe(run, asked)
-        misplaced = [r for r, state in observed.items() if state.client_env != self.client_env]
-        absent = [resource for resource in asked if resource not in observed]
-        run.say(
-            f"{OPERATION}: of {len(asked)} number(s), {len(absent)} are new to {self.agent_id}, "
-            f"{len(observed) - len(misplaced)} are in {self.client_env} and {len(misplaced)} elsewhere"
-        )
-        imported = await self._import(run, absent, observed)
-        items = {resource: ItemReport(resource, Status.UNCHANGED) for resource in observed}
-        items |= {resource: self._misplaced(resource, observed[resource]) for resource in misplaced}
-        items |= {item.resource: item for item in imported.items}
-        waits = [imported.retry_after]
-        if self.connector_id is not None:
-            settled = [item.resource for item in items.values() if item.status not in TROUBLE]
-            routed = await self._route(run, settled, observed)
-            items |= {item.resource: _both(items[item.resource], item) for item in routed.items}
-            waits.append(routed.retry_after)
-        return Report(
-            OPERATION,
-            in_order(asked, items.values()),
-            retry_after=max((wait for wait in waits if wait is not None), default=None),
-        )
+        resources = [phone_number(self.agent_id, number) for number in self.numbers]
+        found = await read_all(run, self.kind, resources)
+        wanted = NumberState(self.client_env, self.connector_id)
+        planned: dict[NumberState | None, PlannedItem] = {}  # thousands of numbers share a few states
+        for resource, now in found.items():
+            if now not in planned:
+                planned[now] = self.kind.plan(resource, wanted, now)
+        items = tuple(for_another(planned[found[resource]], resource) for resource in resources)
+        return [TargetPlan(self.target, items, live=self.client_env == LIVE)]
 
     async def _check_connector(self, run: RunContext) -> None:
         if self.connector_id is None:
@@ -90,68 +90,23 @@ class ImportJob:
         found = await run.send(api.get_connector(self.agent_id, connector_id=self.connector_id))
         if found.client_env != self.client_env:
             raise GuardRefused(
-                f"{OPERATION}: connector {self.connector_id} belongs to {found.client_env}, and the numbers are for "
-                f"{self.client_env}. Nothing was written. Name a connector of {self.client_env}."
+                f"{self.operation}: connector {self.connector_id} belongs to {found.client_env}, and the numbers are "
+                f"for {self.client_env}. Nothing was written. Name a connector of {self.client_env}."
             )
 
-    async def _observe(self, run: RunContext, asked: Sequence[Resource]) -> dict[Resource, NumberState]:
-        observed: dict[Resource, NumberState] = {}
+    def keeps(self, item: PlannedItem) -> bool:
+        """Return whether a number was there before: no request takes an import back."""
+        return item.transition is not None and item.transition.before is not None
 
-        async def read(observation: Observation[NumberState]) -> None:
-            observed.update(observation.states(await run.send(observation.call)))
-
-        kind = PresenceKind(batch_size=self.batch_size)
-        await for_each_limited(kind.observe(asked), read, limit=run.concurrency)
-        return observed
-
-    async def _import(
-        self, run: RunContext, absent: Sequence[Resource], observed: dict[Resource, NumberState]
-    ) -> Report:
-        wanted = NumberState(self.client_env)
-        carrier = self._carrier(run, PresenceKind(batch_size=self.batch_size), OPERATION, len(absent))
-        items = await carrier.apply([Transition(resource, None, wanted) for resource in absent])
-        for resource in absent:
-            state = carrier.seen(resource)
-            if state is not None:
-                observed[resource] = state
-        return Report(OPERATION, tuple(items), retry_after=carrier.retry_after)
-
-    async def _route(
-        self, run: RunContext, resources: Sequence[Resource], observed: Mapping[Resource, NumberState]
-    ) -> Report:
-        wanted = NumberState(self.client_env, self.connector_id)
-        intents = [
-            Transition(resource, observed.get(resource), wanted)
-            for resource in resources
-            if observed.get(resource) != wanted
-        ]
-        kind = RoutingKind(batch_size=self.batch_size)
-        carrier = self._carrier(run, kind, "assign connector", len(intents), verify=False)
-        return Report(OPERATION, tuple(await carrier.apply(intents)), retry_after=carrier.retry_after)
-
-    def _carrier(
-        self, run: RunContext, kind: PresenceKind | RoutingKind, what: str, total: int, *, verify: bool = True
-    ) -> Applier[NumberState]:
-        progress = run.progress(f"{what} for {self.agent_id}", total)
-        return Applier(
-            run.send,
-            kind,
-            limit=run.concurrency,
-            progress=progress,
-            verify=verify,
-            clock=run.clock,
-            redact=run.redact,
-        )
-
-    def _misplaced(self, resource: Resource, state: NumberState) -> ItemReport:
-        reason = (
-            f"it is in {state.client_env}, not {self.client_env}, and a number is never moved silently. It was not "
-            "changed. Delete it there first if it shall move."
-        )
-        return ItemReport(resource, Status.FAILED, reason, permanent=True)
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Say of a number that did not end well if it was imported."""
+        applied = item.details.get("applied")
+        if item.status not in TROUBLE or not applied or APPLIED in item.reason:
+            return item
+        return replace(item, reason=f"{item.reason} {APPLIED}: {', '.join(applied)}.")
 
 
-def job(
+def parse_import(
     agent_id: object,
     client_env: object,
     phone_numbers: object,
@@ -159,22 +114,22 @@ def job(
     *,
     default_region: str | None = None,
     batch_size: int = 50,
-) -> ImportJob:
-    """Check the arguments of an import and return it ready to run.
+) -> ImportPhoneNumbers:
+    """Check the arguments of an import.
 
     :param agent_id: the agent.
     :param client_env: environment that the numbers are imported for.
     :param phone_numbers: list of numbers, or a text with one per line or separated by commas.
-    :param connector_id: connector that shall answer them, or ``None``.
+    :param connector_id: connector that answers them, or ``None``.
     :param default_region: two-letter region for numbers in national form; needs the extra
         ``phonenumbers``.
-    :param batch_size: most numbers per call.
+    :param batch_size: maximum number of numbers per request.
     :raises InputError: naming the argument, and every number, that is wrong.
     """
     agent = parse_identifier(agent_id, name="agent_id")
     environment = parse_environment(client_env, name="client_env")
     connector = None if connector_id is None else parse_identifier(connector_id, name="connector_id")
-    parse_count(batch_size, name="batch_size")
+    kind = PhoneNumberKind(batch_size=parse_count(batch_size, name="batch_size"))
     given = _listed(phone_numbers)
     numbers = _parsed(given, default_region)
     unique = tuple(dict.fromkeys(numbers))
@@ -182,7 +137,14 @@ def job(
         [f"{len(numbers) - len(unique)} repeated number(s) left out"] if len(unique) < len(numbers) else []
     )
     warnings += _implausible(unique)
-    return ImportJob(agent, environment, unique, connector, batch_size, tuple(warnings))
+    return ImportPhoneNumbers(
+        agent_id=agent,
+        client_env=environment,
+        numbers=unique,
+        connector_id=connector,
+        kind=kind,
+        warnings=tuple(warnings),
+    )
 
 
 def _listed(value: object) -> list[object]:
@@ -249,12 +211,3 @@ def _implausible(numbers: Sequence[str]) -> list[str]:
     return [
         f"{which}{len(odd)} number(s) do not look allocated, check them: {', '.join(odd[:MALFORMED_SHOWN])}"
     ]
-
-
-def _both(presence: ItemReport, routing: ItemReport) -> ItemReport:
-    """Join the reports of a number that was imported and then routed."""
-    if routing.status in TROUBLE and presence.status is Status.CHANGED:
-        assigned = "not assigned" if routing.status is Status.FAILED else "it is not known whether assigned"
-        reason = routing.reason.removesuffix(NOTHING_APPLIED).rstrip()
-        return replace(routing, reason=f"it was imported, but {assigned} to the connector: {reason}")
-    return routing

@@ -1,4 +1,4 @@
-"""Makes the units of a promotion: reads what each target needs, and plans its items of every kind."""
+"""Plans a promotion: reads what each target needs, and plans its items of every kind."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from airflow_voice_agents.engine.concurrency import for_each_limited
-from airflow_voice_agents.engine.rollout import StopCheck, always_continue
+from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.engine.shared_reads import SharedReads
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.guards import LIVE, check_ladder
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
-from airflow_voice_agents.plans.restoring import Restorable
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, error
 from airflow_voice_agents.plans.selection import Selection
-from airflow_voice_agents.plans.target_plan import TargetPlan
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.actions.base import target_name
 from airflow_voice_agents.polyai.actions.target_conflicts import refuse_entangled
 from airflow_voice_agents.polyai.actions.telephony import Telephony
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
+from airflow_voice_agents.polyai.ladder import LIVE, SKIP_PRE_RELEASE, check_ladder
 from airflow_voice_agents.polyai.models import ConfigPage, Deployment, Environment
 from airflow_voice_agents.polyai.resources import (
     config_page,
@@ -48,7 +45,7 @@ from airflow_voice_agents.polyai.spec import (
     SourceSpec,
     TargetSpec,
 )
-from airflow_voice_agents.transport.errors import CallError, InputError, TargetLocked, Unauthorized
+from airflow_voice_agents.transport.errors import CallError, InputError, Unauthorized
 
 Way = Callable[[], Awaitable[Sequence[PlannedItem]]]
 
@@ -58,38 +55,34 @@ BLANK = digest(None)
 
 @dataclass(frozen=True)
 class PromotionPlanner:
-    """Makes units from a promotion.
+    """Plans the targets of a promotion.
 
-    :param run: what the run works with.
-    :param spec: what is promoted.
+    :param run: the run.
+    :param spec: the promotion.
     :param shelf: reads files of an export, where the promotion takes from such.
-    :param after_unit: asked after each target (a lock that has to be renewed).
     """
 
     run: RunContext
     spec: PromotionSpec
     shelf: Shelf
-    after_unit: StopCheck = always_continue
 
     @cached_property
-    def kinds(self) -> dict[str, Restorable[Any]]:
-        """Return the kinds of all resources that the units hold."""
-        bridge = self.spec.config is not None and self.spec.config.bridge_schema
-        return kinds(bridge_schema=bridge)
+    def kinds(self) -> Kinds:
+        """The kinds of all resources that the plan can hold."""
+        return promoted_kinds(self.spec)
 
-    async def units(self, *, but: Collection[str] = ()) -> list[TargetPlan]:
+    async def targets(self, *, done: Collection[str] = ()) -> list[TargetPlan]:
         """Read and plan every target; nothing is written.
 
-        What may not be read, or is not there, becomes an item with an error, so that all are named.
+        A resource that is missing or cannot be read becomes an item with an error, so that all are named.
 
-        :param but: names of targets that are left out.
+        :param done: names of targets that stay unread.
         :raises Unauthorized: when the platform refuses the key.
         :raises CallError: when a read failed for a reason that a retry of the task may mend.
         :raises InputError: when two targets would write the same resource, or one what another takes from.
-        :raises TargetLocked: when the targets are not this run's any more.
         """
         refuse_entangled(self.spec)
-        targets = [target for target in self.spec.targets if target.name not in but]
+        targets = [target for target in self.spec.targets if target.name not in done]
         reading = SharedReads(
             self.run.send,
             (agent for target in targets for agent in self._agents(target)),
@@ -99,11 +92,9 @@ class PromotionPlanner:
         planned: dict[str, TargetPlan] = {}
 
         async def plan(target: TargetSpec) -> None:
-            planned[target.name] = await self._unit(target, reading)
+            planned[target.name] = await self._target(target, reading)
             reading.over(self._agents(target))
             progress.add("planned")
-            if lost := self.after_unit():
-                raise TargetLocked(lost)
 
         await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
@@ -113,37 +104,43 @@ class PromotionPlanner:
         named = {target.agent_id, *(move.from_agent_id for move in target.moves)}
         return named if source is None or source.folder else {*named, str(source.agent_id)}
 
-    async def _unit(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
+    async def _target(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
         one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
         items = await one.items()
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
         ordered = sorted(items, key=lambda item: ORDER.index(item.resource.kind))
-        return TargetPlan(target.name, tuple(ordered), reading.begun(target.agent_id))
+        return TargetPlan(
+            target.name,
+            tuple(ordered),
+            reading.begun(target.agent_id),
+            live=target.environment == LIVE,
+            locks=touched_by(target),
+        )
 
     def _guards(self, target: TargetSpec) -> Sequence[Finding]:
         source = self.spec.source_of(target)
         if source is None or source.environment is None or source.folder is not None:
             return ()
-        consent = replace(
-            self.run.guard_context.consent, allow_skip_pre_release=self.spec.allow_skip_pre_release
+        allowed = frozenset({SKIP_PRE_RELEASE} if self.spec.allow_skip_pre_release else ())
+        given = replace(
+            self.run.guard_context, overrides=replace(self.run.guard_context.overrides, allowed=allowed)
         )
-        given = replace(self.run.guard_context, consent=consent)
         return tuple(check_ladder(source.environment, target.environment, given))
 
 
 @dataclass(frozen=True)
 class _TargetPlanner:
-    """One target of a promotion.
+    """Plans one target of a promotion.
 
-    :param composer: the promotion.
+    :param promotion: the planner of the whole promotion.
     :param target: the target.
-    :param source: where it takes from.
+    :param source: its source, or ``None``.
     :param reading: reads, each once for all targets.
     """
 
-    composer: PromotionPlanner
+    promotion: PromotionPlanner
     target: TargetSpec
     source: SourceSpec | None
     reading: SharedReads
@@ -153,7 +150,7 @@ class _TargetPlanner:
         return [item for kind, way in self._ways() for item in await self._guarded(kind, way)]
 
     def _ways(self) -> Iterator[tuple[str, Way]]:
-        spec, target = self.composer.spec, self.target
+        spec, target = self.promotion.spec, self.target
         if spec.config is not None:
             yield config_page.KIND, self._page
         if spec.deployment_of(target) is not None:
@@ -200,10 +197,10 @@ class _TargetPlanner:
 
     @property
     def _config(self) -> ConfigSpec:
-        return self.composer.spec.config or ConfigSpec()
+        return self.promotion.spec.config or ConfigSpec()
 
     def _rules(self) -> Rules:
-        spec, config = self.composer.spec, self._config
+        spec, config = self.promotion.spec, self._config
         live = self.target.environment == LIVE
         return Rules(
             selection=Selection(config.include_keys, (*config.exclude_keys, *spec.never_promote)),
@@ -215,7 +212,7 @@ class _TargetPlanner:
 
     async def _deployment(self) -> Sequence[PlannedItem]:
         agent_id, environment = self._origin()
-        asked = self.composer.spec.deployment_of(self.target) or DeploymentSpec()
+        asked = self.promotion.spec.deployment_of(self.target) or DeploymentSpec()
         rules = DeploymentRules(**asked.model_dump())
         kind = DeploymentKind()
         active = await self.reading.read(agent_id, api.get_active_deployments(agent_id))
@@ -230,15 +227,15 @@ class _TargetPlanner:
         return await (await self._telephony()).moves()
 
     async def _connectors(self) -> Sequence[PlannedItem]:
-        return await (await self._telephony()).settings(self.composer.spec.connectors_of(self.target))
+        return await (await self._telephony()).settings(self.promotion.spec.connectors_of(self.target))
 
     async def _routing(self) -> Sequence[PlannedItem]:
-        asked = self.composer.spec.routing_of(self.target) or RoutingSpec()
+        asked = self.promotion.spec.routing_of(self.target) or RoutingSpec()
         return await (await self._telephony()).routing(asked.numbers)
 
     async def _telephony(self) -> Telephony:
         files = await self._files()
-        return Telephony(self.composer.run, self.reading, self.target, self.source, files)
+        return Telephony(self.promotion.run, self.reading, self.target, self.source, files)
 
     def _origin(self) -> tuple[str, str]:
         """Return the agent and the environment that are taken from."""
@@ -252,18 +249,35 @@ class _TargetPlanner:
         if source is None or source.folder is None:
             return None
         place = (source.folder, str(source.agent_id), str(source.environment))
-        return await asyncio.to_thread(self.composer.shelf, *place)
+        return await asyncio.to_thread(self.promotion.shelf, *place)
 
 
-def _distinct(units: list[TargetPlan]) -> list[TargetPlan]:
-    """Return the units, unless two of them would write the same resource: no order of them would be right."""
+def promoted_kinds(spec: PromotionSpec) -> Kinds:
+    """Return the kinds of all resources that a promotion can hold.
+
+    :param spec: the promotion.
+    """
+    return kinds(bridge_schema=spec.config is not None and spec.config.bridge_schema)
+
+
+def touched_by(target: TargetSpec) -> tuple[str, ...]:
+    """Return the names to lock for a target: its own, and those of the environments that connectors leave.
+
+    :param target: one of the targets.
+    """
+    left = (target_name(move.from_agent_id, target.environment.value) for move in target.moves)
+    return tuple(dict.fromkeys([target.name, *left]))
+
+
+def _distinct(targets: list[TargetPlan]) -> list[TargetPlan]:
+    """Return the targets, unless two of them would write the same resource: no order of them would be right."""
     owners: dict[Resource, str] = {}
-    for unit in units:
-        for item in unit.items:
-            other = owners.setdefault(item.resource, unit.name)
-            if other != unit.name:
+    for target in targets:
+        for item in target.items:
+            other = owners.setdefault(item.resource, target.name)
+            if other != target.name:
                 raise InputError(
-                    f"{other} and {unit.name} would both write {item.resource.kind} {item.resource}; "
+                    f"{other} and {target.name} would both write {item.resource.kind} {item.resource}; "
                     "promote them one after the other. Nothing was written."
                 )
-    return units
+    return targets

@@ -1,92 +1,85 @@
 """Publish ``main``, and merge a branch into it, which publishes as well.
 
-Neither is repeated blind: where no answer came, the state is read, and only what did not happen is asked for
-once more. A draft that is published already is refused, and so is a branch that is merged, so that even a
-request which arrives late does nothing twice.
+Neither is sent again after an unknown outcome, and neither can be taken back. A snapshot keeps nothing for them:
+what ran before is in the environment's history, where PolyAIRollbackDeploymentOperator finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final, TypeVar
 
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.expected import first_read_key
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.guards import LIVE, check_live
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, error
+from airflow_voice_agents.plans.guards import GuardContext
+from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error, no_change, warning
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.actions.deployment_xcoms import DeploymentXComs, OnFacts, silent
-from airflow_voice_agents.polyai.actions.deployments import Active, parse_model
-from airflow_voice_agents.polyai.models import (
-    Branch,
-    Deployment,
-    DeploymentResult,
-    Environment,
-    MergeResult,
-    parse_environment,
+from airflow_voice_agents.polyai.actions.base import target_name
+from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction, parse_model
+from airflow_voice_agents.polyai.ladder import LIVE
+from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
+from airflow_voice_agents.polyai.resources import branch_merge, publication
+from airflow_voice_agents.polyai.resources.branch_merge import BranchKind, BranchState, branch
+from airflow_voice_agents.polyai.resources.deployment import Model, state_of
+from airflow_voice_agents.polyai.resources.publication import (
+    Publication,
+    PublicationKind,
+    is_ours,
+    is_published_already,
+    publication_of,
 )
-from airflow_voice_agents.polyai.resources.deployment import Model, deployment, state_of
-from airflow_voice_agents.transport.errors import (
-    CallError,
-    Conflict,
-    InputError,
-    OutcomeUnknown,
-)
+from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import CallError, Conflict, InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_lines, parse_text
 
-PUBLISH: Final = "publish deployment"
-MERGE: Final = "merge branch"
-BRANCH: Final = "branch"
+T = TypeVar("T")
+
 MEMORY: Final = "merge"
-"""Under which a task remembers which branch it set out to merge."""
+"""Key of the task state under which a task remembers which branch it began to merge."""
+
+REPLACED: Final = "replaced"
+"""Detail that carries what ran before a merge to the end of the run; no part of the final report."""
 
 NOTHING_NEW: Final = ("unchanged", "fail")
-_ALREADY_PUBLISHED = {
-    "deploymentsenvironmentalreadypublished",
-    "deploymentsalreadypublished",
-    "6002",
-    "6009",
-}
-_READ_BACK = "the outcome was unknown; reading it back showed it applied"
 
 
-@dataclass(frozen=True, slots=True)
-class PublishJob:
-    """A publication of ``main`` to sandbox, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class Publish(DeployingAction):
+    """A publication of ``main`` to sandbox.
 
-    :param agent_id: the agent.
+    Costs a read, the write and, with ``verify``, a read after it.
+
+    Vendor operations: get active deployments, publish deployment.
+
+    :param environment: must be sandbox; content reaches other environments by promotion.
     :param message: kept with the deployment.
-    :param environment: only sandbox is taken; what is live comes there by promotion.
-    :param nothing_new: ``unchanged`` or ``fail``: what it is when the draft is published already.
+    :param nothing_new: the outcome when the draft is published already: ``unchanged`` or ``fail``.
     :param deployment_model: how the project's content reaches its environments.
-    :param verify: whether a read follows.
-    :param tell: receives version and ids as soon as they are known.
     """
 
-    agent_id: str
-    message: str = field(default="", repr=False)
+    operation: ClassVar[str] = "publish deployment"
+
     environment: Environment = Environment.SANDBOX
+    message: str = field(default="", repr=False)
     nothing_new: str = "unchanged"
     deployment_model: str = Model.LADDER
-    verify: bool = True
-    tell: OnFacts = silent
 
-    async def run(self, run: RunContext) -> Report:
-        """Publish, unless there is nothing new, and report.
+    @property
+    def kind(self) -> PublicationKind:
+        """The kind of publications."""
+        return PublicationKind(nothing_new_fails=self.nothing_new == "fail")
 
-        Costs a read, the write and, with ``verify``, a read after it.
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {publication.KIND: self.kind}
 
-        Vendor operations: get active deployments, publish deployment.
-
-        :param run: what the run works with.
-        :raises GuardRefused: when a guard refuses before anything was read.
-        """
-        run.guard(PUBLISH, self._guards())
-        return await _Publication(self, run).report()
-
-    def _guards(self) -> Iterator[Finding]:
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard the environment and the model of the project."""
         if self.environment != Environment.SANDBOX:
             yield error(
                 "publish_elsewhere",
@@ -99,54 +92,179 @@ class PublishJob:
                 "In a project on simplified deployments nothing is published: merge a branch, which goes live.",
             )
 
+    async def item(self, run: RunContext, active: Active) -> PlannedItem:
+        """Plan one more publication, unless an earlier try of the task has made it."""
+        resource = publication.publication(self.agent_id, self.environment)
+        now = publication_of(active.get(self.environment))
+        first: Mapping[str, str | None] = run.recall(first_read_key(self.operation)) or {}
+        if now and resource.key in first and _is_made_since(now, first[resource.key], self.message):
+            return self.kind.plan_done(resource, first[resource.key], now)
+        return self.kind.plan(resource, self.message, now)
 
-@dataclass(frozen=True, slots=True)
-class MergeJob:
-    """A merge, checked and ready to run.
+    def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
+        """Return a sender that says when there is nothing new."""
 
-    :param agent_id: the agent.
+        async def sender(request: ApiRequest[T]) -> T:
+            try:
+                return await send(request)
+            except CallError as failure:
+                if is_published_already(failure):
+                    failure.advice = "There is nothing new to publish."
+                raise
+
+        return sender
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return the report with what the plan says of earlier tries."""
+        said = [finding.message for finding in planned.findings if finding.code == "published_earlier"]
+        return replace(item, reason=item.reason or "; ".join(said))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(DeployingAction):
+    """A merge of a branch into ``main``.
+
+    Costs four requests; a branch that an earlier try of the task merged costs two. Conflicts are only named.
+
+    Vendor operations: list branches, get active deployments, merge branch.
+
+    :param environment: where the merge deploys to: sandbox, or live in a simplified project.
     :param branch: id or name of the branch.
     :param message: kept with the deployment.
-    :param deployment_model: how the project's content reaches its environments; a merge goes to sandbox, or
-        straight to live.
-    :param tell: receives version and ids as soon as they are known.
     """
 
-    agent_id: str
+    operation: ClassVar[str] = "merge branch"
+
     branch: str
     message: str = field(default="", repr=False)
-    deployment_model: str = Model.LADDER
-    tell: OnFacts = silent
 
-    @property
-    def environment(self) -> Environment:
-        """Where the merge deploys to."""
-        return Environment.LIVE if self.deployment_model == Model.SIMPLIFIED else Environment.SANDBOX
+    def scope(self) -> Scope:
+        """Return sandbox, and live where a merge goes there."""
+        names = [Environment.SANDBOX, *([Environment.LIVE] if self.environment == LIVE else [])]
+        return Scope(tuple(target_name(self.agent_id, each) for each in names), live=self.environment == LIVE)
 
-    async def run(self, run: RunContext) -> Report:
-        """Merge, look where it was deployed, and report.
+    def kinds(self) -> Kinds:
+        """Return the one kind."""
+        return {branch_merge.KIND: BranchKind()}
 
-        Costs four requests; a branch that an earlier try of the task merged costs two. Conflicts are never
-        settled, only named.
+    def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
+        """Return a sender that says what to do about conflicts."""
 
-        Vendor operations: list branches, get active deployments, merge branch.
+        async def sender(request: ApiRequest[T]) -> T:
+            try:
+                return await send(request)
+            except Conflict as failure:
+                failure.advice = (
+                    "Conflicts are never settled here: settle them in Agent Studio, and merge again."
+                )
+                raise
 
-        :param run: what the run works with.
-        :raises GuardRefused: when a guard refuses before anything was read.
-        """
-        run.guard(MERGE, check_live([self.environment], run.guard_context))
-        return await _Merge(self, run).report()
+        return sender
+
+    async def item(self, run: RunContext, active: Active) -> PlannedItem:
+        """Find the branch by id or name, and plan its merge."""
+        branches = await run.send(api.list_branches(self.agent_id))
+        named = [each.branch_id for each in branches if each.name == self.branch and each.branch_id]
+        found = [self.branch] if any(each.branch_id == self.branch for each in branches) else named
+        if len(found) == 1:
+            resource = branch(self.agent_id, found[0])
+            return BranchKind().plan(
+                resource, BranchState(False, self.message), BranchState(True, active=active)
+            )
+        return self._missing(run, found)
+
+    def _missing(self, run: RunContext, found: Sequence[str]) -> PlannedItem:
+        noted = run.recall(MEMORY) or {}
+        if found:
+            said = error(
+                "ambiguous_branch",
+                f"The agent has {len(found)} branches of this name: {', '.join(found)}. Give the id of one.",
+            )
+        elif noted.get("agent_id") == self.agent_id and noted.get("branch") == self.branch:
+            merged = branch(self.agent_id, noted["branch_id"])
+            return no_change(
+                BranchKind(), merged, None, warning("merged_earlier", "an earlier try of this task merged it")
+            )
+        else:
+            said = error(
+                "no_branch",
+                "The agent has no branch of this id or name: it is merged or deleted already, or was never there.",
+            )
+        return no_change(BranchKind(), branch(self.agent_id, self.branch), None, said)
+
+    def before_writes(self, run: RunContext, targets: Sequence[TargetPlan]) -> None:
+        """Note the branch, so that a later try knows that this one merged it."""
+        for item in (item for target in targets for item in target.items if item.changed):
+            noted = {"agent_id": self.agent_id, "branch": self.branch, "branch_id": item.resource.name}
+            run.remember(MEMORY, noted)
+        super().before_writes(run, targets)
+
+    def on_result(self, run: RunContext, resource: Resource, result: WriteResult[Any]) -> None:
+        """Wait for the read that shows what was deployed: the answer has no ids of it."""
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return the report with what the plan says of earlier tries."""
+        said = [finding.message for finding in planned.findings if finding.code == "merged_earlier"]
+        before = planned.transition.before if planned.transition else None
+        replaced = {REPLACED: before.active} if isinstance(before, BranchState) else {}
+        return replace(item, reason=item.reason or "; ".join(said), details={**item.details, **replaced})
+
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Look at what the merge deployed, and where."""
+        found = report.items[0]
+        before = found.details.get(REPLACED, {})
+        item = replace(found, details={key: found.details[key] for key in found.details if key != REPLACED})
+        if report.dry_run or item.status is not Status.CHANGED:
+            return replace(report, items=(item,))
+        test_runs = item.details.get("test_run_ids", [])
+        try:
+            active = await self.active(run)
+        except CallError as failure:
+            reason = f"it is merged; what was deployed could not be read: {failure}"
+            return replace(report, items=(replace(item, reason=reason),))
+        ended = self._went_live(item, before, active) or self._deployed(run, item, before, active, test_runs)
+        return replace(report, items=(ended,))
+
+    def _deployed(
+        self, run: RunContext, item: ItemReport, before: Active, active: Active, test_runs: Sequence[str]
+    ) -> ItemReport:
+        record, place = active.get(self.environment), self.environment.value
+        if record is None or not _is_new(record, before.get(self.environment)):
+            return replace(item, reason=f"it is merged, and {place} shows no new deployment yet")
+        past = state_of(before.get(self.environment))
+        facts = {
+            "previous_version": past.version if past else None,
+            "version": record.version,
+            "deployment_id": record.id,
+        }
+        self.xcoms(run).made({**facts, "test_run_ids": list(test_runs)})
+        return replace(item, details={**item.details, **facts})
+
+    def _went_live(self, item: ItemReport, before: Active, active: Active) -> ItemReport | None:
+        """Fail a merge that was to go to sandbox and has also changed live."""
+        live, sandbox = active.get(LIVE), active.get(Environment.SANDBOX)
+        if self.environment == LIVE or live is None or not _is_new(live, before.get(LIVE)):
+            return None
+        if sandbox is not None and sandbox.version != live.version:
+            return None
+        reason = (
+            f"it is merged, and live runs its version {live.version} now: this project is on simplified deployments, "
+            "in which a merge goes straight to live. Roll live back if that was not meant, and pass "
+            "deployment_model='simplified' from now on. Applied: the merge."
+        )
+        details = {**item.details, "version": live.version, "deployment_id": live.id}
+        return ItemReport(item.resource, Status.FAILED, reason, permanent=True, details=details)
 
 
-def publish_job(agent_id: object, **options: Any) -> PublishJob:
-    """Check the arguments of a publication and return it ready to run.
+def parse_publish(agent_id: object, **options: Any) -> Publish:
+    """Check the arguments of a publication and return the action.
 
     :param agent_id: the agent.
-    :param options: further fields of :class:`PublishJob`.
+    :param options: further fields of :class:`Publish`.
     :raises InputError: naming the argument that is wrong.
     """
-    return PublishJob(
-        parse_identifier(agent_id, name="agent_id"),
+    return Publish(
+        agent_id=parse_identifier(agent_id, name="agent_id"),
         message=parse_lines(options.pop("message", ""), name="message"),
         environment=parse_environment(options.pop("environment", Environment.SANDBOX)),
         nothing_new=parse_choice(
@@ -157,258 +275,31 @@ def publish_job(agent_id: object, **options: Any) -> PublishJob:
     )
 
 
-def merge_job(agent_id: object, branch: object, **options: Any) -> MergeJob:
-    """Check the arguments of a merge and return it ready to run.
+def parse_merge(agent_id: object, branch: object, **options: Any) -> Merge:
+    """Check the arguments of a merge and return the action.
 
     :param agent_id: the agent.
     :param branch: id or name of the branch.
-    :param options: further fields of :class:`MergeJob`.
+    :param options: ``deployment_model``, and further fields of :class:`Merge`.
     :raises InputError: naming the argument that is wrong.
     """
     name = parse_text(branch, name="branch")
     if name == "main":
         raise InputError("branch must be another one than 'main', which is what is merged into")
-    return MergeJob(
-        parse_identifier(agent_id, name="agent_id"),
-        name,
+    model = parse_model(options.pop("deployment_model", Model.LADDER))
+    return Merge(
+        agent_id=parse_identifier(agent_id, name="agent_id"),
+        environment=Environment.LIVE if model == Model.SIMPLIFIED else Environment.SANDBOX,
+        branch=name,
         message=parse_lines(options.pop("message", ""), name="message"),
-        deployment_model=parse_model(options.pop("deployment_model", Model.LADDER)),
         **options,
     )
 
 
-class _Publication:
-    """One try to publish."""
-
-    def __init__(self, job: PublishJob, run: RunContext) -> None:
-        self._job = job
-        self._run = run
-        self._resource = deployment(job.agent_id, job.environment)
-        self._facts = DeploymentXComs(self._resource, job.tell, run.memory)
-        self._before: Deployment | None = None
-        self._wait: float | None = None
-
-    async def report(self) -> Report:
-        """Publish and report."""
-        self._before = await self._active()
-        self._facts.starting(state_of(self._before))
-        return Report(PUBLISH, (await self._publish(again=False),), retry_after=self._wait)
-
-    async def _publish(self, *, again: bool) -> ItemReport:
-        job = self._job
-        call = api.publish(job.agent_id, environment=job.environment, message=job.message)
-        try:
-            answer = await self._run.send(call)
-        except OutcomeUnknown as failure:
-            return await self._unknown(failure, again=again)
-        except CallError as failure:
-            if _is_published_already(failure):
-                return await self._nothing_new(failure, again=again)
-            return self._failed(f"{failure} Nothing was published.", failure)
-        self._facts.made(answer, state_of(self._before))
-        return await self._check(answer) if job.verify else self._changed(answer.deployment)
-
-    async def _check(self, answer: DeploymentResult) -> ItemReport:
-        """Read back whether what was published is what runs."""
-        made = answer.deployment
-        try:
-            now = await self._active()
-        except CallError as failure:
-            return self._changed(made, f"the answer shows it; it could not be read back: {failure}")
-        if now is not None and (now.id, now.version) == (made.id, made.version or now.version):
-            return self._changed(now)
-        runs = f"deployment {now.id}, version {now.version}" if now else "nothing"
-        return self._item(
-            Status.FAILED,
-            f"deployment {made.id}, version {made.version}, was published, and {self._resource.name} runs {runs}: "
-            "somebody else deployed at the same time. Look at what runs there before anything is promoted.",
-        )
-
-    async def _unknown(self, failure: OutcomeUnknown, *, again: bool) -> ItemReport:
-        try:
-            now = await self._active()
-        except CallError as unread:
-            self._wait = unread.retry_after
-            return self._item(Status.UNKNOWN, f"{failure} It could not be read: {unread}")
-        if self._is_new(now) and self._looks_ours(now):
-            self._facts.stands(state_of(now))
-            return self._changed(now, f"{_READ_BACK}; its test runs are not known")
-        if again:
-            return self._failed(f"{failure} Reading it back showed it not applied.", failure)
-        return await self._publish(again=True)
-
-    async def _nothing_new(self, failure: CallError, *, again: bool) -> ItemReport:
-        """The draft is published: before this try, or by a request of this try that nobody answered."""
-        now = await self._active() if again else self._before
-        self._facts.stands(state_of(now))
-        if again and self._is_new(now):
-            return self._changed(now, f"{_READ_BACK}; its test runs are not known")
-        if self._job.nothing_new == "fail":
-            return self._item(Status.FAILED, f"There is nothing new to publish: {failure}", permanent=True)
-        return self._item(Status.UNCHANGED, "there is nothing new to publish", record=now)
-
-    def _is_new(self, now: Deployment | None) -> bool:
-        return now is not None and (self._before is None or now.id != self._before.id)
-
-    def _looks_ours(self, now: Deployment | None) -> bool:
-        """Whether a new record may be ours; if not, asking once more is refused where it was."""
-        metadata = (now.metadata if now else None) or {}
-        kind, message = metadata.get("deployment_type"), metadata.get("deployment_message")
-        return kind in (None, "publish") and message in (None, self._job.message)
-
-    def _changed(self, record: Deployment | None, reason: str = "") -> ItemReport:
-        return self._item(Status.CHANGED, reason, record=record)
-
-    def _failed(self, reason: str, failure: CallError) -> ItemReport:
-        self._wait = failure.retry_after
-        return self._item(Status.FAILED, reason, permanent=failure.permanent)
-
-    def _item(
-        self, status: Status, reason: str, *, permanent: bool = False, record: Deployment | None = None
-    ) -> ItemReport:
-        details = {"version": record.version, "deployment_id": record.id} if record else {}
-        return ItemReport(self._resource, status, reason, permanent, details)
-
-    async def _active(self) -> Deployment | None:
-        return await _active_in(self._run, self._job.agent_id, self._job.environment)
+def _is_made_since(now: Publication, first: str | None, message: str) -> bool:
+    """Whether an earlier try of the task, which read another record, may have made what is published now."""
+    return now.deployment_id != first and is_ours(now, message)
 
 
-class _Merge:
-    """One try to merge."""
-
-    def __init__(self, job: MergeJob, run: RunContext) -> None:
-        self._job = job
-        self._run = run
-        self._facts = DeploymentXComs(deployment(job.agent_id, job.environment), job.tell, run.memory)
-        self._before: Active = {}
-        self._branch_id = job.branch
-        self._wait: float | None = None
-
-    async def report(self) -> Report:
-        """Merge and report."""
-        branch = await self._branch()
-        self._before = await self._run.send(api.get_active_deployments(self._job.agent_id))
-        if isinstance(branch, ItemReport):
-            item = branch
-        elif branch is None:
-            item = self._missing()
-        else:
-            self._branch_id = branch
-            self._remember()
-            self._facts.starting(state_of(self._before.get(self._job.environment)))
-            item = await self._merge(again=False)
-        return Report(MERGE, (item,), retry_after=self._wait)
-
-    async def _branch(self) -> str | ItemReport | None:
-        """Return the id of the branch, by id or by name; ``None`` where the agent has none."""
-        branches = await self._list()
-        if any(each.branch_id == self._job.branch for each in branches):
-            return self._job.branch
-        named = [each.branch_id for each in branches if each.name == self._job.branch and each.branch_id]
-        if len(named) > 1:
-            text = f"the agent has {len(named)} branches of this name: {', '.join(named)}. Nothing was merged; give "
-            return self._item(Status.FAILED, f"{text}the id of one.", permanent=True)
-        return named[0] if named else None
-
-    def _missing(self) -> ItemReport:
-        noted = (self._run.memory.get(MEMORY) if self._run.memory else None) or {}
-        if noted.get("agent_id") == self._job.agent_id and noted.get("branch") == self._job.branch:
-            self._branch_id = noted["branch_id"]
-            self._facts.stands(state_of(self._before.get(self._job.environment)))
-            return self._item(Status.UNCHANGED, "an earlier try of this task merged it")
-        reason = (
-            "the agent has no branch of this id or name: it is merged or deleted already, or was never there. "
-            "Nothing was merged."
-        )
-        return self._item(Status.FAILED, reason, permanent=True)
-
-    def _remember(self) -> None:
-        if self._run.memory is not None:
-            job = self._job
-            noted = {"agent_id": job.agent_id, "branch": job.branch, "branch_id": self._branch_id}
-            self._run.memory.set(MEMORY, noted)
-
-    async def _merge(self, *, again: bool) -> ItemReport:
-        job = self._job
-        call = api.merge_branch(job.agent_id, branch_id=self._branch_id, message=job.message)
-        try:
-            answer = await self._run.send(call)
-        except CallError as failure:
-            if again or isinstance(failure, OutcomeUnknown):
-                return await self._unknown(failure, again=again)
-            return self._failed(failure)
-        return await self._merged(answer)
-
-    async def _unknown(self, failure: CallError, *, again: bool) -> ItemReport:
-        """A merged branch is not listed any more; one that is listed is merged once more."""
-        try:
-            listed = any(each.branch_id == self._branch_id for each in await self._list())
-        except CallError as unread:
-            self._wait = unread.retry_after
-            return self._item(Status.UNKNOWN, f"{failure} The branches could not be read: {unread}")
-        if not listed:
-            return await self._merged(None)
-        return self._failed(failure) if again else await self._merge(again=True)
-
-    async def _merged(self, answer: MergeResult | None) -> ItemReport:
-        """Look at what the merge deployed, and where."""
-        place, doubt = self._job.environment, "" if answer else f"{_READ_BACK}; its test runs are not known"
-        try:
-            active = await self._run.send(api.get_active_deployments(self._job.agent_id))
-        except CallError as failure:
-            return self._item(Status.CHANGED, f"it is merged; what was deployed could not be read: {failure}")
-        if went := self._went_live(active):
-            return went
-        record = active.get(place)
-        if record is None or not self._is_new(place, record):
-            return self._item(Status.CHANGED, f"it is merged, and {place.value} shows no new deployment yet")
-        made = DeploymentResult(deployment=record, test_run_ids=answer.test_run_ids if answer else ())
-        self._facts.made(made, state_of(self._before.get(place)))
-        return self._item(Status.CHANGED, doubt, version=record.version, deployment_id=record.id)
-
-    def _went_live(self, active: Active) -> ItemReport | None:
-        """Tell loudly where a merge that was to go to sandbox has also changed live."""
-        live, sandbox = active.get(LIVE), active.get(Environment.SANDBOX)
-        if self._job.environment == LIVE or live is None or not self._is_new(LIVE, live):
-            return None
-        if sandbox is not None and sandbox.version != live.version:
-            return None
-        reason = (
-            f"it is merged, and live runs its version {live.version} now: this project is on simplified deployments, "
-            "in which a merge goes straight to live. Roll live back if that was not meant, and pass "
-            "deployment_model='simplified' from now on. Applied: the merge."
-        )
-        return self._item(Status.FAILED, reason, permanent=True, version=live.version, deployment_id=live.id)
-
-    def _is_new(self, environment: str, record: Deployment) -> bool:
-        before = self._before.get(environment)
-        return before is None or before.id != record.id
-
-    def _failed(self, failure: CallError) -> ItemReport:
-        self._wait = failure.retry_after
-        advice = ""
-        if isinstance(failure, Conflict):
-            advice = " Conflicts are never settled here: settle them in Agent Studio, and merge again."
-        return self._item(
-            Status.FAILED,
-            f"{failure}{advice} It was not merged.",
-            permanent=failure.permanent,
-        )
-
-    def _item(
-        self, status: Status, reason: str = "", *, permanent: bool = False, **details: str | None
-    ) -> ItemReport:
-        resource = Resource(BRANCH, self._job.agent_id, self._branch_id)
-        return ItemReport(resource, status, reason, permanent, details)
-
-    async def _list(self) -> Sequence[Branch]:
-        return await self._run.send(api.list_branches(self._job.agent_id))
-
-
-def _is_published_already(failure: CallError) -> bool:
-    code = (failure.error_code or "").replace("_", "").lower()
-    return code in _ALREADY_PUBLISHED or (isinstance(failure, Conflict) and not code)
-
-
-async def _active_in(run: RunContext, agent_id: str, environment: Environment) -> Deployment | None:
-    return (await run.send(api.get_active_deployments(agent_id))).get(environment)
+def _is_new(record: Deployment, before: Deployment | None) -> bool:
+    return before is None or before.id != record.id

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.engine.one_shot import send_once
 from airflow_voice_agents.engine.run_context import RunContext, TaskState
 from airflow_voice_agents.plans.checks import CheckResult, CheckVerdict
 from airflow_voice_agents.polyai import api
@@ -137,7 +138,7 @@ async def chat(run: RunContext, check: SmokeCheck) -> CheckResult:
 async def _chat(run: RunContext, check: SmokeCheck) -> CheckResult:
     agent_id, environment = check.agent_id, check.environment.value
     begin = api.create_debug_chat(agent_id, client_env=environment, variant_id=check.variant_id)
-    greeting = reply = await run.send(begin)
+    greeting = reply = await send_once(run, begin)
     problems: list[str] = []
     failed = len(reply.failed_functions or ())
     for number, turn in enumerate(check.turns, start=1):
@@ -151,7 +152,7 @@ async def _chat(run: RunContext, check: SmokeCheck) -> CheckResult:
                 client_env=environment,
                 message=turn.say,
             )
-            reply = await run.send(say)
+            reply = await send_once(run, say)
             failed += len(reply.failed_functions or ())
         problems += _problems(number, turn, reply)
     return judge_smoke(check, problems, failed, len(check.turns))
@@ -169,7 +170,7 @@ async def _call(run: RunContext, check: OutboundCheck) -> dict[str, Any]:
         variant_id=check.variant_id,
     )
     try:
-        answer = await run.send(call)
+        answer = await send_once(run, call)
     except OutcomeUnknown as doubt:
         text = f"{run.redact(str(doubt))} The phone may have rung."
         return {"result": CheckResult(check.title, CheckVerdict.INCONCLUSIVE, text).document()}

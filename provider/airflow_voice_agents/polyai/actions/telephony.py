@@ -1,4 +1,4 @@
-"""Plans what of a target is telephony: connectors that move there, their settings, numbers that lead to them."""
+"""Plans the telephony of a target: connectors that move there, their settings, numbers that lead to them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.engine.shared_reads import SharedReads
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.polyai import api
@@ -29,7 +29,7 @@ from airflow_voice_agents.polyai.resources.connector_move import (
     PlaceState,
     plan_move,
 )
-from airflow_voice_agents.polyai.resources.phone_number import RoutingKind, phone_number
+from airflow_voice_agents.polyai.resources.phone_number import PhoneNumberKind, phone_number
 from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings, named
 from airflow_voice_agents.polyai.resources.registry import BATCH_SIZE
 from airflow_voice_agents.polyai.resources.routing_plan import plan_routing
@@ -89,10 +89,10 @@ class Telephony:
         numbers = {**((self.files and self.files.numbers) or {}), **numbers}
         if not numbers:
             return ()
-        agent, kind = self.target.agent_id, RoutingKind(batch_size=BATCH_SIZE)
+        agent, kind = self.target.agent_id, PhoneNumberKind(batch_size=BATCH_SIZE)
         observed: dict[Resource, Any] = {}
         for observation in kind.observe([phone_number(agent, number) for number in numbers]):
-            observed |= observation.states(await self.run.send(observation.call))
+            observed |= observation.states(await self.run.send(observation.request))
         ids: dict[str, list[str]] = {}
         for each, state in {**await self._arriving(), **await self._present()}.items():
             ids.setdefault(state.name or "", []).append(each.name)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_voice_agents.engine.concurrency import for_each_limited
-from airflow_voice_agents.engine.observe import observe
+from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.checks import CheckResult, CheckVerdict
 from airflow_voice_agents.plans.kind import Resource

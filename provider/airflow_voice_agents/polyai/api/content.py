@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.api.requests import AGENT, deployment_message, get, optional, send
+from airflow_voice_agents.polyai.api.requests import AGENT, deployment_message, get, optional, own_body, send
 from airflow_voice_agents.polyai.models import (
     Agent,
     Attribute,
@@ -55,7 +55,7 @@ def create_branch(agent_id: str, *, branch_name: str) -> ApiRequest[CreatedBranc
 
 def delete_branch(agent_id: str, *, branch_id: str) -> ApiRequest[DeletedBranch]:
     """Delete a branch (``DELETE …/branches/{branchId}``)."""
-    read = DeletedBranch.model_validate
+    read = own_body(DeletedBranch)
     return send("delete branch", "DELETE", _BRANCH, read, agent_id=agent_id, branch_id=branch_id)
 
 
@@ -81,7 +81,7 @@ def merge_branch(
         "merge branch",
         "POST",
         f"{_BRANCH}/merge",
-        MergeResult.model_validate,
+        own_body(MergeResult),
         body=body,
         agent_id=agent_id,
         branch_id=branch_id,

@@ -1,4 +1,4 @@
-"""What each environment has: real-time config pages and deployments."""
+"""Requests for an environment's real-time config pages and deployments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_voice_agents.polyai.models import (
     Environment,
     parse_environment,
 )
-from airflow_voice_agents.transport.api_request import ApiRequest, Replay
+from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_json_object
 
@@ -53,7 +53,6 @@ def put_config_schema(agent_id: str, *, client_env: str, schema: Mapping[str, An
         "PUT",
         f"{_CONFIG}/schema",
         ConfigPage.model_validate,
-        replay=Replay.SAFE,
         body={"schema": parse_json_object(schema, name="schema")},
         agent_id=agent_id,
         client_env=parse_environment(client_env, name="client_env").value,
@@ -72,7 +71,6 @@ def patch_config_variables(
         "PATCH",
         f"{_CONFIG}/variables",
         ConfigPage.model_validate,
-        replay=Replay.SAFE,
         body={"variables": parse_json_object(variables, name="variables")},
         agent_id=agent_id,
         client_env=parse_environment(client_env, name="client_env").value,

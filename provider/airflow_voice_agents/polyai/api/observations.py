@@ -25,7 +25,7 @@ from airflow_voice_agents.polyai.observations import (
     ConversationPage,
     TestRun,
 )
-from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import (
     parse_batch,
@@ -293,6 +293,7 @@ def create_debug_chat(
         "POST",
         _CHATS,
         ChatReply.model_validate,
+        replay=Replay.NEVER,
         body=body,
         deadline=CHAT_DEADLINE,
         agent_id=agent_id,
@@ -302,7 +303,7 @@ def create_debug_chat(
 def send_debug_chat_message(
     agent_id: str, *, conversation_id: str, client_env: str, message: str
 ) -> ApiRequest[ChatReply]:
-    """Say something in a debug chat; one that has ended is refused (``POST …/debug-chat/{conversationId}``).
+    """Send a message in a debug chat, once; one that has ended is refused (``POST …/debug-chat/{conversationId}``).
 
     :param conversation_id: id of the chat.
     :param client_env: the environment that it was begun in.
@@ -314,6 +315,7 @@ def send_debug_chat_message(
         "POST",
         f"{_CHATS}/{{conversationId}}",
         ChatReply.model_validate,
+        replay=Replay.NEVER,
         body={"clientEnv": environment, "message": parse_lines(message, name="message")},
         deadline=CHAT_DEADLINE,
         agent_id=agent_id,

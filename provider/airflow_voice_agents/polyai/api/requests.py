@@ -1,16 +1,18 @@
-"""How the calls are put together."""
+"""Helpers that build API requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay, fill
 from airflow_voice_agents.transport.validation import parse_identifier, parse_lines, parse_text
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 IDENTIFIERS: Final = frozenset(
     {
@@ -41,9 +43,9 @@ def get(
     query: Mapping[str, str] | None = None,
     **ids: str,
 ) -> ApiRequest[T]:
-    """Put a read together.
+    """Build a read.
 
-    :param operation: what it does, in words.
+    :param operation: the operation, in words.
     :param route: path template with the API's names.
     :param read: reader of the answer.
     :param query: query parameters by the API's names.
@@ -66,13 +68,13 @@ def send(
     shown: frozenset[str] = frozenset(),
     **ids: str,
 ) -> ApiRequest[T]:
-    """Put a call together that is a write, or a read with a body.
+    """Build a write, or a read with a body.
 
-    :param operation: what it does, in words.
+    :param operation: the operation, in words.
     :param method: HTTP verb.
     :param route: path template with the API's names.
     :param read: reader of the answer.
-    :param replay: whether it may be sent again; not blindly, unless said otherwise.
+    :param replay: rule for an unknown outcome; ``SAFE`` only for a POST that reads.
     :param body: JSON body.
     :param deadline: seconds, where the client's own are too few.
     :param shown: fields of the body that an error may quote.
@@ -81,6 +83,23 @@ def send(
     """
     path = _path(route, ids)
     return ApiRequest(operation, method, route, path, read, replay, body=body, deadline=deadline, shown=shown)
+
+
+def own_body(model: type[M]) -> Callable[[Any], M]:
+    """Return the reader of a write's answer whose fields are all optional.
+
+    An object that holds none of the model's fields comes from somewhere else and proves nothing.
+
+    :param model: type of the answer.
+    """
+    names = {name for key, field in model.model_fields.items() for name in (key, field.alias) if name}
+
+    def read(body: Any) -> M:
+        if isinstance(body, dict) and names.isdisjoint(body):
+            raise ValueError("the answer holds no field of the operation")
+        return model.model_validate(body)
+
+    return read
 
 
 def optional(*, parse: Callable[..., str] = parse_text, **arguments: str | None) -> dict[str, Any]:

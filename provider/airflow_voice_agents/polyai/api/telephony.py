@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.api.requests import AGENT, IDENTIFIERS, get, optional, send
+from airflow_voice_agents.polyai.api.requests import AGENT, IDENTIFIERS, get, optional, own_body, send
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
     BatchPhoneNumbers,
@@ -84,7 +84,6 @@ def update_connectors(
         "PATCH",
         f"{_CONNECTORS}/batch",
         readers.list_of(ConnectorUpdateResult, "results"),
-        replay=_update_replay(wanted),
         body={"updates": [update.body() for update in wanted]},
         deadline=_update_deadline(wanted),
         shown=IDENTIFIERS,
@@ -131,7 +130,6 @@ def update_connector(agent_id: str, *, update: ConnectorUpdate) -> ApiRequest[Co
         "PATCH",
         _CONNECTOR,
         Connector.model_validate,
-        replay=_update_replay([wanted]),
         body=settings,
         deadline=_update_deadline([wanted]),
         shown=IDENTIFIERS,
@@ -281,7 +279,7 @@ def create_outbound_call(
         "create outbound call",
         "POST",
         _OUTBOUND,
-        OutboundCall.model_validate,
+        own_body(OutboundCall),
         replay=Replay.NEVER,
         body=body,
         agent_id=agent_id,
@@ -324,10 +322,6 @@ def _update(value: object, name: str) -> ConnectorUpdate:
     if not value.changes():
         raise InputError(f"{name} of connector {value.connector_id!r} changes nothing")
     return value
-
-
-def _update_replay(updates: Sequence[ConnectorUpdate]) -> Replay:
-    return Replay.RECONCILE if any(update.moves for update in updates) else Replay.SAFE
 
 
 def _update_deadline(updates: Sequence[ConnectorUpdate]) -> float | None:

@@ -1,8 +1,8 @@
-"""What sensors wait for: one predicate for poking and for the trigger, free of values."""
+"""Conditions that PolyAI sensors and their triggers wait for; they hold digests, never config values."""
 
 from __future__ import annotations
 
-from airflow_voice_agents.polyai.conditions.base import Condition, Found, SerializableCondition, WaitFailed
+from airflow_voice_agents.plans.condition import Condition, Found, WaitFailed
 from airflow_voice_agents.polyai.conditions.config import ConfigCondition
 from airflow_voice_agents.polyai.conditions.deployments import DeploymentCondition, TestRunsCondition
 from airflow_voice_agents.polyai.conditions.drift import TARGETS_NAMED, DriftCondition
@@ -25,7 +25,6 @@ __all__ = [
     "NumbersCondition",
     "OutboundCallCondition",
     "QuietCondition",
-    "SerializableCondition",
     "TestRunsCondition",
     "WaitFailed",
 ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier
 
 FAIL_ON = ("failed", "never")
-"""Whether what ended badly fails the wait, or is only told."""
+"""Fail the task on a bad outcome, or only report it."""
 
 
 def parse_fail_on(value: object) -> str:
-    """Check whether what ended badly is to fail the wait.
+    """Check whether a bad end is to fail the wait.
 
     :param value: one of ``FAIL_ON``.
     :raises InputError: for anything else.
@@ -57,6 +58,26 @@ def parse_flag(value: object, *, name: str) -> bool:
     if isinstance(value, bool):
         return value
     raise InputError(f"{name} must be true or false, not {type(value).__name__}")
+
+
+def parse_moment(value: object, *, name: str) -> datetime:
+    """Check a moment, and return it in UTC.
+
+    :param value: an aware time, or ISO 8601 with a zone.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything else.
+    """
+    found = _read_moment(value) if isinstance(value, str) else value
+    if not isinstance(found, datetime) or found.tzinfo is None:
+        raise InputError(f"{name} must be a time with a zone, as ISO 8601 writes it")
+    return found.astimezone(UTC)
+
+
+def _read_moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _from_text(text: str, name: str) -> object:

@@ -1,4 +1,4 @@
-"""Config pages as what is waited for."""
+"""Conditions on config pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.condition import Found
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.selection import value_at
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.conditions.base import Found
 from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -26,13 +26,13 @@ _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 
 @dataclass(frozen=True, slots=True)
 class ConfigCondition:
-    """What an environment's config page shall be. Exactly one of the three is given.
+    """An environment's config page has given values, has a digest, or equals another page; one of the three.
 
     :param agent_id: the agent.
     :param environment: one of the three stages.
-    :param leaves: paths and the digests that their values shall have.
-    :param page_digest: digest that schema and variables together shall have; the beginning is enough.
-    :param equals: ``[agent_id, environment]`` of the page that it shall be equal to.
+    :param leaves: paths, and the digests that their values must have.
+    :param page_digest: digest of schema and variables together; the beginning is enough.
+    :param equals: ``[agent_id, environment]`` of the page that it must equal.
     """
 
     agent_id: str
@@ -90,12 +90,12 @@ class ConfigCondition:
         )
 
     def reads(self) -> list[ApiRequest[list[ConfigPage]]]:
-        """Return the read-only calls that tell: one per agent."""
+        """Return the requests that tell: one per agent."""
         agents = [self.agent_id, *([self.equals[0]] if self.equals else [])]
         return [api.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
 
     def holds(self, answers: Sequence[list[ConfigPage]]) -> Found:
-        """Tell whether the condition holds, and which page was found.
+        """Decide whether the condition holds, and return which page was found.
 
         :param answers: what :meth:`reads` returned, in order.
         """

@@ -1,4 +1,4 @@
-"""Deployments and test runs as what is waited for."""
+"""Conditions on deployments and test runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_voice_agents.plans.condition import Found, WaitFailed
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on, parse_ids, parse_whole
-from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
-from airflow_voice_agents.polyai.conditions.timestamps import parse_moment
+from airflow_voice_agents.polyai.conditions.arguments import (
+    parse_fail_on,
+    parse_ids,
+    parse_moment,
+    parse_whole,
+)
 from airflow_voice_agents.polyai.models import Deployment, parse_environment
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.polyai.resources.deployment_records import moment
@@ -21,13 +25,13 @@ from airflow_voice_agents.transport.validation import parse_identifier
 
 @dataclass(frozen=True, slots=True)
 class DeploymentCondition:
-    """What an environment's active deployment shall be. Exactly one of the last three is given.
+    """An environment's active deployment is a version, a record, or newer than a moment; one of the three.
 
     :param agent_id: the agent.
     :param environment: one of the three stages.
-    :param version: version that it shall have.
-    :param deployment_id: record that it shall be.
-    :param newer_than: moment, in ISO 8601, after which it shall have been made.
+    :param version: version that must be active.
+    :param deployment_id: record that must be active.
+    :param newer_than: moment, in ISO 8601, after which the record must have been made.
     """
 
     agent_id: str
@@ -67,11 +71,11 @@ class DeploymentCondition:
         return cls(**plain)
 
     def reads(self) -> list[ApiRequest[dict[str, Deployment | None]]]:
-        """Return the read-only call that tells: one for all environments of the agent."""
+        """Return the request that tells: one for all environments of the agent."""
         return [api.get_active_deployments(self.agent_id)]
 
     def holds(self, answers: Sequence[Mapping[str, Deployment | None]]) -> Found:
-        """Tell whether the active deployment is the wanted one, and which it is.
+        """Decide whether the active deployment is the wanted one, and return which it is.
 
         :param answers: what :meth:`reads` returned, in order.
         """
@@ -96,7 +100,7 @@ class DeploymentCondition:
 
 @dataclass(frozen=True, slots=True)
 class TestRunsCondition:
-    """Which test runs shall have ended, and how.
+    """Test runs have ended, and passed.
 
     :param agent_id: the agent.
     :param test_run_ids: the runs; without any there is nothing to wait for.
@@ -136,16 +140,16 @@ class TestRunsCondition:
         return cls(**{**plain, "test_run_ids": tuple(plain["test_run_ids"])})
 
     def reads(self) -> list[ApiRequest[TestRun]]:
-        """Return the read-only calls that tell: one per run."""
+        """Return the requests that tell: one per run."""
         return [api.get_test_run(self.agent_id, test_run_id=each) for each in self.test_run_ids]
 
     def holds(self, answers: Sequence[TestRun]) -> Found:
-        """Tell whether all runs have ended, and the counts of each.
+        """Decide whether all runs have ended, and return the counts of each.
 
         A run whose status nobody documents is still under way, for all that is known.
 
         :param answers: what :meth:`reads` returned, in order.
-        :raises EndedOtherwise: when all have ended and not all passed.
+        :raises WaitFailed: when all have ended and not all passed.
         """
         runs = dict(zip(self.test_run_ids, answers, strict=True))
         found = {"agent_id": self.agent_id, "test_runs": {key: _counts(run) for key, run in runs.items()}}
@@ -153,15 +157,15 @@ class TestRunsCondition:
             return False, found
         bad = {key: run for key, run in runs.items() if run.verdict is not Verdict.PASSED}
         if bad and self.fail_on == "failed" and not self._allowed(bad.values()):
-            told = "; ".join(f"{key} {_told(run)}" for key, run in bad.items())
+            listed = "; ".join(f"{key} {_summary(run)}" for key, run in bad.items())
             raise WaitFailed(
-                f"{len(bad)} of {len(runs)} test run(s) of agent {self.agent_id} did not pass: {told}. "
+                f"{len(bad)} of {len(runs)} test run(s) of agent {self.agent_id} did not pass: {listed}. "
                 "Look at them in Agent Studio before you promote further; what was deployed stays deployed."
             )
         return True, found
 
     def _allowed(self, bad: Iterable[TestRun]) -> bool:
-        """Only failed tests are counted; a run that came to no result, or tells no counts, is never allowed."""
+        """Only failed tests are counted; a run that came to no result, or shows no counts, is never allowed."""
         failures = 0
         for run in bad:
             if run.verdict is not Verdict.FAILED or not run.failed_count or run.error_count:
@@ -180,7 +184,7 @@ def _counts(run: TestRun) -> dict[str, Any]:
     }
 
 
-def _told(run: TestRun) -> str:
+def _summary(run: TestRun) -> str:
     counts = (run.passed_count, run.failed_count, run.error_count)
     names = ("passed", "failed", "without a result")
     known = [f"{count} {name}" for count, name in zip(counts, names, strict=True) if count is not None]

@@ -1,4 +1,4 @@
-"""Drift as what is waited for."""
+"""Conditions on drift."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from airflow_voice_agents.plans.condition import Found
 from airflow_voice_agents.plans.drift import Drift, DriftReport, counts_sentence
 from airflow_voice_agents.plans.render import visible
-from airflow_voice_agents.polyai.conditions.base import Found
 from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently
 from airflow_voice_agents.transport.validation import (
@@ -23,12 +23,12 @@ UNTIL = (UNTIL_DRIFT, UNTIL_IN_SYNC)
 
 
 TARGETS_NAMED = 20
-"""Most targets that what a sensor found names; counts are always complete."""
+"""Maximum number of targets listed in the result; counts are always complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftCondition:
-    """Which drift is waited for, and between what; what is compared is only named here, and read elsewhere.
+    """Targets have drifted, or have not; the condition only names what is compared.
 
     :param until: ``drift``, or ``in_sync`` for its end.
     :param spec: the promotion as JSON, or ``None``.
@@ -96,10 +96,10 @@ class DriftCondition:
         return cls(**plain)
 
     def holds(self, report: DriftReport) -> Found:
-        """Tell whether what is waited for is there.
+        """Decide whether there is the drift that is waited for.
 
         :param report: what was found.
-        :raises ItemsFailedPermanently: when that cannot be told, because something cannot be compared.
+        :raises ItemsFailedPermanently: when something cannot be compared, so that nobody can say.
         """
         named = [name for name, drift in report.targets.items() if drift is not Drift.UNKNOWN]
         found = {
@@ -111,11 +111,11 @@ class DriftCondition:
         if self.until == UNTIL_DRIFT and report.drifted:
             return True, found
         if unknown := report.having(Drift.UNKNOWN):
-            told = summarize_list(
+            listed = summarize_list(
                 [f"{each.resource.kind} {each.resource}: {each.reason}" for each in unknown]
             )
             raise ItemsFailedPermanently(
                 f"{len(unknown)} resource(s) cannot be compared, so there is no telling whether they drift "
-                f"({counts_sentence(report)}) {visible(told)}"
+                f"({counts_sentence(report)}) {visible(listed)}"
             )
         return report.settled and self.until == UNTIL_IN_SYNC, found

@@ -1,4 +1,4 @@
-"""Quiet lines and quiet alerts as what is waited for."""
+"""Conditions on conversations and alerts being quiet."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from airflow_voice_agents.plans.condition import Found, WaitFailed
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.conditions.arguments import parse_flag, parse_ids, parse_whole
-from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
-from airflow_voice_agents.polyai.conditions.timestamps import BUCKET, bucket_of, parse_moment
+from airflow_voice_agents.polyai.conditions.arguments import parse_flag, parse_ids, parse_moment, parse_whole
 from airflow_voice_agents.polyai.models import parse_environment
 from airflow_voice_agents.polyai.observations import AlertRule, ConcurrencyInterval
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.validation import parse_count, parse_identifier
 
+BUCKET = timedelta(minutes=5)
+"""Length of one interval of the platform's concurrency."""
 _OLDEST_KNOWN = 2 * BUCKET
-"""How far back the newest interval that the platform tells may lie."""
+"""Maximum age of the newest interval that the platform answers with."""
 MOST_MINUTES = 24 * 60
-"""Longest time that can be waited to have been quiet."""
+"""Longest quiet window, in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuietCondition:
-    """For how long there shall have been few conversations at once.
+    """There were few conversations at once for some time.
 
     :param account_id: the account.
     :param project_id: the agent.
@@ -75,7 +76,7 @@ class QuietCondition:
         return -(-self.minutes // int(BUCKET.total_seconds() // 60))
 
     def reads(self) -> list[ApiRequest[list[ConcurrencyInterval]]]:
-        """Return the read-only call that tells; it is the same for all who ask within five minutes."""
+        """Return the request that tells; it is the same for all that ask within five minutes."""
         now = bucket_of(datetime.now(UTC))
         return [
             api.get_concurrency(
@@ -88,13 +89,13 @@ class QuietCondition:
         ]
 
     def holds(self, answers: Sequence[list[ConcurrencyInterval]]) -> Found:
-        """Tell whether it was quiet for so long, without a gap. The newest interval lags, and does not count.
+        """Decide whether it was quiet for so long, without a gap. The newest interval lags, and does not count.
 
         :param answers: what :meth:`reads` returned, in order.
         """
-        told = {each.time: each.max_concurrent_conversations for each in answers[0]}
-        times = sorted(told)[:-1][-self._buckets :]
-        most = max((told[time] for time in times), default=None)
+        most_at = {each.time: each.max_concurrent_conversations for each in answers[0]}
+        times = sorted(most_at)[:-1][-self._buckets :]
+        most = max((most_at[time] for time in times), default=None)
         whole = len(times) == self._buckets and all(b - a == BUCKET for a, b in pairwise(times))
         found = {
             "project_id": self.project_id,
@@ -107,7 +108,7 @@ class QuietCondition:
 
 @dataclass(frozen=True, slots=True)
 class AlertsClearCondition:
-    """Which alert rules shall be quiet since a moment.
+    """Alert rules have been quiet since a moment.
 
     :param after: moment, in ISO 8601, such as that of a promotion.
     :param project_id: the agent whose rules are meant, in the form that they name it in; ``None`` for all.
@@ -148,23 +149,23 @@ class AlertsClearCondition:
         return cls(**{**plain, "rule_ids": tuple(plain.get("rule_ids") or ())})
 
     def reads(self) -> list[ApiRequest[list[AlertRule]]]:
-        """Return the read-only call that tells: one list of the few rules that an account can have."""
+        """Return the request that tells: one list of the few rules that an account can have."""
         return [api.list_alert_rules()]
 
     def holds(self, answers: Sequence[list[AlertRule]]) -> Found:
-        """Tell whether every rule meant is ``ok`` by an evaluation that looked at the time since the moment only.
+        """Decide whether every rule meant is ``ok`` by an evaluation that looked at the time since the moment only.
 
         ``no_data`` and ``unknown`` are not clear, nor is a rule that was not evaluated since.
 
         :param answers: what :meth:`reads` returned, in order.
-        :raises EndedOtherwise: when no rule watches, or one began to fire and that is to end the wait.
+        :raises WaitFailed: when no rule watches, or one began to fire and that is to end the wait.
         """
         rules = self._meant(answers[0])
         older = [rule for rule in rules if self._is_firing(rule) and not self._is_new(rule)]
         new = [rule for rule in rules if self._is_firing(rule) and self._is_new(rule)]
         if new and self.fail_on_alert:
-            told = "; ".join(f"{rule.name or rule.id} ({rule.metric})" for rule in new)
-            raise WaitFailed(f"{len(new)} alert rule(s) began to fire since {self.after}: {told}.")
+            listed = "; ".join(f"{rule.name or rule.id} ({rule.metric})" for rule in new)
+            raise WaitFailed(f"{len(new)} alert rule(s) began to fire since {self.after}: {listed}.")
         left_out = older if self.ignore_older else []
         open_ones = [rule.id for rule in rules if rule not in left_out and not self._is_clear(rule)]
         found = {"after": self.after, "rules": len(rules), "firing_before": [rule.id for rule in older]}
@@ -201,6 +202,15 @@ class AlertsClearCondition:
         evaluated = rule.last_evaluated_at
         due = datetime.fromisoformat(self.after) + (rule.window or timedelta(0))
         return rule.current_state == "ok" and evaluated is not None and evaluated >= due
+
+
+def bucket_of(moment: datetime) -> datetime:
+    """Return the beginning of the five minutes that a moment is in.
+
+    :param moment: aware.
+    """
+    step = BUCKET.total_seconds()
+    return datetime.fromtimestamp(moment.timestamp() // step * step, UTC)
 
 
 def _projects(rules: Iterable[AlertRule]) -> str:

@@ -1,4 +1,4 @@
-"""Phone numbers, connectors and outbound calls as what is waited for."""
+"""Conditions on phone numbers, connectors and outbound calls."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airflow_voice_agents.plans.condition import Found, WaitFailed
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.conditions.arguments import parse_fail_on
-from airflow_voice_agents.polyai.conditions.base import Found, WaitFailed
 from airflow_voice_agents.polyai.models import (
     Connector,
     ConnectorUpdate,
@@ -28,12 +28,12 @@ _REASON_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class NumbersCondition:
-    """Which numbers an agent shall have, where, and who shall answer them.
+    """An agent has numbers, in an environment, answered by a connector.
 
     :param agent_id: the agent.
     :param numbers: E.164 numbers.
-    :param client_env: environment that they shall be in, or ``None`` for any.
-    :param connector_id: connector that shall answer them, or ``None`` for any.
+    :param client_env: environment that they must be in, or ``None`` for any.
+    :param connector_id: connector that must answer them, or ``None`` for any.
     """
 
     agent_id: str
@@ -72,11 +72,11 @@ class NumbersCondition:
         return cls(**{**plain, "numbers": tuple(plain["numbers"])})
 
     def reads(self) -> list[ApiRequest[list[PhoneNumber]]]:
-        """Return the read-only call that tells: one list, only of the connector where it is named."""
+        """Return the request that tells: one list, only of the connector where it is named."""
         return [api.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
 
     def holds(self, answers: Sequence[list[PhoneNumber]]) -> Found:
-        """Tell whether every number is as it shall be.
+        """Decide whether every number is as wanted.
 
         :param answers: what :meth:`reads` returned, in order.
         """
@@ -93,12 +93,12 @@ class NumbersCondition:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorCondition:
-    """How a connector of an agent shall be.
+    """An agent has a connector, with some settings.
 
     :param agent_id: the agent.
     :param connector_id: the connector.
-    :param settings: names and values of the settings that it shall have; ``None`` is an unassigned variant.
-    :param client_env: environment that it shall be in, or ``None`` for any.
+    :param settings: names and values of the settings that it must have; ``None`` is an unassigned variant.
+    :param client_env: environment that it must be in, or ``None`` for any.
     """
 
     agent_id: str
@@ -133,11 +133,11 @@ class ConnectorCondition:
         return cls(**{**plain, "settings": settings})
 
     def reads(self) -> list[ApiRequest[list[Connector]]]:
-        """Return the read-only call that tells: one list for all connectors of the agent."""
+        """Return the request that tells: one list for all connectors of the agent."""
         return [api.list_connectors(self.agent_id)]
 
     def holds(self, answers: Sequence[list[Connector]]) -> Found:
-        """Tell whether the agent has the connector as it shall be; one that is not there may be on its way.
+        """Decide whether the agent has the connector as wanted; one that is not there may be on its way.
 
         :param answers: what :meth:`reads` returned, in order.
         """
@@ -157,7 +157,7 @@ class ConnectorCondition:
 
 @dataclass(frozen=True, slots=True)
 class OutboundCallCondition:
-    """Which outbound call shall have ended. Nothing here says who is called.
+    """An outbound call has ended. Nothing here says who is called.
 
     :param agent_id: the agent that calls.
     :param call_sid: the call.
@@ -195,16 +195,16 @@ class OutboundCallCondition:
         return cls(**plain)
 
     def reads(self) -> list[ApiRequest[OutboundCallStatus]]:
-        """Return the read-only call that tells."""
+        """Return the request that tells."""
         return [
             api.get_outbound_call_status(self.agent_id, call_sid=self.call_sid, environment=self.environment)
         ]
 
     def holds(self, answers: Sequence[OutboundCallStatus]) -> Found:
-        """Tell whether the call has ended; an unknown status is that of a call under way.
+        """Decide whether the call has ended; an unknown status is that of a call under way.
 
         :param answers: what :meth:`reads` returned, in order.
-        :raises EndedOtherwise: when it has failed.
+        :raises WaitFailed: when it has failed.
         """
         status = (answers[0].status or "").upper()
         if status == "FAILURE" and self.fail_on == "failed":

@@ -74,7 +74,7 @@ class PolyAIExportOperator(PolyAIOperator):
         context["ti"].xcom_push(key=FOLDER_KEY, value=folder)
         report = self.work(context, job.run)
         changed = sum(len(item.details.get(export.FILES, ())) for item in report.items)
-        return {**self.conclude(context, report, changes={}), "files_changed": changed}
+        return {**self.finish(context, report, changes={}), "files_changed": changed}
 
 
 def _keep(folder: str, environment: Resource, files: EnvironmentFiles) -> list[str]:

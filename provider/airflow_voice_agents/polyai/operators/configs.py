@@ -7,75 +7,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai import NEVER_PROMOTE
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.engine.run_context import ApplyOptions
     from airflow_voice_agents.plans.guards import Overrides
     from airflow_voice_agents.plans.report import Report
-    from airflow_voice_agents.polyai.actions.configs import ConfigJob
+    from airflow_voice_agents.polyai.actions.configs import ConfigAction
     from airflow_voice_agents.polyai.resources.config_plan import Rules
 
 
-class _ConfigOperator(PolyAIOperator):
-    """What both front doors share.
+class _ConfigOperator(PolyAIWritingOperator):
+    """Base of both operators."""
 
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan.
-    :param verify: whether an independent read follows the writes of each target.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written; zero
-        always does.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    """
-
-    template_fields: Sequence[str] = ("polyai_conn_id", "expected_digest")
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
-    def __init__(
-        self,
-        *,
-        dry_run: bool = False,
-        expected_digest: str | None = None,
-        verify: bool = True,
-        max_snapshot_age: float = 60.0,
-        show_values: bool | None = None,
-        sensitive_keys: Sequence[str] = (),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.expected_digest = expected_digest
-        self.verify = verify
-        self.max_snapshot_age = max_snapshot_age
-        self.show_values = show_values
-        self.sensitive_keys = sensitive_keys
-
-    def run(self, context: Context, job: ConfigJob) -> dict[str, Any]:
-        """Run a job and leave its report.
+    def write_pages(self, context: Context, action: ConfigAction) -> dict[str, Any]:
+        """Carry an action out and leave its report.
 
         :param context: the task's context.
-        :param job: a promotion or an update.
+        :param action: a promotion or an update.
         """
-        report = self.work(context, job.run)
-        return self.conclude(context, report, changes={} if report.dry_run else _changes(report))
-
-    def manner(self) -> ApplyOptions:
-        """Return how the plan is carried out."""
-        from airflow_voice_agents.bases.display import display
-        from airflow_voice_agents.engine.run_context import ApplyOptions
-
-        return ApplyOptions(
-            display=display(self.show_values, self.sensitive_keys),
-            verify=self.verify,
-            max_snapshot_age=self.max_snapshot_age,
-            dry_run=self.plan_only,
-            expected_digest=self.expected_digest or None,
-        )
+        report = self.apply(context, action)
+        return self.finish(context, report, changes=_changes(report))
 
 
 class PolyAIPromoteConfigOperator(_ConfigOperator):
@@ -83,7 +38,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     Every target is read, planned and checked before the first write. Values are compared with their
     types; only top-level keys that differ are sent, each whole; schema and values are written in an order
-    that keeps each page valid in between. A second run writes nothing. What no call can remove is told.
+    that keeps each page valid in between. A second run writes nothing. What no request can remove is told.
 
     Vendor operations: list real-time configs, update schema, update variables.
 
@@ -94,7 +49,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param exclude_keys: selectors of what each target keeps as it is. (templated)
     :param never_promote: selectors of test switches that each target keeps as they are.
     :param overrides: values laid over what is taken, for all targets; objects are merged. (templated)
-    :param stale_keys: what to do with keys that only a target has and that no call can remove: ``fail``
+    :param stale_keys: what to do with keys that only a target has and that no request can remove: ``fail``
         before any write, ``keep`` them, or set them to ``null``. By default ``fail`` if any target is live,
         else ``keep``.
     :param promote_schema: whether targets take the source's schema.
@@ -109,8 +64,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -121,7 +76,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_ConfigOperator.template_fields,
+        *PolyAIWritingOperator.template_fields,
         "source",
         "targets",
         "include_keys",
@@ -165,21 +120,19 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         from airflow_voice_agents.polyai.actions import configs
 
         targets = as_list(self.argument("targets"))
-        job = configs.promotion(
-            self.argument("source"),
-            targets,
-            self._rules(targets),
-            self.guard_context(context),
-            bridge_schema=self.bridge_schema,
-            manner=self.manner(),
+        action = configs.parse_promotion(
+            self.argument("source"), targets, self._rules(targets), bridge_schema=self.bridge_schema
         )
-        return self.run(context, job)
+        return self.write_pages(context, action)
 
-    def consent(self) -> Overrides:
-        """Return what the DAG's author agreed to."""
+    def guard_overrides(self) -> Overrides:
+        """Return the guards that the DAG's author has overridden."""
         from dataclasses import replace
 
-        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+        from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
+
+        allowed = frozenset({SKIP_PRE_RELEASE} if self.allow_skip_pre_release else ())
+        return replace(super().guard_overrides(), allowed=allowed)
 
     def _rules(self, targets: Sequence[Any]) -> Rules:
         from airflow_voice_agents.polyai.actions.configs import rules
@@ -218,8 +171,8 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -229,7 +182,12 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*_ConfigOperator.template_fields, "values", "values_file", "targets")
+    template_fields: Sequence[str] = (
+        *PolyAIWritingOperator.template_fields,
+        "values",
+        "values_file",
+        "targets",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
 
@@ -261,8 +219,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
             values = read_json(self.values_file, name="values_file")
         targets = self.argument("targets")
         places = configs.places_with(values, None if targets is None else as_list(targets))
-        job = configs.update(places, self.merge, self.guard_context(context), manner=self.manner())
-        return self.run(context, job)
+        return self.write_pages(context, configs.parse_update(places, self.merge))
 
 
 def _changes(report: Report) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
+class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
     """Set voice, language or variant of many connectors of an agent.
 
     The connectors are read first and only differences are sent, in batches. The platform answers 200
@@ -43,7 +43,13 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
     :returns: ``operation``, ``changed`` and ``counts``.
     """
 
-    template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "updates", "selector", "changes")
+    template_fields: Sequence[str] = (
+        *PolyAIWritingOperator.template_fields,
+        "agent_id",
+        "updates",
+        "selector",
+        "changes",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {"updates": "json", "selector": "json"}
 
     def __init__(
@@ -57,9 +63,10 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
         check_variants: bool = True,
         on_partial: Literal["fail", "tolerate"] = "fail",
         verify: bool = False,
+        max_snapshot_age: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
         self.agent_id = agent_id
         self.updates = updates
         self.selector = selector
@@ -67,7 +74,6 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
         self.batch_size = batch_size
         self.check_variants = check_variants
         self.on_partial = on_partial
-        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, check every item and report."""
@@ -78,16 +84,17 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIOperator):
         tolerate = (
             parse_choice(self.on_partial, name="on_partial", choices=("fail", "tolerate")) == "tolerate"
         )
-        job = connectors.job(
+        action = connectors.parse_update(
             self.agent_id,
             self.argument("updates"),
             self.argument("selector"),
             self.argument("changes"),
             batch_size=self.batch_size,
             check_variants=self.check_variants,
-            verify=self.verify,
         )
-        report = self.work(context, job.run)
+        report = self.apply(context, action)
         changed = report.counts()["changed"]
-        changes = {connectors_uri(job.agent_id): {"changed": changed}} if changed else {}
-        return self.conclude(context, report, changes=changes, tolerate=tolerate)
+        changes = {connectors_uri(action.agent_id): {"changed": changed}} if changed else {}
+        # on_partial is about items; a plan that was refused or a run that was stopped is no partial success
+        tolerate = tolerate and not (report.refused or report.stopped)
+        return self.finish(context, report, changes=changes, tolerate=tolerate)

@@ -6,26 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.plans.guards import Overrides
-    from airflow_voice_agents.polyai.actions.deployments import PromoteJob, RollbackJob
-    from airflow_voice_agents.polyai.actions.publishing import MergeJob, PublishJob
+    from airflow_voice_agents.polyai.actions.deployments import DeployingAction
 
 
-class _DeploymentOperator(PolyAIOperator):
-    """What all four share.
+class _DeploymentOperator(PolyAIWritingOperator):
+    """Base of all four operators.
 
     :param agent_id: the agent.
     :param message: text that is kept with the new deployment.
     :param deployment_model: how the project's content reaches its environments.
     """
 
-    template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "message")
+    template_fields: Sequence[str] = (*PolyAIWritingOperator.template_fields, "agent_id", "message")
     operator_extra_links = LINKS
 
     def __init__(
@@ -41,20 +40,17 @@ class _DeploymentOperator(PolyAIOperator):
         self.message = message
         self.deployment_model = deployment_model
 
-    def run(
-        self, context: Context, job: PublishJob | PromoteJob | RollbackJob | MergeJob, environment: str
-    ) -> dict[str, Any]:
-        """Run a job and leave its report.
+    def deploy(self, context: Context, action: DeployingAction) -> dict[str, Any]:
+        """Carry an action out and leave its report.
 
         :param context: the task's context.
-        :param job: what to do.
-        :param environment: the environment that it deploys to.
+        :param action: the action.
         """
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
 
-        leave_links(self, context, [job.agent_id])
-        report = self.work(context, job.run)
+        leave_links(self, context, [action.agent_id])
+        report = self.apply(context, action)
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         facts = {
             name: item.details[name]
@@ -62,11 +58,11 @@ class _DeploymentOperator(PolyAIOperator):
             for name in ("version", "deployment_id", "previous_version")
             if name in item.details
         }
-        changes = {deployment_uri(job.agent_id, environment): facts} if changed else {}
-        return self.conclude(context, report, changes=changes)
+        uri = deployment_uri(action.agent_id, action.environment)
+        return self.finish(context, report, changes={uri: facts} if changed else {})
 
-    def tell(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
-        """Return what receives the ids of a deployment and makes XComs of them at once.
+    def publisher(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
+        """Return a function that makes XComs of the ids of a deployment at once.
 
         :param context: the task's context.
         """
@@ -78,53 +74,11 @@ class _DeploymentOperator(PolyAIOperator):
         return push
 
 
-class _PlannedOperator(_DeploymentOperator):
-    """What those share that plan before they write.
-
-    :param expected_target_version: version that the environment must run before; ``None`` takes any.
-    :param dry_run: plan only.
-    :param expected_digest: digest that the plan must have; ``None`` takes any plan.
-    :param verify: whether an independent read follows the write.
-    """
-
-    template_fields: Sequence[str] = (
-        *_DeploymentOperator.template_fields,
-        "expected_target_version",
-        "expected_digest",
-    )
-
-    def __init__(
-        self,
-        *,
-        expected_target_version: str | None = None,
-        dry_run: bool = False,
-        expected_digest: str | None = None,
-        verify: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.expected_target_version = expected_target_version
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.expected_digest = expected_digest
-        self.verify = verify
-
-    def manner(self) -> ApplyOptions:
-        """Return how the plan is carried out."""
-        from airflow_voice_agents.engine.run_context import ApplyOptions
-        from airflow_voice_agents.polyai.actions.deployments import VERSIONS_SHOWN
-
-        return ApplyOptions(
-            display=VERSIONS_SHOWN,
-            verify=self.verify,
-            dry_run=self.plan_only,
-            expected_digest=self.expected_digest or None,
-        )
-
-
 class PolyAIPublishOperator(_DeploymentOperator):
     """Publish what is on ``main`` to sandbox, unless it is published already.
 
-    Where no answer comes, the state is read back before anything is asked for again. Test runs that the
+    A publication of unknown outcome is read back and never sent again. A snapshot keeps nothing: what ran before
+    is in the environment's history, where :class:`PolyAIRollbackDeploymentOperator` finds it. Test runs that the
     platform starts go on after the task; their ids are left as an XCom.
 
     XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
@@ -152,35 +106,32 @@ class PolyAIPublishOperator(_DeploymentOperator):
         *,
         environment: str = "sandbox",
         nothing_new: Literal["unchanged", "fail"] = "unchanged",
-        verify: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.environment = environment
         self.nothing_new = nothing_new
-        self.verify = verify
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, look at what runs then, and report."""
-        from airflow_voice_agents.polyai.actions.publishing import publish_job
+        from airflow_voice_agents.polyai.actions.publishing import parse_publish
 
-        job = publish_job(
+        action = parse_publish(
             self.agent_id,
             environment=self.environment,
             message=self.message,
             nothing_new=self.nothing_new,
             deployment_model=self.deployment_model,
-            verify=self.verify,
-            tell=self.tell(context),
+            on_facts=self.publisher(context),
         )
-        return self.run(context, job, job.environment)
+        return self.deploy(context, action)
 
 
-class PolyAIPromoteDeploymentOperator(_PlannedOperator):
+class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
     """Let a later environment of an agent run the version that an earlier one runs.
 
     The platform adds a record for every promotion, also of a version that is there already; this operator
-    sends none then, and none again after an unknown outcome that a read shows applied. By default a version is
+    sends none then, and none again after an unknown outcome. By default a version is
     not replaced by an older one, nor by one whose age the sandbox's history does not tell.
 
     XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
@@ -213,10 +164,11 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_PlannedOperator.template_fields,
+        *_DeploymentOperator.template_fields,
         "source_environment",
         "target_environment",
         "expected_version",
+        "expected_target_version",
     )
 
     def __init__(
@@ -225,6 +177,7 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
         source_environment: str,
         target_environment: str,
         expected_version: str | None = None,
+        expected_target_version: str | None = None,
         allow_downgrade: bool = False,
         allow_skip_pre_release: bool = False,
         **kwargs: Any,
@@ -233,14 +186,15 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
         self.source_environment = source_environment
         self.target_environment = target_environment
         self.expected_version = expected_version
+        self.expected_target_version = expected_target_version
         self.allow_downgrade = allow_downgrade
         self.allow_skip_pre_release = allow_skip_pre_release
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
-        from airflow_voice_agents.polyai.actions.deployments import promote_job
+        from airflow_voice_agents.polyai.actions.deployments import parse_promote
 
-        job = promote_job(
+        action = parse_promote(
             self.agent_id,
             self.source_environment,
             self.target_environment,
@@ -249,24 +203,27 @@ class PolyAIPromoteDeploymentOperator(_PlannedOperator):
             allow_downgrade=self.allow_downgrade,
             deployment_model=self.deployment_model,
             message=self.message,
-            manner=self.manner(),
-            tell=self.tell(context),
+            on_facts=self.publisher(context),
         )
-        return self.run(context, job, job.target)
+        return self.deploy(context, action)
 
-    def consent(self) -> Overrides:
-        """Return what the DAG's author agreed to."""
+    def guard_overrides(self) -> Overrides:
+        """Return the guards that the DAG's author has overridden."""
         from dataclasses import replace
 
-        return replace(super().consent(), allow_skip_pre_release=self.allow_skip_pre_release)
+        from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
+
+        allowed = frozenset({SKIP_PRE_RELEASE} if self.allow_skip_pre_release else ())
+        return replace(super().guard_overrides(), allowed=allowed)
 
 
-class PolyAIRollbackDeploymentOperator(_PlannedOperator):
+class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
     """Let an environment run an earlier version again.
 
-    A version that runs already is left alone. What ``previous`` means is decided once: a retry goes to the
-    same deployment. A rollback of sandbox moves the agent's main branch back as well. The platform drops the
-    message of a rollback; the task's report is the record of it.
+    A version that runs already is left alone. The version that is rolled back from is put on hold: promotions
+    refuse it until :class:`.PolyAIReleaseHoldOperator` releases the target. What ``previous`` means is decided
+    once: a retry goes to the same deployment. A rollback of sandbox moves the agent's main branch back as well.
+    The platform drops the message of a rollback; the task's report is the record of it.
 
     XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
@@ -278,6 +235,8 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
         version. (templated)
     :param strategy: ``rollback``; or, for live, ``promote``: an older deployment of pre-release is promoted
         to live again, and an id names a deployment of pre-release.
+    :param hold: whether the version that is rolled back from is put on hold.
+    :param stop_variable: Airflow Variable that stops the run; ``None``, the default of a rollback, has none.
     :param allow_previous_live: live may go back to ``previous``, without a version or id.
     :param expected_target_version: version that the environment must run before, unless it runs the wanted one
         already; ``None`` takes any. (templated)
@@ -298,7 +257,12 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*_PlannedOperator.template_fields, "environment", "to")
+    template_fields: Sequence[str] = (
+        *_DeploymentOperator.template_fields,
+        "environment",
+        "to",
+        "expected_target_version",
+    )
 
     def __init__(
         self,
@@ -307,19 +271,24 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
         to: str,
         strategy: Literal["rollback", "promote"] = "rollback",
         allow_previous_live: bool = False,
+        expected_target_version: str | None = None,
+        hold: bool = True,
+        stop_variable: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(stop_variable=stop_variable, **kwargs)
         self.environment = environment
         self.to = to
         self.strategy = strategy
         self.allow_previous_live = allow_previous_live
+        self.expected_target_version = expected_target_version
+        self.hold = hold
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find the deployment, go back unless its version runs already, and report."""
-        from airflow_voice_agents.polyai.actions.deployments import rollback_job
+        from airflow_voice_agents.polyai.actions.deployments import parse_rollback
 
-        job = rollback_job(
+        action = parse_rollback(
             self.agent_id,
             self.environment,
             self.to,
@@ -328,18 +297,25 @@ class PolyAIRollbackDeploymentOperator(_PlannedOperator):
             expected_target_version=self.expected_target_version,
             deployment_model=self.deployment_model,
             message=self.message,
-            manner=self.manner(),
-            tell=self.tell(context),
+            on_facts=self.publisher(context),
         )
-        return self.run(context, job, job.environment)
+        return self.deploy(context, action)
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections, with the hold that it places."""
+        from dataclasses import replace
+
+        reason = self.message or f"rolled back to {self.to}"
+        return replace(super().protection_settings(), hold=self.hold, reason=reason)
 
 
 class PolyAIMergeBranchOperator(_DeploymentOperator):
     """Merge a branch into ``main``, which deploys it: to sandbox, or in some projects straight to live.
 
-    Conflicts are named by path and kind, and never settled. Where no answer comes, the branches are read: a
-    merged one is not listed any more. A merge that was to go to sandbox and changed live as well fails the
-    task, and says so.
+    Conflicts are named by path and kind, and never settled. A merge of unknown outcome is never sent again; the
+    branches are read until the merged one is not listed any more. A snapshot keeps nothing: what ran before is in
+    the environment's history, where :class:`PolyAIRollbackDeploymentOperator` finds it. A merge
+    that was to go to sandbox and changed live as well fails the task, and says so.
 
     XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
@@ -350,6 +326,8 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
     :param message: text that is kept with the deployment. (templated)
     :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
         straight to live: that counts as a change of live. The public API does not tell which one it is.
+    :param verify: whether the list of branches is read after a merge that was answered; the deployment that it
+        made is read in any case.
     :param confirm_live: must be true for a merge in a simplified project.
     :param allow_backfill: a backfill run may merge in a simplified project.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -361,19 +339,19 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
 
     template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "branch")
 
-    def __init__(self, *, branch: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, branch: str, verify: bool = False, **kwargs: Any) -> None:
+        super().__init__(verify=verify, **kwargs)
         self.branch = branch
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge, look where it was deployed, and report."""
-        from airflow_voice_agents.polyai.actions.publishing import merge_job
+        from airflow_voice_agents.polyai.actions.publishing import parse_merge
 
-        job = merge_job(
+        action = parse_merge(
             self.agent_id,
             self.branch,
             message=self.message,
             deployment_model=self.deployment_model,
-            tell=self.tell(context),
+            on_facts=self.publisher(context),
         )
-        return self.run(context, job, job.environment)
+        return self.deploy(context, action)

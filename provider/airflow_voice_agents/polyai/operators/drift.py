@@ -99,7 +99,7 @@ class PolyAIDriftOperator(PolyAIOperator):
         )
         report = self.work(context, job.run)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
-        self.say(render_drift(report))
+        self.write_log(render_drift(report))
         if self.fail_on_drift and not report.settled:
             raise self._failure(report)
         emit(context, drifts(report), report.headline())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
+class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
     """Register phone numbers with an agent for one environment, and route them to a connector.
 
     The numbers are read first and only absent ones are imported. A number that is in another environment
@@ -44,7 +44,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
     """
 
     template_fields: Sequence[str] = (
-        "polyai_conn_id",
+        *PolyAIWritingOperator.template_fields,
         "agent_id",
         "client_env",
         "phone_numbers",
@@ -64,9 +64,11 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
         connector_id: str | None = None,
         default_region: str | None = None,
         batch_size: int = 50,
+        verify: bool = False,
+        max_snapshot_age: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
         self.agent_id = agent_id
         self.client_env = client_env
         self.phone_numbers = phone_numbers
@@ -81,7 +83,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
         from airflow_voice_agents.polyai.actions import phone_numbers
         from airflow_voice_agents.polyai.assets import phone_numbers_uri
 
-        job = phone_numbers.job(
+        action = phone_numbers.parse_import(
             self.agent_id,
             self.client_env,
             self._numbers(),
@@ -89,10 +91,12 @@ class PolyAIImportPhoneNumbersOperator(PolyAIOperator):
             default_region=self.default_region,
             batch_size=self.batch_size,
         )
-        report = self.work(context, job.run)
+        report = self.apply(context, action)
         changed = report.counts()["changed"]
-        changes = {phone_numbers_uri(job.agent_id, job.client_env): {"changed": changed}} if changed else {}
-        return self.conclude(context, report, changes=changes)
+        changes = (
+            {phone_numbers_uri(action.agent_id, action.client_env): {"changed": changed}} if changed else {}
+        )
+        return self.finish(context, report, changes=changes)
 
     def _numbers(self) -> Any:
         from airflow_voice_agents.bases.template_inputs import read_column

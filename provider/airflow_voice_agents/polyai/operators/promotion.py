@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.engine.policy import Policy, Protections
     from airflow_voice_agents.plans.document import PlanDocument
-    from airflow_voice_agents.plans.render import Display
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.polyai.spec import PromotionSpec
 
@@ -46,8 +45,8 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder that holds are read from; ``None`` takes ``[voice_agents]
         state_folder``.
-    :param show_values: whether the plan in log and Markdown shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
+        show_values``. Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -94,36 +93,47 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
         from airflow_voice_agents.bases.plan_encryption import seal
+        from airflow_voice_agents.engine import apply as engine
         from airflow_voice_agents.plans.document import save
-        from airflow_voice_agents.plans.limits import ChangeLimit
         from airflow_voice_agents.plans.markdown import render_plan_markdown
-        from airflow_voice_agents.polyai.actions.promotion import PlanJob
+        from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors
         from airflow_voice_agents.polyai.export_files import read_spec, shelf
-        from airflow_voice_agents.state import rollback_blocks
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
-        job = PlanJob(
-            spec,
-            shelf(),
-            holds=rollback_blocks.read(self.state_folder, [target.name for target in spec.targets]),
-            display=self._display(),
-        )
-        cap = ChangeLimit.parse(self.max_changed)
-        planned = self.work(context, job.run)
-        markdown = render_plan_markdown(planned.plan, self._display())
+        action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
+        plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
+        markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
-        planned.refuse(cap)
-        return save(planned.plan, request)
+        refuse_errors(plan)
+        return save(plan, request)
 
-    def _display(self) -> Display:
+    def policy(self) -> Policy:
+        """Return what bounds the plan, and how it is shown.
+
+        :raises InputError: naming the argument that is wrong.
+        """
         from airflow_voice_agents.bases.display import display
+        from airflow_voice_agents.engine.policy import Policy
+        from airflow_voice_agents.plans.limits import ChangeLimit
 
-        return display(self.show_values, self.sensitive_keys)
+        return Policy(
+            display=display(self.show_values, self.sensitive_keys),
+            change_limit=ChangeLimit.parse(self.max_changed),
+        )
+
+    def protections(self) -> Protections:
+        """Return the rollback blocks, which a plan reads."""
+        from airflow_voice_agents.engine.policy import Protections
+        from airflow_voice_agents.state import rollback_blocks
+
+        return Protections(
+            blocks=lambda targets, names: rollback_blocks.read(self.state_folder, targets, names)
+        )
 
 
-class PolyAIApplyPromotionOperator(RolloutOperator):
+class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
     """Carry a saved plan out exactly, or refuse it, naming what moved since it was made.
 
     Everything is read again and held to the plan before the first write. A half-applied plan stays
@@ -169,7 +179,12 @@ class PolyAIApplyPromotionOperator(RolloutOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "plan", "approved_digest", "baseline")
+    template_fields: Sequence[str] = (
+        *PolyAIWritingOperator.template_fields,
+        "plan",
+        "approved_digest",
+        "baseline",
+    )
     operator_extra_links = LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
@@ -178,44 +193,38 @@ class PolyAIApplyPromotionOperator(RolloutOperator):
         *,
         plan: Mapping[str, Any] | str,
         approved_digest: str | None = NOT_ASKED_FOR,
-        max_changed: int | str | None = None,
         baseline: str | None = None,
+        max_failures: int | str | Mapping[str, Any] | None = 0,
+        lock_wait: float = 0.0,
+        take_snapshot: bool | None = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            max_failures=max_failures, lock_wait=lock_wait, take_snapshot=take_snapshot, **kwargs
+        )
         self.plan = plan
         self.approved_digest = approved_digest
-        self.max_changed = max_changed
         self.baseline = baseline
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read again, hold to the plan, keep, write, verify and report."""
-        from airflow_voice_agents.airflow_compat import task_state
-        from airflow_voice_agents.plans.limits import ChangeLimit
-        from airflow_voice_agents.polyai.actions.promotion import ApplyJob
+        from dataclasses import replace
+
+        from airflow_voice_agents.polyai.actions.promotion import Promotion
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.polyai.export_files import shelf
-        from airflow_voice_agents.state import rollback_blocks
 
         document, spec = read_plan(self.argument("plan"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         self._check_approval(document)
-        targets = [target.name for target in spec.targets]
-        with self.lock(context, [*spec.touched, *self._named()]) as lock:
-            job = ApplyJob(
-                document,
-                spec,
-                shelf(),
-                pace=self.pace(lock),
-                cap=ChangeLimit.parse(self.max_changed),
-                frozen=self.frozen(),
-                holds=rollback_blocks.read(self.state_folder, targets),
-                keep=self.keeper(context, f"{self.dag_id}-{self.task_id}", live=spec.writes_live),
-                notes=task_state(context),
-            )
-            report = self.work(context, job.run)
-            self._record(document, report)
-        return self.conclude(context, report, changes=changes(report))
+        action = Promotion(
+            spec=spec,
+            shelf=shelf(),
+            also_locked=(f"baseline {self.baseline}",) if self.baseline else (),
+            on_report=lambda report: self._record(document, report),
+        )
+        report = self.apply(context, action, policy=replace(self.policy(), document=document))
+        return self.finish(context, report, changes=changes(report))
 
     def _check_approval(self, document: PlanDocument) -> None:
         from airflow_voice_agents.transport.errors import GuardRefused
@@ -225,10 +234,6 @@ class PolyAIApplyPromotionOperator(RolloutOperator):
                 f"What was approved ({str(self.approved_digest)[:12]}) is not this plan ({document.digest[:12]}). "
                 "Nothing was written. Have this plan approved."
             )
-
-    def _named(self) -> list[str]:
-        """What is locked beside the targets: the baseline, which is read and then written."""
-        return [f"baseline {self.baseline}"] if self.baseline else []
 
     def _record(self, document: PlanDocument, report: Report) -> None:
         """Note the digests that were applied, to look for drift later."""
@@ -261,10 +266,10 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare and report."""
         from airflow_voice_agents.plans.document import PlanDocument
-        from airflow_voice_agents.polyai.actions.promotion import VerifyJob
+        from airflow_voice_agents.polyai.actions.promotion import VerifyPromotion
 
-        job = VerifyJob(PlanDocument.read(self.argument("plan")))
-        return self.conclude(context, self.work(context, job.run), changes={})
+        check = VerifyPromotion(PlanDocument.read(self.argument("plan")))
+        return self.finish(context, self.work(context, check.run), changes={})
 
 
 def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:

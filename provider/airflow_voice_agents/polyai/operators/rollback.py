@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
+from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.plans.report import Report
-    from airflow_voice_agents.polyai.actions.rollback import RollbackJob
 
+class PolyAIRollbackOperator(PolyAIRestoringOperator):
+    """Restore targets from a snapshot of any PolyAI operator and put them on hold.
 
-class PolyAIRollbackOperator(RolloutOperator):
-    """Bring targets back to what a snapshot kept, and put them on hold.
-
-    What was changed since the promotion by anybody else is not overwritten without ``force``. What no call
-    can undo (keys that were added) is named. A hold keeps a schedule from promoting the same again until
+    Changes that somebody else made since are not overwritten without ``force``. The plan names what no request
+    can undo (keys that were added). A hold keeps schedules from writing the same again until
     :class:`PolyAIReleaseHoldOperator` releases it.
 
     Vendor operations: those of the snapshot's resources, and update schema, update variables, roll back
@@ -31,8 +28,8 @@ class PolyAIRollbackOperator(RolloutOperator):
     :param hold: whether the targets are put on hold.
     :param reason: why; kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param waves: how many targets are reached, wave by wave, as for an apply.
     :param max_failures: how many targets may go wrong before no further one is begun.
@@ -60,98 +57,65 @@ class PolyAIRollbackOperator(RolloutOperator):
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
-    template_fields: Sequence[str] = (*RolloutOperator.template_fields, "snapshot", "reason")
-
     def __init__(
         self,
         *,
-        snapshot: str,
-        force: bool = False,
-        hold: bool = True,
-        reason: str = "",
-        dry_run: bool = False,
-        show_values: bool | None = None,
-        sensitive_keys: Sequence[str] = (),
-        stop_variable: str | None = None,
+        max_failures: int | str | Mapping[str, Any] | None = 0,
+        lock_wait: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(stop_variable=stop_variable, **kwargs)
-        self.snapshot = snapshot
-        self.force = force
-        self.hold = hold
-        self.reason = reason
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.show_values = show_values
-        self.sensitive_keys = sensitive_keys
+        super().__init__(max_failures=max_failures, lock_wait=lock_wait, **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
-        from airflow_voice_agents.bases.display import display
-        from airflow_voice_agents.polyai.actions import rollback
+        from airflow_voice_agents.polyai.actions.rollback import parse_rollback
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        job = replace(
-            rollback.job(snapshots.load(self.snapshot)),
-            force=self.force,
-            dry_run=self.plan_only,
-            display=display(self.show_values, self.sensitive_keys),
-        )
-        report = roll_back(self, context, job, hold=self.hold, reason=self.reason)
-        return self.conclude(context, report, changes={} if report.dry_run else changes(report))
+        action = parse_rollback(snapshots.load(self.snapshot), force=self.force)
+        report = self.apply(context, action)
+        return self.finish(context, report, changes=changes(report))
 
 
-def roll_back(
-    operator: RolloutOperator, context: Context, job: RollbackJob, *, hold: bool, reason: str
-) -> Report:
-    """Carry a rollback out under the locks, brakes and snapshots of an operator.
+class PolyAIReleaseHoldOperator(PolyAIOperator, ReleaseHoldOperator):
+    """Release targets that a rollback put on hold, so that the same change may be written again.
 
-    :param operator: has the settings of the run.
-    :param context: the task's context.
-    :param job: the way back.
-    :param hold: whether the targets are put on hold.
-    :param reason: why; kept with the hold.
-    :raises TargetLocked: when another run works on one of the targets.
-    :raises GuardRefused: before any write, when a guard refuses or a target has newer work.
-    """
-    from airflow_voice_agents.airflow_compat import task_state
-    from airflow_voice_agents.state.rollback_blocks import block_placer
+    A target on hold is found under both spellings of its agent. Only if a hold of the other spelling exists, the
+    operator asks the platform whether both are one agent.
 
-    with operator.lock(context, job.touched) as lock:
-        ready = replace(
-            job,
-            pace=operator.pace(lock),
-            frozen=operator.frozen(),
-            keep=operator.keeper(context, f"{operator.dag_id}-{operator.task_id}", live=job.writes_live),
-            hold=block_placer(operator.state_folder, context["ti"], reason, operator.say) if hold else None,
-            notes=task_state(context),
-        )
-        return operator.work(context, ready.run)
-
-
-class PolyAIReleaseHoldOperator(PolyAIOperator):
-    """Release targets that a rollback put on hold, so that the same may be promoted to them again.
+    Vendor operations: get active deployments, list connectors; usually none.
 
     :param targets: ``"agent_id/environment"``, or a list of them. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` takes ``[voice_agents]
-        state_folder``. (templated)
-    :returns: the targets that were on hold and are no more.
+    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: without targets.
+    :raises GuardRefused: when the platform does not tell whether two spellings are one agent.
+    :returns: the targets that were on hold.
     """
 
-    template_fields: Sequence[str] = ("targets", "state_folder")
+    template_fields: Sequence[str] = ("polyai_conn_id", *ReleaseHoldOperator.template_fields)
 
-    def __init__(
-        self, *, targets: Sequence[str] | str, state_folder: str | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.targets = targets
-        self.state_folder = state_folder
+    def __init__(self, *, targets: Sequence[str] | str, **kwargs: Any) -> None:
+        super().__init__(targets=targets, **kwargs)
 
-    def execute(self, context: Context) -> list[str]:
-        """Release, and say what was."""
+    def release(self, context: Context, targets: Sequence[str]) -> list[str]:
+        """Release targets, also those that are on hold under their agent's other spelling.
+
+        :param context: the task's context.
+        :param targets: their names.
+        """
+        from airflow_voice_agents.engine.target_names import AmbiguousTargets, TargetNames
+        from airflow_voice_agents.polyai.actions.base import is_same, may_be_same
         from airflow_voice_agents.state import rollback_blocks
 
-        names = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-        released = rollback_blocks.release(self.state_folder, names)
-        self.say(f"Released: {', '.join(released) or 'none was on hold'}")
-        return released
+        names = TargetNames(may_be_same)
+        while True:
+            try:
+                return rollback_blocks.release(self.state_folder or None, targets, names)
+            except AmbiguousTargets as ambiguous:
+                for pair in ambiguous.pairs:
+                    same = self.work(
+                        context, partial(is_same, one=pair[0], other=pair[1], operation="release hold")
+                    )
+                    names.note(pair, same=same)

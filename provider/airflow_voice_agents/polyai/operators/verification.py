@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
-from airflow_voice_agents.polyai.operators.rollout import RolloutOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.plans.checks import CheckVerdict
-    from airflow_voice_agents.polyai.actions.rollback import RollbackJob
+    from airflow_voice_agents.polyai.actions.rollback import Rollback
     from airflow_voice_agents.polyai.actions.smoke import OneShotResults
     from airflow_voice_agents.state.watch_state import WatchState
 
@@ -256,7 +256,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         return found
 
 
-class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
+class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     """Watch what was promoted, and roll it back when it does not hold.
 
     For the whole period the checks are made again and again. When one has failed, as often as
@@ -301,8 +301,8 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
     """
 
     template_fields: Sequence[str] = (
-        *("checks", "since", "poll_interval", "watch_minutes", "snapshot", "reason"),
-        *RolloutOperator.template_fields,
+        *("checks", "since", "poll_interval", "watch_minutes"),
+        *PolyAIRestoringOperator.template_fields,
     )
 
     def __init__(
@@ -310,29 +310,30 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
         *,
         watch_minutes: float = 30.0,
         snapshot: str | None = None,
-        hold: bool = True,
-        force: bool = False,
-        reason: str = "",
         response_timeout: timedelta | None = timedelta(hours=24),
         assigned_users: Sequence[Any] | None = None,
         notifiers: Sequence[Any] = (),
-        stop_variable: str | None = None,
+        max_failures: int | str | Mapping[str, Any] | None = 0,
+        lock_wait: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(stop_variable=stop_variable, **kwargs)
+        super().__init__(
+            snapshot=snapshot,
+            max_failures=max_failures,
+            lock_wait=lock_wait,
+            **kwargs,
+        )
         self.watch_minutes = watch_minutes
-        self.snapshot = snapshot
-        self.hold = hold
-        self.force = force
-        self.reason = reason
         self.response_timeout = response_timeout
         self.assigned_users = assigned_users
         self.notifiers = notifiers
 
+    _verdict = "failed"
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the checks that are made once, and wait; or go on where an earlier try ended."""
         checks = self.parsed()
-        self._check_way_back(context)
+        self._check_rollback(context)
         leave_links(self, context, _agents(checks))
         note = self._note(context)
         if "found" in note:
@@ -397,15 +398,14 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
         from airflow_voice_agents.bases.errors import failure_of
         from airflow_voice_agents.bases.operator import REPORT_KEY
         from airflow_voice_agents.plans.render import render_report
-        from airflow_voice_agents.polyai.operators.rollback import roll_back
         from airflow_voice_agents.transport.errors import ChecksFailed
 
-        if (job := self._way_back()) is None:
+        if (action := self._rollback()) is None:
             self._notify(context, note, "failed")
             raise ChecksFailed(f"{reasons(found)} Nothing was rolled back: this task was given no snapshot.")
         try:
-            reason = self.reason or f"watch of a promotion: {found['verdict']}"
-            report = roll_back(self, context, job, hold=self.hold, reason=reason)
+            self._verdict = found["verdict"]
+            report = self.apply(context, action)
             context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
             self.log.info("%s", render_report(report))
             if not report.complete:
@@ -415,7 +415,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
             raise
         self._notify(context, note, "failed, rolled back")
         held = " They are on hold." if self.hold else ""
-        raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(job.targets)}.{held}")
+        raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(action.targets())}.{held}")
 
     def _watch_again(self, context: Context, note: WatchState) -> NoReturn:
         note.forget("found", "answer", "until", "told")
@@ -432,33 +432,34 @@ class PolyAIWatchPromotionOperator(_LookingOperator, RolloutOperator):
             context,
             subject="A promotion was watched and came to no verdict. Keep it?",
             body=verdict_markdown(found),
-            options=[KEEP, *([ROLL_BACK] if self._way_back() else []), WATCH_AGAIN],
+            options=[KEEP, *([ROLL_BACK] if self._rollback() else []), WATCH_AGAIN],
             method_name="answered",
             response_timeout=self.response_timeout,
             assigned_users=self.assigned_users,
         )
 
-    def _way_back(self) -> RollbackJob | None:
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections; the verdict is the reason where none is given."""
         from dataclasses import replace
 
-        from airflow_voice_agents.bases.display import display
-        from airflow_voice_agents.polyai.actions import rollback
+        settings = super().protection_settings()
+        return replace(settings, reason=self.reason or f"watch of a promotion: {self._verdict}")
+
+    def _rollback(self) -> Rollback | None:
+        from airflow_voice_agents.polyai.actions.rollback import parse_rollback
         from airflow_voice_agents.state import snapshots
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        # This task does not know the sensitive_keys of the promotion, so it shows no values.
-        return replace(rollback.job(snapshots.load(self.snapshot)), force=self.force, display=display(False))
+        return parse_rollback(snapshots.load(self.snapshot), force=self.force)
 
-    def _check_way_back(self, context: Context) -> None:
+    def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
-        from airflow_voice_agents.plans.guards import LIVE, check_live
         from airflow_voice_agents.transport.errors import GuardRefused
 
-        job = self._way_back()
-        if job is None or not job.writes_live:
-            return
-        if said := " ".join(each.message for each in check_live([LIVE], self.guard_context(context))):
+        action = self._rollback()
+        findings = () if action is None else action.guards(self.guard_context(context))
+        if said := " ".join(each.message for each in findings):
             raise GuardRefused(f"A rollback would be refused: {said} Nothing was read or written.")
 
     def _notify(self, context: Context, note: WatchState, about: str) -> None:
@@ -499,7 +500,7 @@ def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]
     from airflow_voice_agents.plans.checks_text import verdict_text
 
     context["ti"].xcom_push(key=VERDICT_KEY, value=dict(found))
-    operator.say(verdict_text(found))
+    operator.write_log(verdict_text(found))
 
 
 def reasons(found: Mapping[str, Any]) -> str:

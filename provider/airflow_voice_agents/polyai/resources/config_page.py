@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -19,19 +21,26 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage
-from airflow_voice_agents.polyai.resources.config_restore import page_fields, page_json, plan_restore
-from airflow_voice_agents.polyai.resources.page_schema import value_problems
+from airflow_voice_agents.polyai.resources.page_schema import (
+    schema_problems,
+    sensitive_patterns,
+    value_problems,
+)
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.errors import InputError
 
 KIND = "config page"
+FIELDS = ("schema", "variables", "last_updated")
+NOTHING: Known = {}
 SCHEMA = "$schema"
 """First part of a path inside the page's schema; all other paths are variables."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PageState:
     """What a config page holds.
 
@@ -49,6 +58,11 @@ class PageState:
         """The variables, with an unset page read as one without keys."""
         return self.variables or {}
 
+    @cached_property
+    def digest(self) -> str:
+        """Digest of schema and variables."""
+        return digest([self.schema, self.values])
+
 
 UNSET = PageState()
 
@@ -65,33 +79,27 @@ class Order(Enum):
 BRIDGE: dict[str, Any] = {"type": "object"}
 
 
-class ConfigPageKind:
-    """How config pages are observed, compared and written.
+@dataclass(frozen=True, slots=True)
+class ConfigPageKind(Kind[PageState]):
+    """Reads, compares and writes config pages.
 
     :param bridge_schema: whether a permissive schema may stand between when no plain order is valid.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, *, bridge_schema: bool = False) -> None:
-        self._bridge_schema = bridge_schema
-        # A plan asks for each a few times in a row.
-        self._digests: deque[tuple[PageState, str]] = deque(maxlen=6)
+    bridge_schema: bool = False
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PageState]]:
-        """One GET per agent returns the pages of all its environments."""
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[PageState]]:
+        """Return one GET per agent, which reports the pages of all its environments."""
         for agent_id, mine in by_owner(resources).items():
             yield Observation(api.list_config_pages(agent_id), tuple(mine), _reader(mine))
 
     def digest(self, state: PageState | None) -> str:
         """Digest of schema and variables; a missing page, an unset one and one without keys are the same."""
-        state = state or UNSET
-        for known, found in self._digests:
-            if known is state:
-                return found
-        found = digest([state.schema, state.values])
-        self._digests.append((state, found))
-        return found
+        return (state or UNSET).digest
 
     def diff(self, before: PageState | None, after: PageState | None) -> Iterator[Change]:
         """Changes of the schema under ``$schema``, then those of the variables."""
@@ -106,32 +114,48 @@ class ConfigPageKind:
         :param after: the page to come.
         """
         old = before or UNSET
+        if old.schema is None and old.variables is None:
+            return Order.SCHEMA_FIRST  # an unset page has no values to refuse, and values need a schema
         if same(old.schema, after.schema) or not changed_values(old, after):
             return Order.SCHEMA_FIRST
         if not value_problems(after.schema, old.values):
             return Order.SCHEMA_FIRST
         if not value_problems(old.schema, after.values):
             return Order.VALUES_FIRST
-        return Order.BRIDGED if self._bridge_schema else None
+        return Order.BRIDGED if self.bridge_schema else None
 
-    def write_sequences(self, intents: Sequence[Transition[PageState]]) -> Iterator[WriteSequence[PageState]]:
+    def write_sequences(
+        self, transitions: Sequence[Transition[PageState]]
+    ) -> Iterator[WriteSequence[PageState]]:
         """One lane per page: its one to three writes in a valid order."""
-        return (self._lane(intent) for intent in intents)
+        return (self._lane(transition) for transition in transitions)
 
-    def mismatches(self, intent: Transition[PageState], observed: PageState | None) -> list[str]:
+    def mismatches(self, transition: Transition[PageState], observed: PageState | None) -> list[str]:
         """List the keys of the intent that a page does not hold; keys of others do not count."""
-        page, old = observed or UNSET, intent.before or UNSET
+        page, old = observed or UNSET, transition.before or UNSET
         missing = [
-            key for key, value in changed_values(old, intent.after).items() if not _holds(page, key, value)
+            key
+            for key, value in changed_values(old, transition.after).items()
+            if not _holds(page, key, value)
         ]
-        schema_differs = not same(old.schema, intent.after.schema) and not same(
-            page.schema, intent.after.schema
+        schema_differs = not same(old.schema, transition.after.schema) and not same(
+            page.schema, transition.after.schema
         )
         return [SCHEMA, *missing] if schema_differs else missing
 
+    def plan(self, resource: Resource, desired: Any, now: PageState | None) -> PlannedItem:
+        """Plan the page that a desired state makes of the present one.
+
+        :param resource: the page.
+        :param desired: an object with ``item(kind, resource, now)``: a promotion or given values.
+        :param now: the present page; ``None`` where it does not exist.
+        """
+        item: PlannedItem = desired.item(self, resource, now)
+        return item
+
     def to_json(self, state: PageState) -> dict[str, Any]:
         """Return a page as JSON. It holds the values."""
-        return page_json(state)
+        return {name: getattr(state, name) for name in FIELDS}
 
     def from_json(self, value: Any) -> PageState:
         """Return the page that :meth:`to_json` made JSON of.
@@ -139,19 +163,48 @@ class ConfigPageKind:
         :param value: decoded JSON.
         :raises InputError: naming the field that is missing, unknown or wrong.
         """
-        return PageState(**page_fields(value))
+        fields = kept_fields(value, FIELDS, what=KIND)
+        return PageState(
+            schema=_object(fields, "schema"),
+            variables=_object(fields, "variables"),
+            last_updated=kept_text(fields, "last_updated", what=KIND),
+        )
 
     def restore(self, resource: Resource, wanted: PageState | None, now: PageState | None) -> PlannedItem:
         """Plan the way back to a kept page; keys added since stay, and so does a schema where there was none.
 
         :param resource: the page.
-        :param wanted: what it was; ``None`` where it did not exist.
-        :param now: what it is; ``None`` where it does not exist.
+        :param wanted: the kept page; ``None`` where it did not exist.
+        :param now: the present page; ``None`` where it does not exist.
         """
-        return plan_restore(self, resource, wanted or UNSET, now or UNSET)
+        kept, now = wanted or UNSET, now or UNSET
+        added = [key for key, value in now.values.items() if key not in kept.values and value is not None]
+        after = replace(
+            now, schema=kept.schema or now.schema, variables={**now.values, **kept.values} or now.variables
+        )
+        item, losses = self.item(resource, now, after), list(_losses(kept, now, added))
+        if item.errors:
+            rather = self.item(resource, now, replace(after, schema=now.schema))
+            if not rather.errors:
+                item = rather
+                losses.append(_SCHEMA_STAYS)
+        return replace(item, stale_keys=tuple(added), findings=(*losses, *item.findings))
 
-    def _lane(self, intent: Transition[PageState]) -> WriteSequence[PageState]:
-        before, after = intent.before or UNSET, intent.after
+    def item(self, resource: Resource, before: PageState, after: PageState) -> PlannedItem:
+        """Return the item of a page that becomes another; a page that stays is not validated.
+
+        :param resource: the page.
+        :param before: the present page.
+        :param after: the desired page.
+        """
+        if self.digest(before) == self.digest(after):
+            return change(self, resource, before, after)
+        item = change(self, resource, before, after, findings=tuple(_validity_findings(self, before, after)))
+        patterns = {*sensitive_patterns(before.schema), *sensitive_patterns(after.schema)}
+        return replace(item, sensitive=tuple(sorted(patterns)))
+
+    def _lane(self, transition: Transition[PageState]) -> WriteSequence[PageState]:
+        before, after = transition.before or UNSET, transition.after
         patch = changed_values(before, after)
         schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
         values = [_values_write(patch)] if patch else []
@@ -162,7 +215,7 @@ class ConfigPageKind:
                 writes = [_schema_write(BRIDGE), *values, *schema]
             case _:  # without a valid order, which a plan refuses, the platform refuses the first write
                 writes = [*schema, *values]
-        return tuple(self._steps(intent.resource, before, writes))
+        return tuple(self._steps(transition.resource, before, writes))
 
     def _steps(
         self, resource: Resource, state: PageState, writes: Sequence[_Write]
@@ -170,7 +223,7 @@ class ConfigPageKind:
         for place, write in enumerate(writes, start=1):
             state = write.then(state)
             yield Write(
-                call=write.call(resource.owner, resource.name),
+                request=write.request(resource.owner, resource.name),
                 resources=(resource,),
                 judge=_judge(resource),
                 waypoint=self.digest(state) if place < len(writes) else None,
@@ -180,7 +233,7 @@ class ConfigPageKind:
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    call: Callable[[str, str], ApiRequest[ConfigPage]]
+    request: Callable[[str, str], ApiRequest[ConfigPage]]
     then: Callable[[PageState], PageState]
 
 
@@ -237,3 +290,46 @@ def _reader(resources: Iterable[Resource]) -> Callable[[Sequence[ConfigPage]], M
         return {wanted[each.client_env]: state_of(each) for each in pages if each.client_env in wanted}
 
     return read
+
+
+_SCHEMA_STAYS = cannot_undo(
+    "With its former schema the page would not be valid, because of what cannot be removed: the present schema stays."
+)
+
+
+def _losses(kept: PageState, now: PageState, added: list[str]) -> Iterator[Finding]:
+    if added:
+        yield cannot_undo(
+            f"The page had no {', '.join(added)} when it was kept, and no request can remove a key: each stays with "
+            "the value that it has."
+        )
+    if now.schema and not kept.schema:
+        yield cannot_undo(
+            "The page had no schema when it was kept, and no call is documented to take one away: the present "
+            "schema stays."
+        )
+
+
+def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    value = fields[name]
+    if value is not None and not isinstance(value, Mapping):
+        raise InputError(f"{name} in the kept state of a {KIND} must be an object or null")
+    return value
+
+
+def _validity_findings(kind: ConfigPageKind, before: PageState, after: PageState) -> Iterator[Finding]:
+    if not same(before.schema, after.schema) and (problems := schema_problems(after.schema)):
+        yield error("invalid_schema", f"The schema to come is not valid: {'; '.join(problems)}")
+    elif problems := value_problems(after.schema, after.values):
+        yield error(
+            "invalid_values",
+            "The values to come would break the schema, and an invalid page blocks publishing the agent: "
+            + "; ".join(problems),
+        )
+    elif kind.order(before, after) is None:
+        yield error(
+            "no_valid_order",
+            "Neither order of writes keeps the page valid: the present values break the new schema, and the "
+            "new values break the present one. Change one side first, or pass bridge_schema=True to put a "
+            "permissive schema in between.",
+        )

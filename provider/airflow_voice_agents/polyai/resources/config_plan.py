@@ -13,11 +13,10 @@ from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.plans.selection import Selection, deep_merge, value_at
 from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageKind, PageState
-from airflow_voice_agents.polyai.resources.page_item import plan_page
 
 
 class StaleKeys(StrEnum):
-    """What to do with keys that only the target has; no call can remove them."""
+    """What to do with keys that only the target has; no request can remove them."""
 
     FAIL = "fail"
     KEEP = "keep"
@@ -67,7 +66,7 @@ def plan_promotion(
     source, before = source or UNSET, now or UNSET
     stale = _stale(source, before, rules)
     after = PageState(_schema(source, before, rules), _values(source.values, before, rules, stale))
-    item = plan_page(kind, target, before, after)
+    item = kind.item(target, before, after)
     findings = (*_source_findings(source, before, rules), *_stale_findings(stale, rules), *item.findings)
     return replace(
         item,
@@ -99,7 +98,7 @@ def plan_values(
     """
     before = now or UNSET
     taken = dict(values) if merge is Merge.REPLACE else _overlaid({}, values, before)
-    return plan_page(kind, target, before, PageState(before.schema, {**before.values, **taken}))
+    return kind.item(target, before, PageState(before.schema, {**before.values, **taken}))
 
 
 def _schema(source: PageState, before: PageState, rules: Rules) -> Mapping[str, Any] | None:
@@ -172,7 +171,7 @@ def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
     if rules.stale_keys is StaleKeys.FAIL:
         yield error(
             "stale_keys",
-            f"Only the target has {names}, and no call can remove a key. Pass stale_keys='keep' to leave it, "
+            f"Only the target has {names}, and no request can remove a key. Pass stale_keys='keep' to leave it, "
             "stale_keys='null' to set it to null, or name it in exclude_keys if it is the target's own.",
         )
     else:
@@ -180,3 +179,45 @@ def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
         yield warning(
             "stale_keys", f"Only the target has {names}; it {done}, so the pages will not be equal."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PromotedPage:
+    """The desired page of a promotion.
+
+    :param source: the page that is taken from; ``None`` where it does not exist.
+    :param rules: what is taken, overridden and kept.
+    """
+
+    source: PageState | None
+    rules: Rules
+
+    def item(self, kind: ConfigPageKind, resource: Resource, now: PageState | None) -> PlannedItem:
+        """Return the planned item of a page.
+
+        :param kind: the kind of the page.
+        :param resource: the page.
+        :param now: the present page; ``None`` where it does not exist.
+        """
+        return plan_promotion(kind, resource, self.source, now, self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenValues:
+    """The desired page of an update: given values, and everything else as it is.
+
+    :param values: top-level keys and values.
+    :param merge: how a given object meets a present one.
+    """
+
+    values: Mapping[str, Any] = field(repr=False)
+    merge: Merge
+
+    def item(self, kind: ConfigPageKind, resource: Resource, now: PageState | None) -> PlannedItem:
+        """Return the planned item of a page.
+
+        :param kind: the kind of the page.
+        :param resource: the page.
+        :param now: the present page; ``None`` where it does not exist.
+        """
+        return plan_values(kind, resource, self.values, now, self.merge)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -18,7 +20,7 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change, refused
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
@@ -26,20 +28,18 @@ from airflow_voice_agents.polyai.models import (
     ConnectorUpdate,
     ConnectorUpdateResult,
 )
-from airflow_voice_agents.polyai.resources.plan_items import (
-    cannot_undo,
-    kept_fields,
-    kept_text,
-    left_alone,
-    planned,
-)
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 
 KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
 """The fields that can be set without moving a connector."""
 
-FIELDS = (*SETTINGS, "tts_lang_code", "client_env", "name")
+SPEECH_LANGUAGE = "tts_lang_code"
+"""The setting that the platform derives from the voice."""
+
+FIELDS = (*SETTINGS, SPEECH_LANGUAGE, "client_env", "name")
 _ERROR_SHOWN = 300
+NOTHING: Known = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +70,27 @@ class ConnectorState:
         return replace(self, **update.changes())
 
 
-class ConnectorKind:
-    """How connectors are observed, compared and written.
+@dataclass(frozen=True, slots=True)
+class ConnectorKind(Kind[ConnectorState]):
+    """Reads, compares and writes connectors.
 
-    :param batch_size: most connectors per call.
+    :param batch_size: maximum number of connectors per request.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, *, batch_size: int) -> None:
-        self._batch_size = batch_size
+    batch_size: int = 50
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[ConnectorState]]:
-        """One call per agent: by id while they fit into a batch, the whole list otherwise."""
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[ConnectorState]]:
+        """Return one read per agent: by id while the ids fit into a batch, the whole list otherwise."""
         for agent_id, mine in by_owner(resources).items():
-            if len(mine) > self._batch_size:
+            if len(mine) > self.batch_size:
                 yield observe_all(agent_id, mine)
             else:
-                call = api.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
-                yield Observation(call, tuple(mine), _found(agent_id))
+                request = api.get_connectors(agent_id, connector_ids=[resource.name for resource in mine])
+                yield Observation(request, tuple(mine), _found(agent_id))
 
     def digest(self, state: ConnectorState | None) -> str:
         """Digest of what can be set."""
@@ -99,20 +101,36 @@ class ConnectorKind:
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
     def write_sequences(
-        self, intents: Sequence[Transition[ConnectorState]]
+        self, transitions: Sequence[Transition[ConnectorState]]
     ) -> Iterator[WriteSequence[ConnectorState]]:
         """Batches; a new voice, which the platform tries out, goes to one connector first."""
-        for mine in _by_agent_and_voice(intents):
+        for mine in _by_agent_and_voice(transitions):
             voice = _changes(mine[0]).get("voice_name")
             if voice is None or len(mine) == 1:
                 yield from ((step,) for step in self._batches(mine))
             else:
                 yield (_single(mine[0]), *self._batches(mine[1:]))
 
-    def mismatches(self, intent: Transition[ConnectorState], observed: ConnectorState | None) -> list[str]:
+    def mismatches(
+        self, transition: Transition[ConnectorState], observed: ConnectorState | None
+    ) -> list[str]:
         """List the settings of the intent that a connector does not show."""
         shown = observed.settings() if observed else {}
-        return [name for name, value in _changes(intent).items() if name not in shown or shown[name] != value]
+        return [
+            name for name, value in _changes(transition).items() if name not in shown or shown[name] != value
+        ]
+
+    def plan(self, resource: Resource, desired: ConnectorUpdate, now: ConnectorState | None) -> PlannedItem:
+        """Plan the settings that an update asks for; a connector that the agent does not have is refused.
+
+        :param resource: the connector.
+        :param desired: the update; its absent fields stay.
+        :param now: the present settings; ``None`` where the agent does not have it.
+        """
+        if now is None:
+            finding = refused("connector_absent", "the agent has no connector of this id; it was not changed")
+            return no_change(self, resource, None, finding)
+        return change(self, resource, now, now.with_changes(desired), identifiers=True)
 
     def to_json(self, state: ConnectorState) -> dict[str, str | None]:
         """Return a connector as JSON."""
@@ -139,18 +157,20 @@ class ConnectorKind:
         :param now: what it is; ``None`` where the agent does not have it.
         """
         if wanted is None:
-            return left_alone(self, resource, now, *([_CAME_SINCE] if now else []))
+            return no_change(self, resource, now, *([_CAME_SINCE] if now else []))
         if now is None:
-            return left_alone(self, resource, now, _GONE_SINCE)
+            return no_change(self, resource, now, _GONE_SINCE)
         lasting = [name for name, value in wanted.settings().items() if not may_become(name, value)]
         kept = {name: value for name, value in wanted.settings().items() if name not in lasting}
         stuck = [name for name in lasting if getattr(now, name) is not None]
-        message = f"{', '.join(stuck)} was not set when it was kept and stays, because no call can clear it."
+        message = (
+            f"{', '.join(stuck)} was not set when it was kept and stays, because no request can clear it."
+        )
         findings = (cannot_undo(message),) if stuck else ()
-        return planned(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
+        return change(self, resource, now, replace(now, **kept), findings=findings, identifiers=True)
 
-    def _batches(self, intents: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
-        return (_batch(chunk) for chunk in batches(intents, self._batch_size))
+    def _batches(self, transitions: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
+        return (_batch(chunk) for chunk in batches(transitions, self.batch_size))
 
 
 _CAME_SINCE: Finding = cannot_undo(
@@ -178,18 +198,24 @@ def connector(agent_id: str, connector_id: str) -> Resource:
 
 
 def observe_all(agent_id: str, resources: Sequence[Resource] = ()) -> Observation[ConnectorState]:
-    """Return the read of all connectors of an agent.
+    """Return the read of all connectors of an agent; one that the list leaves out is absent.
 
     :param agent_id: the agent.
-    :param resources: what the answer is expected to speak about.
+    :param resources: the connectors that the answer is expected to report.
     """
-    return Observation(
-        api.list_connectors(agent_id), tuple(resources), lambda answer: states(agent_id, answer)
-    )
+
+    def read(answer: Sequence[Connector]) -> Mapping[Resource, ConnectorState | None]:
+        return {**dict.fromkeys(resources), **states(agent_id, answer)}
+
+    return Observation(api.list_connectors(agent_id), tuple(resources), read)
 
 
-def _found(agent_id: str) -> Callable[[BatchConnectors], Mapping[Resource, ConnectorState]]:
-    return lambda answer: states(agent_id, answer.found)
+def _found(agent_id: str) -> Callable[[BatchConnectors], Mapping[Resource, ConnectorState | None]]:
+    def read(answer: BatchConnectors) -> Mapping[Resource, ConnectorState | None]:
+        absent = dict.fromkeys(connector(agent_id, each) for each in answer.not_found)
+        return {**absent, **states(agent_id, answer.found)}
+
+    return read
 
 
 def states(agent_id: str, found: Iterable[Connector]) -> dict[Resource, ConnectorState]:
@@ -208,37 +234,37 @@ def _state(answer: Connector) -> ConnectorState:
     )
 
 
-def _changes(intent: Transition[ConnectorState]) -> dict[str, str | None]:
+def _changes(transition: Transition[ConnectorState]) -> dict[str, str | None]:
     """The settings that are to be sent: those that differ; all that can be, where nothing is known yet."""
-    wanted = intent.after.settings()
-    if intent.before is None:
+    wanted = transition.after.settings()
+    if transition.before is None:
         return {name: value for name, value in wanted.items() if may_become(name, value)}
-    old = intent.before.settings()
+    old = transition.before.settings()
     return {name: value for name, value in wanted.items() if old[name] != value}
 
 
 def _by_agent_and_voice(
-    intents: Iterable[Transition[ConnectorState]],
+    transitions: Iterable[Transition[ConnectorState]],
 ) -> Iterable[list[Transition[ConnectorState]]]:
     groups: dict[tuple[str, Any], list[Transition[ConnectorState]]] = {}
-    for intent in intents:
-        key = (intent.resource.owner, _changes(intent).get("voice_name"))
-        groups.setdefault(key, []).append(intent)
+    for transition in transitions:
+        key = (transition.resource.owner, _changes(transition).get("voice_name"))
+        groups.setdefault(key, []).append(transition)
     return groups.values()
 
 
-def _update(intent: Transition[ConnectorState]) -> ConnectorUpdate:
-    return ConnectorUpdate(connector_id=intent.resource.name, **_changes(intent))
+def _update(transition: Transition[ConnectorState]) -> ConnectorUpdate:
+    return ConnectorUpdate(connector_id=transition.resource.name, **_changes(transition))
 
 
-def _single(intent: Transition[ConnectorState]) -> Write[ConnectorState]:
+def _single(transition: Transition[ConnectorState]) -> Write[ConnectorState]:
     """The canary: alone, because only a single update's refusal carries the platform's code."""
-    resource = intent.resource
+    resource = transition.resource
     return Write(
-        call=api.update_connector(resource.owner, update=_update(intent)),
+        request=api.update_connector(resource.owner, update=_update(transition)),
         resources=(resource,),
         judge=lambda answer: {
-            each: WriteResult(state)
+            each: WriteResult(state, facts=_side_effects(transition, state))
             for each, state in states(resource.owner, [answer]).items()
             if each == resource
         },
@@ -246,32 +272,49 @@ def _single(intent: Transition[ConnectorState]) -> Write[ConnectorState]:
     )
 
 
-def _batch(intents: Sequence[Transition[ConnectorState]]) -> Write[ConnectorState]:
-    agent_id = intents[0].resource.owner
-    mine = {intent.resource: intent for intent in intents}
+def _batch(transitions: Sequence[Transition[ConnectorState]]) -> Write[ConnectorState]:
+    agent_id = transitions[0].resource.owner
+    mine = {transition.resource: transition for transition in transitions}
     return Write(
-        call=api.update_connectors(agent_id, updates=[_update(intent) for intent in intents]),
+        request=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
         resources=tuple(mine),
-        judge=_judge(agent_id),
-        split=None if len(intents) == 1 else lambda open_ones: _halves([mine[each] for each in open_ones]),
+        judge=_judge(mine),
+        split=None
+        if len(transitions) == 1
+        else lambda open_ones: _halves([mine[each] for each in open_ones]),
     )
 
 
-def _halves(intents: Sequence[Transition[ConnectorState]]) -> tuple[Write[ConnectorState], ...]:
-    return tuple(_batch(half) for half in batches(intents, max(1, (len(intents) + 1) // 2)))
+def _halves(transitions: Sequence[Transition[ConnectorState]]) -> tuple[Write[ConnectorState], ...]:
+    return tuple(_batch(half) for half in batches(transitions, max(1, (len(transitions) + 1) // 2)))
 
 
 def _judge(
-    agent_id: str,
+    mine: Mapping[Resource, Transition[ConnectorState]],
 ) -> Callable[[Sequence[ConnectorUpdateResult]], Mapping[Resource, WriteResult[ConnectorState]]]:
+    owner = next(iter(mine)).owner
+
     def judge(results: Sequence[ConnectorUpdateResult]) -> Mapping[Resource, WriteResult[ConnectorState]]:
-        return {connector(agent_id, each.connector_id): _verdict(each) for each in results}
+        named = ((connector(owner, each.connector_id), each) for each in results)
+        return {resource: _result(mine.get(resource), each) for resource, each in named}
 
     return judge
 
 
-def _verdict(result: ConnectorUpdateResult) -> WriteResult[ConnectorState]:
+def _result(
+    transition: Transition[ConnectorState] | None, result: ConnectorUpdateResult
+) -> WriteResult[ConnectorState]:
     if not result.success:
         return WriteResult(error=(result.error or "the platform gave no reason")[:_ERROR_SHOWN])
-    shown = result.data if result.data and result.data.connector_id == result.connector_id else None
-    return WriteResult(_state(shown) if shown else None)
+    if result.data is None or result.data.connector_id != result.connector_id:
+        return WriteResult()
+    state = _state(result.data)
+    return WriteResult(state, facts=_side_effects(transition, state))
+
+
+def _side_effects(transition: Transition[ConnectorState] | None, state: ConnectorState) -> dict[str, Any]:
+    """Return the speech language where it followed a new voice."""
+    before = transition.before if transition else None
+    if before is None or before.tts_lang_code == state.tts_lang_code:
+        return {}
+    return {SPEECH_LANGUAGE: state.tts_lang_code}

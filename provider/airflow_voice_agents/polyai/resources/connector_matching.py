@@ -1,4 +1,4 @@
-"""Which connector of a project another project's settings are for: matched by name, variants mapped by name."""
+"""Match connectors of two projects by name, and map variants by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from fnmatch import fnmatchcase
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
-from airflow_voice_agents.polyai.resources.plan_items import left_alone, planned
 from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
 from airflow_voice_agents.transport.errors import InputError
 
@@ -112,7 +111,7 @@ def plan_arrival(
     :param after: what it shall be.
     :param findings: what there is to say about it.
     """
-    item = planned(kind, resource, None, after, findings=findings, identifiers=True)
+    item = change(kind, resource, None, after, findings=findings, identifiers=True)
     ways = (kind.digest(seen), kind.digest(replace(seen, variant_id=None)))
     return replace(item, waypoints=tuple(dict.fromkeys(ways)))
 
@@ -187,7 +186,7 @@ class _ConnectorMatcher:
         if resource not in self.present:
             return plan_arrival(self.kind, resource, now, after, *findings)
         source = _source(each) if each and not is_moved else None
-        return planned(self.kind, resource, now, after, findings=findings, source=source, identifiers=True)
+        return change(self.kind, resource, now, after, findings=findings, source=source, identifiers=True)
 
     def _wanted_variant(self, each: NamedSettings | None) -> str | None:
         return None if each is None or each.variant is None else self.rules.variant_of(each.variant)
@@ -205,7 +204,7 @@ class _ConnectorMatcher:
         )
 
     def _refused(self, each: NamedSettings, finding: Finding) -> PlannedItem:
-        return left_alone(self.kind, connector(self.agent_id, each.name), None, finding, source=_source(each))
+        return no_change(self.kind, connector(self.agent_id, each.name), None, finding, source=_source(each))
 
 
 def _source(each: NamedSettings) -> str:

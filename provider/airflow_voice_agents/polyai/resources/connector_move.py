@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
-from airflow_voice_agents.plans.guards import LIVE
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -23,16 +24,18 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import ConnectorKind, ConnectorState, connector
-from airflow_voice_agents.polyai.resources.plan_items import kept_fields, left_alone, planned
+from airflow_voice_agents.polyai.resources.plan_items import kept_fields
 from airflow_voice_agents.transport.errors import InputError
 
 KIND = "connector place"
 NUMBERS_SHOWN = 20
 _FIELDS = ("here", "connector")
+NOTHING: Known = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +82,27 @@ class Move:
         return place(self.source, self.connector_id)
 
 
-class ConnectorMoveKind:
-    """How the places of connectors are observed, compared and changed.
+@dataclass(frozen=True, slots=True)
+class ConnectorMoveKind(Kind[PlaceState]):
+    """Reads, compares and changes the places of connectors.
 
-    :param batch_size: most connectors per read; each move is a call of its own.
+    :param batch_size: maximum number of connectors per read; each move is a request of its own.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, *, batch_size: int = 50) -> None:
-        self._connectors = ConnectorKind(batch_size=batch_size)
+    batch_size: int = 50
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[PlaceState]]:
-        """One call per agent; a connector that it does not have is away."""
+    @property
+    def _connectors(self) -> ConnectorKind:
+        return ConnectorKind(batch_size=self.batch_size)
+
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[PlaceState]]:
+        """Return one read per agent; a connector that it does not have is away."""
         for read in self._connectors.observe([connector(each.owner, each.name) for each in resources]):
-            yield Observation(read.call, tuple(map(_place_of, read.resources)), _places(read))
+            yield Observation(read.request, tuple(map(_place_of, read.resources)), _places(read))
 
     def digest(self, state: PlaceState | None) -> str:
         """Digest of whether it is there."""
@@ -104,21 +113,30 @@ class ConnectorMoveKind:
         return diff({"here": _is_here(before)}, {"here": _is_here(after)})
 
     def write_sequences(
-        self, intents: Sequence[Transition[PlaceState]]
+        self, transitions: Sequence[Transition[PlaceState]]
     ) -> Iterator[WriteSequence[PlaceState]]:
         """One call per move; none for a half whose other half is not there to be written."""
         halves: dict[str, list[Transition[PlaceState]]] = {}
-        for intent in intents:
-            halves.setdefault(intent.resource.name, []).append(intent)
+        for transition in transitions:
+            halves.setdefault(transition.resource.name, []).append(transition)
         for mine in halves.values():
             arrivals = [each for each in mine if each.after.here and not _is_here(each.before)]
             departures = [each for each in mine if not each.after.here and _is_here(each.before)]
             if len(arrivals) == len(departures) == 1 and len(mine) == 2:
                 yield (_move(arrivals[0].resource, departures[0].resource),)
 
-    def mismatches(self, intent: Transition[PlaceState], observed: PlaceState | None) -> list[str]:
+    def mismatches(self, transition: Transition[PlaceState], observed: PlaceState | None) -> list[str]:
         """Whether it is where it shall not be, or not where it shall be."""
-        return [] if _is_here(observed) == intent.after.here else ["here"]
+        return [] if _is_here(observed) == transition.after.here else ["here"]
+
+    def plan(self, resource: Resource, desired: PlaceState, now: PlaceState | None) -> PlannedItem:
+        """Plan one half of a move.
+
+        :param resource: the place.
+        :param desired: whether the connector is there afterwards.
+        :param now: whether it is there now.
+        """
+        return _half(self, resource, now, desired)
 
     def to_json(self, state: PlaceState) -> dict[str, Any]:
         """Return a place as JSON, with the connector as it was seen there."""
@@ -185,7 +203,7 @@ def plan_move(
     to, out = states.get(move.arrival), states.get(move.departure)
     if out is None or not out.here or _is_here(to):
         trouble = _trouble(move, to, out)
-        return left_alone(kind, move.arrival, to, *trouble), left_alone(kind, move.departure, out)
+        return no_change(kind, move.arrival, to, *trouble), no_change(kind, move.departure, out)
     return (
         _half(kind, move.arrival, to, out, *_risks(out.connector, environment, numbers, allow_live)),
         _half(kind, move.departure, out, AWAY, *_left_behind(move.source, environment, staying)),
@@ -249,7 +267,7 @@ def _half(
     *findings: Finding,
 ) -> PlannedItem:
     """One of the two items of a move; their one call is counted where the connector arrives."""
-    item = planned(kind, resource, now, after, findings=findings, identifiers=True)
+    item = change(kind, resource, now, after, findings=findings, identifiers=True)
     return replace(item, writes=int(item.changed and after.here and not item.errors))
 
 
@@ -261,7 +279,7 @@ def _move(arrival: Resource, departure: Resource) -> Write[PlaceState]:
         return dict.fromkeys(both, WriteResult()) if answer.connector_id == arrival.name else {}
 
     return Write(
-        call=api.update_connector(
+        request=api.update_connector(
             departure.owner, update=ConnectorUpdate(connector_id=arrival.name, project_id=arrival.owner)
         ),
         resources=both,
@@ -283,7 +301,8 @@ def _place_of(resource: Resource) -> Resource:
     return place(resource.owner, resource.name)
 
 
-def _places(read: Observation[ConnectorState]) -> Callable[[Any], Mapping[Resource, PlaceState]]:
+def _places(read: Observation[ConnectorState]) -> Callable[[Any], Mapping[Resource, PlaceState | None]]:
     return lambda answer: {
-        _place_of(resource): PlaceState(True, state) for resource, state in read.states(answer).items()
+        _place_of(resource): None if state is None else PlaceState(True, state)
+        for resource, state in read.states(answer).items()
     }

@@ -1,4 +1,4 @@
-"""What an environment runs, as a resource kind: a version of the agent's content.
+"""The deployment of an environment as a resource kind: a version of the agent's content.
 
 Every promotion and rollback adds a record to the environment's history, also for a version that is there
 already, so nothing is written unless the version differs. The version alone counts; records come and go.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Change, Op
-from airflow_voice_agents.plans.guards import LADDER
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -23,14 +24,16 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai import api
+from airflow_voice_agents.polyai.ladder import LADDER
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
 from airflow_voice_agents.polyai.resources.deployment_records import overtakes
 from airflow_voice_agents.transport.errors import InputError
 
 KIND = "deployment"
 NONE = "(none)"
+NOTHING: Known = {}
 
 
 class Model(StrEnum):
@@ -70,12 +73,14 @@ class DeploymentState:
     :param version: hash of the content, the same in every environment; ``None`` where the record has none.
     :param deployment_id: the record.
     :param created_at: when it was made, as the platform spells it.
+    :param environment: the environment that an answer to a write names.
     :param via: how to come to this state, where it is a desired one.
     """
 
     version: str | None
     deployment_id: str | None = field(default=None, compare=False)
     created_at: str | None = field(default=None, compare=False)
+    environment: str | None = field(default=None, compare=False)
     via: Via | None = field(default=None, compare=False)
 
 
@@ -97,26 +102,26 @@ class DeploymentRules:
     message: str = field(default="", repr=False)
 
 
-class DeploymentKind:
-    """How deployments are observed, compared and written.
+@dataclass(frozen=True, slots=True)
+class DeploymentKind(Kind[DeploymentState]):
+    """Reads, compares and changes what environments run.
 
-    :param heard: told of each answer to a write right when it came: the new record and its test runs.
+    Every write adds a record, so a write of unknown outcome is polled for and never sent again.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
+    repeatable: ClassVar[bool] = False
 
-    def __init__(self, heard: Callable[[Resource, DeploymentResult], None] | None = None) -> None:
-        self._heard = heard
-        self._answers: dict[Resource, DeploymentResult] = {}
-
-    def answer(self, resource: Resource) -> DeploymentResult | None:
-        """Return what the latest write was answered, or ``None`` where no answer came."""
-        return self._answers.get(resource)
-
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[DeploymentState]]:
-        """One read per agent: what each of its environments runs."""
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[DeploymentState]]:
+        """Return one read per agent: what each of its environments runs."""
         for agent_id, mine in by_owner(resources).items():
-            yield Observation(api.get_active_deployments(agent_id), tuple(mine), _states(agent_id))
+            yield Observation(api.get_active_deployments(agent_id), tuple(mine), states_of(agent_id))
+
+    def revision(self, state: DeploymentState | None) -> str | None:
+        """Return the id of the record, which changes with every promotion and rollback."""
+        return None if state is None else state.deployment_id
 
     def digest(self, state: DeploymentState | None) -> str:
         """Digest of the version."""
@@ -135,25 +140,35 @@ class DeploymentKind:
             yield Change(Op.CHANGE, ("deployment_id",), *ids)
 
     def write_sequences(
-        self, intents: Sequence[Transition[DeploymentState]]
+        self, transitions: Sequence[Transition[DeploymentState]]
     ) -> Iterator[WriteSequence[DeploymentState]]:
-        """One write per environment; the answers to earlier writes are forgotten.
+        """Return one write per environment.
 
         :raises InputError: for a state that does not say how to come to it.
         """
-        for intent in intents:
-            self._answers.pop(intent.resource, None)
-            yield (Write(_call(intent), (intent.resource,), self._judge(intent.resource)),)
+        for transition in transitions:
+            yield (Write(_request(transition), (transition.resource,), _judge(transition)),)
 
-    def mismatches(self, intent: Transition[DeploymentState], observed: DeploymentState | None) -> list[str]:
-        """List what is not as asked for; where a write was answered, that answer must fit as well."""
-        wanted, answer = intent.after.version, self._answers.get(intent.resource)
-        shown = observed.version if observed else None
-        if wanted is None or shown != wanted:
-            return ["version", *_strange(intent, answer)]
-        if answer and observed and observed.deployment_id not in (None, answer.deployment.id):
-            return ["deployment_id", *_strange(intent, answer)]
-        return _strange(intent, answer)
+    def mismatches(
+        self, transition: Transition[DeploymentState], observed: DeploymentState | None
+    ) -> list[str]:
+        """List the version, and the environment where an answer names another one."""
+        wanted = transition.after.version
+        shown, place = (observed.version, observed.environment) if observed else (None, None)
+        wrong = {
+            "version": wanted is None or shown != wanted,
+            "environment of the answer": place not in (None, transition.resource.name),
+        }
+        return [name for name, differs in wrong.items() if differs]
+
+    def plan(self, resource: Resource, desired: DeploymentState, now: DeploymentState | None) -> PlannedItem:
+        """Plan the way to a known record, unless its version runs already.
+
+        :param resource: the environment.
+        :param desired: the version, and the record to take it from.
+        :param now: what runs there.
+        """
+        return plan_return(self, resource, now, desired)
 
     def to_json(self, state: DeploymentState) -> dict[str, str | None]:
         """Return the version and its record, which a rollback needs."""
@@ -181,22 +196,11 @@ class DeploymentKind:
         """Plan the rollback to the record that ran; what never ran cannot be taken away again."""
         if wanted is None:
             stays = () if now is None else (_stays(resource, now),)
-            return _unchanged(self, resource, now, findings=stays)
+            return no_change(self, resource, now, *stays)
         if wanted.version is None or wanted.deployment_id is None:
-            return _unchanged(self, resource, now, findings=(_no_way_back(resource),))
+            return no_change(self, resource, now, _no_way_back(resource))
         via = Via(Way.ROLL_BACK, wanted.deployment_id)
         return plan_return(self, resource, now, replace(wanted, via=via))
-
-    def _judge(
-        self, resource: Resource
-    ) -> Callable[[DeploymentResult], Mapping[Resource, WriteResult[DeploymentState]]]:
-        def judge(answer: DeploymentResult) -> Mapping[Resource, WriteResult[DeploymentState]]:
-            self._answers[resource] = answer
-            if self._heard:
-                self._heard(resource, answer)
-            return {resource: WriteResult(state_of(answer.deployment) if answer.deployment.version else None)}
-
-        return judge
 
 
 def deployment(agent_id: str, environment: str) -> Resource:
@@ -291,7 +295,7 @@ def plan_return(
     :param findings: what is to be said where it does not run yet.
     """
     if now is not None and now.version is not None and now.version == wanted.version:
-        return _unchanged(kind, target, now)
+        return no_change(kind, target, now)
     moves = wanted.via is not None and wanted.via.way is Way.ROLL_BACK and target.name == Environment.SANDBOX
     return _item(kind, target, now, wanted, (*findings, *([_moves_main(target)] if moves else [])))
 
@@ -334,18 +338,45 @@ def unexpected_target(
         )
 
 
-def _states(
+def states_of(
     agent_id: str,
-) -> Callable[[Mapping[str, Deployment | None]], Mapping[Resource, DeploymentState]]:
-    def states(active: Mapping[str, Deployment | None]) -> Mapping[Resource, DeploymentState]:
-        found = {deployment(agent_id, each): state_of(record) for each, record in active.items()}
-        return {resource: state for resource, state in found.items() if state is not None}
+) -> Callable[[Mapping[str, Deployment | None]], Mapping[Resource, DeploymentState | None]]:
+    """Return how an answer about an agent's active deployments reads as states.
 
-    return states
+    :param agent_id: the agent.
+    """
+    return lambda active: {
+        deployment(agent_id, environment): state_of(record) for environment, record in active.items()
+    }
 
 
-def _call(intent: Transition[DeploymentState]) -> Any:
-    target, via = intent.resource, intent.after.via
+def facts_of(answer: DeploymentResult, before: DeploymentState | None) -> dict[str, Any]:
+    """Return the ids in an answer to a write, and the version that ran before.
+
+    :param answer: the new record and its test runs.
+    :param before: what ran before.
+    """
+    return {
+        "previous_version": before.version if before else None,
+        "version": answer.deployment.version,
+        "deployment_id": answer.deployment.id,
+        "test_run_ids": list(answer.test_run_ids),
+    }
+
+
+def _judge(
+    transition: Transition[DeploymentState],
+) -> Callable[[DeploymentResult], Mapping[Resource, WriteResult[DeploymentState]]]:
+    def judge(answer: DeploymentResult) -> Mapping[Resource, WriteResult[DeploymentState]]:
+        made, facts = answer.deployment, facts_of(answer, transition.before)
+        state = DeploymentState(made.version, made.id, made.created_at, made.environment)
+        return {transition.resource: WriteResult(state if made.version else None, facts=facts)}
+
+    return judge
+
+
+def _request(transition: Transition[DeploymentState]) -> Any:
+    target, via = transition.resource, transition.after.via
     if via is None:
         raise InputError(f"{target}: a deployment can only be made from a record, and none was given")
     if via.way is Way.ROLL_BACK:
@@ -359,18 +390,6 @@ def _version(state: DeploymentState | None) -> str:
     return NONE if state is None else state.version or "(empty)"
 
 
-def _strange(intent: Transition[DeploymentState], answer: DeploymentResult | None) -> list[str]:
-    """What an answer says that was not asked for: another environment or version."""
-    if answer is None:
-        return []
-    made, asked = answer.deployment, intent.after.version
-    odd = {
-        "environment of the answer": made.environment not in (None, intent.resource.name),
-        "version of the answer": made.version not in (None, asked),
-    }
-    return [name for name, wrong in odd.items() if wrong]
-
-
 def _taken(source: Deployment) -> DeploymentState:
     return DeploymentState(source.version)
 
@@ -382,9 +401,11 @@ def _unchanged(
     source: Deployment | None = None,
     findings: tuple[Finding, ...] = (),
 ) -> PlannedItem:
-    there = kind.digest(now)
-    taken = kind.digest(state_of(source)) if source else None
-    return PlannedItem(target, there, there, taken, findings=findings)
+    return no_change(kind, target, now, *findings, source=_source_digest(kind, source))
+
+
+def _source_digest(kind: DeploymentKind, source: Deployment | None) -> str | None:
+    return kind.digest(state_of(source)) if source else None
 
 
 def _item(
@@ -396,22 +417,13 @@ def _item(
     *,
     source: str | None = None,
 ) -> PlannedItem:
-    change = (
+    item = change(kind, target, now, after, findings=findings, source=source, identifiers=True)
+    shown = (
         Change(Op.ADD, ("version",), ABSENT, after.version)
         if now is None
         else Change(Op.CHANGE, ("version",), now.version, after.version)
     )
-    return PlannedItem(
-        target,
-        kind.digest(now),
-        kind.digest(after),
-        source,
-        changes=(change,),
-        findings=findings,
-        writes=1,
-        identifiers=True,
-        intent=Transition(target, now, after),
-    )
+    return replace(item, changes=(shown,))
 
 
 def _empty(target: Resource, source: Deployment | None, environment: str) -> Finding:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -18,18 +20,13 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change, refused
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
-from airflow_voice_agents.polyai.resources.plan_items import (
-    cannot_undo,
-    kept_fields,
-    kept_text,
-    left_alone,
-    planned,
-)
+from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 
 KIND = "phone number"
+NOTHING: Known = {}
 FIELDS = ("client_env", "connector_id")
 
 
@@ -45,23 +42,27 @@ class NumberState:
     connector_id: str | None = None
 
 
-class _PhoneNumberKind:
-    """What both kinds share: how numbers are read and compared.
+@dataclass(frozen=True, slots=True)
+class PhoneNumberKind(Kind[NumberState]):
+    """Reads, imports and routes phone numbers; absent ones are imported, and none is moved.
 
-    :param batch_size: most numbers per call.
+    The platform routes an imported number by itself, so a number that it left elsewhere is assigned afterwards.
+
+    :param batch_size: maximum number of numbers per request.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, *, batch_size: int) -> None:
-        self._batch_size = batch_size
+    batch_size: int = 50
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[NumberState]]:
-        """Batch reads; a number that the agent does not have is absent."""
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[NumberState]]:
+        """Return batch reads; a number that the agent does not have is reported as not found."""
         for agent_id, mine in by_owner(resources).items():
-            for chunk in batches(mine, self._batch_size):
-                call = api.get_phone_numbers(agent_id, phone_numbers=[resource.name for resource in chunk])
-                yield Observation(call, chunk, _found(agent_id))
+            for chunk in batches(mine, self.batch_size):
+                request = api.get_phone_numbers(agent_id, phone_numbers=[each.name for each in chunk])
+                yield Observation(request, chunk, _found(agent_id))
 
     def digest(self, state: NumberState | None) -> str:
         """Digest of environment and connector."""
@@ -71,42 +72,50 @@ class _PhoneNumberKind:
         """Changes of environment and connector."""
         return diff(asdict(before) if before else {}, asdict(after) if after else {})
 
-
-class PresenceKind(_PhoneNumberKind):
-    """Numbers that an agent shall have in an environment; absent ones are imported, none is moved."""
-
     def write_sequences(
-        self, intents: Sequence[Transition[NumberState]]
+        self, transitions: Sequence[Transition[NumberState]]
     ) -> Iterator[WriteSequence[NumberState]]:
-        """Imports in batches that never mix agents or environments."""
+        """Imports in batches that never mix agents or environments; one assignment per present number."""
         groups: dict[tuple[str, str], list[Resource]] = {}
-        for intent in intents:
-            key = (intent.resource.owner, str(intent.after.client_env))
-            groups.setdefault(key, []).append(intent.resource)
+        for each in transitions:
+            if each.before is None:
+                key = (each.resource.owner, str(each.after.client_env))
+                groups.setdefault(key, []).append(each.resource)
+            else:
+                yield (_assignment(each),)
         for (agent_id, client_env), resources in groups.items():
-            for chunk in batches(resources, self._batch_size):
+            for chunk in batches(resources, self.batch_size):
                 yield (_import(agent_id, client_env, chunk),)
 
-    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
-        """Whether the number is absent, or in another environment."""
+    def mismatches(self, transition: Transition[NumberState], observed: NumberState | None) -> list[str]:
+        """List presence, environment or connector; a connector of ``None`` is left to the platform."""
         if observed is None:
             return ["presence"]
-        return [] if observed.client_env == intent.after.client_env else ["client_env"]
+        wrong = ["client_env"] if observed.client_env != transition.after.client_env else []
+        wanted = transition.after.connector_id
+        return [*wrong, "connector_id"] if wanted not in (None, observed.connector_id) else wrong
 
+    def continues(self, transition: Transition[NumberState], observed: NumberState | None) -> bool:
+        """Return whether an imported number still has to be assigned."""
+        return transition.before is None and self.mismatches(transition, observed) == ["connector_id"]
 
-class RoutingKind(_PhoneNumberKind):
-    """Numbers that shall be answered by a connector."""
+    def plan(self, resource: Resource, desired: NumberState, now: NumberState | None) -> PlannedItem:
+        """Plan that a number is in an environment and answered by a connector.
 
-    def write_sequences(
-        self, intents: Sequence[Transition[NumberState]]
-    ) -> Iterator[WriteSequence[NumberState]]:
-        """One assignment per number; the platform has no call for several."""
-        return ((_assignment(intent),) for intent in intents)
-
-    def mismatches(self, intent: Transition[NumberState], observed: NumberState | None) -> list[str]:
-        """What of connector and environment is not as it shall be."""
-        wanted, shown = asdict(intent.after), asdict(observed) if observed else {}
-        return [name for name, value in wanted.items() if shown.get(name) != value]
+        :param resource: the number.
+        :param desired: environment and connector; a connector of ``None`` is left to the platform.
+        :param now: the present state; ``None`` where the agent does not have it.
+        """
+        if now is not None and now.client_env != desired.client_env:
+            finding = refused(
+                "wrong_environment",
+                f"it is in {now.client_env}, not {desired.client_env}, and a number is never moved silently. It was "
+                "not changed. Delete it there first if it is to move.",
+            )
+            return no_change(self, resource, now, finding)
+        if now is not None and desired.connector_id is None:
+            return no_change(self, resource, desired)  # its connector is no part of the plan
+        return change(self, resource, now, desired, identifiers=True)
 
     def to_json(self, state: NumberState) -> dict[str, str | None]:
         """Return a number as JSON."""
@@ -131,10 +140,10 @@ class RoutingKind(_PhoneNumberKind):
         :param now: where it is; ``None`` where the agent does not have it.
         """
         if loss := _loss(wanted, now):
-            return left_alone(self, resource, now, loss)
+            return no_change(self, resource, now, loss)
         if wanted is None or now is None:
-            return left_alone(self, resource, now)
-        return planned(self, resource, now, replace(now, connector_id=wanted.connector_id), identifiers=True)
+            return no_change(self, resource, now)
+        return change(self, resource, now, replace(now, connector_id=wanted.connector_id), identifiers=True)
 
 
 def _loss(wanted: NumberState | None, now: NumberState | None) -> Finding | None:
@@ -166,8 +175,12 @@ def phone_number(agent_id: str, number: str) -> Resource:
     return Resource(KIND, agent_id, number)
 
 
-def _found(agent_id: str) -> Callable[[BatchPhoneNumbers], Mapping[Resource, NumberState]]:
-    return lambda answer: _states(agent_id, answer.found)
+def _found(agent_id: str) -> Callable[[BatchPhoneNumbers], Mapping[Resource, NumberState | None]]:
+    def read(answer: BatchPhoneNumbers) -> Mapping[Resource, NumberState | None]:
+        absent = dict.fromkeys(phone_number(agent_id, number) for number in answer.not_found)
+        return {**absent, **_states(agent_id, answer.found)}
+
+    return read
 
 
 def _states(agent_id: str, found: Iterable[PhoneNumber]) -> dict[Resource, NumberState]:
@@ -184,7 +197,7 @@ def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Wr
         return tuple(_import(agent_id, client_env, half) for half in halves)
 
     return Write(
-        call=api.import_phone_numbers(
+        request=api.import_phone_numbers(
             agent_id, phone_numbers=[resource.name for resource in resources], client_env=client_env
         ),
         resources=tuple(resources),
@@ -198,11 +211,11 @@ def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, Writ
     return lambda imported: {phone_number(agent_id, number): WriteResult() for number in imported}
 
 
-def _assignment(intent: Transition[NumberState]) -> Write[NumberState]:
-    resource = intent.resource
+def _assignment(transition: Transition[NumberState]) -> Write[NumberState]:
+    resource = transition.resource
     return Write(
-        call=api.assign_phone_number(
-            resource.owner, phone_number=resource.name, connector_id=str(intent.after.connector_id)
+        request=api.assign_phone_number(
+            resource.owner, phone_number=resource.name, connector_id=str(transition.after.connector_id)
         ),
         resources=(resource,),
         judge=lambda answer: {

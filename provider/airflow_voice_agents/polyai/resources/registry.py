@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_voice_agents.plans.restoring import Restorable
+from airflow_voice_agents.plans.kind import ResourceKind
 from airflow_voice_agents.polyai.resources import (
     config_page,
     connector,
@@ -19,7 +19,7 @@ ORDER = (config_page.KIND, deployment.KIND, connector_move.KIND, connector.KIND,
 BATCH_SIZE = 50
 
 
-def kinds(*, bridge_schema: bool = False, batch_size: int = BATCH_SIZE) -> dict[str, Restorable[Any]]:
+def kinds(*, bridge_schema: bool = False, batch_size: int = BATCH_SIZE) -> dict[str, ResourceKind[Any]]:
     """Return every kind that a promotion may hold.
 
     :param bridge_schema: whether a permissive schema may stand between when no plain order is valid.
@@ -30,5 +30,5 @@ def kinds(*, bridge_schema: bool = False, batch_size: int = BATCH_SIZE) -> dict[
         deployment.KIND: deployment.DeploymentKind(),
         connector_move.KIND: connector_move.ConnectorMoveKind(batch_size=batch_size),
         connector.KIND: connector.ConnectorKind(batch_size=batch_size),
-        phone_number.KIND: phone_number.RoutingKind(batch_size=batch_size),
+        phone_number.KIND: phone_number.PhoneNumberKind(batch_size=batch_size),
     }

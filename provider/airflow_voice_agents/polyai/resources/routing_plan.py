@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change
 from airflow_voice_agents.polyai.resources.connector_matching import shown
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, RoutingKind, phone_number
-from airflow_voice_agents.polyai.resources.plan_items import left_alone, planned
+from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
 
 
 def plan_routing(
-    kind: RoutingKind,
+    kind: PhoneNumberKind,
     agent_id: str,
     numbers: Mapping[str, str],
     *,
@@ -37,7 +36,7 @@ def plan_routing(
 
 
 def _routed(
-    kind: RoutingKind,
+    kind: PhoneNumberKind,
     resource: Resource,
     states: Mapping[Resource, NumberState],
     client_env: str,
@@ -45,10 +44,10 @@ def _routed(
 ) -> PlannedItem:
     now, ids = states.get(resource), _ids(*choice)
     if now is None or now.client_env != client_env:
-        return left_alone(kind, resource, now, _misplaced(resource, client_env, now))
+        return no_change(kind, resource, now, _misplaced(resource, client_env, now))
     if len(ids) != 1:
-        return left_alone(kind, resource, now, _unclear(resource, client_env, ids, choice))
-    return planned(kind, resource, now, replace(now, connector_id=ids[0]), identifiers=True)
+        return no_change(kind, resource, now, _unclear(resource, client_env, ids, choice))
+    return change(kind, resource, now, replace(now, connector_id=ids[0]), identifiers=True)
 
 
 def _ids(wanted: str, called: Mapping[str, Sequence[str]]) -> Sequence[str]:

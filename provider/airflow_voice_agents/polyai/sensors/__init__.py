@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.polyai.sensors.base import PolyAISensor, PolyAIWaitingSensor
+from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 from airflow_voice_agents.polyai.sensors.outcomes import (
     PolyAIAlertsClearSensor,
     PolyAIOutboundCallSensor,
@@ -28,5 +28,4 @@ __all__ = [
     "PolyAIQuietWindowSensor",
     "PolyAISensor",
     "PolyAITestRunsSensor",
-    "PolyAIWaitingSensor",
 ]

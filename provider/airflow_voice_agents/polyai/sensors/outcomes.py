@@ -1,4 +1,4 @@
-"""Sensors for how things go: test runs, outbound calls, conversations, alerts."""
+"""Sensors for outcomes: test runs, outbound calls, conversations, alerts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ if TYPE_CHECKING:
         OutboundCallCondition,
         QuietCondition,
         TestRunsCondition,
-    )
-    from airflow_voice_agents.polyai.triggers import (
-        PolyAIAlertsClearTrigger,
-        PolyAIOutboundCallTrigger,
-        PolyAIQuietWindowTrigger,
-        PolyAITestRunsTrigger,
     )
 
 
@@ -46,6 +40,7 @@ class PolyAITestRunsSensor(PolyAISensor):
     :returns: ``agent_id``, and as ``test_runs`` the ``verdict`` and the counts of each run.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAITestRunsTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -66,12 +61,6 @@ class PolyAITestRunsSensor(PolyAISensor):
         self.test_run_ids = test_run_ids
         self.allowed_failures = allowed_failures
         self.fail_on = fail_on
-
-    def trigger_class(self) -> type[PolyAITestRunsTrigger]:
-        """Return the trigger for test runs."""
-        from airflow_voice_agents.polyai.triggers import PolyAITestRunsTrigger
-
-        return PolyAITestRunsTrigger
 
     def condition(self) -> TestRunsCondition:
         """Return what is waited for."""
@@ -102,6 +91,7 @@ class PolyAIOutboundCallSensor(PolyAISensor):
     :returns: ``agent_id``, ``call_sid`` and ``status``.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIOutboundCallTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -123,12 +113,6 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         self.call_sid = call_sid
         self.environment = environment
         self.fail_on = fail_on
-
-    def trigger_class(self) -> type[PolyAIOutboundCallTrigger]:
-        """Return the trigger for outbound calls."""
-        from airflow_voice_agents.polyai.triggers import PolyAIOutboundCallTrigger
-
-        return PolyAIOutboundCallTrigger
 
     def condition(self) -> OutboundCallCondition:
         """Return what is waited for."""
@@ -159,6 +143,7 @@ class PolyAIQuietWindowSensor(PolyAISensor):
     :returns: ``project_id``, ``environment``, ``max_concurrent`` that was reached, and ``until`` when.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIQuietWindowTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "account_id",
@@ -183,12 +168,6 @@ class PolyAIQuietWindowSensor(PolyAISensor):
         self.max_concurrent = max_concurrent
         self.minutes = minutes
 
-    def trigger_class(self) -> type[PolyAIQuietWindowTrigger]:
-        """Return the trigger for concurrency."""
-        from airflow_voice_agents.polyai.triggers import PolyAIQuietWindowTrigger
-
-        return PolyAIQuietWindowTrigger
-
     def condition(self) -> QuietCondition:
         """Return what is waited for."""
         from airflow_voice_agents.polyai.conditions import QuietCondition
@@ -199,7 +178,7 @@ class PolyAIQuietWindowSensor(PolyAISensor):
 
 
 class PolyAIAlertsClearSensor(PolyAISensor):
-    """Wait until alert rules are evaluated anew and none fires.
+    """Wait until alert rules are evaluated again and none fires.
 
     A rule is clear when it is ``ok`` by an evaluation that lies a whole window after ``after``; ``no_data``
     and ``unknown`` are not clear. Rules know no environments. If nothing watches, the wait ends at once.
@@ -222,6 +201,7 @@ class PolyAIAlertsClearSensor(PolyAISensor):
     :returns: ``after``, number of ``rules``, and ids ``firing_before`` and ``not_clear``.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIAlertsClearTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "after",
@@ -245,12 +225,6 @@ class PolyAIAlertsClearSensor(PolyAISensor):
         self.rule_ids = rule_ids
         self.ignore_older = ignore_older
         self.fail_on_alert = fail_on_alert
-
-    def trigger_class(self) -> type[PolyAIAlertsClearTrigger]:
-        """Return the trigger for alert rules."""
-        from airflow_voice_agents.polyai.triggers import PolyAIAlertsClearTrigger
-
-        return PolyAIAlertsClearTrigger
 
     def condition(self) -> AlertsClearCondition:
         """Return what is waited for."""

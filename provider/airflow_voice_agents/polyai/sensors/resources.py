@@ -1,4 +1,4 @@
-"""Sensors for how things are: pages, deployments, connectors, numbers, drift."""
+"""Sensors for resources: pages, deployments, connectors, numbers, drift."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.polyai.sensors.base import PolyAISensor, PolyAIWaitingSensor
+from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.conditions import (
         ConfigCondition,
         ConnectorCondition,
         DeploymentCondition,
-        DriftCondition,
         NumbersCondition,
     )
-    from airflow_voice_agents.polyai.triggers import (
-        PolyAIConfigTrigger,
-        PolyAIConnectorTrigger,
-        PolyAIDeploymentTrigger,
-        PolyAIDriftTrigger,
-        PolyAIPhoneNumbersTrigger,
-    )
+    from airflow_voice_agents.polyai.drift_request import DriftWait
 
 
 class PolyAIConfigSensor(PolyAISensor):
@@ -34,10 +27,10 @@ class PolyAIConfigSensor(PolyAISensor):
 
     :param agent_id: the agent. (templated)
     :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
-    :param values: keys and values that the page shall hold; of an object only the members given are
+    :param values: keys and values that the page must hold; of an object only the members given are
         compared. Neither the triggerer nor a log sees them. (templated)
     :param digest: digest of the page, as a report's ``after`` gives it. (templated)
-    :param equals: mapping of ``agent_id`` and ``environment`` of a page that it shall be equal to. (templated)
+    :param equals: mapping of ``agent_id`` and ``environment`` of a page that it must equal. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
@@ -46,6 +39,7 @@ class PolyAIConfigSensor(PolyAISensor):
     :returns: ``agent_id``, ``environment`` and ``digest`` of the page.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIConfigTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -72,12 +66,6 @@ class PolyAIConfigSensor(PolyAISensor):
         self.values = values
         self.digest = digest
         self.equals = equals
-
-    def trigger_class(self) -> type[PolyAIConfigTrigger]:
-        """Return the trigger for config pages."""
-        from airflow_voice_agents.polyai.triggers import PolyAIConfigTrigger
-
-        return PolyAIConfigTrigger
 
     def condition(self) -> ConfigCondition:
         """Return what is waited for."""
@@ -111,6 +99,7 @@ class PolyAIDeploymentSensor(PolyAISensor):
         active.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIDeploymentTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -136,12 +125,6 @@ class PolyAIDeploymentSensor(PolyAISensor):
         self.version = version
         self.deployment_id = deployment_id
         self.newer_than = newer_than
-
-    def trigger_class(self) -> type[PolyAIDeploymentTrigger]:
-        """Return the trigger for active deployments."""
-        from airflow_voice_agents.polyai.triggers import PolyAIDeploymentTrigger
-
-        return PolyAIDeploymentTrigger
 
     def condition(self) -> DeploymentCondition:
         """Return what is waited for."""
@@ -173,6 +156,7 @@ class PolyAIConnectorSensor(PolyAISensor):
     :returns: ``agent_id``, ``connector_id`` and ``client_env``.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIConnectorTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -196,12 +180,6 @@ class PolyAIConnectorSensor(PolyAISensor):
         self.settings = settings
         self.client_env = client_env
 
-    def trigger_class(self) -> type[PolyAIConnectorTrigger]:
-        """Return the trigger for connectors."""
-        from airflow_voice_agents.polyai.triggers import PolyAIConnectorTrigger
-
-        return PolyAIConnectorTrigger
-
     def condition(self) -> ConnectorCondition:
         """Return what is waited for."""
         from airflow_voice_agents.polyai.conditions import ConnectorCondition
@@ -219,9 +197,9 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
     Vendor operation: list phone numbers.
 
     :param agent_id: the agent. (templated)
-    :param phone_numbers: E.164 numbers, all of which shall be there. (templated)
-    :param client_env: environment that they shall be in; ``None`` for any. (templated)
-    :param connector_id: connector that shall answer them; ``None`` for any. (templated)
+    :param phone_numbers: E.164 numbers, all of which must be there. (templated)
+    :param client_env: environment that they must be in; ``None`` for any. (templated)
+    :param connector_id: connector that must answer them; ``None`` for any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
@@ -230,6 +208,7 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
     :returns: ``agent_id``, and the number of numbers as ``phone_numbers``.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIPhoneNumbersTrigger"
     template_fields: Sequence[str] = (
         *PolyAISensor.template_fields,
         "agent_id",
@@ -253,12 +232,6 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self.client_env = client_env
         self.connector_id = connector_id
 
-    def trigger_class(self) -> type[PolyAIPhoneNumbersTrigger]:
-        """Return the trigger for phone numbers."""
-        from airflow_voice_agents.polyai.triggers import PolyAIPhoneNumbersTrigger
-
-        return PolyAIPhoneNumbersTrigger
-
     def condition(self) -> NumbersCondition:
         """Return what is waited for."""
         from airflow_voice_agents.polyai.conditions import NumbersCondition
@@ -266,7 +239,7 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         return NumbersCondition.parse(self.agent_id, self.phone_numbers, self.client_env, self.connector_id)
 
 
-class PolyAIDriftSensor(PolyAIWaitingSensor):
+class PolyAIDriftSensor(PolyAISensor):
     """Wait until targets have drifted, or until none has any more.
 
     What is compared is named as for ``PolyAIDriftOperator``. Transient errors of the platform are tolerated;
@@ -279,7 +252,7 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
     :param until: ``drift``, or ``in_sync`` for its end.
     :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
         read as YAML or JSON. One with config values (``overrides``) cannot be deferred. (templated)
-    :param spec_file: file that holds it, read anew for each question, by the triggerer when deferred: a path
+    :param spec_file: file that holds it, read again for each question, by the triggerer when deferred: a path
         or URL that it can reach as well. (templated)
     :param targets: targets instead of those of the spec. (templated)
     :param baseline: name under which ``PolyAIApplyPromotionOperator`` notes what it applied. (templated)
@@ -294,8 +267,9 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
         ``targets_omitted``.
     """
 
+    trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIDriftTrigger"
     template_fields: Sequence[str] = (
-        *PolyAIWaitingSensor.template_fields,
+        *PolyAISensor.template_fields,
         "spec",
         "spec_file",
         "targets",
@@ -331,18 +305,13 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
         self.baseline = baseline
         self.state_folder = state_folder
 
-    def trigger_class(self) -> type[PolyAIDriftTrigger]:
-        """Return the trigger for drift."""
-        from airflow_voice_agents.polyai.triggers import PolyAIDriftTrigger
-
-        return PolyAIDriftTrigger
-
-    def condition(self) -> DriftCondition:
+    def condition(self) -> DriftWait:
         """Return what is waited for."""
         from airflow_voice_agents.bases.template_inputs import from_yaml
         from airflow_voice_agents.polyai.conditions import DriftCondition
+        from airflow_voice_agents.polyai.drift_request import DriftWait
 
-        return DriftCondition.parse(
+        condition = DriftCondition.parse(
             self.until,
             spec=from_yaml(self.uncovered("spec"), name="spec"),
             spec_file=self.spec_file,
@@ -350,17 +319,6 @@ class PolyAIDriftSensor(PolyAIWaitingSensor):
             baseline=self.baseline,
             state_folder=self.state_folder,
         )
-
-    def check(self) -> tuple[bool, dict[str, Any]]:
-        """Read and compare once."""
-        from airflow_voice_agents.engine.run_context import RunContext
-        from airflow_voice_agents.polyai.drift_request import drift_job
-        from airflow_voice_agents.polyai.hooks import PolyAIHook
-
-        condition = self.condition()
         if self.deferrable:
             condition.serialize()  # refuses values before any request
-        job = drift_job(**condition.request())
-        with PolyAIHook(self.polyai_conn_id) as hook:
-            run = RunContext(send=hook.asend, say=self.log.info, redact=hook.client.redact)
-            return condition.holds(hook.run(job.run(run)))
+        return DriftWait(condition)

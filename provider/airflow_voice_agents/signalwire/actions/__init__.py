@@ -1,1 +1,1 @@
-"""What each operator does, free of Airflow: check, read, plan, guard, write, verify, report."""
+"""Actions of SignalWire: route, restore, buy and release numbers, and assign emergency addresses."""

@@ -1,66 +1,67 @@
-"""Give numbers an emergency address, or take it away: compare first, and never twice."""
+"""Assigns emergency addresses to numbers, or removes them; what is active or under way is left alone."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.plans.report import Report
-from airflow_voice_agents.signalwire.actions.reporting import explain
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.kind import Kinds
+from airflow_voice_agents.plans.plan import TargetPlan
+from airflow_voice_agents.signalwire.actions.base import SignalWireAction, numbers_scope, space_plan
 from airflow_voice_agents.signalwire.checks import parse_uuid
-from airflow_voice_agents.signalwire.resources.e911 import E911Kind, e911_of, emergency_address, plan_e911
+from airflow_voice_agents.signalwire.resources.e911 import KIND, E911Kind, e911_of, emergency_address
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection, Space
 from airflow_voice_agents.transport.validation import parse_numbers
 
-OPERATION = "assign E911 address"
 
+@dataclass(frozen=True, kw_only=True)
+class E911Action(SignalWireAction):
+    """An assignment or a removal with checked arguments.
 
-@dataclass(frozen=True, slots=True)
-class E911Job:
-    """An assignment or a removal, checked and ready to run.
+    Vendor operations: list phone numbers, get phone number, assign E911 address, remove E911 address.
 
-    :param space: where the numbers live.
     :param numbers: E.164 numbers without repeats, in order.
     :param address_id: UUID of the address, or ``None`` to remove it.
-    :param manner: how the plan is carried out.
     """
 
-    space: Space
+    operation: ClassVar[str] = "assign E911 address"
+
     numbers: tuple[str, ...]
     address_id: str | None
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, ask for what differs and report on each.
+    def scope(self) -> Scope:
+        """Return the numbers."""
+        return numbers_scope(self.space, self.numbers)
 
-        Vendor operations: list phone numbers, assign E911 address, remove E911 address.
+    def kinds(self) -> Kinds:
+        """Return the kind of emergency addresses."""
+        return {KIND: E911Kind(self.space.base_url)}
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """List the numbers once and plan each.
+
+        :param run: the run.
+        :param done: unused; one space is one target.
         """
-        run.guard_live(OPERATION, dry_run=self.manner.dry_run)
-        planned_at = run.clock()
+        kind, read_at = E911Kind(self.space.base_url), run.clock()
         states = await NumberSelection(self.numbers).read(run.send, self.space.base_url, e911_of)
-        kind = E911Kind({number: state.id for number, state in states.items()})
         items = (
-            plan_e911(kind, emergency_address(self.space.label, each), states.get(each), self.address_id)
+            kind.plan(emergency_address(self.space.label, each), self.address_id, states.get(each))
             for each in self.numbers
         )
-        manner = replace(self.manner, verify=False, max_snapshot_age=math.inf, explain=explain)
-        return await execute(run, kind, Plan(OPERATION, tuple(items)), manner, planned_at=planned_at)
+        return [space_plan(self.space, items, read_at)]
 
 
-def job(space: Space, phone_numbers: object, e911_address_id: object, **options: Any) -> E911Job:
-    """Check the arguments of an assignment and return it ready to run.
+def parse_e911(space: Space, phone_numbers: object, e911_address_id: object) -> E911Action:
+    """Check the arguments of an assignment.
 
-    :param space: where the numbers live.
-    :param phone_numbers: which numbers.
+    :param space: the space that the numbers live in.
+    :param phone_numbers: the numbers.
     :param e911_address_id: UUID of the address, or ``None`` to remove it.
-    :param options: further fields of :class:`E911Job`.
     :raises InputError: naming the argument that is wrong.
     """
     address = None if e911_address_id is None else parse_uuid(e911_address_id, name="e911_address_id")
-    return E911Job(space, parse_numbers(phone_numbers), address, **options)
+    return E911Action(space=space, numbers=parse_numbers(phone_numbers), address_id=address)

@@ -1,56 +1,54 @@
-"""Buy numbers: never more than were asked for, never one twice, whatever happens in between.
+"""Buys numbers: never more than were asked for, and no number twice, whatever happens in between.
 
-A purchase is billed and has no idempotency key. So every number is noted in the task's memory before it is
-asked for. Where the outcome is unknown the project's numbers are read, and only then the same number is asked
-for once more: a number can be bought once, so that can at worst be refused.
+A purchase is billed and has no idempotency key. So every number is noted in the task state before its purchase is
+sent. A purchase of unknown outcome counts as bought for this try and is never sent again in it; the next try looks
+the number up before it buys anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.apply import apply
+from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.policy import Policy, Protections
+from airflow_voice_agents.engine.reads import read_states
 from airflow_voice_agents.engine.run_context import RunContext
-from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import Finding, error
-from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.guards import GuardContext, check_backfill
+from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
+from airflow_voice_agents.plans.plan import Finding, TargetPlan, error
+from airflow_voice_agents.plans.report import Report
 from airflow_voice_agents.signalwire import api
+from airflow_voice_agents.signalwire.actions.base import SignalWireAction, numbers_scope, space_plan
+from airflow_voice_agents.signalwire.actions.purchase_tally import PurchaseTally
 from airflow_voice_agents.signalwire.models import AvailableNumber
-from airflow_voice_agents.signalwire.paging import find_phone_number
 from airflow_voice_agents.signalwire.resources.inventory import Space
-from airflow_voice_agents.signalwire.resources.ownership import owned_number
-from airflow_voice_agents.transport.errors import (
-    CallError,
-    Forbidden,
-    GuardRefused,
-    OutcomeUnknown,
-    RateLimited,
-    Unauthorized,
+from airflow_voice_agents.signalwire.resources.ownership import (
+    KIND,
+    OWNED,
+    Ownership,
+    PurchaseKind,
+    owned_number,
 )
+from airflow_voice_agents.transport.errors import CallError, GuardRefused
 from airflow_voice_agents.transport.validation import parse_count
 
 OPERATION: Final = "buy phone numbers"
-MEMORY: Final = "purchase"
-"""Under which a task remembers what it bought, also after its success: a run buys once."""
-
 MOST: Final = 10_000
-REFUSALS: Final = 10
-"""Refused candidates after which no other one is tried: the reason is most likely not the number."""
-
-STOPPING_CODES: Final = frozenset({"insufficient_balance", "account_limit_exceeded"})
 
 
 @dataclass(frozen=True, slots=True)
-class PurchaseJob:
-    """A purchase, checked and ready to run.
+class PurchaseOrder:
+    """A purchase with checked arguments.
 
-    :param space: where the numbers will live.
-    :param count: how many numbers the task shall have bought in the end.
+    :param space: the space that the numbers will live in.
+    :param count: the number of numbers that the task must have bought in the end.
     :param search: arguments of the search.
-    :param voice_only: whether only numbers that say that they can take calls are bought.
+    :param voice_only: whether only numbers that can take calls are bought.
     :param confirmed: whether the author agreed to be billed.
     """
 
@@ -60,54 +58,136 @@ class PurchaseJob:
     voice_only: bool = True
     confirmed: bool = False
 
-    async def run(self, run: RunContext) -> Purchase:
-        """Settle what an earlier try left open, search, buy what is missing and report.
+    def resource(self, number: str) -> Resource:
+        """Return the resource of a number."""
+        return owned_number(self.space.label, number)
 
-        Vendor operations: search available phone numbers, purchase phone number, list phone numbers.
-
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
-        """
-        run.guard(OPERATION, self._findings(run))
-        shop = _PurchaseRun(self, run)
-        await shop.settle_open()
-        while shop.goes_on and (candidates := await shop.candidates()):
-            await shop.buy(candidates)
-        return Purchase(shop.report(), tuple(sorted(shop.bought)))
-
-    def _findings(self, run: RunContext) -> Iterator[Finding]:
-        if not self.confirmed:
-            yield error("confirm_purchase", "Every number is billed. Pass confirm_purchase=True if meant.")
-        if run.guard_context.backfill and not run.guard_context.consent.allow_backfill:
-            yield error(
-                "backfill",
-                "A backfill would buy numbers once per past date. Run the DAG without a backfill, or pass "
-                "allow_backfill=True if meant.",
-            )
+    def suits(self, offer: AvailableNumber) -> bool:
+        """Return whether an available number may be bought."""
+        return offer.takes_calls or not self.voice_only
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What came of a purchase.
+@dataclass(frozen=True, kw_only=True)
+class PurchaseAction(SignalWireAction):
+    """One round of a purchase: looks up open numbers, and plans a candidate for each number that is missing.
 
-    :param report: one item per number bought, unknown or missing.
-    :param numbers: all that the task has bought, sorted, those of earlier tries included.
+    Vendor operations: search available phone numbers, purchase phone number, list phone numbers.
+
+    :param wanted: the purchase.
+    :param tally: the numbers that are bought, open and refused.
     """
 
-    report: Report
-    numbers: tuple[str, ...]
+    operation: ClassVar[str] = OPERATION
+
+    wanted: PurchaseOrder
+    tally: PurchaseTally
+
+    def scope(self) -> Scope:
+        """Return the whole space: only the search tells the numbers."""
+        return numbers_scope(self.space, ())
+
+    def kinds(self) -> Kinds:
+        """Return the kind of ownership that is bought."""
+        return {KIND: PurchaseKind(self.space.base_url)}
+
+    def guards(self, given: GuardContext) -> Iterable[Finding]:
+        """Refuse a purchase that the author did not agree to, and one run per past date."""
+        if not self.wanted.confirmed:
+            yield error("confirm_purchase", "Every number is billed. Pass confirm_purchase=True if intended.")
+        yield from check_backfill(given)
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Look up open numbers, search for those that are missing, and plan a purchase of each.
+
+        :param run: the run.
+        :param done: unused; one space is one target.
+        """
+        kind, read_at = PurchaseKind(self.space.base_url), run.clock()
+        await self._look_up_open(run)
+        candidates = await self._candidates(run)
+        states = {**dict.fromkeys(self.tally.settled, OWNED), **dict.fromkeys(candidates, None)}
+        items = (kind.plan(self.wanted.resource(each), OWNED, now) for each, now in states.items())
+        return [space_plan(self.space, items, read_at)]
+
+    def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
+        """Return the sender that stops after a refusal of the account."""
+        return self.tally.watching(send)
+
+    def before_writes(self, run: RunContext, targets: Sequence[TargetPlan]) -> None:
+        """Note every number that is about to be bought."""
+        self.tally.begin(
+            run, [item.resource.name for target in targets for item in target.items if item.changed]
+        )
+
+    def on_result(self, run: RunContext, resource: Resource, result: WriteResult[Any]) -> None:
+        """Note a number that was bought."""
+        self.tally.took(run, resource.name)
+
+    async def _look_up_open(self, run: RunContext) -> None:
+        waiting = [number for number in self.tally.open if number not in self.tally.unknown]
+        found = await owned_of(run, self.wanted, waiting, fail=True)
+        for number in found:
+            self.tally.found(run, number)
+
+    async def _candidates(self, run: RunContext) -> list[str]:
+        """Return a number for each missing one, first those that an earlier try may have bought."""
+        missing = self.tally.missing
+        again = [number for number in self.tally.open if number not in self.tally.unknown][:missing]
+        if len(again) >= missing:
+            return again
+        request = api.search_available(**self.wanted.search, max_results=api.MAX_RESULTS)
+        offers = await run.send(request)
+        fresh = dict.fromkeys(each.number for each in offers if self.wanted.suits(each))
+        found = [number for number in fresh if not self.tally.knows(number)][: missing - len(again)]
+        run.log(f"{OPERATION}: {missing} to buy, {len(again) + len(found)} candidate(s) found")
+        return [*again, *found]
 
 
-def job(
+async def buy(
+    run: RunContext, order: PurchaseOrder, policy: Policy, protections: Protections
+) -> tuple[Report, list[str]]:
+    """Buy as many numbers as are missing; refused candidates are replaced in further rounds of the engine.
+
+    :param run: the run.
+    :param order: the purchase.
+    :param policy: the options of the run; with an expected digest, refused candidates are not replaced.
+    :param protections: the protections of the run.
+    :raises GuardRefused: when a guard refuses, before any request.
+    :raises StateMoved: when the candidates are not those of the expected digest.
+    :returns: the report, and every number that the task bought, sorted.
+    """
+    if run.task_state is None:
+        run.log(f"{OPERATION}: this Airflow keeps nothing between tries; a retry would buy again.")
+    tally = PurchaseTally.of(run, order.count)
+    run.guard(OPERATION, policy.change_limit.check(tally.missing, order.count), dry_run=policy.dry_run)
+    action = PurchaseAction(space=order.space, wanted=order, tally=tally)
+    rounds: list[Report] = []
+    while True:
+        try:
+            rounds.append(await apply(run, action, policy, protections))
+        except CallError as failure:
+            if not rounds:
+                raise
+            tally.halted = failure
+            break
+        if rounds[-1].refused:
+            return rounds[-1], tally.bought
+        await _take(run, order, tally, rounds[-1])
+        if not _goes_on(tally, policy, rounds[-1]):
+            break
+    return _joined(order, tally, rounds), tally.bought
+
+
+def parse_purchase(
     space: Space, *, count: object, max_numbers: object, search: Mapping[str, Any], **options: Any
-) -> PurchaseJob:
-    """Check the arguments of a purchase and return it ready to run.
+) -> PurchaseOrder:
+    """Check the arguments of a purchase.
 
-    :param space: where the numbers will live.
-    :param count: how many numbers.
-    :param max_numbers: how many numbers may be billed at most.
+    :param space: the space that the numbers will live in.
+    :param count: the number of numbers.
+    :param max_numbers: the maximum number of numbers that may be billed.
     :param search: arguments of :func:`.api.search_available`.
-    :param options: further fields of :class:`PurchaseJob`.
+    :param options: ``voice_only`` and ``confirmed``.
     :raises InputError: naming the argument that is wrong.
     :raises GuardRefused: when more is asked for than may be billed.
     """
@@ -119,188 +199,69 @@ def job(
         )
     given = {name: value for name, value in search.items() if value not in (None, "")}
     api.search_available(**given)
-    return PurchaseJob(space, number, MappingProxyType(given), **options)
+    return PurchaseOrder(space, number, MappingProxyType(given), **options)
+
+
+async def owned_of(
+    run: RunContext, order: PurchaseOrder, numbers: Sequence[str], *, fail: bool
+) -> dict[str, bool]:
+    """Return those of some numbers that the project has; with ``fail=False`` an unreadable one maps to ``False``.
+
+    Vendor operation: list phone numbers.
+
+    :param run: the run.
+    :param order: the purchase.
+    :param numbers: E.164 numbers.
+    :param fail: whether a failed read is raised.
+    :raises CallError: when the read failed.
+    """
+    found: dict[str, bool] = {}
+
+    def seen(resource: Resource, state: Ownership | None) -> None:
+        if state is not None and state.owned:
+            found[resource.name] = True
+
+    def failed(resource: Resource, failure: CallError) -> None:
+        if fail:
+            raise failure
+        found[resource.name] = False
+
+    kind = PurchaseKind(order.space.base_url)
+    await read_states(run, kind, map(order.resource, numbers), seen=seen, failed=failed)
+    return found
+
+
+async def _take(run: RunContext, order: PurchaseOrder, tally: PurchaseTally, report: Report) -> None:
+    """Take a round into account; a refused number that an earlier try may have bought is looked up."""
+    doubtful = tally.take(run, report)
+    if doubtful:
+        for number, ours in (await owned_of(run, order, doubtful, fail=False)).items():
+            tally.resolve(run, number, ours=ours)
+    tally.close(run, dry_run=report.dry_run)
+
+
+def _goes_on(tally: PurchaseTally, policy: Policy, report: Report) -> bool:
+    """Return whether other candidates may replace the refused ones of a round."""
+    limit = policy.failure_limit
+    if policy.dry_run or policy.expected_digest is not None or report.stopped:
+        return False
+    if limit is not None and limit.exceeded(len(tally.refused), tally.count):
+        return False
+    return tally.goes_on and any(item.status.value != "unchanged" for item in report.items)
+
+
+def _joined(order: PurchaseOrder, tally: PurchaseTally, rounds: Sequence[Report]) -> Report:
+    """Return one report of all rounds: an item per number that was bought, may have been, or is missing."""
+    waits = [each.retry_after for each in (*rounds, tally.halted) if each is not None and each.retry_after]
+    items = [*tally.items(order.resource), *tally.missing_items(order.resource)]
+    return replace(
+        rounds[-1],
+        items=tuple(items),
+        plan_digest=rounds[0].plan_digest,
+        retry_after=max(waits, default=None),
+    )
 
 
 def _whole(value: object) -> object:
-    """A template renders numbers as text."""
+    """Return a number that a template rendered as text as a number."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
-class _PurchaseRun:
-    """One try: what is bought, what is open, what was refused.
-
-    A number is *open* while it is asked for, or about to be, and neither known to be bought nor refused. It is
-    *doubtful* once it may have been bought without our knowing.
-    """
-
-    def __init__(self, job: PurchaseJob, run: RunContext) -> None:
-        self._job = job
-        self._run = run
-        noted = (None if run.memory is None else run.memory.get(MEMORY)) or {}
-        self._earlier: list[str] = list(noted.get("bought", ()))
-        self._open: list[str] = list(noted.get("open", ()))
-        self._doubtful = set(self._open)
-        self._bought: dict[str, str] = {}
-        self._unknown: dict[str, CallError] = {}
-        self._refused: dict[str, CallError] = {}
-        self._halted: CallError | None = None
-
-    @property
-    def bought(self) -> list[str]:
-        """All that the task has bought, in this try and before."""
-        return [*self._earlier, *self._bought]
-
-    @property
-    def missing(self) -> int:
-        """How many may still be bought; what is unknown counts as bought."""
-        return max(0, self._job.count - len(self.bought) - len(self._unknown))
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it makes sense to try further numbers."""
-        return bool(self.missing) and self._halted is None and len(self._refused) < REFUSALS
-
-    async def settle_open(self) -> None:
-        """Look up what an earlier try asked for and never heard of again."""
-        if self._run.memory is None:
-            self._run.say(f"{OPERATION}: this Airflow keeps nothing between tries; a retry would buy anew.")
-
-        async def look(number: str) -> None:
-            if await self._is_ours(number):
-                self._took(number, "an earlier try bought it without getting to know")
-
-        await for_each_limited(list(self._open), look, limit=self._run.concurrency)
-
-    async def candidates(self) -> list[str]:
-        """Return at most as many numbers as are missing: first what is open, then what a search finds."""
-        again = [number for number in self._open if number not in self._unknown]
-        if again:
-            return again[: self.missing]
-        call = api.search_available(**self._job.search, max_results=api.MAX_RESULTS)
-        try:
-            offers = await self._run.send(call)
-        except CallError as failure:
-            if not self.bought and not self._unknown:
-                raise
-            self._halted = failure
-            return []
-        chosen = list(dict.fromkeys(offer.number for offer in offers if self._suits(offer)))[: self.missing]
-        self._run.say(f"{OPERATION}: {self.missing} to buy, {len(chosen)} of them found")
-        return chosen
-
-    async def buy(self, numbers: Sequence[str]) -> None:
-        """Note the numbers as open, then buy them.
-
-        :param numbers: as :meth:`candidates` returned them.
-        """
-        self._open += [number for number in numbers if number not in self._open]
-        self._remember()
-        await for_each_limited(numbers, self._buy, limit=self._run.concurrency)
-        self._open = [number for number in self._open if number in self._doubtful]
-        self._remember()
-
-    def report(self) -> Report:
-        """Return one item per number that was bought, may have been bought, or is missing."""
-        failures = [self._halted, *self._unknown.values()]
-        waits = [failure.retry_after for failure in failures if failure and failure.retry_after]
-        return Report(OPERATION, tuple(self._items()), retry_after=max(waits, default=None))
-
-    async def _buy(self, number: str) -> None:
-        if self._halted is not None:
-            return
-        try:
-            answer = await self._run.send(api.purchase_phone_number(number))
-        except OutcomeUnknown as failure:
-            await self._settle(number, failure)
-        except CallError as failure:
-            await self._turned_down(number, failure)
-        else:
-            self._took(number, "" if answer.number == number else f"the platform calls it {answer.number}")
-
-    async def _settle(self, number: str, failure: CallError) -> None:
-        """Read whether it was bought; if not, ask for the same number once more."""
-        first = number not in self._doubtful
-        self._doubtful.add(number)
-        ours = await self._is_known_to_be_ours(number)
-        if ours:
-            self._took(number, "the outcome was unknown; reading it back showed it bought")
-        elif ours is None or not first:
-            self._unknown[number] = failure
-        else:
-            await self._buy(number)
-
-    async def _turned_down(self, number: str, failure: CallError) -> None:
-        """A refusal may be that of a number which is ours already, or of any number that was asked for."""
-        if number in self._doubtful or failure.in_doubt:
-            ours = await self._is_known_to_be_ours(number)
-            if ours:
-                self._took(number, "the outcome was unknown; reading it back showed it bought")
-                return
-            if ours is None:
-                self._unknown[number] = failure
-                return
-        if _concerns_all(failure):
-            self._halted = self._halted or failure
-        else:
-            self._doubtful.discard(number)
-            self._refused[number] = failure
-
-    async def _is_known_to_be_ours(self, number: str) -> bool | None:
-        try:
-            return await self._is_ours(number)
-        except CallError:
-            return None
-
-    async def _is_ours(self, number: str) -> bool:
-        base_url = self._job.space.base_url
-        return await find_phone_number(self._run.send, number, base_url=base_url) is not None
-
-    def _took(self, number: str, how: str) -> None:
-        self._bought[number] = how
-        self._open.remove(number)
-        self._doubtful.discard(number)
-        self._remember()
-
-    def _remember(self) -> None:
-        if self._run.memory is not None:
-            self._run.memory.set(MEMORY, {"bought": self.bought, "open": self._open})
-
-    def _suits(self, offer: AvailableNumber) -> bool:
-        tried = {*self._refused, *self._unknown, *self.bought}
-        return offer.number not in tried and (offer.takes_calls or not self._job.voice_only)
-
-    def _items(self) -> Iterator[ItemReport]:
-        for number in self._earlier:
-            yield ItemReport(
-                self._resource(number), Status.UNCHANGED, "bought by an earlier try of this task"
-            )
-        for number, how in self._bought.items():
-            yield ItemReport(self._resource(number), Status.CHANGED, how)
-        for number, failure in self._unknown.items():
-            yield ItemReport(self._resource(number), Status.UNKNOWN, f"it may have been bought: {failure}")
-        for place in range(1, self.missing + 1):
-            resource = self._resource(f"(missing {place} of {self.missing})")
-            yield ItemReport(resource, Status.FAILED, self._shortage(), permanent=self._is_hopeless)
-
-    def _resource(self, number: str) -> Resource:
-        return owned_number(self._job.space.label, number)
-
-    def _shortage(self) -> str:
-        if self._halted is not None:
-            return str(self._halted)
-        last = f" The last refusal: {next(reversed(self._refused.values()))}" if self._refused else ""
-        if len(self._refused) < REFUSALS:
-            return f"the search finds no further number; widen it.{last}"
-        return f"{len(self._refused)} numbers were refused, so no other one is tried.{last}"
-
-    @property
-    def _is_hopeless(self) -> bool:
-        return self._halted is None or self._halted.permanent
-
-
-def _concerns_all(failure: CallError) -> bool:
-    """Whether any other number would end the same: the key, the account or the way to the platform."""
-    if isinstance(failure, (Unauthorized, Forbidden, RateLimited)) or not failure.permanent:
-        return True
-    return failure.error_code in STOPPING_CODES

@@ -1,74 +1,79 @@
-"""Give numbers back: only those that were announced twice, and each once."""
+"""Releases numbers: only those that were named twice, each once, and each is looked up afterwards."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from airflow_voice_agents.engine.concurrency import treat_404_as_deleted
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.plans.report import ItemReport, Report, Status
-from airflow_voice_agents.signalwire import api
-from airflow_voice_agents.signalwire.actions.reporting import explain
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.kind import Kinds
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
+from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.signalwire.actions.base import SignalWireAction, numbers_scope, space_plan
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection, Space
 from airflow_voice_agents.signalwire.resources.ownership import (
+    KIND,
+    RELEASED,
     OwnershipKind,
     owned_number,
     ownership_of,
-    plan_release,
 )
 from airflow_voice_agents.transport.errors import GuardRefused
 from airflow_voice_agents.transport.validation import differing, parse_numbers
 
 OPERATION = "release phone numbers"
-"""What plan and report call it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseJob:
-    """A release, checked and ready to run.
+@dataclass(frozen=True, kw_only=True)
+class ReleaseAction(SignalWireAction):
+    """A release with checked arguments.
 
-    :param space: where the numbers live.
+    Vendor operations: list phone numbers, release phone number.
+
     :param numbers: E.164 numbers without repeats, in order.
-    :param manner: how the plan is carried out.
     """
 
-    space: Space
+    operation: ClassVar[str] = OPERATION
+
     numbers: tuple[str, ...]
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, release those that are there and report on each.
+    def scope(self) -> Scope:
+        """Return the numbers."""
+        return numbers_scope(self.space, self.numbers)
 
-        Vendor operations: list phone numbers, release phone number.
+    def kinds(self) -> Kinds:
+        """Return the kind of ownership."""
+        return {KIND: OwnershipKind(self.space.base_url)}
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any request, when a guard refuses.
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """List the numbers once and plan each.
+
+        :param run: the run.
+        :param done: unused; one space is one target.
         """
-        run.guard_live(OPERATION, dry_run=self.manner.dry_run)
-        planned_at = run.clock()
+        kind, read_at = OwnershipKind(self.space.base_url), run.clock()
         states = await NumberSelection(self.numbers).read(run.send, self.space.base_url, ownership_of)
-        kind = OwnershipKind()
         items = (
-            plan_release(kind, owned_number(self.space.label, number), states.get(number))
-            for number in self.numbers
+            kind.plan(owned_number(self.space.label, each), RELEASED, states.get(each))
+            for each in self.numbers
         )
-        # A release is acknowledged by its status, and nobody can undo one by editing: no second reads.
-        manner = replace(self.manner, verify=False, max_snapshot_age=math.inf, explain=explain)
-        careful = replace(run, send=treat_404_as_deleted(run.send, api.RELEASE))
-        report = await execute(careful, kind, Plan(OPERATION, tuple(items)), manner, planned_at=planned_at)
-        return replace(report, items=tuple(map(_told, report.items)))
+        return [space_plan(self.space, items, read_at)]
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return a number's report; one that needed no release says why."""
+        if item.status is Status.UNCHANGED and not item.reason:
+            item = replace(item, reason="the project does not have it")
+        return super().explain(planned, item)
 
 
-def job(space: Space, phone_numbers: object, expected: object, **options: Any) -> ReleaseJob:
-    """Check the arguments of a release and return it ready to run.
+def parse_release(space: Space, phone_numbers: object, expected: object) -> ReleaseAction:
+    """Check the arguments of a release.
 
-    :param space: where the numbers live.
-    :param phone_numbers: which numbers.
+    :param space: the space that the numbers live in.
+    :param phone_numbers: the numbers.
     :param expected: the very same numbers, from the DAG's author.
-    :param options: further fields of :class:`ReleaseJob`.
     :raises InputError: for malformed numbers.
     :raises GuardRefused: when the two are not the same set.
     """
@@ -78,10 +83,4 @@ def job(space: Space, phone_numbers: object, expected: object, **options: Any) -
             f"{OPERATION}: phone_numbers and expected are not the same set: {difference}. A release "
             "cannot be undone, so nothing was read or written."
         )
-    return ReleaseJob(space, numbers, **options)
-
-
-def _told(item: ItemReport) -> ItemReport:
-    if item.status is not Status.UNCHANGED or item.reason:
-        return item
-    return replace(item, reason="the project does not have it")
+    return ReleaseAction(space=space, numbers=numbers)

@@ -1,106 +1,92 @@
-"""Route numbers: list once, compare, write only what differs, after a snapshot where one is wanted."""
+"""Routes numbers: one list, a comparison, and a write for each number that differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from airflow_voice_agents.engine.run_context import ApplyOptions, RunContext, execute
-from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
-from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.plans.report import Report
-from airflow_voice_agents.signalwire.actions.canary import Canary
-from airflow_voice_agents.signalwire.actions.reporting import explain
+from airflow_voice_agents.engine.action import Scope
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.plan import TargetPlan
+from airflow_voice_agents.signalwire.actions.base import numbers_scope, space_plan
+from airflow_voice_agents.signalwire.actions.canary import UpdatingAction
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection, Space, select_numbers
 from airflow_voice_agents.signalwire.resources.phone_number import (
-    RouteState,
+    KIND,
     RoutingKind,
     carrier_number,
-    plan_route,
     state_of,
 )
 from airflow_voice_agents.signalwire.resources.route_fingerprint import Routes
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
 
-OPERATION = "route phone numbers"
-MEMORY = "routing-snapshot"
-"""Under which a task remembers the snapshot that its first try took."""
 
+@dataclass(frozen=True, kw_only=True)
+class RouteAction(UpdatingAction):
+    """A cut-over with checked arguments.
 
-@dataclass(frozen=True, slots=True)
-class RouteJob:
-    """A cut-over, checked and ready to run.
+    Vendor operations: list phone numbers, update phone number, get phone number.
 
-    :param space: where the numbers live.
-    :param wanted: which numbers.
-    :param routes: where their calls shall go.
-    :param manner: how the plan is carried out.
-    :param archive: where a snapshot is kept, or ``None`` for none.
+    :param selection: the numbers.
+    :param routes: the routes of their calls.
     """
 
-    space: Space
-    wanted: NumberSelection
+    operation: ClassVar[str] = "route phone numbers"
+
+    selection: NumberSelection
     routes: Routes
-    manner: ApplyOptions = field(default_factory=ApplyOptions)
-    archive: SnapshotRecorder | None = None
 
-    async def run(self, run: RunContext) -> Report:
-        """List the numbers, plan each, keep a snapshot, write what differs and report on each.
+    def scope(self) -> Scope:
+        """Return the named numbers, or the whole space for a choice by criteria."""
+        return numbers_scope(self.space, self.selection.numbers)
 
-        Vendor operations: list phone numbers, update phone number, get phone number.
+    def kinds(self) -> Kinds:
+        """Return the kind of call routing."""
+        return {KIND: RoutingKind(self.space.base_url)}
 
-        :param run: what the run works with.
-        :raises GuardRefused: before any write, when a guard refuses.
-        :raises StateMoved: when the plan is not the one expected.
-        :returns: the report; with an error in the plan, one in which nothing was written.
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """List the numbers once and plan each.
+
+        :param run: the run.
+        :param done: unused; one space is one target.
+        :raises GuardRefused: when no number fits the criteria.
         """
-        if self.archive is not None:
-            self.archive.announce(run)
-        run.guard_live(OPERATION, dry_run=self.manner.dry_run)
-        planned_at = run.clock()
-        states = await self.wanted.read(run.send, self.space.base_url, state_of)
-        numbers = self.wanted.numbers or tuple(states)
+        kind, read_at = RoutingKind(self.space.base_url), run.clock()
+        states = await self.selection.read(run.send, self.space.base_url, state_of)
+        numbers = self.selection.numbers or tuple(states)
         if not numbers:
             raise GuardRefused(
-                f"{OPERATION}: no number of space {self.space.label} fits. Nothing was written."
+                f"{self.operation}: no number of space {self.space.label} fits. Nothing was written."
             )
-        kind = RoutingKind({number: state.id for number, state in states.items()})
-        plan = self._plan(kind, numbers, states)
-        if self.archive is not None and not self.manner.dry_run and not plan.errors():
-            marks = self.routes.marks(numbers)
-            notes = {item.resource: marks[item.resource.name].plain() for item in plan.items}
-            self.archive.keep(run, plan.items, notes=notes)
-        manner = replace(self.manner, explain=explain)
-        canary = Canary(run.send, states)
-        return canary.judge(
-            await execute(replace(run, send=canary), kind, plan, manner, planned_at=planned_at)
-        )
-
-    def _plan(self, kind: RoutingKind, numbers: Iterable[str], states: Mapping[str, RouteState]) -> Plan:
         items = (
-            plan_route(kind, carrier_number(self.space.label, each), states.get(each), self.routes.of(each))
+            kind.plan(carrier_number(self.space.label, each), self.routes.of(each), states.get(each))
             for each in numbers
         )
-        return Plan(OPERATION, tuple(items))
+        return [space_plan(self.space, items, read_at)]
+
+    def kept_notes(self, targets: Sequence[TargetPlan]) -> Mapping[Resource, Mapping[str, Any]]:
+        """Return the fingerprints of the routes: a restore knows its own work by them, whatever else changed."""
+        resources = [item.resource for target in targets for item in target.items]
+        marks = self.routes.marks(each.name for each in resources)
+        return {each: marks[each.name].plain() for each in resources}
 
 
-def job(
+def parse_route(
     space: Space,
     phone_numbers: object,
     route: object,
     routes: object,
     criteria: Mapping[str, Any],
-    **options: Any,
-) -> RouteJob:
-    """Check the arguments of a cut-over and return it ready to run.
+) -> RouteAction:
+    """Check the arguments of a cut-over.
 
-    :param space: where the numbers live.
-    :param phone_numbers: which numbers get ``route``; ``None`` for a choice by criteria.
+    :param space: the space that the numbers live in.
+    :param phone_numbers: the numbers that get ``route``; ``None`` for a choice by criteria.
     :param route: one route for all of them, or
     :param routes: mapping of numbers to routes.
     :param criteria: ``filter_name``, ``filter_number``, ``country_code``.
-    :param options: further fields of :class:`RouteJob`.
     :raises InputError: naming the argument that is wrong.
     """
     parsed = Routes.parse(route, routes)
@@ -110,5 +96,5 @@ def job(
         if phone_numbers is not None:
             raise InputError("give either phone_numbers or routes, which names the numbers itself")
         phone_numbers = list(parsed.each)
-    chosen = select_numbers(phone_numbers, **criteria, voice_only=True, need_filter=True)
-    return RouteJob(space, chosen, parsed, **options)
+    selection = select_numbers(phone_numbers, **criteria, voice_only=True, need_filter=True)
+    return RouteAction(space=space, selection=selection, routes=parsed)

@@ -1,29 +1,26 @@
-"""What SignalWire's operators share."""
+"""Base classes of the SignalWire operators."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.bases.operator import VoiceAgentsOperator
+from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from airflow.sdk import Context
-
-    from airflow_voice_agents.engine.run_context import ApplyOptions
+    from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.engine.policy import Policy
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.hooks import SignalWireHook
     from airflow_voice_agents.signalwire.resources.inventory import Space
 
 ALIAS = "signalwire"
-"""Name of the asset alias through which every SignalWire operator emits what it changed."""
+"""Name of the asset alias through which every SignalWire operator emits its changes."""
 
 OUTLETS = [AssetAlias(ALIAS)]
-"""A default of the signature, and a list, because that is where a mapped operator takes its outlets from."""
+"""A default of the signature, and a list, because a mapped operator takes its outlets from there."""
 
 
 class SignalWireOperator(VoiceAgentsOperator):
@@ -48,9 +45,9 @@ class SignalWireOperator(VoiceAgentsOperator):
         return SignalWireHook(self.signalwire_conn_id)
 
     def space(self, hook: SignalWireHook) -> Space:
-        """Return where the connection leads to.
+        """Return the space that the connection leads to.
 
-        :param hook: the hook that the job will be carried out with.
+        :param hook: the hook that the action will be carried out with.
         :raises ConnectionSettingsError: naming the connection and the field that is wrong.
         """
         from airflow_voice_agents.signalwire.resources.inventory import Space
@@ -58,50 +55,49 @@ class SignalWireOperator(VoiceAgentsOperator):
         return Space(hook.space, hook.client.settings.base_url)
 
 
-class SignalWirePlanningOperator(SignalWireOperator):
-    """Base of the operators that plan every number before they write the first.
+class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
+    """Base of the SignalWire operators that write.
 
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
+    :param verify: whether an independent read follows the writes; the answers, which are whole records, are
+        compared in any case. The former values ``"response"`` and ``"read"`` mean ``False`` and ``True``.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
     """
 
-    template_fields: Sequence[str] = ("signalwire_conn_id", "expected_digest")
+    template_fields: Sequence[str] = ("signalwire_conn_id", *WritingOperator.template_fields)
+    keeps_snapshots: ClassVar[bool] = True
+    """Whether the platform can take back what the operator changes."""
 
     def __init__(
-        self,
-        *,
-        dry_run: bool = False,
-        expected_digest: str | None = None,
-        show_values: bool | None = None,
-        **kwargs: Any,
+        self, *, verify: bool | str = False, max_snapshot_age: float | None = 600.0, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.plan_only = dry_run  # BaseOperator has a method of the other name
-        self.expected_digest = expected_digest
-        self.show_values = show_values
+        super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
 
-    def manner(self, **more: Any) -> ApplyOptions:
-        """Return how the plan is carried out.
+    def policy(self) -> Policy:
+        """Return the options of the run."""
+        from dataclasses import replace
 
-        :param more: further fields of :class:`.ApplyOptions`.
+        return replace(super().policy(), verify=self._verifies())
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections.
+
+        :raises InputError: when a snapshot is demanded of a change that cannot be taken back.
         """
-        from airflow_voice_agents.bases.display import display
-        from airflow_voice_agents.engine.run_context import ApplyOptions
+        from dataclasses import replace
 
-        return ApplyOptions(
-            display=display(self.show_values),
-            dry_run=self.plan_only,
-            expected_digest=self.expected_digest or None,
-            **more,
-        )
+        from airflow_voice_agents.transport.errors import InputError
+
+        settings = super().protection_settings()
+        if self.keeps_snapshots:
+            return settings
+        if settings.take_snapshot:
+            raise InputError("take_snapshot cannot be True: this change cannot be taken back")
+        return replace(settings, take_snapshot=False)
 
     def changes(self, report: Report, uri: str) -> dict[str, dict[str, Any]]:
         """Return the asset event of a report: none where nothing changed.
 
-        :param report: what happened.
+        :param report: the final report.
         :param uri: the asset.
         """
         changed = report.counts()["changed"]
@@ -109,34 +105,31 @@ class SignalWirePlanningOperator(SignalWireOperator):
             return {}
         return {uri: {"changed": changed, "plan_digest": report.plan_digest}}
 
+    def _verifies(self) -> bool:
+        from airflow_voice_agents.transport.validation import parse_choice
 
-def snapshot_saver(
-    operator: SignalWireOperator,
-    context: Context,
-    *,
-    folder: str | None,
-    allow_unencrypted: bool,
-    retention: timedelta | None,
-) -> Callable[[dict[str, Any]], str]:
-    """Return what keeps a snapshot for a task and returns its URL.
+        given: Any = self.verify
+        if isinstance(given, bool):
+            return given
+        reads = parse_choice(given, name="verify", choices=("response", "read")) == "read"
+        renamed(f"verify={given!r}", f"verify={reads}")
+        return reads
 
-    :param operator: the task's operator.
-    :param context: the task's context.
-    :param folder: URL that Airflow's object storage knows; ``None`` takes the default.
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
-    :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+
+class SignalWireRestoringOperator(SignalWireWritingOperator, RestoringOperator):
+    """Base of the SignalWire operators that undo earlier work."""
+
+    template_fields: Sequence[str] = ("signalwire_conn_id", *RestoringOperator.template_fields)
+
+
+def renamed(old: str, new: str) -> None:
+    """Warn about an argument that has another name now.
+
+    :param old: the former name.
+    :param new: the name to use.
     """
-    from airflow_voice_agents.state import snapshots
+    import warnings
 
-    def save(document: dict[str, Any]) -> str:
-        owner = document["resources"][0]["owner"]
-        return snapshots.save(
-            document,
-            folder=folder or None,
-            name=f"signalwire-{owner}-{context['ti'].id}",
-            allow_unencrypted=allow_unencrypted,
-            retention=retention,
-            say=operator.say,
-        )
+    from airflow.exceptions import AirflowProviderDeprecationWarning
 
-    return save
+    warnings.warn(f"{old} is deprecated; use {new}", AirflowProviderDeprecationWarning, stacklevel=3)

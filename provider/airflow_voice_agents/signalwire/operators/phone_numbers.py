@@ -1,11 +1,11 @@
-"""Operators for the numbers themselves: which there are, buying and giving back."""
+"""Operators that list, buy and release numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWirePlanningOperator
+from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,13 +61,17 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
         return list(found)
 
 
-class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
+class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     """Search numbers that are available, and buy as many as are asked for. Every number is billed.
 
-    A purchase is never sent again blind: where its outcome is unknown, the project's numbers are read, and only
-    then the same number is asked for once more. What was bought is kept in the task's state store, so that a
-    retry buys only what is missing. A task that was cleared returns the numbers that it bought, and buys none;
-    start a new DAG run to buy further ones.
+    A purchase of unknown outcome is never sent again: the project's numbers are polled, and if they do not show it,
+    it is reported as unknown and counted as bought. The next try looks it up before it buys anything. A candidate
+    that is refused is replaced by another one. Bought numbers are kept in the task's state store, so that a retry
+    buys only what is missing. A task that was cleared returns the numbers that it bought, and buys none; start a
+    new DAG run to buy further ones.
+
+    A dry run lists the candidates; its digest is in the XCom ``report``. With that ``expected_digest`` a run buys
+    exactly these, at most 100, or fails and names what moved; it replaces no candidate.
 
     Vendor operations: search available phone numbers, purchase phone number, list phone numbers.
 
@@ -82,18 +86,39 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
     :param ends_with: 3 to 7 digits. (templated)
     :param region: two letters, such as ``TX``; local numbers only. (templated)
     :param city: name of a city in ``region``. (templated)
-    :param voice_only: whether only numbers that say that they can take calls are bought.
+    :param voice_only: whether only numbers that can take calls are bought.
+    :param dry_run: plan only; nothing is written, and no confirmation is needed.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param allow_backfill: a backfill run may buy, once per past date.
-    :param concurrency: most purchases in flight.
+    :param lock_wait: seconds to wait for another run on the space's numbers; 0 fails at once.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
+        ``[voice_agents] state_folder``. (templated)
+    :param waves: how many numbers are bought wave by wave: numbers and percentages, counted from the first; the
+        last must be ``"100%"``. ``None`` is one wave.
+    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+        mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: how many numbers may be bought, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: the reason why a freeze window does not count. (templated)
+    :param verify: whether an independent read follows the writes; the answers are compared in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is bought; ``None`` never.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Secrets in URLs are masked in any case.
+    :param concurrency: maximum number of purchases in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises ItemsFailed: when not all could be bought; XCom ``report`` tells which were.
+    :raises GuardRefused: when a guard or a plan refuses, before any write.
+    :raises StateMoved: when the candidates are not those of the expected digest.
+    :raises TargetLocked: when another run works on the space's numbers.
+    :raises ItemsFailed: when not all could be bought; XCom ``report`` names those that were.
     :returns: the numbers that the task bought, sorted.
     """
 
     template_fields: Sequence[str] = (
-        "signalwire_conn_id",
+        *SignalWireWritingOperator.template_fields,
         "count",
         "areacode",
         "starts_with",
@@ -102,6 +127,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
         "region",
         "city",
     )
+    keeps_snapshots: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -134,24 +160,24 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Search, buy what is missing and report."""
-        from airflow_voice_agents.signalwire.actions import purchase
+        from airflow_voice_agents.signalwire.actions.purchase import buy, parse_purchase
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 
         hook = self.hook()
-        space = self.space(hook)
-        job = purchase.job(
-            space,
+        order = parse_purchase(
+            self.space(hook),
             count=self.count,
             max_numbers=self.max_numbers,
             search=self._search(),
             voice_only=self.voice_only,
             confirmed=self.confirm_purchase,
         )
-        bought = self.work(context, job.run, hook)
-        changed = bought.report.counts()["changed"]
-        changes = {phone_numbers_uri(space.label): {"bought": changed}} if changed else {}
-        self.conclude(context, bought.report, changes=changes)
-        return list(bought.numbers)
+        policy, protections = self.policy(), self.protections(context)
+        report, bought = self.work(context, lambda run: buy(run, order, policy, protections), hook)
+        changed = report.counts()["changed"]
+        changes = {phone_numbers_uri(order.space.label): {"bought": changed}} if changed else {}
+        self.finish(context, report, changes=changes)
+        return bought
 
     def _search(self) -> dict[str, str | None]:
         names = (
@@ -161,12 +187,12 @@ class SignalWireSearchAndPurchaseOperator(SignalWireOperator):
         return {name: getattr(self, name) for name in names}
 
 
-class SignalWireReleasePhoneNumbersOperator(SignalWirePlanningOperator):
-    """Give numbers back. That cannot be undone: somebody else may have them minutes later.
+class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
+    """Release numbers. That cannot be undone: somebody else may have them minutes later.
 
-    SignalWire refuses to let go of a number before 14 days have passed since its purchase, 30 days in a trial
-    project; such a number is a failed item, and stays. A number that the project does not have needs no
-    release, so a second run writes nothing.
+    SignalWire refuses to release a number before 14 days have passed since its purchase, 30 days in a trial project;
+    such a number is a failed item, and stays. Every release is read back. A number that the project does not have
+    needs no release, so a second run writes nothing.
 
     Vendor operations: list phone numbers, release phone number.
 
@@ -174,25 +200,44 @@ class SignalWireReleasePhoneNumbersOperator(SignalWirePlanningOperator):
         separated by commas. (templated)
     :param expected: the very same numbers, in any order, from whoever decided; a run in which the two differ
         is refused before any request. (templated)
-    :param dry_run: plan only; nothing is released, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
+    :param dry_run: plan only; nothing is written, and no confirmation is needed.
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a run that releases: callers are on these numbers.
-    :param allow_backfill: a backfill run may release.
-    :param concurrency: most numbers in flight.
+    :param allow_backfill: a backfill run may write.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
+        ``[voice_agents] state_folder``. (templated)
+    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
+        last must be ``"100%"``. ``None`` is one wave.
+    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+        mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: how many numbers may be released, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: the reason why a freeze window does not count. (templated)
+    :param verify: whether an independent read follows the writes; the answers are compared in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Secrets in URLs are masked in any case.
+    :param concurrency: maximum number of numbers in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises ItemsFailed: when a number was not released; XCom ``report`` tells which.
+    :raises GuardRefused: when a guard or a plan refuses, before any write.
+    :raises StateMoved: when the plan is not the expected one.
+    :raises TargetLocked: when another run works on one of the numbers.
+    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` names it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
     template_fields: Sequence[str] = (
-        *SignalWirePlanningOperator.template_fields,
+        *SignalWireWritingOperator.template_fields,
         "phone_numbers",
         "expected",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json", "expected": "json"}
+    keeps_snapshots: ClassVar[bool] = False
 
     def __init__(
         self, *, phone_numbers: Sequence[str] | str, expected: Sequence[str] | str, **kwargs: Any
@@ -203,11 +248,11 @@ class SignalWireReleasePhoneNumbersOperator(SignalWirePlanningOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, release and report."""
-        from airflow_voice_agents.signalwire.actions import release
+        from airflow_voice_agents.signalwire.actions.release import parse_release
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 
         hook = self.hook()
-        space = self.space(hook)
-        job = release.job(space, self.phone_numbers, self.expected, manner=self.manner())
-        report = self.work(context, job.run, hook)
-        return self.conclude(context, report, changes=self.changes(report, phone_numbers_uri(space.label)))
+        action = parse_release(self.space(hook), self.phone_numbers, self.expected)
+        report = self.apply(context, action, hook)
+        changes = self.changes(report, phone_numbers_uri(action.space.label))
+        return self.finish(context, report, changes=changes)

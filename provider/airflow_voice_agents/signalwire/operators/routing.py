@@ -1,73 +1,85 @@
-"""The operator that cuts numbers over: where their calls go."""
+"""The operator that routes numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.signalwire.operators.base import SignalWirePlanningOperator, snapshot_saver
+from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOperator, renamed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+    from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.signalwire.routes import Route
 
-SNAPSHOT_KEY = "snapshot"
-"""XCom under which the URL of the snapshot is left, before the first write."""
 
-
-class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
+class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     """Point numbers at a SWML document, a cXML webhook, an application, a SIP endpoint and so on.
 
     The project's numbers are listed once, every number is compared and planned, and only those that differ
     are written, one request each. What SignalWire answers is compared with what was asked for: the call
     handler, the fields that belong to it, and that calls are taken as voice. The first write goes alone: should
     it clear a name or messaging, which it does not send, none follows. A number that the project does not have,
-    or that cannot take calls, stops the run before the first write. A second run writes nothing.
+    or that cannot take calls, stops the run before the first write. So does a route that a restore undid, until
+    :class:`.SignalWireReleaseHoldOperator` releases it. A second run writes nothing.
 
     Vendor operations: list phone numbers, update phone number, get phone number.
 
-    :param phone_numbers: E.164 numbers that shall have ``route``: a list, an upstream task's output, or a text
+    :param phone_numbers: E.164 numbers that get ``route``: a list, an upstream task's output, or a text
         with one per line or separated by commas; repeats are left out. (templated)
     :param filter_name: instead, part of the numbers' name; of the numbers found, those with voice are
         meant. (templated)
     :param filter_number: part of the number; where a number is exactly that, it alone is meant. (templated)
     :param country_code: ISO 3166-1 alpha-2 code of the numbers. (templated)
-    :param route: where calls shall go: a mapping of ``to`` and the fields of that route, such as
+    :param route: the route of the calls: a mapping of ``to`` and the fields of that route, such as
         ``{"to": "swml", "url": "https://agents.example.com/swml"}``, or a value of
         :mod:`airflow_voice_agents.signalwire.routes`. A user name and password inside a URL are never
         shown; let a template take them from a connection or variable, for a DAG file is no place for
         them. (templated)
     :param routes: instead of numbers and route, a mapping of numbers to their routes. (templated)
-    :param snapshot: whether the present routing of exactly the numbers that will change is kept before the
-        first write; its URL is the XCom ``snapshot``, for :class:`.SignalWireRestoreRoutingOperator`. A retry
-        keeps what its earlier tries changed as well.
-    :param snapshot_folder: URL that Airflow's object storage knows; ``None`` takes the room ``snapshots`` below
-        ``[voice_agents] state_folder``. (templated)
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
-    :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
-    :param verify: ``response`` compares the answer of each write, which is the whole record; ``read`` reads
-        each number that was written once more.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written.
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a run that writes: callers are on these numbers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param take_snapshot: whether the present state of exactly the numbers that will change is kept before the first
+        write: ``True`` keeps it or refuses, ``False`` keeps nothing, ``None`` keeps it where Airflow has a Fernet
+        key. Its URL is the XCom ``snapshot``, for :class:`.SignalWireRestoreRoutingOperator`.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
+        ``[voice_agents] state_folder``. (templated)
+    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
+        last must be ``"100%"``. ``None`` is one wave.
+    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+        mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: the reason why a freeze window does not count. (templated)
+    :param verify: whether an independent read follows the writes; the answers are compared in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Secrets in URLs are masked in any case.
+    :param concurrency: maximum number of numbers in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
+    :param snapshot: deprecated name of ``take_snapshot``.
+    :param snapshot_folder: deprecated: URL of the folder for snapshots alone; use ``state_folder``. (templated)
+    :param retention: deprecated name of ``snapshot_retention``.
     :raises InputError: for wrong arguments, before any request; never shows a URL.
     :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :raises StateMoved: when the plan is not the expected one.
+    :raises TargetLocked: when another run works on one of the numbers.
+    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` names it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
     template_fields: Sequence[str] = (
-        *SignalWirePlanningOperator.template_fields,
+        *SignalWireWritingOperator.template_fields,
         "phone_numbers",
         "filter_name",
         "filter_number",
@@ -89,12 +101,9 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
         country_code: str | None = None,
         route: Route | Mapping[str, Any] | str | None = None,
         routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
-        snapshot: bool = False,
+        snapshot: bool | None = None,
         snapshot_folder: str | None = None,
-        allow_unencrypted: bool = False,
         retention: timedelta | None = None,
-        verify: Literal["response", "read"] = "response",
-        max_snapshot_age: float = 600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -106,22 +115,16 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
         self.routes = routes
         self.snapshot = snapshot
         self.snapshot_folder = snapshot_folder
-        self.allow_unencrypted = allow_unencrypted
         self.retention = retention
-        self.verify = verify
-        self.max_snapshot_age = max_snapshot_age
 
     def execute(self, context: Context) -> dict[str, Any]:
         """List, plan, guard, keep a snapshot, write, verify and report."""
-        from airflow_voice_agents.signalwire.actions import routing
+        from airflow_voice_agents.signalwire.actions.routing import parse_route
         from airflow_voice_agents.signalwire.assets import routing_uri
-        from airflow_voice_agents.transport.validation import parse_choice
 
-        reads = parse_choice(self.verify, name="verify", choices=("response", "read")) == "read"
         hook = self.hook()
-        space = self.space(hook)
-        job = routing.job(
-            space,
+        action = parse_route(
+            self.space(hook),
             self.phone_numbers,
             self.argument("route"),
             self.argument("routes"),
@@ -130,28 +133,22 @@ class SignalWireRoutePhoneNumbersOperator(SignalWirePlanningOperator):
                 "filter_number": self.filter_number,
                 "country_code": self.country_code,
             },
-            manner=self.manner(verify=reads, max_snapshot_age=self.max_snapshot_age),
-            archive=self._archive(context) if self.snapshot else None,
         )
-        report = self.work(context, job.run, hook)
-        return self.conclude(context, report, changes=self.changes(report, routing_uri(space.label)))
+        report = self.apply(context, action, hook)
+        return self.finish(context, report, changes=self.changes(report, routing_uri(action.space.label)))
 
-    def _archive(self, context: Context) -> SnapshotRecorder:
-        from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
-        from airflow_voice_agents.signalwire.actions.routing import MEMORY
-        from airflow_voice_agents.signalwire.resources.phone_number import CODECS
-        from airflow_voice_agents.state import snapshots
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections, also under their former names."""
+        from dataclasses import replace
 
-        return SnapshotRecorder(
-            save=snapshot_saver(
-                self,
-                context,
-                folder=self.snapshot_folder,
-                allow_unencrypted=self.allow_unencrypted,
-                retention=self.retention,
-            ),
-            load=snapshots.load,
-            publish=lambda url: context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url),
-            memory_key=MEMORY,
-            codecs=CODECS,
-        )
+        settings = super().protection_settings()
+        if self.snapshot is not None:
+            renamed("snapshot", "take_snapshot")
+            settings = replace(settings, take_snapshot=self.snapshot)
+        if self.retention is not None:
+            renamed("retention", "snapshot_retention")
+            settings = replace(settings, snapshot_retention=self.retention)
+        if self.snapshot_folder:
+            renamed("snapshot_folder", "state_folder")
+            settings = replace(settings, snapshot_folder=self.snapshot_folder)
+        return settings

@@ -1,27 +1,23 @@
-"""Operators that keep where calls go, and lead them there again."""
+"""Operators that keep the routing of numbers, restore it, and release the hold of a restore."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_voice_agents.signalwire.operators.base import (
-    SignalWireOperator,
-    SignalWirePlanningOperator,
-    snapshot_saver,
-)
+from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
+from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireRestoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.signalwire.actions.snapshots import RestoreJob
-    from airflow_voice_agents.signalwire.resources.inventory import Space
+    from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.routes import Route
 
 
 class SignalWireSnapshotRoutingOperator(SignalWireOperator):
-    """Keep where the calls of numbers go, before something changes it.
+    """Keep the call routing of numbers, before something changes it.
 
     The snapshot is a file in Airflow's object storage, encrypted with Airflow's Fernet key, because URLs may
     hold passwords. Nothing is written at SignalWire.
@@ -29,14 +25,15 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
     Vendor operation: list phone numbers.
 
     :param phone_numbers: E.164 numbers: a list, an upstream task's output, or a text with one per line or
-        separated by commas; ``None`` takes what the filters find, or every number of the project. (templated)
+        separated by commas; ``None`` takes the numbers that the filters find, or every number of the project.
+        (templated)
     :param filter_name: part of the numbers' name. (templated)
     :param filter_number: part of the number; where a number is exactly that, it alone is meant. (templated)
     :param country_code: ISO 3166-1 alpha-2 code of the numbers. (templated)
-    :param folder: URL that Airflow's object storage knows; ``None`` takes the room ``snapshots`` below
+    :param folder: URL that Airflow's object storage knows; ``None`` uses the folder ``snapshots`` below
         ``[voice_agents] state_folder``. (templated)
     :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
-    :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
+    :param retention: age at which snapshots in that folder are removed; ``None`` keeps them.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments, before any request.
     :raises GuardRefused: when a number is not there, or the snapshot could only be kept in the clear.
@@ -76,66 +73,91 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
 
     def execute(self, context: Context) -> str:
         """List the numbers and keep their routing."""
-        from airflow_voice_agents.signalwire.actions.snapshots import SnapshotJob
+        from airflow_voice_agents.signalwire.actions.snapshots import take_snapshot
         from airflow_voice_agents.signalwire.resources.inventory import select_numbers
+        from airflow_voice_agents.state import snapshots
 
-        chosen = select_numbers(
+        selection = select_numbers(
             self.phone_numbers,
             filter_name=self.filter_name,
             filter_number=self.filter_number,
             country_code=self.country_code,
         )
         hook = self.hook()
-        document = self.work(context, SnapshotJob(self.space(hook), chosen).run, hook)
-        save = snapshot_saver(
-            self,
-            context,
-            folder=self.folder,
+        space = self.space(hook)
+        document = self.work(context, lambda run: take_snapshot(run, space, selection), hook)
+        return snapshots.save(
+            document,
+            folder=self.folder or None,
+            name=f"signalwire-{space.label}-{context['ti'].id}",
             allow_unencrypted=self.allow_unencrypted,
             retention=self.retention,
+            log=self.write_log,
         )
-        return save(document)
 
 
-class SignalWireRestoreRoutingOperator(SignalWirePlanningOperator):
-    """Lead the calls of numbers where they went when a snapshot was taken.
+class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
+    """Restore numbers to the call routing, or the emergency address, that a snapshot kept.
 
-    Planned, guarded, written, verified and reported like a cut-over. A number is restored only if its routing
-    is what the cut-over left; anything else is somebody's newer work, and refused. What SignalWire's API
-    cannot set (no call handler at all, or one that its dashboard alone can assign) is refused as well. Both
-    stop the run before its first write, unless ``allow_partial`` leaves them out. A number that was released
-    meanwhile is a failed item. A second run writes nothing.
+    Planned, guarded, written, verified and reported like a cut-over. A number is restored only if its routing is as
+    the cut-over left it; anything else is somebody's newer work, and refused. A handler that SignalWire's API cannot
+    set (none at all, or one that its dashboard alone can assign) is refused as well. Both stop the run before its
+    first write, unless ``allow_partial`` leaves them out. A number that was released meanwhile is a failed item. A
+    second run writes nothing. The routing that was undone is put on hold: a cut-over to it is refused until
+    :class:`SignalWireReleaseHoldOperator` releases the space.
 
-    Vendor operations: list phone numbers, update phone number, get phone number.
+    Vendor operations: list phone numbers, get phone number, update phone number, assign E911 address, remove E911
+    address.
 
-    :param snapshot: URL of the snapshot, as a snapshot task returned it or a route task left it under the XCom
-        key ``snapshot``. (templated)
-    :param expected_route: the route that the cut-over led to; ``None`` takes what the snapshot of a route task
-        says itself. (templated)
-    :param expected_routes: instead, a mapping of numbers to the routes that they were led to. (templated)
+    :param snapshot: URL of the snapshot, as a snapshot task returned it or a writing task left it under the XCom key
+        ``snapshot``. (templated)
+    :param expected_route: the route that the cut-over set; ``None`` takes what the snapshot of a route task says
+        itself. (templated)
+    :param expected_routes: instead, a mapping of numbers to the routes that they were given. (templated)
     :param force: whether newer work is overwritten.
     :param allow_partial: whether numbers that cannot or must not be restored, or are gone, are left out and
-        told, and the task succeeds without them.
-    :param verify: ``response`` compares the answer of each write; ``read`` reads each number once more.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written.
+        reported, and the task succeeds without them.
+    :param hold: whether the undone routing is put on hold.
+    :param reason: the reason, kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
+    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a run that writes: callers are on these numbers.
     :param allow_backfill: a backfill run may write.
-    :param show_values: whether the plan in the log shows values, sensitive ones masked; ``None`` takes
-        ``[voice_agents] show_values``, whose ``False`` hides them in any case.
-    :param concurrency: most numbers in flight.
+    :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
+    :param take_snapshot: whether the present state of exactly the numbers that will change is kept before the first
+        write: ``True`` keeps it or refuses, ``False`` keeps nothing, ``None`` keeps it where Airflow has a Fernet
+        key. Its URL is the XCom ``snapshot``, for :class:`.SignalWireRestoreRoutingOperator`.
+    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
+        ``[voice_agents] state_folder``. (templated)
+    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
+        last must be ``"100%"``. ``None`` is one wave.
+    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+        mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None``, the default
+        of a restore, has none.
+    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: the reason why a freeze window does not count. (templated)
+    :param verify: whether an independent read follows the writes; the answers are compared in any case.
+    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Secrets in URLs are masked in any case.
+    :param concurrency: maximum number of numbers in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for wrong arguments or an unusable snapshot, before any request.
     :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises ItemsFailed: when a number is not as it was; XCom ``report`` tells which.
+    :raises StateMoved: when the plan is not the expected one.
+    :raises TargetLocked: when another run works on one of the numbers.
+    :raises ItemsFailed: when a number was not restored; XCom ``report`` names it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
     template_fields: Sequence[str] = (
-        *SignalWirePlanningOperator.template_fields,
-        "snapshot",
+        *SignalWireRestoringOperator.template_fields,
         "expected_route",
         "expected_routes",
     )
@@ -148,43 +170,65 @@ class SignalWireRestoreRoutingOperator(SignalWirePlanningOperator):
         snapshot: str,
         expected_route: Route | Mapping[str, Any] | str | None = None,
         expected_routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
-        force: bool = False,
         allow_partial: bool = False,
-        verify: Literal["response", "read"] = "response",
-        max_snapshot_age: float = 600.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.snapshot = snapshot
+        super().__init__(snapshot=snapshot, **kwargs)
         self.expected_route = expected_route
         self.expected_routes = expected_routes
-        self.force = force
         self.allow_partial = allow_partial
-        self.verify = verify
-        self.max_snapshot_age = max_snapshot_age
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """List, plan, guard, write, verify and report."""
-        from airflow_voice_agents.signalwire.assets import routing_uri
+        """List, plan, guard, place the hold, write, verify and report."""
+        from airflow_voice_agents.signalwire.actions.snapshots import parse_restore
+        from airflow_voice_agents.state import snapshots
 
         hook = self.hook()
-        job = self._job(self.space(hook))
-        report = self.work(context, job.run, hook)
-        changes = self.changes(report, routing_uri(job.space.label))
-        return self.conclude(context, report, changes=changes, tolerate=job.tolerates(report))
-
-    def _job(self, space: Space) -> RestoreJob:
-        from airflow_voice_agents.signalwire.actions.snapshots import restore
-        from airflow_voice_agents.state import snapshots
-        from airflow_voice_agents.transport.validation import parse_choice
-
-        reads = parse_choice(self.verify, name="verify", choices=("response", "read")) == "read"
-        return restore(
-            space,
+        action = parse_restore(
+            self.space(hook),
             snapshots.load(self.snapshot),
             self.argument("expected_route"),
             self.argument("expected_routes"),
             force=self.force,
             allow_partial=self.allow_partial,
-            manner=self.manner(verify=reads, max_snapshot_age=self.max_snapshot_age),
         )
+        report = self.apply(context, action, hook)
+        changes = self._restored(report, action.space.label)
+        return self.finish(context, report, changes=changes, tolerate=action.tolerates(report))
+
+    def _restored(self, report: Report, space: str) -> dict[str, dict[str, Any]]:
+        """Return an asset event for the call routing and one for the emergency addresses, where they changed."""
+        from collections import Counter
+
+        from airflow_voice_agents.plans.report import Status
+        from airflow_voice_agents.signalwire.assets import phone_numbers_uri, routing_uri
+        from airflow_voice_agents.signalwire.resources.phone_number import KIND
+
+        if report.dry_run:
+            return {}
+        kinds = Counter(item.resource.kind == KIND for item in report.having(Status.CHANGED))
+        return {
+            (routing_uri if routed else phone_numbers_uri)(space): {
+                "changed": count,
+                "plan_digest": report.plan_digest,
+            }
+            for routed, count in kinds.items()
+        }
+
+
+class SignalWireReleaseHoldOperator(SignalWireOperator, ReleaseHoldOperator):
+    """Release spaces that a restore put on hold, so that numbers may be routed again as before the restore.
+
+    :param targets: label of a space, or a list of them; ``None`` is the connection's space. (templated)
+    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
+    :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
+    :returns: the spaces that were on hold and are no more.
+    """
+
+    template_fields: Sequence[str] = ("signalwire_conn_id", *ReleaseHoldOperator.template_fields)
+
+    def default_targets(self) -> list[str]:
+        """Return the connection's space."""
+        with self.hook() as hook:
+            return [self.space(hook).label]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -15,9 +18,20 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import PlannedItem, change, no_change, warning
 from airflow_voice_agents.signalwire import api
+from airflow_voice_agents.signalwire.checks import parse_uuid
 from airflow_voice_agents.signalwire.models import PhoneNumber
+from airflow_voice_agents.signalwire.resources.inventory import (
+    NOTHING,
+    absent,
+    is_record_of,
+    not_kept,
+    observe_numbers,
+    released,
+)
+from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_text
 
 KIND = "emergency address"
 
@@ -50,44 +64,92 @@ class E911State:
         return self.status == FAILED
 
 
-class E911Kind:
-    """How emergency addresses are observed, compared and written.
+@dataclass(frozen=True)
+class E911Kind(Kind[E911State]):
+    """Emergency addresses: observed, compared, planned, written and restored.
 
-    :param ids: number -> UUID of its record.
+    :param base_url: the URL that requests go to.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, ids: Mapping[str, str]) -> None:
-        self._ids = ids
+    base_url: str | None = None
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[E911State]]:
-        """One read per number."""
-        for resource in resources:
-            yield Observation(api.get_phone_number(self._ids[resource.name]), (resource,), _reader(resource))
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[E911State]]:
+        """Return the reads of the numbers' records."""
+        ids = {resource: state.id for resource, state in known.items() if state is not None}
+        return observe_numbers(resources, ids, e911_of, self.base_url)
 
     def digest(self, state: E911State | None) -> str:
-        """Digest of the address, and of whether its registration failed."""
+        """Return the digest of the address and of a failed registration."""
         return digest(_compared(state))
 
     def diff(self, before: E911State | None, after: E911State | None) -> Iterator[Change]:
-        """Changes of the address, and of a failed registration that is asked for again."""
+        """Return the changes of the address, and of a failed registration that is requested again."""
         return diff(_compared(before), _compared(after))
 
-    def write_sequences(self, intents: Sequence[Transition[E911State]]) -> Iterator[WriteSequence[E911State]]:
-        """One request per number."""
-        return ((_step(intent),) for intent in intents)
+    def write_sequences(
+        self, transitions: Sequence[Transition[E911State]]
+    ) -> Iterator[WriteSequence[E911State]]:
+        """Return one request per number."""
+        return ((_write(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[E911State], observed: E911State | None) -> list[str]:
-        """List what was asked for and is not shown; a registration may still be under way."""
+    def mismatches(self, transition: Transition[E911State], observed: E911State | None) -> list[str]:
+        """List the differences; a registration that is under way is none."""
         if observed is None:
             return ["presence"]
-        wrong = ["e911_address_id"] if observed.holds != intent.after.holds else []
+        wrong = ["e911_address_id"] if observed.holds != transition.after.holds else []
         return [*wrong, "e911_status"] if observed.failed and not wrong else wrong
+
+    def plan(self, resource: Resource, desired: str | None, now: E911State | None) -> PlannedItem:
+        """Plan a number's emergency address.
+
+        :param resource: the number.
+        :param desired: UUID of the address, or ``None`` to remove it.
+        :param now: its present address; ``None`` where the project does not have the number.
+        """
+        if now is None:
+            return no_change(self, resource, None, absent(resource))
+        after = replace(now, address_id=desired, status=None)
+        again = now.failed and now.holds == desired
+        said = warning(
+            "failed_before", "The registration of this very address failed; it is asked for again."
+        )
+        return change(self, resource, now, after, findings=(said,) if again else (), identifiers=True)
+
+    def restore(self, resource: Resource, wanted: E911State | None, now: E911State | None) -> PlannedItem:
+        """Plan the way back to the former address, or to none."""
+        if now is None:
+            return no_change(self, resource, None, released(resource))
+        if wanted is None:
+            return no_change(self, resource, now, not_kept(resource))
+        if self.digest(wanted) == self.digest(now):
+            return no_change(self, resource, now)
+        return self.plan(resource, wanted.holds, now)
+
+    def to_json(self, state: E911State) -> Any:
+        """Return a state as JSON."""
+        return {"id": state.id, "address_id": state.address_id, "status": state.status}
+
+    def from_json(self, value: Any) -> E911State:
+        """Return the state that :meth:`to_json` made JSON of.
+
+        :raises InputError: naming the field that is missing, unknown or wrong.
+        """
+        if not isinstance(value, Mapping) or set(value) != {"id", "address_id", "status"}:
+            raise InputError("an emergency address must have exactly the fields id, address_id, status")
+        address, status = value["address_id"], value["status"]
+        return E911State(
+            parse_uuid(value["id"], name="id"),
+            None if address is None else parse_uuid(address, name="address_id"),
+            None if status is None else parse_text(status, name="status"),
+        )
 
 
 def emergency_address(space: str, number: str) -> Resource:
-    """Return the address of a number's emergency address.
+    """Return the resource of a number's emergency address.
 
     :param space: label of the space.
     :param number: E.164 number.
@@ -101,64 +163,30 @@ def e911_of(answer: PhoneNumber) -> E911State:
     return E911State(answer.id, address.lower() if address else None, answer.e911_status or None)
 
 
-def plan_e911(
-    kind: E911Kind, resource: Resource, now: E911State | None, address_id: str | None
-) -> PlannedItem:
-    """Plan a number that shall have an emergency address, or none.
-
-    :param kind: the kind.
-    :param resource: the number.
-    :param now: its address now; ``None`` where the project does not have the number.
-    :param address_id: the address that it shall have, or ``None``.
-    """
-    if now is None:
-        blank = kind.digest(None)
-        finding = error("absent", f"The project in space {resource.owner} does not have {resource.name}.")
-        return PlannedItem(resource, blank, blank, findings=(finding,))
-    after = replace(now, address_id=address_id, status=None)
-    digests = kind.digest(now), kind.digest(after)
-    if digests[0] == digests[1]:
-        return PlannedItem(resource, *digests)
-    again = now.failed and now.holds == address_id
-    told = (warning("failed_before", "The registration of this very address failed; it is asked for again."),)
-    return PlannedItem(
-        resource,
-        *digests,
-        changes=tuple(kind.diff(now, after)),
-        findings=told if again else (),
-        writes=1,
-        intent=Transition(resource, now, after),
-    )
-
-
 def _compared(state: E911State | None) -> dict[str, str | bool | None]:
     holds = state.holds if state else None
     return {"e911_address_id": holds, "failed": bool(state and state.failed and holds)}
 
 
-def _step(intent: Transition[E911State]) -> Write[E911State]:
-    number_id = intent.after.id
-    if intent.after.address_id is None:
-        call = api.remove_e911_address(number_id)
+def _write(transition: Transition[E911State]) -> Write[E911State]:
+    number_id, address = transition.after.id, transition.after.address_id
+    if address is None:
+        request = api.remove_e911_address(number_id)
     else:
-        call = api.assign_e911_address(number_id, e911_address_id=intent.after.address_id)
-    return Write(call=call, resources=(intent.resource,), judge=_judge(intent))
+        request = api.assign_e911_address(number_id, e911_address_id=address)
+    return Write(request, (transition.resource,), _judge(transition), deletes=address is None)
 
 
 def _judge(
-    intent: Transition[E911State],
+    transition: Transition[E911State],
 ) -> Callable[[PhoneNumber], Mapping[Resource, WriteResult[E911State]]]:
     def judge(answer: PhoneNumber) -> Mapping[Resource, WriteResult[E911State]]:
-        if answer.number != intent.resource.name:
+        if not is_record_of(answer, transition.resource, transition.after.id):
             return {}
         state = e911_of(answer)
-        if intent.after.address_id is None and state.status is None:
+        if transition.after.address_id is None and state.status is None:
             # The field is young: a record without it keeps the address until the removal is done.
             state = replace(state, status=UNDER_REMOVAL)
-        return {intent.resource: WriteResult(state)}
+        return {transition.resource: WriteResult(state)}
 
     return judge
-
-
-def _reader(resource: Resource) -> Callable[[PhoneNumber], Mapping[Resource, E911State]]:
-    return lambda answer: {resource: e911_of(answer)} if answer.number == resource.name else {}

@@ -1,32 +1,47 @@
-"""Which of a project's numbers are meant, and one list that tells about all of them."""
+"""Resolve the selected numbers of a project from one list request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as shorten
 from typing import TypeVar
 
 from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.plans.kind import Known, Observation, Resource
+from airflow_voice_agents.plans.plan import Finding, error, refused
 from airflow_voice_agents.signalwire import api
-from airflow_voice_agents.signalwire.models import PhoneNumber
+from airflow_voice_agents.signalwire.models import Page, PhoneNumber
 from airflow_voice_agents.signalwire.paging import all_phone_numbers
+from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_numbers
 
 T = TypeVar("T")
 
+NOTHING: Known = {}
+
+READ_BY_ID = 10
+"""Maximum number of numbers that are read one by one; more are read with one list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Where the numbers live.
+    """The space that the numbers live in.
 
-    :param label: what plans and reports call the space.
-    :param base_url: where calls are sent.
+    :param label: its name in plans, reports and locks.
+    :param base_url: the URL that requests go to.
     """
 
     label: str
     base_url: str
+
+    def lock_names(self, numbers: Iterable[str]) -> tuple[str, ...]:
+        """Return the names under which numbers are locked; without numbers, the one that covers the space.
+
+        :param numbers: E.164 numbers.
+        """
+        return tuple(f"{self.label}/{number}" for number in numbers) or (f"{self.label}/*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,9 @@ class NumberSelection:
         """Whether a criterion narrows the choice."""
         return any(given is not None for given in (self.filter_name, self.filter_number, self.country_code))
 
-    async def read(self, send: Sender, base_url: str, keep: Callable[[PhoneNumber], T]) -> dict[str, T]:
+    async def read(
+        self, send: Sender, base_url: str | None, keep: Callable[[PhoneNumber], T]
+    ) -> dict[str, T]:
         """List the project's numbers once and keep what is needed of those that are meant.
 
         Vendor operation: list phone numbers.
@@ -63,9 +80,8 @@ class NumberSelection:
         """
         found: dict[str, T] = {}
         named = frozenset(self.numbers)
-        only = self.numbers[0] if len(self.numbers) == 1 else self.filter_number
         async for record in all_phone_numbers(
-            send, filter_name=self.filter_name, filter_number=only, base_url=base_url
+            send, filter_name=self.filter_name, filter_number=self._only, base_url=base_url
         ):
             if record.number in named if named else self._fits(record):
                 found[record.number] = keep(record)
@@ -74,6 +90,15 @@ class NumberSelection:
         if self.filter_number in found:
             return {self.filter_number: found[self.filter_number]}
         return dict(sorted(found.items()))
+
+    @property
+    def first_page(self) -> ApiRequest[Page]:
+        """The request for the first page of the list."""
+        return api.list_phone_numbers(filter_name=self.filter_name, filter_number=self._only)
+
+    @property
+    def _only(self) -> str | None:
+        return self.numbers[0] if len(self.numbers) == 1 else self.filter_number
 
     def _fits(self, record: PhoneNumber) -> bool:
         return (
@@ -118,6 +143,74 @@ def select_numbers(
     if by_criteria.any_filter:
         raise InputError("give either phone_numbers or filters")
     return NumberSelection(parse_numbers(phone_numbers))
+
+
+def observe_numbers(
+    resources: Sequence[Resource],
+    ids: Mapping[Resource, str],
+    state_of: Callable[[PhoneNumber], T],
+    base_url: str | None,
+) -> Iterator[Observation[T]]:
+    """Return the reads of some numbers: by id where few are read and their ids are known, else one list.
+
+    The list is read to its end, or filtered by the exact number, so a number that it lacks is absent.
+
+    :param resources: the numbers.
+    :param ids: UUIDs of their records, as far as they are known.
+    :param state_of: turns a record into a state.
+    :param base_url: the URL that requests go to.
+    """
+    if len(resources) <= READ_BY_ID and all(ids.get(each) for each in resources):
+        for resource in resources:
+            yield _read_by_id(resource, ids[resource], state_of)
+    elif resources:
+        yield _read_list(tuple(resources), state_of, base_url)
+
+
+def _read_by_id(resource: Resource, number_id: str, state_of: Callable[[PhoneNumber], T]) -> Observation[T]:
+    def states(record: PhoneNumber) -> Mapping[Resource, T | None]:
+        return {resource: state_of(record)} if is_record_of(record, resource, number_id) else {}
+
+    return Observation(api.get_phone_number(number_id), (resource,), states)
+
+
+def _read_list(
+    resources: tuple[Resource, ...], state_of: Callable[[PhoneNumber], T], base_url: str | None
+) -> Observation[T]:
+    selection = NumberSelection(tuple(resource.name for resource in resources))
+
+    async def fetch(send: Sender) -> Mapping[str, T]:
+        return await selection.read(send, base_url, state_of)
+
+    def states(found: Mapping[str, T]) -> Mapping[Resource, T | None]:
+        return {resource: found.get(resource.name) for resource in resources}
+
+    return Observation(selection.first_page, resources, states, fetch)
+
+
+def is_record_of(record: PhoneNumber, resource: Resource, number_id: str) -> bool:
+    """Return whether a record is that of a number, by number and id.
+
+    :param record: the record in an answer.
+    :param resource: the number.
+    :param number_id: UUID of the number's record.
+    """
+    return record.number == resource.name and record.id.lower() == number_id.lower()
+
+
+def absent(resource: Resource) -> Finding:
+    """Return the error for a number that the project does not have."""
+    return error("absent", f"The project in space {resource.owner} does not have {resource.name}.")
+
+
+def released(resource: Resource) -> Finding:
+    """Return the refusal to restore a number that was released; others go on."""
+    return refused("absent", f"The project in space {resource.owner} does not have the number any more.")
+
+
+def not_kept(resource: Resource) -> Finding:
+    """Return the error for a number that was not there when the snapshot was taken."""
+    return error("not_kept", f"The project did not have {resource.name} when the snapshot was taken.")
 
 
 def _country(value: object) -> str | None:

@@ -1,13 +1,16 @@
-"""Whether the project has a number, as a resource kind that knows one direction: giving it back."""
+"""Ownership of a number, as a resource kind: buying it and releasing it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -15,10 +18,10 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import PlannedItem, warning
+from airflow_voice_agents.plans.plan import PlannedItem, change, no_change, warning
 from airflow_voice_agents.signalwire import api
-from airflow_voice_agents.signalwire.models import Page, PhoneNumber
-from airflow_voice_agents.transport.errors import ResponseError
+from airflow_voice_agents.signalwire.models import PhoneNumber
+from airflow_voice_agents.signalwire.resources.inventory import NOTHING, observe_numbers
 
 KIND = "owned number"
 
@@ -29,7 +32,7 @@ class Ownership:
 
     :param owned: whether it has.
     :param id: UUID of its record; no part of equality.
-    :param call_handler: what takes its calls; no part of equality.
+    :param call_handler: the handler of its calls; no part of equality.
     """
 
     owned: bool
@@ -37,39 +40,73 @@ class Ownership:
     call_handler: str | None = None
 
 
+OWNED = Ownership(owned=True)
 RELEASED = Ownership(owned=False)
 
 
-class OwnershipKind:
-    """How ownership is observed and given up."""
+@dataclass(frozen=True)
+class OwnershipKind(Kind[Ownership]):
+    """Ownership of numbers: observed, bought and released.
 
-    name = KIND
+    Nothing of it can be restored: a released number may belong to somebody else minutes later.
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[Ownership]]:
-        """One list per number, filtered: an id that is gone would be answered 404, which says less."""
-        for resource in resources:
-            call = api.list_phone_numbers(filter_number=resource.name)
-            yield Observation(call, (resource,), _reader(resource))
+    :param base_url: the URL that requests go to.
+    """
+
+    name: ClassVar[str] = KIND
+    restorable: ClassVar[bool] = False
+
+    base_url: str | None = None
+
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[Ownership]]:
+        """Return one list for all numbers; a single number is filtered, because a 404 by id proves less."""
+        return observe_numbers(resources, {}, ownership_of, self.base_url)
 
     def digest(self, state: Ownership | None) -> str:
-        """Digest of whether it is owned."""
+        """Return the digest of whether the number is owned."""
         return digest(bool(state and state.owned))
 
     def diff(self, before: Ownership | None, after: Ownership | None) -> Iterator[Change]:
-        """The one thing that can differ."""
+        """Return the change of ownership."""
         return diff({"owned": bool(before and before.owned)}, {"owned": bool(after and after.owned)})
 
-    def write_sequences(self, intents: Sequence[Transition[Ownership]]) -> Iterator[WriteSequence[Ownership]]:
-        """One release per number."""
-        return ((_release(intent),) for intent in intents)
+    def write_sequences(
+        self, transitions: Sequence[Transition[Ownership]]
+    ) -> Iterator[WriteSequence[Ownership]]:
+        """Return one purchase or release per number."""
+        for transition in transitions:
+            yield ((_purchase if transition.after.owned else _release)(transition),)
 
-    def mismatches(self, intent: Transition[Ownership], observed: Ownership | None) -> list[str]:
-        """A number that is still there is not released."""
-        return ["presence"] if observed is not None and observed.owned else []
+    def mismatches(self, transition: Transition[Ownership], observed: Ownership | None) -> list[str]:
+        """Return ``presence`` where the number is there and must not be, or the other way round."""
+        there = observed is not None and observed.owned
+        return [] if there == transition.after.owned else ["presence"]
+
+    def plan(self, resource: Resource, desired: Ownership, now: Ownership | None) -> PlannedItem:
+        """Plan a purchase or a release.
+
+        :param resource: the number.
+        :param desired: ``OWNED`` or ``RELEASED``.
+        :param now: its present ownership; ``None`` where the project does not have the number.
+        """
+        if self.digest(now) == self.digest(desired):
+            return no_change(self, resource, now)
+        handler = None if now is None else now.call_handler
+        routed = (warning("routed", f"Its calls go to {handler} until it is released."),) if handler else ()
+        return change(self, resource, now, desired, findings=routed, identifiers=True)
+
+
+@dataclass(frozen=True)
+class PurchaseKind(OwnershipKind):
+    """Ownership that is bought: a purchase is billed, so it is never sent again after an unknown outcome."""
+
+    repeatable: ClassVar[bool] = False
 
 
 def owned_number(space: str, number: str) -> Resource:
-    """Return the address of a number's ownership.
+    """Return the resource of a number's ownership.
 
     :param space: label of the space.
     :param number: E.164 number.
@@ -82,48 +119,22 @@ def ownership_of(answer: PhoneNumber) -> Ownership:
     return Ownership(owned=True, id=answer.id, call_handler=answer.call_handler or None)
 
 
-def plan_release(kind: OwnershipKind, resource: Resource, now: Ownership | None) -> PlannedItem:
-    """Plan a number that shall be given back; one that is not there needs nothing.
-
-    :param kind: the kind.
-    :param resource: the number.
-    :param now: whether the project has it.
-    """
-    before, after = kind.digest(now), kind.digest(RELEASED)
-    if now is None or before == after:
-        return PlannedItem(resource, before, after)
-    findings = (
-        (warning("routed", f"Its calls go to {now.call_handler} until it is released."),)
-        if now.call_handler
-        else ()
-    )
-    return PlannedItem(
-        resource,
-        before,
-        after,
-        changes=tuple(kind.diff(now, RELEASED)),
-        findings=findings,
-        writes=1,
-        intent=Transition(resource, now, RELEASED),
-    )
+def _purchase(transition: Transition[Ownership]) -> Write[Ownership]:
+    resource = transition.resource
+    return Write(api.purchase_phone_number(resource.name), (resource,), _judge_purchase(resource))
 
 
-def _release(intent: Transition[Ownership]) -> Write[Ownership]:
-    number_id = intent.before.id if intent.before else ""
-    return Write(
-        call=api.release_phone_number(number_id),
-        resources=(intent.resource,),
-        judge=lambda _: {intent.resource: WriteResult(RELEASED)},
-    )
+def _judge_purchase(resource: Resource) -> Callable[[Any], Mapping[Resource, WriteResult[Ownership]]]:
+    """An answer about another number says nothing of this one, which is then looked up."""
+
+    def judge(answer: PhoneNumber) -> Mapping[Resource, WriteResult[Ownership]]:
+        return {resource: WriteResult(ownership_of(answer))} if answer.number == resource.name else {}
+
+    return judge
 
 
-def _reader(resource: Resource) -> Callable[[Page], Mapping[Resource, Ownership]]:
-    def read(page: Page) -> Mapping[Resource, Ownership]:
-        for record in page.numbers:
-            if record.number == resource.name:
-                return {resource: ownership_of(record)}
-        if page.next_link is not None:
-            raise ResponseError(f"the list of numbers like {resource} has more than one page")
-        return {}
-
-    return read
+def _release(transition: Transition[Ownership]) -> Write[Ownership]:
+    """An empty answer proves nothing, so a release is always read back."""
+    resource, number_id = transition.resource, transition.before.id if transition.before else ""
+    request = api.release_phone_number(number_id)
+    return Write(request, (resource,), lambda _: {resource: WriteResult(None)}, deletes=True)

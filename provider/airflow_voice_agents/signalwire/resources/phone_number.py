@@ -1,4 +1,4 @@
-"""Where a number's calls go, as a resource kind.
+"""The call routing of a number, as a resource kind.
 
 A record shows the fields of every call handler that it ever had, and which of them SignalWire keeps is not
 documented. So only what counts is compared: the handler, the fields that belong to it, and the receive mode.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Absent, Change, diff
 from airflow_voice_agents.plans.kind import (
+    Kind,
+    Known,
     Observation,
     Resource,
     Transition,
@@ -20,8 +22,7 @@ from airflow_voice_agents.plans.kind import (
     WriteResult,
     WriteSequence,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.plans.snapshot import PlainCodec
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.checks import holds_credentials, masked_url, parse_uuid
 from airflow_voice_agents.signalwire.models import (
@@ -32,6 +33,14 @@ from airflow_voice_agents.signalwire.models import (
     OPTIONAL_COMPANIONS,
     SDK_ONLY,
     PhoneNumber,
+)
+from airflow_voice_agents.signalwire.resources.inventory import (
+    NOTHING,
+    absent,
+    is_record_of,
+    not_kept,
+    observe_numbers,
+    released,
 )
 from airflow_voice_agents.signalwire.routes import Route
 from airflow_voice_agents.transport.errors import InputError
@@ -47,14 +56,14 @@ _SNAPSHOT_FIELDS = ("id", "number", _HANDLER, _RECEIVE_MODE, "companions", _RESO
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """Where a number's calls go.
+    """The call routing of a number.
 
     :param id: UUID of the number's record.
     :param number: E.164 number.
-    :param call_handler: what takes the calls, or ``None``.
+    :param call_handler: the kind of target that takes the calls, or ``None``.
     :param call_receive_mode: ``voice`` or ``fax``.
     :param companions: every field of call routing that is set, for whichever handler; URLs may hold passwords.
-    :param calling_handler_resource_id: what SignalWire derived the handler to.
+    :param calling_handler_resource_id: id of the resource that SignalWire made for the handler.
     :param takes_calls: whether the number has the capability ``voice``.
     :param asked: in a desired state, the fields that the author asked for.
     :param bystanders: fields that are set and have nothing to do with calls, by name.
@@ -119,45 +128,46 @@ class RouteState:
         )
 
 
-class RoutingKind:
-    """How the call routing of numbers is observed, compared and written.
+@dataclass(frozen=True)
+class RoutingKind(Kind[RouteState]):
+    """Call routing of numbers: observed, compared, planned, written and restored.
 
-    :param ids: number -> UUID of its record, as a list of the numbers showed it.
+    :param base_url: the URL that requests go to.
     """
 
-    name = KIND
+    name: ClassVar[str] = KIND
 
-    def __init__(self, ids: Mapping[str, str]) -> None:
-        self._ids = ids
+    base_url: str | None = None
 
-    def observe(self, resources: Sequence[Resource]) -> Iterator[Observation[RouteState]]:
-        """One read per number; whoever looks at many lists them first."""
-        for resource in resources:
-            call = api.get_phone_number(self._ids[resource.name])
-            yield Observation(call, (resource,), _reader(resource, self._ids[resource.name]))
+    def observe(
+        self, resources: Sequence[Resource], known: Known = NOTHING
+    ) -> Iterator[Observation[RouteState]]:
+        """Return the reads of the numbers' records."""
+        ids = {resource: state.id for resource, state in known.items() if state is not None}
+        return observe_numbers(resources, ids, state_of, self.base_url)
 
     def digest(self, state: RouteState | None) -> str:
-        """Digest of what counts."""
+        """Return the digest of what counts."""
         return digest(state and state.routing())
 
     def diff(self, before: RouteState | None, after: RouteState | None) -> Iterator[Change]:
-        """Changes of what counts, with URLs masked."""
-        for change in diff(before.routing() if before else {}, after.routing() if after else {}):
-            name = str(change.path[0])
-            yield replace(change, before=_shown(name, change.before), after=_shown(name, change.after))
+        """Return the changes of what counts, with URLs masked."""
+        for each in diff(before.routing() if before else {}, after.routing() if after else {}):
+            name = str(each.path[0])
+            yield replace(each, before=_shown(name, each.before), after=_shown(name, each.after))
 
     def write_sequences(
-        self, intents: Sequence[Transition[RouteState]]
+        self, transitions: Sequence[Transition[RouteState]]
     ) -> Iterator[WriteSequence[RouteState]]:
-        """One write per number, of absolute values."""
-        return ((_write(intent),) for intent in intents)
+        """Return one write per number, of absolute values."""
+        return ((_write(transition),) for transition in transitions)
 
-    def mismatches(self, intent: Transition[RouteState], observed: RouteState | None) -> list[str]:
+    def mismatches(self, transition: Transition[RouteState], observed: RouteState | None) -> list[str]:
         """List what was asked for, counts, and is not shown, and what was cleared although nobody asked."""
-        wanted = intent.after
+        wanted = transition.after
         if observed is None:
             return ["presence"]
-        cleared = intent.before.bystanders - observed.bystanders if intent.before else ()
+        cleared = transition.before.bystanders - observed.bystanders if transition.before else ()
         missing = [
             name
             for name in wanted.asked
@@ -166,6 +176,78 @@ class RoutingKind:
             and observed.value(name) != wanted.value(name)
         ]
         return [*missing, *sorted(cleared)]
+
+    def plan(self, resource: Resource, desired: Route, now: RouteState | None) -> PlannedItem:
+        """Plan the route of a number.
+
+        :param resource: the number.
+        :param desired: the route that its calls must take.
+        :param now: its present routing; ``None`` where the project does not have it.
+        """
+        if now is None:
+            return no_change(self, resource, None, absent(resource))
+        findings: tuple[Finding, ...] = ()
+        after = now.routed(desired)
+        if not now.takes_calls:
+            findings = (error("not_voice_capable", "The number's capabilities do not include voice."),)
+        elif self.digest(now) != self.digest(after) and (reason := unrestorable(now)):
+            said = f"The present routing cannot be restored afterwards. {reason}"
+            findings = (warning("one_way", said),)
+        return change(self, resource, now, after, findings=findings)
+
+    def restore(self, resource: Resource, wanted: RouteState | None, now: RouteState | None) -> PlannedItem:
+        """Plan the way back to a former routing; a number that cannot get there carries an error."""
+        if now is None:
+            return no_change(self, resource, None, released(resource))
+        if wanted is None:
+            return no_change(self, resource, now, not_kept(resource))
+        if self.digest(now) == self.digest(wanted):
+            return no_change(self, resource, now)
+        if reason := unrestorable(wanted):
+            return change(self, resource, now, wanted, findings=(error("unrestorable_route", reason),))
+        own = _belonging(wanted.call_handler)
+        left = [name for name in own if name in now.companions and name not in wanted.companions]
+        said = f"{', '.join(left)} was not set then and stays, because no request can clear it."
+        findings = (warning("stays_set", said),) if left else ()
+        return change(self, resource, now, now.restored(wanted), findings=findings)
+
+    def to_json(self, state: RouteState) -> dict[str, Any]:
+        """Return a routing as JSON with everything that a restore needs; URLs hold their passwords."""
+        return {
+            "id": state.id,
+            "number": state.number,
+            _HANDLER: state.call_handler,
+            _RECEIVE_MODE: state.call_receive_mode,
+            "companions": dict(state.companions),
+            _RESOURCE_ID: state.calling_handler_resource_id,
+        }
+
+    def from_json(self, value: Any) -> RouteState:
+        """Return the routing that :meth:`to_json` made JSON of.
+
+        :raises InputError: naming the field that is missing, unknown or wrong.
+        """
+        if not isinstance(value, Mapping) or set(value) != set(_SNAPSHOT_FIELDS):
+            raise InputError(
+                f"the routing of a number must have exactly the fields {', '.join(_SNAPSHOT_FIELDS)}"
+            )
+        companions = value["companions"]
+        if not isinstance(companions, Mapping) or not set(companions) <= set(CALL_FIELDS):
+            raise InputError("companions must be a mapping of fields of call routing")
+        handler, mode, derived = (
+            None if value[name] is None else parse_text(value[name], name=name)
+            for name in (_HANDLER, _RECEIVE_MODE, _RESOURCE_ID)
+        )
+        return RouteState(
+            id=parse_uuid(value["id"], name="id"),
+            number=parse_e164(value["number"], name="number"),
+            call_handler=handler,
+            call_receive_mode=mode,
+            companions={
+                name: parse_text(text, name=f"companions.{name}") for name, text in companions.items()
+            },
+            calling_handler_resource_id=derived,
+        )
 
 
 def carrier_number(space: str, number: str) -> Resource:
@@ -196,52 +278,6 @@ def bystanders_of(answer: PhoneNumber) -> frozenset[str]:
     return frozenset(name for name in BYSTANDERS if getattr(answer, name))
 
 
-def plan_route(kind: RoutingKind, resource: Resource, now: RouteState | None, route: Route) -> PlannedItem:
-    """Plan a number whose calls shall go somewhere.
-
-    :param kind: the kind.
-    :param resource: the number.
-    :param now: its routing now; ``None`` where the project does not have it.
-    :param route: where its calls shall go.
-    """
-    if now is None:
-        return _absent(kind, resource)
-    item = _item(kind, resource, now, now.routed(route))
-    if not now.takes_calls:
-        finding = error("not_voice_capable", "The number's capabilities do not include voice.")
-        return replace(item, findings=(finding,), writes=0, intent=None)
-    if not item.changed:
-        return item
-    return replace(item, findings=tuple(_one_way(now)))
-
-
-def plan_restore(
-    kind: RoutingKind, resource: Resource, now: RouteState | None, former: RouteState
-) -> PlannedItem:
-    """Plan a number whose calls shall go again where they went.
-
-    What cannot be restored carries an error; an operator may still restore the others, and say so.
-
-    :param kind: the kind.
-    :param resource: the number.
-    :param now: its routing now; ``None`` where the project does not have it.
-    :param former: its routing then.
-    """
-    if now is None:
-        return _absent(kind, resource)
-    if kind.digest(now) == kind.digest(former):
-        return PlannedItem(resource, kind.digest(now), kind.digest(former))
-    if reason := unrestorable(former):
-        before, after = kind.digest(now), kind.digest(former)
-        return PlannedItem(resource, before, after, findings=(error("unrestorable_route", reason),))
-    item = _item(kind, resource, now, now.restored(former))
-    own = _belonging(former.call_handler)
-    if left := [name for name in own if name in now.companions and name not in former.companions]:
-        message = f"{', '.join(left)} was not set then and stays, because no call can clear it."
-        return replace(item, findings=(warning("stays_set", message),))
-    return item
-
-
 def unrestorable(state: RouteState) -> str:
     """Say why a routing could not be restored once it is changed; empty when it could.
 
@@ -259,52 +295,6 @@ def unrestorable(state: RouteState) -> str:
     return f"Its call handler {state.call_handler} had no {', '.join(missing)}." if missing else ""
 
 
-def to_snapshot(state: RouteState) -> dict[str, Any]:
-    """Return a routing as plain JSON, all that a restore needs; it holds URLs with what is inside them.
-
-    :param state: the routing.
-    """
-    return {
-        "id": state.id,
-        "number": state.number,
-        _HANDLER: state.call_handler,
-        _RECEIVE_MODE: state.call_receive_mode,
-        "companions": dict(state.companions),
-        _RESOURCE_ID: state.calling_handler_resource_id,
-    }
-
-
-def from_snapshot(plain: object) -> RouteState:
-    """Read a routing that :func:`to_snapshot` returned.
-
-    :param plain: decoded JSON.
-    :raises InputError: naming the field that is missing, unknown or wrong.
-    """
-    if not isinstance(plain, Mapping) or set(plain) != set(_SNAPSHOT_FIELDS):
-        raise InputError(
-            f"the routing of a number must have exactly the fields {', '.join(_SNAPSHOT_FIELDS)}"
-        )
-    companions = plain["companions"]
-    if not isinstance(companions, Mapping) or not set(companions) <= set(CALL_FIELDS):
-        raise InputError("companions must be a mapping of fields of call routing")
-    handler, mode, derived = (
-        None if plain[name] is None else parse_text(plain[name], name=name)
-        for name in (_HANDLER, _RECEIVE_MODE, _RESOURCE_ID)
-    )
-    return RouteState(
-        id=parse_uuid(plain["id"], name="id"),
-        number=parse_e164(plain["number"], name="number"),
-        call_handler=handler,
-        call_receive_mode=mode,
-        companions={name: parse_text(value, name=f"companions.{name}") for name, value in companions.items()},
-        calling_handler_resource_id=derived,
-    )
-
-
-CODECS = {KIND: PlainCodec(to_snapshot, from_snapshot)}
-"""How a snapshot holds the routing of numbers."""
-
-
 def _belonging(handler: str | None) -> tuple[str, ...]:
     """The fields that a handler uses; none are known for one that only SignalWire's dashboard can set."""
     return COMPANIONS.get(handler or "", ()) + OPTIONAL_COMPANIONS.get(handler or "", ())
@@ -314,62 +304,32 @@ def _counting(handler: str | None) -> tuple[str, ...]:
     return (_HANDLER, _RECEIVE_MODE, *_belonging(handler))
 
 
-def _write(intent: Transition[RouteState]) -> Write[RouteState]:
-    resource, wanted = intent.resource, intent.after
-    return Write(
-        call=api.update_phone_number(wanted.id, _body(intent)),
-        resources=(resource,),
-        judge=_judge(resource, wanted.id),
-    )
+def _write(transition: Transition[RouteState]) -> Write[RouteState]:
+    resource, wanted = transition.resource, transition.after
+    request = api.update_phone_number(wanted.id, _body(transition))
+    return Write(request, (resource,), _judge(resource, wanted.id))
 
 
-def _body(intent: Transition[RouteState]) -> dict[str, str]:
+def _body(transition: Transition[RouteState]) -> dict[str, str]:
     """What was asked for: all that counts, and of the rest, which lies idle, what differs."""
-    wanted, counting = intent.after, _counting(intent.after.call_handler)
+    wanted, counting = transition.after, _counting(transition.after.call_handler)
     values = {name: wanted.value(name) for name in wanted.asked}
     return {
         name: value
         for name, value in values.items()
         if value is not None
-        and (name in counting or intent.before is None or intent.before.value(name) != value)
+        and (name in counting or transition.before is None or transition.before.value(name) != value)
     }
-
-
-def _reader(resource: Resource, number_id: str) -> Callable[[PhoneNumber], Mapping[Resource, RouteState]]:
-    return lambda answer: {resource: state_of(answer)} if _is_of(answer, resource, number_id) else {}
 
 
 def _judge(
     resource: Resource, number_id: str
 ) -> Callable[[PhoneNumber], Mapping[Resource, WriteResult[RouteState]]]:
-    return lambda answer: (
-        {resource: WriteResult(state_of(answer))} if _is_of(answer, resource, number_id) else {}
-    )
+    def judge(answer: PhoneNumber) -> Mapping[Resource, WriteResult[RouteState]]:
+        mine = is_record_of(answer, resource, number_id)
+        return {resource: WriteResult(state_of(answer))} if mine else {}
 
-
-def _is_of(answer: PhoneNumber, resource: Resource, number_id: str) -> bool:
-    return answer.number == resource.name and answer.id.lower() == number_id.lower()
-
-
-def _item(kind: RoutingKind, resource: Resource, before: RouteState, after: RouteState) -> PlannedItem:
-    digests = kind.digest(before), kind.digest(after)
-    if digests[0] == digests[1]:
-        return PlannedItem(resource, *digests)
-    changes = tuple(kind.diff(before, after))
-    return PlannedItem(
-        resource, *digests, changes=changes, writes=1, intent=Transition(resource, before, after)
-    )
-
-
-def _absent(kind: RoutingKind, resource: Resource) -> PlannedItem:
-    blank = kind.digest(None)
-    finding = error("absent", f"The project in space {resource.owner} does not have {resource.name}.")
-    return PlannedItem(resource, blank, blank, findings=(finding,))
-
-
-def _one_way(now: RouteState) -> Iterator[Finding]:
-    if reason := unrestorable(now):
-        yield warning("one_way", f"The present routing cannot be restored afterwards. {reason}")
+    return judge
 
 
 def _is_url(name: str) -> bool:

@@ -1,0 +1,141 @@
+"""The protections of a run in Airflow: locks, rollback blocks, snapshots, stop switch and freeze windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_voice_agents.bases.stop_conditions import freeze_findings, stop_check
+from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
+from airflow_voice_agents.engine.policy import BlockDigests, HeldLock, Protections
+from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+from airflow_voice_agents.engine.target_names import TargetNames
+from airflow_voice_agents.plans.freeze import FreezeWindow, windows
+from airflow_voice_agents.plans.kind import Kinds
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
+from airflow_voice_agents.state import rollback_blocks, snapshots
+from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.state.locks import LockOwner, hold_lock
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+SNAPSHOT_KEY = "snapshot"
+"""XCom that holds the URL of the snapshot, from before the first write on."""
+
+
+@dataclass(frozen=True)
+class ProtectionSettings:
+    """The arguments of an operator about locks, snapshots, blocks and stops.
+
+    :param name: name of the snapshot's file.
+    :param state_folder: URL of the state folder, or ``None`` for the configured one.
+    :param snapshot_folder: URL of the snapshots, or ``None`` for the folder below the state folder.
+    :param lock_wait: seconds to wait for another run.
+    :param take_snapshot: ``True`` keeps a snapshot or refuses; ``None`` keeps one where it can be encrypted.
+    :param snapshot_retention: age at which snapshots are removed, or ``None``.
+    :param allow_unencrypted: whether a snapshot may be kept in the clear.
+    :param stop_variable: name of the Airflow Variable that stops the run, or ``None``.
+    :param freeze: freeze windows, as the operator takes them.
+    :param override_freeze: the reason why a freeze window does not count, or ``None``.
+    :param hold: whether a rollback places rollback blocks.
+    :param reason: the reason for the blocks.
+    """
+
+    name: str
+    state_folder: str | None = None
+    snapshot_folder: str | None = None
+    lock_wait: float = 0.0
+    take_snapshot: bool | None = None
+    snapshot_retention: timedelta | None = None
+    allow_unencrypted: bool = False
+    stop_variable: str | None = None
+    freeze: Sequence[Mapping[str, Any]] = ()
+    override_freeze: str | None = None
+    hold: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class AirflowProtections:
+    """Builds the protections of one task.
+
+    :param settings: the operator's arguments.
+    :param context: the task's context.
+    :param log: receives lines for people.
+    :param at: the present moment.
+    """
+
+    settings: ProtectionSettings
+    context: Context
+    log: Callable[[str], None]
+    at: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def build(self) -> Protections:
+        """Return the protections.
+
+        :raises InputError: naming the freeze window that is wrong.
+        """
+        mine = self.settings
+        return Protections(
+            lock=self._lock,
+            blocks=self._blocks,
+            place_blocks=self._place if mine.hold else None,
+            recorder=self._recorder,
+            stop=stop_check(mine.stop_variable, self._windows, mine.override_freeze, self.at),
+            frozen=lambda: freeze_findings(self._windows, mine.override_freeze, self.at),
+        )
+
+    @cached_property
+    def _windows(self) -> tuple[FreezeWindow, ...]:
+        return windows(self.settings.freeze)
+
+    def _lock(self, targets: Sequence[str], names: TargetNames) -> AbstractContextManager[HeldLock]:
+        return hold_lock(
+            targets,
+            LockOwner.of(self.context["ti"]),
+            state_folder(self.settings.state_folder, "locks"),
+            wait=self.settings.lock_wait,
+            log=self.log,
+            names=names,
+        )
+
+    def _blocks(self, targets: Collection[str], names: TargetNames) -> Mapping[str, RollbackBlock]:
+        return rollback_blocks.read(self.settings.state_folder, targets, names)
+
+    def _place(self, digests: BlockDigests) -> None:
+        place = rollback_blocks.block_placer(
+            self.settings.state_folder, self.context["ti"], self.settings.reason, self.log
+        )
+        place(digests)
+
+    def _recorder(self, kinds: Kinds, live: bool) -> SnapshotRecorder | None:
+        """Return what keeps a snapshot; an operator that did not ask for one gets it where it is encrypted."""
+        mine = self.settings
+        if mine.take_snapshot is False:
+            return None
+        if mine.take_snapshot is None and not (mine.allow_unencrypted or snapshots.encrypts()):
+            self.log(
+                "No snapshot is kept, because this Airflow has no valid [core] fernet_key to encrypt it. "
+                "Set one, or pass take_snapshot=True with allow_unencrypted=True."
+            )
+            return None
+
+        def save(document: dict[str, Any]) -> str:
+            return snapshots.save(
+                document,
+                folder=mine.snapshot_folder or state_folder(mine.state_folder, "snapshots"),
+                name=mine.name,
+                allow_unencrypted=mine.allow_unencrypted,
+                retention=mine.snapshot_retention,
+                log=self.log,
+            )
+
+        def publish(url: str) -> None:
+            self.context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url)
+
+        return SnapshotRecorder(save, snapshots.load, publish, SNAPSHOT_NOTE, kinds)

@@ -1,0 +1,116 @@
+"""The options of a run, and the protections around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from airflow_voice_agents.engine.applier import SETTLE_POLLS
+from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
+from airflow_voice_agents.engine.target_names import TargetNames
+from airflow_voice_agents.plans.document import PlanDocument
+from airflow_voice_agents.plans.kind import Kinds, Resource
+from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
+from airflow_voice_agents.plans.plan import Finding
+from airflow_voice_agents.plans.render import Display
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
+
+StopCheck = Callable[[], "str | None"]
+"""Returns the reason why the run must stop, or ``None``."""
+
+
+def always_continue() -> str | None:
+    """Let the run go on."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The options of a run.
+
+    :param dry_run: plan only.
+    :param expected_digest: digest that the plan must have, or ``None`` for any.
+    :param document: the saved plan that the run must carry out exactly, or ``None``.
+    :param display: what the plan in the log shows of values.
+    :param waves: how many targets, or items, are reached wave by wave.
+    :param failure_limit: how many may fail before no further one is begun; ``None`` lets all be tried.
+    :param change_limit: how many may change.
+    :param verify: whether an independent read follows the writes.
+    :param max_snapshot_age: seconds after which a resource is read again right before it is written; ``None`` never.
+    :param settle_polls: seconds between reads while the outcome of a non-repeatable write stays unknown.
+    """
+
+    dry_run: bool = False
+    expected_digest: str | None = None
+    document: PlanDocument | None = None
+    display: Display = field(default_factory=Display)
+    waves: Waves = field(default_factory=lambda: Waves.parse(None))
+    failure_limit: FailureLimit | None = field(default_factory=lambda: FailureLimit.parse(None))
+    change_limit: ChangeLimit = field(default_factory=lambda: ChangeLimit.parse(None))
+    verify: bool = True
+    max_snapshot_age: float | None = 60.0
+    settle_polls: tuple[float, ...] = SETTLE_POLLS
+
+
+class HeldLock(Protocol):
+    """A lock while a run holds it."""
+
+    def narrow(self, targets: Collection[str]) -> None:
+        """Keep the lock on these targets only; names that it did not cover are added.
+
+        :raises AmbiguousTargets: when a name of another run may mean an added one.
+        :raises TargetLocked: when another run holds an added one.
+        """
+
+    def renew_when_due(self) -> str | None:
+        """Renew the lock when it is time, and return why the run must stop if it is lost."""
+
+
+class _NoLock:
+    def narrow(self, targets: Collection[str]) -> None:
+        """Do nothing."""
+
+    def renew_when_due(self) -> str | None:
+        """Let the run go on."""
+        return None
+
+
+@contextmanager
+def unlocked(_: Sequence[str], __: TargetNames) -> Iterator[HeldLock]:
+    """Lock nothing."""
+    yield _NoLock()
+
+
+def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock]:
+    """Return no rollback blocks."""
+    return {}
+
+
+BlockDigests = Mapping[str, Mapping[Resource, str]]
+"""Target -> resource -> digest of the state that was rolled back."""
+
+
+@dataclass(frozen=True)
+class Protections:
+    """The protections around a run: locks, rollback blocks, snapshots, stop switch and freeze windows.
+
+    The defaults protect nothing; :mod:`airflow_voice_agents.bases.protections` makes the real ones.
+
+    :param lock: locks targets while the run plans and writes; raises :class:`.AmbiguousTargets` where a name of
+        another run may mean one of them.
+    :param blocks: returns the rollback blocks of targets, under the names of this run.
+    :param place_blocks: places rollback blocks; ``None`` places none.
+    :param recorder: makes the recorder of snapshots for the kinds of a run and whether it writes live; ``None``
+        keeps nothing.
+    :param stop: asked before each wave: the stop switch and the freeze windows.
+    :param frozen: the findings of the freeze windows now.
+    """
+
+    lock: Callable[[Sequence[str], TargetNames], AbstractContextManager[HeldLock]] = unlocked
+    blocks: Callable[[Collection[str], TargetNames], Mapping[str, RollbackBlock]] = no_blocks
+    place_blocks: Callable[[BlockDigests], None] | None = None
+    recorder: Callable[[Kinds, bool], SnapshotRecorder | None] | None = None
+    stop: StopCheck = always_continue
+    frozen: Callable[[], tuple[Finding, ...]] = tuple

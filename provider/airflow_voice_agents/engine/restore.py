@@ -1,0 +1,265 @@
+"""Restores targets from a snapshot, unless somebody has worked on them since."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from airflow_voice_agents.engine.action import Action, Scope
+from airflow_voice_agents.engine.apply import TARGET_NOTE
+from airflow_voice_agents.engine.policy import BlockDigests
+from airflow_voice_agents.engine.reads import observe
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.engine.snapshot_recorder import AFTER, BEFORE, WAYPOINTS
+from airflow_voice_agents.plans.kind import Resource, ResourceKind
+from airflow_voice_agents.plans.plan import (
+    Finding,
+    PlannedItem,
+    Severity,
+    TargetPlan,
+    error,
+    no_change,
+    refused,
+    warning,
+)
+from airflow_voice_agents.plans.report import ItemReport, Report
+from airflow_voice_agents.plans.snapshot import Snapshot
+from airflow_voice_agents.transport.errors import CallError
+
+LEFT_OUT = "finding"
+"""Detail of an item that a partial restore left out: the code of the finding that left it out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreAction(Action):
+    """A restore with checked arguments, the same for every system.
+
+    :param snapshot: the former states, with notes of what the change left.
+    :param digest: the snapshot's digest.
+    :param force: whether newer work of others is overwritten.
+    :param allow_partial: whether items that cannot or must not be restored are left out while others go on.
+    :param left: resource -> digests of the states that the change may have left, where the caller knows better
+        than the snapshot.
+    """
+
+    rolls_back: ClassVar[bool] = True
+
+    snapshot: Snapshot[Any]
+    digest: str
+    force: bool = False
+    allow_partial: bool = False
+    left: Mapping[Resource, Collection[str]] = field(default_factory=dict)
+
+    def checkpoint_key(self) -> str | None:
+        """Return the snapshot's digest: a retry leaves restored targets unread."""
+        return f"back{self.digest}"
+
+    def targets(self) -> dict[str, list[Resource]]:
+        """Return the snapshot's resources by target; a snapshot without targets is one target per owner."""
+        found: dict[str, list[Resource]] = {}
+        for resource in self.snapshot.states:
+            note = self.snapshot.notes.get(resource)
+            name = note.get(TARGET_NOTE) if isinstance(note, Mapping) else None
+            found.setdefault(name or resource.owner, []).append(resource)
+        return found
+
+    def is_live(self, target: str) -> bool:
+        """Return whether callers reach a target.
+
+        :param target: the target's name.
+        """
+        return True
+
+    def locks(self, target: str, resources: Sequence[Resource]) -> tuple[str, ...]:
+        """Return the names to lock for a target.
+
+        :param target: the target's name.
+        :param resources: its resources.
+        """
+        return (target,)
+
+    def scope(self) -> Scope:
+        """Return the snapshot's targets."""
+        found = self.targets()
+        names = [name for target, mine in found.items() for name in self.locks(target, mine)]
+        return Scope(tuple(dict.fromkeys(names)), live=any(map(self.is_live, found)))
+
+    def order(self) -> list[str]:
+        """Return the names of all targets, in the order of the report."""
+        return list(self.targets())
+
+    async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
+        """Read every resource of the snapshot and plan the way back.
+
+        :param run: the run.
+        :param done: targets that an earlier try has restored.
+        """
+        todo = {name: mine for name, mine in self.targets().items() if name not in done}
+        states: dict[Resource, Any] = {}
+
+        def unreadable(resource: Resource, failure: CallError) -> None:
+            states[resource] = failure
+
+        wanted = [resource for mine in todo.values() for resource in mine]
+        await observe(run, self.kinds(), wanted, seen=states.__setitem__, unreadable=unreadable)
+        own = run.recall(self._own_key) or {}
+        return [
+            TargetPlan(
+                name,
+                tuple(self.items(mine, states, own)),
+                live=self.is_live(name),
+                locks=self.locks(name, mine),
+            )
+            for name, mine in todo.items()
+        ]
+
+    def items(
+        self, resources: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]
+    ) -> Iterable[PlannedItem]:
+        """Return the items of one target.
+
+        :param resources: its resources.
+        :param states: the present states; a :class:`CallError` where one cannot be read.
+        :param own: resource key -> digests that an earlier try of this restore may have left.
+        """
+        return (self.item(resource, states[resource], own) for resource in resources)
+
+    def item(self, resource: Resource, now: Any, own: Mapping[str, Sequence[str]]) -> PlannedItem:
+        """Return the item of one resource.
+
+        :param resource: the resource.
+        :param now: its present state, or the :class:`CallError` of its read.
+        :param own: digests that an earlier try of this restore may have left.
+        """
+        kind = self.kinds()[resource.kind]
+        if isinstance(now, CallError):
+            finding = self.finding("unreadable", f"It could not be read: {now}")
+            return no_change(kind, resource, None, finding)
+        item = kind.restore(resource, self.snapshot.states[resource], now)
+        if item.errors and self.allow_partial:
+            item = self.left_out(item)
+        if not item.changed or item.refusals or self.is_ours(kind, item, now, own):
+            return item
+        return self.newer(item)
+
+    def is_ours(
+        self, kind: ResourceKind[Any], item: PlannedItem, now: Any, own: Mapping[str, Sequence[str]]
+    ) -> bool:
+        """Return whether a resource is as the change left it, or as an earlier try of this restore left it.
+
+        :param kind: the resource's kind.
+        :param item: the planned item.
+        :param now: the present state.
+        :param own: digests that an earlier try may have left.
+        """
+        known = self.left.get(item.resource)
+        if known is None:
+            known = digests_in(self.snapshot.notes.get(item.resource))
+        return item.before in known or item.before in own.get(item.resource.key, ())
+
+    def newer(self, item: PlannedItem) -> PlannedItem:
+        """Return an item with the finding that somebody changed the resource since.
+
+        :param item: the planned item.
+        """
+        known = item.resource in self.left or digests_in(self.snapshot.notes.get(item.resource))
+        if self.force:
+            said = warning("newer_work", "It was changed after the snapshot; force=True overwrites that.")
+            return replace(item, findings=(*item.findings, said))
+        if known:
+            said = self.finding(
+                "newer_work",
+                "Its state is neither as in the snapshot nor as the change left it, so somebody changed it since, and "
+                f"that work is not overwritten. Look at it, then pass force=True to overwrite it{self.or_partial}.",
+            )
+        else:
+            said = self.finding(
+                "unknown_work",
+                "It differs from the snapshot, and the snapshot does not say what the change left. Pass force=True to "
+                f"overwrite whatever is there{self.or_expected}.",
+            )
+        return self.left_out(replace(item, findings=(*item.findings, said)))
+
+    or_partial: ClassVar[str] = ""
+    """Further remedy in the message about newer work."""
+    or_expected: ClassVar[str] = ""
+    """Further remedy in the message about unknown work."""
+
+    def finding(self, code: str, message: str) -> Finding:
+        """Return an error, or a refusal of one item where others go on.
+
+        :param code: stable word for programs.
+        :param message: sentence for people.
+        """
+        return refused(code, message) if self.allow_partial else error(code, message)
+
+    def left_out(self, item: PlannedItem) -> PlannedItem:
+        """Return an item without its write; in a partial restore its errors become refusals.
+
+        :param item: the planned item.
+        """
+        findings = item.findings
+        if self.allow_partial:
+            findings = tuple(
+                replace(each, severity=Severity.REFUSED) if each.severity is Severity.ERROR else each
+                for each in findings
+            )
+        return replace(item, findings=findings, writes=0)
+
+    def before_writes(self, run: RunContext, targets: Sequence[TargetPlan]) -> None:
+        """Remember the digests that this try may leave.
+
+        :param run: the run.
+        :param targets: the planned targets.
+        """
+        items = [item for target in targets for item in target.items if item.changed]
+        if items:
+            own = {item.resource.key: [item.after, *item.waypoints] for item in items}
+            run.remember(self._own_key, {**(run.recall(self._own_key) or {}), **own})
+
+    def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
+        """Return the states that the change left, which no schedule may bring back.
+
+        A resource that the change left alone is not blocked, and neither is a target without a noted state.
+        """
+        notes = {each: self.snapshot.notes.get(each) or {} for each in self.snapshot.states}
+        digests = {
+            name: {
+                each: notes[each][AFTER]
+                for each in mine
+                if AFTER in notes[each] and notes[each][AFTER] != notes[each].get(BEFORE)
+            }
+            for name, mine in self.targets().items()
+        }
+        return {name: found for name, found in digests.items() if found}
+
+    def explain(self, planned: PlannedItem, item: ItemReport) -> ItemReport:
+        """Return an item's report; a left-out item names its finding."""
+        told = super().explain(planned, item)
+        if self.allow_partial and planned.refusals:
+            return replace(told, details={**told.details, LEFT_OUT: planned.refusals[0].code})
+        return told
+
+    def tolerates(self, report: Report) -> bool:
+        """Return whether all trouble in a report is what a partial restore leaves out.
+
+        :param report: the final report.
+        """
+        trouble = [item for item in report.items if item.status not in ("changed", "unchanged")]
+        return self.allow_partial and all(LEFT_OUT in item.details for item in trouble)
+
+    @property
+    def _own_key(self) -> str:
+        return f"back-{self.digest[:16]}"
+
+
+def digests_in(note: Any) -> list[str]:
+    """Return the digests that a change may have left, and the one that it found.
+
+    :param note: a snapshot's note of one resource.
+    """
+    if not isinstance(note, Mapping):
+        return []
+    found = [note.get(BEFORE), note.get(AFTER), *note.get(WAYPOINTS, ())]
+    return [each for each in found if isinstance(each, str)]

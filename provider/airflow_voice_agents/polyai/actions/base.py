@@ -1,0 +1,90 @@
+"""Base of PolyAI's actions: targets are environments of agents, and an agent has two spellings of its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_voice_agents.engine.action import Action
+from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.polyai import api
+from airflow_voice_agents.transport.errors import CallError, GuardRefused, Unauthorized
+
+PROJECT = "PROJECT-"
+"""Beginning of the second spelling of an agent's id; the other one is a slug."""
+
+
+def target_name(agent_id: str, environment: str) -> str:
+    """Return the name of a target.
+
+    :param agent_id: the agent, in either spelling.
+    :param environment: ``sandbox``, ``pre-release`` or ``live``; ``*`` for all.
+    """
+    return f"{agent_id}/{environment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolyAIAction(Action):
+    """Base of PolyAI's actions."""
+
+    def may_be_same(self, one: str, other: str) -> bool:
+        """Return whether two names are one environment of a slug and of a project id."""
+        return may_be_same(one, other)
+
+    async def is_same(self, run: RunContext, one: str, other: str) -> bool:
+        """Compare the ids under which the platform answers for both agents."""
+        return await is_same(run, one, other, self.operation)
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Return whether two target names are one environment of a slug and of a project id.
+
+    :param one: name of a target.
+    :param other: another name.
+    """
+    (agent, _, stage), (second, _, second_stage) = one.rpartition("/"), other.rpartition("/")
+    if "*" not in (stage, second_stage) and stage != second_stage:
+        return False
+    return bool(agent and second) and agent.startswith(PROJECT) != second.startswith(PROJECT)
+
+
+async def is_same(run: RunContext, one: str, other: str, operation: str) -> bool:
+    """Compare the ids under which the platform answers for the agents of two target names.
+
+    Vendor operations: get active deployments, list connectors.
+
+    :param run: the run.
+    :param one: name of a target.
+    :param other: another name.
+    :param operation: the operation's name, for the error.
+    :raises GuardRefused: when the responses do not tell.
+    """
+    agents = one.rpartition("/")[0], other.rpartition("/")[0]
+    first, second = [await canonical_agent(run, agent) for agent in agents]
+    if first is None or second is None:
+        raise GuardRefused(
+            f"{operation}: {agents[0]} and {agents[1]} may be two names of one agent, and the platform's "
+            "responses do not tell. Nothing was written. Use one spelling everywhere, or release what is locked or "
+            "on hold under the other one."
+        )
+    return first == second
+
+
+async def canonical_agent(run: RunContext, agent_id: str) -> str | None:
+    """Return the id under which the platform answers for an agent, or ``None`` where no answer shows one.
+
+    Vendor operations: get active deployments, list connectors.
+
+    :param run: the run.
+    :param agent_id: the agent, in either spelling.
+    """
+    try:
+        active = await run.send(api.get_active_deployments(agent_id))
+        shown = next((record.agent_id for record in active.values() if record and record.agent_id), None)
+        if shown is None:
+            connectors = await run.send(api.list_connectors(agent_id))
+            shown = next((each.project_id for each in connectors if each.project_id), None)
+    except CallError as failure:
+        if isinstance(failure, Unauthorized) or not failure.permanent:
+            raise
+        return None
+    return shown

@@ -1,0 +1,1 @@
+"""The table of guarantees, asserted for every writing operator."""

@@ -1,0 +1,66 @@
+"""A local server per worker, an Airflow in memory with a Fernet key, and no waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow.sdk.crypto import get_fernet
+from cryptography.fernet import Fernet
+
+from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.engine import apply as engine_apply
+from airflow_voice_agents.engine import run_context
+from airflow_voice_agents.plans.plan import Plan
+from airflow_voice_agents.transport import retry
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[EmulatorServer]:
+    with EmulatorServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """The server, before a case prepares it; nothing waits between tries."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+
+    async def at_once(_: float) -> None:
+        await asyncio.sleep(0)
+
+    defaults = run_context.RunContext.__init__.__defaults__ or ()
+    changed = tuple(at_once if each is asyncio.sleep else each for each in defaults)
+    monkeypatch.setattr(run_context.RunContext.__init__, "__defaults__", changed)
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+    get_fernet.cache_clear()
+    return running_server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    """The state folder."""
+    return str(tmp_path)
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The plans that the engine has shown, in order."""
+    seen: list[Plan] = []
+    render = engine_apply.render_plan
+
+    def noted(plan: Plan, *rest: object) -> str:
+        seen.append(plan)
+        return render(plan, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine_apply, "render_plan", noted)
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def fernet_is_forgotten() -> Iterator[None]:
+    """The next test has a key of its own."""
+    yield
+    get_fernet.cache_clear()
