@@ -339,7 +339,9 @@ def test_one_target_with_an_invalid_plan_stops_all_before_the_first_write(fleet:
     broken = place(site(3), SANDBOX, overrides={"fallback_number": "no number"})
 
     outcome = fleet.run(
-        to_sites(targets=[place(site(2), SANDBOX), broken, place(site(4), SANDBOX)], retries=3)
+        to_sites(
+            targets=[place(site(2), SANDBOX), broken, place(site(4), SANDBOX)], retries=3, show_values=False
+        )
     )
 
     assert outcome.state == "failed"
@@ -948,8 +950,14 @@ def marked(polyai: Emulated, **arguments: Any) -> PolyAIPromoteConfigOperator:
     )
 
 
-def test_no_value_and_no_key_is_kept_or_logged(polyai: Emulated) -> None:
-    outcome = polyai.run(marked(polyai))
+@pytest.mark.parametrize("deployment", [True, False])
+def test_no_value_and_no_key_is_kept_or_logged_where_values_are_hidden(
+    polyai: Emulated, monkeypatch: pytest.MonkeyPatch, deployment: bool
+) -> None:
+    """By the operator, or by a deployment whatever the operator asks for."""
+    if deployment:
+        monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__SHOW_VALUES", "False")
+    outcome = polyai.run(marked(polyai, show_values=deployment))
 
     assert outcome.state == "success"
     assert polyai.requests() == {PAGES: 2, VALUES: 1}
@@ -971,7 +979,7 @@ def test_no_value_and_no_key_is_kept_or_logged_when_a_write_fails(polyai: Emulat
         "answer", operation=VALUES, status=status, times=None, body={"error_code": "X", "error_message": said}
     )
 
-    outcome = polyai.run(marked(polyai))
+    outcome = polyai.run(marked(polyai, show_values=False))
 
     assert (outcome.state, counts(outcome)) == ("failed", {"failed": 1})
     assert polyai.server.journal.changes() == []
@@ -979,8 +987,11 @@ def test_no_value_and_no_key_is_kept_or_logged_when_a_write_fails(polyai: Emulat
     assert [marker for marker in MARKERS if marker in text] == []
 
 
-def test_a_plan_with_values_masks_the_sensitive_ones(polyai: Emulated) -> None:
-    outcome = polyai.run(marked(polyai, show_values=True, sensitive_keys=["motto"]))
+@pytest.mark.parametrize("arguments", [{}, {"show_values": None}, {"show_values": True}])
+def test_a_plan_shows_values_in_the_log_only_and_masks_the_sensitive_ones(
+    polyai: Emulated, arguments: dict[str, Any]
+) -> None:
+    outcome = polyai.run(marked(polyai, sensitive_keys=["motto"], **arguments))
 
     assert outcome.state == "success"
     assert '"targetmarker" → "sourcemarker"' in outcome.log

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,14 @@ GATED, FLEET, EACH, UNDO = (
 IMPATIENT, LENIENT = "promote_impatiently", "promote_leniently"
 PLAN, APPROVAL, APPLY, VERIFY = (f"promotion.{each}" for each in ("plan", "approval", "apply", "verify"))
 NEWS = "planted-news-4711"
-SECRETS = (NEWS, *(f"fake-{each}-pms-key" for each in ("sandbox", "prerelease", "live")), KEY)
+SECRETS = (*(f"fake-{each}-pms-key" for each in ("sandbox", "prerelease", "live")), KEY)
+SHOWN_IN = {
+    ("xcom", "plan_markdown"),
+    ("rendered_task_instance_fields", APPROVAL),
+    ("hitl_detail", "body"),
+    ("hitl_detail_history", "body"),
+}
+"""Where Airflow's database may hold config values: the plan for people, and the question with it."""
 ACTIVE, DEPLOYED, PROMOTE = "get active deployments", "list deployments", "promote deployment"
 
 
@@ -151,6 +160,13 @@ def stage(airflow_and_server: Stage) -> Iterator[Stage]:
     home = airflow_and_server.airflow.home.path
     assert leaks(home, SECRETS) == []
     assert leaks(home, ["holiday_message"]), "keys may be told; where they are not found, nothing is searched"
+    logs = ("logs/", "scheduler.log")  # the workers of this Airflow log to the scheduler's output too
+    assert [path for path, _ in leaks(home, [NEWS]) if not path.startswith(("airflow.db", *logs))] == []
+    found = rows_with(home / "airflow.db", NEWS)
+    assert found, "values are shown to people"
+    assert [
+        row for row in found if not any(table == row[0] and mark in row[1] for table, mark in SHOWN_IN)
+    ] == []
 
 
 def test_approved_applied_undone_held_and_released(stage: Stage) -> None:
@@ -284,6 +300,21 @@ def leaks(folder: Path, words: Iterable[str]) -> list[tuple[str, str]]:
         for secret in words
         if secret.encode() in path.read_bytes()
     ]
+
+
+def rows_with(database: Path, word: str) -> list[tuple[str, str]]:
+    """Rows of a database that hold a word: the table, and the row as text with the names of its columns."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = [
+            row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        rows = (
+            (table, str(dict(row)))
+            for table in tables
+            for row in connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  a table's own name
+        )
+        return [(table, row) for table, row in rows if word in row]
 
 
 def named(task_id: str, map_index: int) -> str:

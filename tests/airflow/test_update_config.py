@@ -330,7 +330,7 @@ def test_values_that_break_the_schema_stop_all_before_the_first_write(polyai: Em
     before = polyai.state()
     wrong = place(ROSA, SANDBOX, values={"fallback_number": "secret words"})
 
-    outcome = polyai.run(update(targets=[place(HOTELS, SANDBOX), wrong], retries=3))
+    outcome = polyai.run(update(targets=[place(HOTELS, SANDBOX), wrong], retries=3, show_values=False))
 
     assert outcome.state == "failed"
     assert isinstance(outcome.error, GuardRefused)
@@ -407,14 +407,17 @@ def test_a_change_emits_an_event_without_values(polyai: Emulated) -> None:
 
 
 @pytest.mark.parametrize("status", [None, 400, 500])
-def test_no_value_and_no_key_is_kept_or_logged(polyai: Emulated, tmp_path: Path, status: int | None) -> None:
+def test_no_value_and_no_key_is_kept_or_logged_where_values_are_hidden(
+    polyai: Emulated, tmp_path: Path, status: int | None
+) -> None:
     polyai.put(HOTELS, SANDBOX, holiday_message="oldmarker")
     if status:
         said = "newmarker and ownmarker are refused for demo-key-uk"
         polyai.server.fault("answer", operation=VALUES, status=status, times=None, body={"message": said})
     targets = place(HOTELS, SANDBOX, values={"own": {"list": ["ownmarker"]}})
 
-    outcome = polyai.run(update(values={"holiday_message": "newmarker"}, targets=targets))
+    values = {"holiday_message": "newmarker"}
+    outcome = polyai.run(update(values=values, targets=targets, show_values=False))
 
     assert outcome.state == ("failed" if status else "success")
     assert len(polyai.server.journal.changes()) == (0 if status else 1)
@@ -427,7 +430,7 @@ def test_no_value_and_no_key_is_kept_or_logged(polyai: Emulated, tmp_path: Path,
 def test_a_value_stays_hidden_when_it_came_as_text(polyai: Emulated) -> None:
     polyai.runner.push("calendar", MESSAGE)
 
-    outcome = polyai.run(update(values="{{ ti.xcom_pull('calendar') | tojson }}"))
+    outcome = polyai.run(update(values="{{ ti.xcom_pull('calendar') | tojson }}", show_values=False))
 
     assert outcome.rendered["values"] == "(hidden)"
     assert "Closed on Monday" not in kept_text(outcome)

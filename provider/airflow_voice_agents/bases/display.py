@@ -20,9 +20,11 @@ def display(show_values: bool | None, sensitive_keys: Sequence[str] = ()) -> Dis
 
     :param show_values: the operator's argument; ``None`` uses the deployment's setting.
     :param sensitive_keys: selectors of values that are masked in any case.
+    :raises AirflowConfigException: when the setting is not a boolean; then no value is shown.
     """
+    selectors = (sensitive_keys,) if isinstance(sensitive_keys, str) else tuple(sensitive_keys)
     allowed = conf.getboolean(SECTION, OPTION, fallback=True)
     names = conf.get("core", "sensitive_var_conn_names", fallback="") or ""
     words = tuple(word.strip().lower() for word in names.split(",") if word.strip())
     shown = allowed and show_values is not False
-    return Display(shown, tuple(sensitive_keys), words)
+    return Display(shown, selectors, words)

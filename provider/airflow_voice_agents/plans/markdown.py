@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from airflow_voice_agents.plans.diff import Op
-from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
+from airflow_voice_agents.plans.plan import Finding, Plan, Severity
 from airflow_voice_agents.plans.render import (
+    BLOCKS_SHOWN,
     Display,
-    change_lines,
+    TargetGroup,
     counts_line,
-    grouped,
-    names_of,
-    requests_text,
+    group_targets,
     told,
     visible,
 )
@@ -33,26 +32,23 @@ _PLAIN = re.compile(r"(?:[^\W_]|[-–—’'\"()])*")
 
 
 def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: int = LIMIT) -> str:
-    """Return a plan as Markdown: counts, one section per change, those with errors first, and the digest.
+    """Return a plan as Markdown: counts, then one section per target, those with errors first, then the digest.
 
-    When that is too long, each target gets one line of counts instead; when even these are too many, the
-    text says how many are missing.
+    Targets of which it shows the same share a section. When the text is too long, each section becomes one
+    line of counts; when even these are too many, the text says how many targets are missing.
 
     :param plan: the plan.
-    :param display: how values are shown.
-    :param limit: most characters of the text; digest and counts are shown however small it is.
+    :param display: what to show of values; by default all but sensitive ones.
+    :param limit: maximum number of characters; counts and digest are shown however small it is.
     """
     head = [f"## Plan: {prose(plan.operation)}", f"**{counts_line(plan)}**"]
-    last = f"Digest: {code(plan.digest)}"
-    shown = display or Display()
-    groups, left = grouped(plan, lambda item: tuple(_body(item, shown)))
-    groups.sort(key=lambda group: not group[1][0].errors)
-    sections = ("\n\n".join([_heading(items), *lines]) for lines, items in groups)
-    full = "\n\n".join([*head, *sections, last])
-    if len(full) <= limit and not left:
-        return full
+    end = f"Digest: {code(plan.digest)}"
     items = sorted(told(plan), key=lambda item: not item.errors)
-    return _short(head, items, limit - len(last) - 2) + f"\n\n{last}"
+    groups, left = group_targets(items, display or Display())
+    full = "\n\n".join([*head, *map(_section, groups[:BLOCKS_SHOWN]), end])
+    if len(full) <= limit and len(groups) <= BLOCKS_SHOWN and not left:
+        return full
+    return _short(head, groups, len(items), end, limit)
 
 
 def code(text: str) -> str:
@@ -84,43 +80,36 @@ def _word(word: str) -> str:
     return code(body) + word[len(body) :]
 
 
-def _heading(items: Sequence[PlannedItem]) -> str:
-    first = items[0]
-    if len(items) == 1:
-        return f"### {_name(first)} ({requests_text(first)})"
-    names = names_of(items, code)
-    return (
-        f"### {prose(first.resource.kind)}: the same in {len(items)}: {names} ({requests_text(first)} each)"
-    )
-
-
-def _body(item: PlannedItem, display: Display) -> Iterator[str]:
-    if findings := sorted(item.findings, key=lambda finding: finding.severity is not Severity.ERROR):
-        yield "\n".join(_finding(finding) for finding in findings)
-    if lines := list(change_lines(item, display)):
-        text = "\n".join(lines)
+def _section(group: TargetGroup) -> str:
+    parts = [f"### {_name(group)} ({group.requests})"]
+    if findings := sorted(group.first.findings, key=lambda finding: finding.severity is not Severity.ERROR):
+        parts.append("\n".join(_finding(finding) for finding in findings))
+    if group.lines:
+        text = "\n".join(group.lines)
         fence = _fence(text, 3)
-        yield f"{fence}{LANGUAGE}\n{text}\n{fence}"
+        parts.append(f"{fence}{LANGUAGE}\n{text}\n{fence}")
+    return "\n\n".join(parts)
 
 
-def _short(head: Sequence[str], items: Sequence[PlannedItem], limit: int) -> str:
-    """Return the counts of as many targets as fit, whole ones only."""
+def _short(head: Sequence[str], groups: Sequence[TargetGroup], left: int, end: str, limit: int) -> str:
+    """Return the counts of as many targets as fit, whole entries only."""
     note = "What changes in each is too long to be shown here; the log has it all."
     missing = "… and {} more target(s) that are not shown."
-    room = limit - len("\n\n".join([*head, note, missing.format(len(items))])) - len("\n\n")
+    room = limit - len("\n\n".join([*head, note, missing.format(left), end])) - len("\n\n")
     shown: list[str] = []
-    for item in items:
-        entry = "\n".join(_entry(item))
+    for group in groups:
+        entry = "\n".join(_entry(group))
         room -= len(entry) + 1
         if room < 0:
             break
         shown.append(entry)
-    left = len(items) - len(shown)
-    parts = [*head, note, "\n".join(shown), missing.format(left) if left else ""]
+        left -= len(group.items)
+    parts = [*head, note, "\n".join(shown), missing.format(left) if left else "", end]
     return "\n\n".join(part for part in parts if part)
 
 
-def _entry(item: PlannedItem) -> Iterator[str]:
+def _entry(group: TargetGroup) -> Iterator[str]:
+    item = group.first
     changes = [change.op for change in item.changes]
     counts = {
         "to add": changes.count(Op.ADD),
@@ -132,13 +121,14 @@ def _entry(item: PlannedItem) -> Iterator[str]:
         "warning(s)": len(item.findings) - len(item.errors),
     }
     told_counts = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    yield f"- {requests_text(item)}: {_name(item)}{told_counts}"
+    yield f"- {group.requests}: {_name(group)}{told_counts}"
     for finding in item.errors:
         yield f"  {_finding(finding)}"
 
 
-def _name(item: PlannedItem) -> str:
-    return f"{prose(item.resource.kind)} {code(str(item.resource))}"
+def _name(group: TargetGroup) -> str:
+    names, more = group.names()
+    return f"{prose(group.first.resource.kind)}{group.about} {', '.join(map(code, names))}{more}"
 
 
 def _finding(finding: Finding) -> str:

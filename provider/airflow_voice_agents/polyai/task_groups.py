@@ -26,7 +26,8 @@ class PromotionOptions(TypedDict, total=False):
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
     :param concurrency: most targets in flight.
-    :param show_values: whether the plan in log and Markdown shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
+        show_values``. Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param max_changed: how many targets may change, as a number or a percentage.
     :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
@@ -48,7 +49,7 @@ class PromotionOptions(TypedDict, total=False):
 
     polyai_conn_id: str
     concurrency: int
-    show_values: bool
+    show_values: bool | None
     sensitive_keys: Sequence[str]
     max_changed: int | str | None
     allow_unencrypted: bool

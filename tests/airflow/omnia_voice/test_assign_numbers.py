@@ -303,7 +303,7 @@ def test_writes_are_guarded_before_any_request(
 def test_a_dry_run_writes_nothing_and_needs_no_confirmation(omnia: EmulatedOmnia) -> None:
     omnia.start(2)
 
-    outcome = omnia.run(assign(*numbers(3), dry_run=True, show_values=True, confirm_live=False))
+    outcome = omnia.run(assign(*numbers(3), dry_run=True, confirm_live=False))
 
     assert outcome.state == "success"
     assert outcome.result["dry_run"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from markdown_it.token import Token
 from airflow_voice_agents.plans.diff import diff
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import LIMIT, code, prose, render_plan_markdown
+from airflow_voice_agents.plans.masking import mask_credentials
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, warning
-from airflow_voice_agents.plans.render import Display, visible
+from airflow_voice_agents.plans.render import BLOCKS_SHOWN, LOOKED_AT, Display, visible
 from support.json_values import bounded
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -201,7 +203,7 @@ SHOWN = f"""\
 
 ```diff
 ~ hours.monday  "9-17" → "10-17"
-~ api_key       "(sensitive)" → "(sensitive)"
+~ api_key       (sensitive), changed
 - old           1
 + crm           {{"url": "https://crm.example"}}
 = use_mock_api  the target keeps its own value
@@ -211,15 +213,42 @@ SHOWN = f"""\
 Digest: `{PLAN.digest}`"""
 
 
-def test_a_plan_with_values() -> None:
-    assert render_plan_markdown(PLAN, Display(show_values=True)) == SHOWN
-
-
-def test_values_are_shown_unless_they_are_hidden() -> None:
+def test_a_plan_shows_values_by_default_and_ends_with_its_digest() -> None:
     assert render_plan_markdown(PLAN) == render_plan_markdown(PLAN, Display()) == SHOWN
+
+
+def test_values_can_be_hidden() -> None:
     text = render_plan_markdown(PLAN, Display(show_values=False))
     assert not [value for value in ("9-17", "10-17", "crm.example", '"new"') if value in text]
     assert "~ hours.monday  (hidden)\n" in text
+    assert text.endswith(f"\n\nDigest: `{PLAN.digest}`")
+
+
+def test_a_change_that_many_targets_share_is_shown_once_on_one_screen() -> None:
+    plan = Plan("promote config", tuple(replace(RAISED, resource=each.resource) for each in items(25)))
+    text = render_plan_markdown(plan)
+    whole = render_plan_markdown(PLAN)
+    assert len(text.splitlines()) == len(whole.splitlines()) <= 30
+    assert text.split("\n\n")[1:3] == [
+        (
+            "**25 of 25 target(s) to change with 50 request(s): 25 to add, 50 to change, 25 to remove. 25 stale key(s) "
+            "stay.**"
+        ),
+        (
+            "### config page, the same change in 25 targets: `hotel-0/live`, `hotel-1/live`, `hotel-2/live` … and 22 "
+            "more (2 requests each)"
+        ),
+    ]
+    assert text.split("\n\n")[3:-1] == whole.split("\n\n")[3:-1]
+    assert_only_text(text)
+
+
+def test_equal_targets_with_errors_are_shown_once_and_first() -> None:
+    refused = tuple(replace(REFUSED, resource=each.resource) for each in items(5))
+    parts = render_plan_markdown(Plan("promote", (RAISED, *refused))).split("\n\n")
+    assert parts[2].startswith("### config page, the same change in 5 targets: `hotel-0/live`, ")
+    assert parts[2].endswith("`hotel-2/live` … and 2 more (1 request each)")
+    assert parts[3].count("✗") == 1
 
 
 def test_errors_come_first_among_the_targets_and_within_each() -> None:
@@ -264,12 +293,14 @@ def test_a_block_names_a_language_without_which_airflow_joins_its_lines() -> Non
 
 
 def items(count: int, name: str = "hotel", keys: int = 5) -> tuple[PlannedItem, ...]:
+    """Targets of which each changes in its own way."""
+    before = {f"key_{number}": 1 for number in range(keys)}
     return tuple(
         PlannedItem(
             Resource("config page", f"{name}-{number}", "live"),
             "b",
             "a",
-            changes=tuple(diff({f"key_{key}": number for key in range(keys)}, {"new": 1, "key_0": -1})),
+            changes=tuple(diff(before, {"new": number, "key_0": 2})),
             writes=1,
         )
         for number in range(count)
@@ -280,20 +311,21 @@ def test_a_text_of_exactly_the_limit_is_whole_and_one_more_collapses() -> None:
     whole = render_plan_markdown(PLAN)
     assert render_plan_markdown(PLAN, limit=len(whole)) == whole
     short = render_plan_markdown(PLAN, limit=len(whole) - 1)
-    assert short.split("\n\n")[2:-1] == [
+    assert short.split("\n\n")[2:] == [
         "What changes in each is too long to be shown here; the log has it all.",
         (
             "- 2 requests: config page `harbour-hotels/live`, 1 to add, 2 to change, 1 to remove, 1 kept key(s), "
             "1 stale key(s), 1 warning(s)"
         ),
+        f"Digest: `{PLAN.digest}`",
     ]
 
 
 def test_a_collapsed_plan_still_has_its_digest_its_counts_and_the_errors_first() -> None:
     plan = Plan("promote", (*items(200), REFUSED))
-    parts = render_plan_markdown(plan, limit=19_000).split("\n\n")
-    assert parts[:2] == render_plan_markdown(plan, limit=10**6).split("\n\n")[:2]
-    assert parts[-1] == f"Digest: `{plan.digest}`"
+    parts = render_plan_markdown(plan).split("\n\n")
+    whole = render_plan_markdown(plan, limit=10**6).split("\n\n")
+    assert [*parts[:2], parts[-1]] == [*whole[:2], whole[-1]]
     assert parts[3].splitlines()[:3] == [
         "- 1 request: connector `rosa/CONN-1`, 1 error(s), 1 warning(s)",
         (
@@ -304,6 +336,33 @@ def test_a_collapsed_plan_still_has_its_digest_its_counts_and_the_errors_first()
     ]
     assert len(parts[3].splitlines()) == 202
     assert len(parts) == 5
+
+
+def test_many_different_changes_get_a_line_each_and_not_a_section() -> None:
+    plan = Plan("promote", items(BLOCKS_SHOWN + 1))
+    text = render_plan_markdown(plan, limit=10**6)
+    assert "###" not in text
+    assert text.count("\n- 1 request: ") == BLOCKS_SHOWN + 1
+    assert "###" in render_plan_markdown(Plan("promote", items(BLOCKS_SHOWN)), limit=10**6)
+
+
+def test_what_is_not_compared_is_counted_and_errors_are_compared_first() -> None:
+    same = tuple(replace(RAISED, resource=each.resource) for each in items(LOOKED_AT + 5))
+    text = render_plan_markdown(Plan("promote", (*same, REFUSED)))
+    assert text.index("`rosa/CONN-1`") < text.index(f"the same change in {LOOKED_AT - 1} targets: ")
+    assert "… and 6 more target(s) that are not shown." in text
+
+
+def test_equal_targets_share_a_line_of_a_collapsed_plan_and_all_are_accounted_for() -> None:
+    calm = tuple(replace(RAISED, resource=each.resource) for each in items(30, "calm"))
+    plan = Plan("promote", (*calm, *items(10)))
+    whole = collapsed(plan)
+    assert (
+        "- 2 requests each: config page, the same change in 30 targets: `calm-0/live`, `calm-1/live`, `calm-2/live` … "
+        "and 27 more, 1 to add, 2 to change, 1 to remove, 1 kept key(s), 1 stale key(s), 1 warning(s)\n"
+    ) in whole
+    assert len(whole.split("\n\n")[3].splitlines()) == 11
+    assert "… and 40 more target(s) that are not shown." in render_plan_markdown(plan, limit=1)
 
 
 @bounded(100)
@@ -332,7 +391,7 @@ def test_however_small_the_limit_digest_and_counts_are_shown() -> None:
     text = render_plan_markdown(PLAN, limit=1)
     assert PLAN.digest in text
     assert "**1 of 2 target(s) to change" in text
-    assert text.endswith(f"… and 1 more target(s) that are not shown.\n\nDigest: `{PLAN.digest}`")
+    assert "\n\n… and 1 more target(s) that are not shown.\n\n" in text
 
 
 # ---------------------------------------------------------------------------------------- hostile
@@ -379,7 +438,7 @@ def test_a_key_and_a_name_can_be_read_back(text: str) -> None:
     (block,) = [token for token in tokens(rendered) if token.type == "fence"]
     (line,) = [each for each in block.content.split("\n") if each.startswith("! ")]
     shown = line.removeprefix("! ").removesuffix("  only the target has it; no request can remove it")
-    assert (json.loads(shown) if shown.startswith('"') else shown) == text
+    assert (json.loads(shown) if shown.startswith('"') else shown) == mask_credentials(text)
     names = [token.content for token in tokens(rendered) if token.type == "code_inline"]
     assert visible(f"agent {text}/{text}") in names
 
@@ -434,5 +493,5 @@ def test_a_sensitive_value_is_never_shown(config: dict[str, Any]) -> None:
         changes=tuple(diff({}, {"deep": [config]})),
         sensitive=(("deep", "*", "x"),),
     )
-    for display in (None, Display(show_values=True)):
+    for display in (None, Display(), Display(show_values=False)):
         assert "hunter2" not in render_plan_markdown(Plan("p", (item,)), display)

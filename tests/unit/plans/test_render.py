@@ -1,4 +1,4 @@
-"""Plans and reports as text: exact, without values unless asked, and safe to look at."""
+"""Plans and reports as text: exact, sensitive values masked, and safe to look at."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.diff import diff
+from airflow_voice_agents.plans.diff import ABSENT, Change, Op, Path, diff
+from airflow_voice_agents.plans.display import HIDDEN, LEAD, MASKED, VALUE_WIDTH
 from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.markdown import render_plan_markdown
+from airflow_voice_agents.plans.masking import SENSITIVE_NAMES
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, refused, warning
 from airflow_voice_agents.plans.render import (
-    HIDDEN,
-    MASKED,
+    BLOCKS_SHOWN,
+    LOOKED_AT,
     PATH_WIDTH,
     ROWS_SHOWN,
-    SENSITIVE_NAMES,
-    VALUE_WIDTH,
+    TARGETS_NAMED,
     Display,
+    change_lines,
     render_plan,
     render_report,
     show_key,
@@ -66,7 +69,7 @@ Plan: promote config (digest {PLAN.digest[:12]})
       ~ opening_hours.monday[0]   "9-17" → "10-17"
       - opening_hours.monday[1]   "18-20"
       ~ settings.routing_enabled  false → true
-      ~ settings.api_key          "(sensitive)" → "(sensitive)"
+      ~ settings.api_key          (sensitive), changed
       + crm                       {{"url": "https://crm.example", "auth": {{"token": "(sensitiv…
       = use_mock_api  the target keeps its own value
       ! legacy  only the target has it; no request can remove it
@@ -90,49 +93,12 @@ Plan: promote config (digest {PLAN.digest[:12]})
 1 of 2 target(s) to change with 2 request(s): 1 to add, 3 to change, 1 to remove. 1 stale key(s) stay."""
 
 
-def test_a_plan_with_values() -> None:
-    assert render_plan(PLAN, Display(show_values=True)) == SHOWN
+def test_a_plan_shows_values_by_default() -> None:
+    assert render_plan(PLAN) == render_plan(PLAN, Display()) == SHOWN
 
 
-def test_values_are_shown_unless_they_are_hidden() -> None:
-    assert render_plan(PLAN, Display()) == render_plan(PLAN) == SHOWN
+def test_a_plan_without_values() -> None:
     assert render_plan(PLAN, Display(show_values=False)) == CONCEALED
-
-
-def same_change(count: int) -> Plan:
-    """A plan with one change in many targets."""
-    changes = tuple(diff({"a": 1}, {"a": 2}))
-    items = [
-        PlannedItem(
-            Resource("config page", f"hotel-{place}", "live"), f"b{place}", "a", changes=changes, writes=1
-        )
-        for place in range(count)
-    ]
-    return Plan("update config", tuple(items))
-
-
-def test_the_same_change_in_many_targets_is_shown_once() -> None:
-    assert render_plan(same_change(25)).splitlines()[2:] == [
-        "  ~ config page: the same in 25: hotel-0/live, hotel-1/live, hotel-2/live and 22 more  (1 request each)",
-        "      ~ a  1 → 2",
-        "",
-        "25 of 25 target(s) to change with 25 request(s): 0 to add, 25 to change, 0 to remove.",
-    ]
-
-
-def test_a_plan_of_thousands_counts_what_it_does_not_compare() -> None:
-    text = render_plan(same_change(5000))
-    assert "the same in 2000: " in text
-    assert "… and 3000 more resource(s) that are not listed" in text
-    assert len(text) < 1000
-
-
-def test_a_refused_item_is_marked_as_not_written() -> None:
-    item = PlannedItem(LIVE, "d", "d", findings=(refused("absent", "It is not there."),))
-    assert render_plan(Plan("p", (item,))).splitlines()[2:4] == [
-        "    config page harbour-hotels/live  (not written)",
-        "      ✗ absent: It is not there.",
-    ]
 
 
 def test_a_plan_without_changes_says_so_in_one_line() -> None:
@@ -162,69 +128,279 @@ def test_an_unchanged_target_with_something_to_say_is_listed() -> None:
 # ------------------------------------------------------------------------------------- sensitive
 
 
-def shown(value: Any, path: tuple[str | int, ...] = ("plain",), **display: Any) -> str:
-    """A value as a plan with values shows it."""
-    patterns = display.pop("patterns", ())
-    return Display(show_values=True, **display).value(value, path, patterns)
+def line(change: Change, patterns: tuple[tuple[str, ...], ...] = (), **display: Any) -> str:
+    """The one line of a plan that has one change."""
+    item = PlannedItem(LIVE, "b", "a", changes=(change,), sensitive=patterns)
+    (found,) = change_lines(item, Display(**display))
+    return found
+
+
+def shown(
+    value: Any, path: Path = ("plain",), patterns: tuple[tuple[str, ...], ...] = (), **display: Any
+) -> str:
+    """A value that is new, as a plan shows it."""
+    return line(Change(Op.ADD, path, ABSENT, value), patterns, **display).split("  ", 1)[1]
+
+
+def changed(before: Any, after: Any, path: Path = ("plain",), **display: Any) -> str:
+    """A change of a value, as a plan shows it."""
+    return line(Change(Op.CHANGE, path, before, after), **display).split("  ", 1)[1]
 
 
 @pytest.mark.parametrize("word", SENSITIVE_NAMES)
 def test_a_key_with_a_sensitive_word_is_masked_wherever_it_stands(word: str) -> None:
     key = f"My_{word.upper()}_2"
-    assert shown("hunter2", (key,)) == f'"{MASKED}"'
-    assert shown("hunter2", (key, 0, "below")) == f'"{MASKED}"'
+    assert shown("hunter2", (key,)) == MASKED
+    assert shown("hunter2", (key, 0, "below")) == f"{MASKED}, changed"
     assert "hunter2" not in shown({"deep": [{key: {"x": "hunter2"}}]})
 
 
+@pytest.mark.parametrize("key", ["prompt", "instructions", "system_prompt", "greeting", "holiday_message"])
+def test_what_an_agent_says_is_shown_unless_it_is_selected(key: str) -> None:
+    assert shown("Say hello.", (key,)) == '"Say hello."'
+    assert shown("Say hello.", (key,), sensitive_keys=(key,)) == MASKED
+
+
+def test_names_of_the_deployment_are_sensitive_too() -> None:
+    assert shown("x", ("door_code",)) == '"x"'
+    assert shown("x", ("Door Code",), sensitive_names=("door_code",)) == MASKED
+    assert "1234" not in shown({"door_code": "1234"}, sensitive_names=("door_code",))
+    assert "1234" not in shown("https://a.example/?door_code=1234", sensitive_names=("door_code",))
+
+
 def test_a_pattern_of_the_schema_masks_what_is_below_it() -> None:
-    patterns = [("crm", "*", "pin")]
-    assert shown("1234", ("crm", 0, "pin"), patterns=patterns) == f'"{MASKED}"'
-    assert shown({"n": 1}, ("crm", "x", "pin"), patterns=patterns) == f'"{MASKED}"'
-    assert "1234" not in shown([{"pin": "1234"}], ("crm",), patterns=patterns)
-    assert shown("1234", ("crm", "pin"), patterns=patterns) == '"1234"'
+    patterns = (("crm", "*", "pin"),)
+    assert shown("1234", ("crm", 0, "pin"), patterns) == MASKED
+    assert shown({"n": 1}, ("crm", "x", "pin"), patterns) == MASKED
+    assert "1234" not in shown([{"pin": "1234"}], ("crm",), patterns)
+    assert shown("1234", ("crm", "pin"), patterns) == '"1234"'
 
 
 @pytest.mark.parametrize("selector", ["crm.pin", "**.pin", "crm", "crm.*"])
 def test_a_selector_of_the_author_masks_what_is_below_it(selector: str) -> None:
-    assert shown({"x": "1234"}, ("crm", "pin"), sensitive_keys=(selector,)) == f'"{MASKED}"'
+    assert shown({"x": "1234"}, ("crm", "pin"), sensitive_keys=(selector,)).startswith(MASKED)
     assert "1234" not in shown({"pin": {"y": "1234"}}, ("crm",), sensitive_keys=(selector,))
 
 
 def test_without_values_nothing_is_shown_at_all() -> None:
-    assert Display(show_values=False).value({"a": 1}, ("a",), ()) == HIDDEN
+    assert shown({"a": 1}, ("a",), show_values=False) == HIDDEN
+    assert changed(1, 2, ("a",), show_values=False) == HIDDEN
+    assert changed(1, 2, ("api_key",), show_values=False) == HIDDEN
+
+
+def test_identifiers_are_shown_even_where_values_are_hidden() -> None:
+    item = PlannedItem(LIVE, "b", "a", changes=tuple(diff({"id": "1"}, {"id": "2"})), identifiers=True)
+    assert '~ id  "1" → "2"' in render_plan(Plan("p", (item,)), Display(show_values=False))
+
+
+@bounded(100)
+@given(JSON, JSON)
+def test_two_masked_values_look_alike_whatever_they_are(before: Any, after: Any) -> None:
+    assert changed(before, after, ("api_key",)) == "(sensitive), changed"
+    assert shown(after, ("api_key",)) == MASKED
+
+
+def test_what_changes_below_a_masked_key_is_one_line_that_tells_neither_keys_nor_lengths() -> None:
+    before = {"tokens": ["a", "b", "c"], "secret": {"x": 1}, "plain": 1}
+    after = {"tokens": ["d"], "secret": {"hunter2": 1, "y": 2}, "plain": 2}
+    item = PlannedItem(LIVE, "b", "a", changes=tuple(diff(before, after)))
+    assert list(change_lines(item, Display())) == [
+        "~ tokens  (sensitive), changed",
+        "~ secret  (sensitive), changed",
+        "~ plain   1 → 2",
+    ]
+    hidden = list(change_lines(item, Display(show_values=False)))
+    assert hidden == ["~ tokens  (hidden)", "~ secret  (hidden)", "~ plain   (hidden)"]
+
+
+def test_values_that_differ_where_they_are_masked_are_shown_once() -> None:
+    assert changed("https://ann:one@a.example/x", "https://ann:two@a.example/x") == (
+        '"https://ann:***@a.example/x", changed where it is masked'
+    )
+    assert changed("https://ann:one@a.example", "https://ann:one@b.example") == (
+        '"https://ann:***@a.example" → "https://ann:***@b.example"'
+    )
+
+
+def test_the_first_difference_of_long_values_can_be_seen() -> None:
+    same = "You are the receptionist of a hotel by the sea. Be kind, be brief, and never "
+    text = changed(f"{same}promise a room. {'x' * 100}", f"{same}promise a view. {'x' * 100}")
+    assert text.startswith("…")
+    before, after = text.split(" → ")
+    assert "promise a room." in before
+    assert "promise a view." in after
+    assert len(before) == len(after) == VALUE_WIDTH
+    longer = changed("x" * 200, "x" * 201)
+    assert longer == f'…{"x" * LEAD}" → …{"x" * LEAD}x"'
+
+
+SECRETS = st.text("abcXYZ019", min_size=16, max_size=24).map("hunter2".__add__)
+URLS = [
+    "https://{}@crm.example/path",
+    "https://:{}@crm.example/path",
+    "https://ann:{}@crm.example/path?x=1",
+    "https://{}:x@crm.example",
+    "see https://ann:{}@crm.example, please",
+    "sip:ann:{}@pbx.example",
+    "https://crm.example/?a=1&api_key={}&b=2",
+    "https://crm.example/?key={}",
+    "(https://crm.example/#access_token={})",
+    "https://crm.example/?next=https%3A%2F%2Fann%3A{}%40b.example",
+]
+PLACES: list[tuple[str, Any]] = [
+    ("url", lambda url: url),
+    ("list", lambda url: [1, url, [url]]),
+    ("object", lambda url: {"deep": {"deeper": [{"url": url}]}}),
+    ("key", lambda url: {url: {"x": 1}}),
+    ("key below", lambda url: {"deep": {url: [1]}}),
+]
+
+
+@bounded(300)
+@given(JSON, SECRETS, st.sampled_from(URLS), st.sampled_from(PLACES), st.booleans())
+def test_no_secret_is_shown_wherever_it_is_planted(
+    value: Any, secret: str, url: str, place: tuple[str, Any], gone: bool
+) -> None:
+    """As a value below a sensitive key, a key below one, inside a URL of a value, a text or a key."""
+    planted = {
+        "plain": value,
+        place[0]: place[1](url.format(secret)),
+        "password": {secret: secret},
+        "list_of": [value, {"x": [{"clientSecret": [secret]}]}],
+        "marked": [{"pin": {secret: secret}}],
+        "selected": {secret: {secret: [secret]}},
+    }
+    sides = [{**planted, "plain": 1}, {"plain": value}] if gone else [{"plain": value, "marked": []}, planted]
+    item = PlannedItem(
+        LIVE,
+        "b",
+        "a",
+        changes=tuple(diff(*sides)),
+        sensitive=(("marked", "*", "pin"),),
+        stale_keys=(url.format(secret),),
+        kept_keys=(f"settings.{url.format(secret)}",),
+    )
+    for show_values in (True, False):
+        display = Display(show_values, sensitive_keys=("selected", "selected.*"))
+        texts = [render_plan(Plan("p", (item,)), display), render_plan_markdown(Plan("p", (item,)), display)]
+        texts += [text for row in display.rows(item) for text in row.texts]  # before they are shortened
+        assert not [text for text in texts if "hunter2" in text]
+
+
+@bounded(200)
+@given(SECRETS, SECRETS, st.sampled_from(URLS), st.sampled_from(["url", "api_key"]))
+def test_no_change_of_a_secret_tells_its_length(old: str, new: str, url: str, key: str) -> None:
+    lines = {
+        changed(url.format(before), url.format(after), (key,))
+        for before, after in [(old, new), (new, old), (old, new * 2)]
+        if before != after
+    }
+    assert len(lines) <= 1
+
+
+# -------------------------------------------------------------------------------------- grouping
+
+
+def target(name: str, before: Any = None, after: Any = None, **fields: Any) -> PlannedItem:
+    changes = tuple(diff(before or {"hours": "9-17"}, after or {"hours": "10-17"}))
+    resource = Resource("config page", name, "live")
+    return PlannedItem(resource, f"b{name}", f"a{name}", **{"changes": changes, "writes": 1, **fields})
+
+
+def test_a_change_that_many_targets_share_is_shown_once() -> None:
+    plan = Plan("promote config", tuple(target(f"hotel-{number}") for number in range(25)))
+    assert render_plan(plan).splitlines()[2:] == [
+        (
+            "  ~ config page, the same change in 25 targets: hotel-0/live, hotel-1/live, hotel-2/live … and 22 more  "
+            "(1 request each)"
+        ),
+        '      ~ hours  "9-17" → "10-17"',
+        "",
+        "25 of 25 target(s) to change with 25 request(s): 0 to add, 25 to change, 0 to remove.",
+    ]
+
+
+def test_a_plan_of_thousands_counts_what_it_does_not_compare() -> None:
+    text = render_plan(Plan("p", tuple(target(f"hotel-{number}") for number in range(LOOKED_AT + 3000))))
+    assert f"the same change in {LOOKED_AT} targets: " in text
+    assert "… and 3000 more resource(s) that are not listed" in text
+    assert len(text) < 1000
+
+
+def test_a_plan_of_many_different_changes_counts_what_it_does_not_list() -> None:
+    own = [target(f"a{number}", after={"hours": str(number)}) for number in range(BLOCKS_SHOWN)]
+    more = [target(f"b{number}", after={"hours": str(number % 2) * 9}) for number in range(10)]
+    text = render_plan(Plan("p", (*own, *more)))
+    assert text.count("\n  ~ config page") == BLOCKS_SHOWN
+    assert "\n\n  … and 10 more resource(s) that are not listed\n\n110 of 110 target(s) to change" in text
+
+
+def test_a_refused_item_is_marked_as_not_written() -> None:
+    item = PlannedItem(LIVE, "d", "d", findings=(refused("absent", "It is not there."),))
+    assert render_plan(Plan("p", (item,))).splitlines()[2:4] == [
+        "    config page harbour-hotels/live  (not written)",
+        "      ✗ absent: It is not there.",
+    ]
+
+
+@pytest.mark.parametrize("count", [2, TARGETS_NAMED, TARGETS_NAMED + 1])
+def test_few_targets_are_all_named(count: int) -> None:
+    text = render_plan(Plan("p", tuple(target(f"hotel-{number}") for number in range(count))))
+    assert all(f"hotel-{number}/live" in text for number in range(count))
+    assert "more" not in text
+
+
+def test_targets_keep_their_order_and_only_equal_ones_are_joined() -> None:
+    other = {"hours": "11-17"}
+    plan = Plan("p", (target("a"), target("b", after=other), target("c"), target("d", writes=2)))
+    assert [each for each in render_plan(plan).splitlines() if "config page" in each] == [
+        "  ~ config page, the same change in 2 targets: a/live, c/live  (1 request each)",
+        "  ~ config page b/live  (1 request)",
+        "  ~ config page d/live  (2 requests)",
+    ]
 
 
 @pytest.mark.parametrize(
-    "text",
+    "fields",
     [
-        "https://user:hunter2@crm.example/x",
-        "see sip://hunter2@pbx.example and ftp://a:hunter2@f.example",
-        "https://crm.example/x?api_key=hunter2&y=1",
-        "https://crm.example/x?y=1;Token=hunter2#top",
+        {"stale_keys": ("legacy",)},
+        {"kept_keys": ("mock",)},
+        {"findings": (warning("w", "Said of one only."),)},
+        {"findings": (error("e", "Said of one only."),)},
+        {"findings": (refused("r", "Said of one only."),)},
+        {"writes": 3},
     ],
 )
-def test_credentials_inside_urls_are_masked_wherever_they_stand(text: str) -> None:
-    assert "hunter2" not in shown(text)
-    assert "hunter2" not in shown({"deep": [{"url": text}]})
-    assert "***" in shown(text)
+def test_targets_of_which_anything_else_is_said_are_not_joined(fields: dict[str, Any]) -> None:
+    assert "the same" not in render_plan(Plan("p", (target("a"), target("b", **fields))))
 
 
-def test_a_url_without_credentials_is_shown_as_it_is() -> None:
-    assert shown("https://crm.example/x?site=1") == '"https://crm.example/x?site=1"'
+def test_long_values_that_look_alike_once_shortened_are_not_joined() -> None:
+    long = "x" * 200
+    plan = Plan("p", (target("a", after={"hours": f"{long}1"}), target("b", after={"hours": f"{long}2"})))
+    assert "the same" not in render_plan(plan)
 
 
-def test_a_deployment_may_name_further_sensitive_words() -> None:
-    assert shown("1234", ("door_code",), sensitive_names=("door",)) == f'"{MASKED}"'
+def test_masked_values_do_not_tell_whether_targets_share_them() -> None:
+    pairs = [("a", "one"), ("b", "two"), ("c", "two")]
+    plan = Plan("p", tuple(target(name, {"token": "x"}, {"token": new}) for name, new in pairs))
+    assert "the same change in 3 targets: a/live, b/live, c/live" in render_plan(plan)
 
 
-@bounded(150)
-@given(JSON, st.sampled_from(["password", "x"]))
-def test_a_secret_below_a_sensitive_key_is_never_shown(value: Any, key: str) -> None:
-    secret = "hunter2"
-    before, after = {"k": value}, {"k": {key: secret, "l": [value, {key: [secret]}]}}
-    item = PlannedItem(LIVE, "b", "a", changes=tuple(diff(before, after)), sensitive=(("k", "x"), ("k", "l")))
-    assert secret not in render_plan(Plan("p", (item,)), Display(show_values=True))
-    assert secret not in render_plan(Plan("p", (item,)), Display(show_values=False))
+def test_where_values_are_hidden_only_the_keys_are_said_to_be_the_same() -> None:
+    plan = Plan("p", (target("a"), target("b", after={"hours": "11-17"})))
+    assert (
+        "  ~ config page, the same keys change in 2 targets: a/live, b/live  (1 request each)"
+        in render_plan(plan, Display(show_values=False))
+    )
+
+
+def test_unchanged_targets_of_which_the_same_is_said_are_joined() -> None:
+    items = [
+        PlannedItem(Resource("config page", name, "live"), "d", "d", stale_keys=("legacy",)) for name in "ab"
+    ]
+    text = render_plan(Plan("p", tuple(items)))
+    assert "    config page, the same in 2 targets: a/live, b/live  (unchanged)" in text
 
 
 # --------------------------------------------------------------------------------------- hostile
@@ -256,7 +432,7 @@ def test_hostile_text_is_escaped_everywhere(text: str) -> None:
         kept_keys=(f"settings.{text}",),
         findings=(warning("w", f"about {text}"),),
     )
-    plan_text = render_plan(Plan("p", (item,)), Display(show_values=True))
+    plan_text = render_plan(Plan("p", (item,)), Display())
     report_text = render_report(Report("r", (ItemReport(page, Status.FAILED, f"because {text}"),)))
     for rendered in (plan_text, report_text):
         assert text not in rendered
@@ -275,7 +451,7 @@ def test_hostile_text_is_escaped_everywhere(text: str) -> None:
             ),
         ),
     )
-    assert len(plan_text.splitlines()) == len(render_plan(plain, Display(show_values=True)).splitlines())
+    assert len(plan_text.splitlines()) == len(render_plan(plain, Display()).splitlines())
     assert len(report_text.splitlines()) == 3
 
 
@@ -329,8 +505,8 @@ def test_long_values_are_cut() -> None:
 
 def test_a_long_key_does_not_widen_the_other_lines() -> None:
     item = PlannedItem(LIVE, "b", "a", changes=tuple(diff({"k" * 500: 1, "short": 1}, {})))
-    (line,) = [each for each in render_plan(Plan("p", (item,))).splitlines() if "short" in each]
-    assert len(line) < PATH_WIDTH + 30
+    (short,) = [each for each in render_plan(Plan("p", (item,))).splitlines() if "short" in each]
+    assert len(short) < PATH_WIDTH + 30
 
 
 # ---------------------------------------------------------------------------------------- reports

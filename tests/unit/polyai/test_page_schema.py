@@ -10,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.plans.diff import diff
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Plan, PlannedItem
+from airflow_voice_agents.plans.render import render_plan
 from airflow_voice_agents.polyai.resources import page_schema
 from airflow_voice_agents.polyai.resources.page_schema import (
     PROBLEMS_SHOWN,
@@ -195,6 +199,35 @@ SECRET = {"type": "string", "writeOnly": True}
 )
 def test_secrets_are_found_wherever_a_schema_marks_them(schema: Any, patterns: Any) -> None:
     assert sensitive_patterns(schema) == patterns
+
+
+@pytest.mark.parametrize(
+    ("schema", "places"),
+    [
+        ({"properties": {"pin": {**SECRET, "default": "1"}}}, ["properties.pin.default"]),
+        ({"properties": {"pin": {**SECRET, "items": {"enum": ["1"]}}}}, ["properties.pin.items.enum"]),
+        ({"allOf": [{"properties": {"pin": {**SECRET, "const": 1}}}]}, ["allOf.0.properties.pin.const"]),
+        ({"definitions": {"pin": {**SECRET, "examples": ["1"]}}}, ["definitions.pin.examples"]),
+        ({"properties": {"pin": SECRET, "open": {"default": "1"}}}, []),
+    ],
+)
+def test_values_that_the_schema_itself_gives_of_secrets_are_secret(schema: Any, places: list[str]) -> None:
+    found = [pattern for pattern in sensitive_patterns(schema) if pattern[0] == "$schema"]
+    assert found == [("$schema", *place.split(".")) for place in places]
+
+
+def test_a_name_with_signs_of_patterns_stands_for_itself() -> None:
+    (pattern,) = sensitive_patterns({"properties": {"pin[0]*": SECRET}})
+    item = PlannedItem(
+        Resource("config page", "a", "live"),
+        "b",
+        "a",
+        changes=tuple(diff({}, {"pin[0]*": "hunter2", "pin0": "shown"})),
+        sensitive=(pattern,),
+    )
+    text = render_plan(Plan("p", (item,)))
+    assert "hunter2" not in text
+    assert '"shown"' in text
 
 
 def test_below_a_schema_that_contains_itself_everything_deeper_is_secret() -> None:

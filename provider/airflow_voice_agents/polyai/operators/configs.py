@@ -64,7 +64,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
@@ -170,7 +171,8 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     :param allow_backfill: a backfill run may write into live.
     :param verify: whether an independent read follows the writes of each target.
     :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the task's log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)

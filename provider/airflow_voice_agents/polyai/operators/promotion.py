@@ -27,8 +27,9 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     """Plan a promotion and write nothing: read sources and targets, compare them, run the checks.
 
     The task returns the plan: versioned JSON with a digest, keys and counts, never values. Hand it to
-    :class:`PolyAIApplyPromotionOperator`. A plan with errors fails the task; XCom ``plan_markdown`` holds it
-    as Markdown even then.
+    :class:`PolyAIApplyPromotionOperator`. XCom ``plan_markdown`` holds it as Markdown, in Airflow's database
+    and for everybody who may read XComs: config values included, sensitive ones masked, unless values are
+    hidden (``show_values``). A plan with errors fails the task; the XCom is there even then.
 
     Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
     list variants, batch get numbers.
@@ -44,7 +45,8 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder that holds are read from; ``None`` takes ``[voice_agents]
         state_folder``.
-    :param show_values: whether the plan in log and Markdown shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
+        show_values``. Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param concurrency: most targets in flight.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)

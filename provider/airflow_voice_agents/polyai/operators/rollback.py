@@ -28,7 +28,8 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
     :param hold: whether the targets are put on hold.
     :param reason: why; kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param show_values: whether the plan in the log shows values; sensitive ones are masked even so.
+    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
     :param waves: how many targets are reached, wave by wave, as for an apply.
     :param max_failures: how many targets may go wrong before no further one is begun.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from glob import escape
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ _BELOW: dict[str, Pattern] = {
     **dict.fromkeys(("additionalProperties", "items", "additionalItems", "contains"), ("*",)),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "if", "then", "else"), ()),
 }
+_LITERALS = ("const", "default", "enum", "examples")
+"""Members of a schema that hold values of what it describes."""
 _found: dict[tuple[str, str], tuple[str, ...]] = {}
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
@@ -63,6 +66,8 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
     """List the paths whose values a schema marks as secret (``writeOnly`` or ``format: password``).
 
+    Defaults, examples and allowed values that the schema itself gives for them are listed below ``$schema``.
+
     :param schema: Draft 7 schema, or ``None``.
     """
     return list(_sensitive_patterns(canonical(schema))) if schema else []
@@ -97,7 +102,10 @@ def _schema_problems(schema: str) -> tuple[str, ...]:
 def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
     """List the marked paths of a schema given in its canonical spelling."""
     plain = json.loads(schema)
-    return tuple(dict.fromkeys(_sensitive(plain, plain, (), frozenset()))) if _marks(plain) else ()
+    if not _marks(plain):
+        return ()
+    found = [*_sensitive(plain, plain, (), frozenset()), *_literals(plain, ("$schema",), secret=False)]
+    return tuple(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
@@ -168,10 +176,24 @@ def _sensitive(root: Any, schema: Any, path: Pattern, followed: frozenset[str]) 
         yield path
 
 
+def _literals(schema: Any, path: Pattern, *, secret: bool) -> Iterator[Pattern]:
+    """Yield where a schema gives values of what it marks."""
+    if isinstance(schema, list):
+        for place, below in enumerate(schema):
+            yield from _literals(below, (*path, str(place)), secret=secret)
+    elif isinstance(schema, Mapping):
+        secret = secret or _is_secret(schema)
+        for name, below in schema.items():
+            if secret and name in _LITERALS:
+                yield (*path, name)
+            else:
+                yield from _literals(below, (*path, escape(name)), secret=secret)
+
+
 def _subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[Pattern, Any]]:
     for word, step in _BELOW_A_NAME.items():
         for name, below in _members(schema.get(word)):
-            yield step or (name,), below
+            yield step or (escape(name),), below
     for word, step in _BELOW.items():
         below = schema.get(word)
         for each in below if isinstance(below, list) else [below]:

@@ -1,0 +1,182 @@
+"""Config values as a plan shows them: shortened, escaped, sensitive ones masked."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from airflow_voice_agents.plans.diff import ABSENT, Op, Path
+from airflow_voice_agents.plans.masking import is_sensitive, mask_credentials
+from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.plans.selection import matches
+
+MASKED = "(sensitive)"
+HIDDEN = "(hidden)"
+VALUE_WIDTH = 60
+LEAD = 20
+"""Characters shown before the first difference of two long values that begin alike."""
+_PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
+
+Patterns = Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """What a plan shows of values.
+
+    Masked even when values are shown: what the schema marks (``sensitive`` of an item), values of keys with a
+    sensitive name, what ``sensitive_keys`` select, and credentials inside URLs.
+
+    :param show_values: whether values appear at all.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param sensitive_names: further names that make a key sensitive wherever they stand in it.
+    """
+
+    show_values: bool = True
+    sensitive_keys: tuple[str, ...] = ()
+    sensitive_names: tuple[str, ...] = ()
+
+    def rows(self, item: PlannedItem) -> list[Row]:
+        """Return what a plan shows of a target's changes; all changes below one masked place are one row.
+
+        :param item: one target of a plan.
+        """
+        rows: list[Row] = []
+        for change in item.changes:
+            place = self._masked_place(change.path, item.sensitive)
+            if place is None or place == change.path:
+                sides = (side for side in (change.before, change.after) if side is not ABSENT)
+                texts = tuple(self._text(side, change.path, item.sensitive) for side in sides)
+                row = Row(change.op, show_path(change.path), texts)
+            else:
+                row = Row(Op.CHANGE, show_path(place), (MASKED if self.show_values else HIDDEN,) * 2)
+            if place is None or not rows or row != rows[-1]:
+                rows.append(row)
+        return rows
+
+    def _text(self, value: Any, path: Path, patterns: Patterns) -> str:
+        if not self.show_values:
+            return HIDDEN
+        if self._masked_place(path, patterns) is not None:
+            return MASKED
+        return json.dumps(self._masked(value, path, patterns), ensure_ascii=False)
+
+    def _masked(self, value: Any, path: Path, patterns: Patterns) -> Any:
+        if isinstance(value, str):
+            return mask_credentials(value, self.sensitive_names)
+        if isinstance(value, dict):
+            return {
+                mask_credentials(key, self.sensitive_names): self._member(below, (*path, key), patterns)
+                for key, below in value.items()
+            }
+        if isinstance(value, list):
+            return [self._member(below, (*path, place), patterns) for place, below in enumerate(value)]
+        return value
+
+    def _member(self, value: Any, path: Path, patterns: Patterns) -> Any:
+        masked = self._is_masked([str(part) for part in path], patterns)
+        return MASKED if masked else self._masked(value, path, patterns)
+
+    def _masked_place(self, path: Path, patterns: Patterns) -> Path | None:
+        """Return the shortest beginning of a path whose value is masked as a whole."""
+        names = [str(part) for part in path]
+        ends = (end for end in range(1, len(names) + 1) if self._is_masked(names[:end], patterns))
+        return next((path[:end] for end in ends), None)
+
+    def _is_masked(self, names: Sequence[str], patterns: Patterns) -> bool:
+        return (
+            is_sensitive(names[-1], self.sensitive_names)
+            or any(matches(selector, names) for selector in self.sensitive_keys)
+            or any(_fits(pattern, names) for pattern in patterns)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a plan before it is shortened: a change as far as it may be shown.
+
+    :param op: add, change or remove.
+    :param path: the place.
+    :param texts: the values, masked: before and after, or the only one.
+    """
+
+    op: Op
+    path: str
+    texts: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The values, shortened; of two that are masked alike, only that they differ."""
+        if HIDDEN in self.texts:
+            return HIDDEN
+        if self.op is not Op.CHANGE:
+            return _shortened(self.texts[0])
+        before, after = self.texts
+        if before != after:
+            return " → ".join(_short_pair(before, after))
+        return f"{_shortened(after)}, changed" + (" where it is masked" if after != MASKED else "")
+
+
+def show_path(path: Path) -> str:
+    """Return a path as text (``opening_hours.monday[0]``); unusual keys are quoted and escaped."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + show_key(part)
+    return text
+
+
+def show_key(key: str) -> str:
+    """Return a key as it is, or quoted, masked like a value and escaped when it is not a plain word."""
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    return visible(json.dumps(mask_credentials(key), ensure_ascii=False))
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal or a reader's eye could be fooled by: control and direction characters.
+
+    :param text: any text.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _escaped(character)
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+        else character
+        for character in text
+    )
+
+
+def _short_pair(before: str, after: str) -> tuple[str, str]:
+    """Shorten two texts so that their first difference can be seen."""
+    short = _shortened(before), _shortened(after)
+    if short[0] != short[1]:
+        return short
+    start = _first_difference(before, after) - LEAD
+    return _shortened("…" + before[start:]), _shortened("…" + after[start:])
+
+
+def _first_difference(left: str, right: str) -> int:
+    unlike = (place for place, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1])
+    return next(unlike, min(len(left), len(right)))
+
+
+def _shortened(text: str) -> str:
+    return visible(text if len(text) <= VALUE_WIDTH else text[: VALUE_WIDTH - 1] + "…")
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+
+
+def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    return len(pattern) == len(names) and all(map(fnmatchcase, names, pattern))
