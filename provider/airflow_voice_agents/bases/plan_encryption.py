@@ -1,4 +1,4 @@
-"""What a plan says of its own making, so that values never lie open in an XCom."""
+"""Encrypts the request stored in a plan, so that XComs never contain its values."""
 
 from __future__ import annotations
 
