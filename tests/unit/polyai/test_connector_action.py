@@ -19,36 +19,37 @@ def shown(connector_id: str, environment: str | None) -> dict[str, Any]:
     return {"connectorId": connector_id, "clientEnv": environment, "asrLangCode": "en-GB", "name": "n"}
 
 
-def planned(*connectors: dict[str, Any], confirm_live: bool = False, asked: str = "a") -> Report:
-    """A dry run of an update of some connectors."""
+def planned(*connectors: dict[str, Any], asked: str = "a", confirm_live: bool = True) -> tuple[Report, str]:
+    """The report and the log of a dry run of an update."""
 
     async def send(request: Any) -> Any:
         assert request.operation == "get connectors"
-        missing = [each for each in asked if each not in {known["connectorId"] for known in connectors}]
-        return request.read({"found": list(connectors), "notFound": missing})
+        known = {each["connectorId"] for each in connectors}
+        return request.read({"found": list(connectors), "notFound": [*(set(asked) - known)]})
 
-    updates = [{"connector_id": each, **CHANGES} for each in asked]
-    given = GuardContext(Overrides(confirm_live=confirm_live))
     log: list[str] = []
     report = carry_out(
-        parse_update("rosa", updates, None, None),
+        parse_update("rosa", [{"connector_id": each, **CHANGES} for each in asked], None, None),
         send,
         policy=Policy(dry_run=True),
-        guard_context=given,
+        guard_context=GuardContext(Overrides(confirm_live=confirm_live)),
         log=log.append,
     )
-    assert ("would be refused" in "".join(log)) is not confirm_live or report.counts()["changed"] == 0
-    return report
+    return report, "\n".join(log)
 
 
-@pytest.mark.parametrize("environment", [None, "live"])
-def test_a_connector_that_may_be_live_needs_consent(environment: str | None) -> None:
-    assert planned(shown("a", environment)).counts()["changed"] == 1
-    assert planned(shown("a", environment), confirm_live=True).counts()["changed"] == 1
+@pytest.mark.parametrize(
+    ("environment", "needs"), [(None, True), ("live", True), ("sandbox", False), ("pre-release", False)]
+)
+def test_a_connector_that_may_be_live_needs_consent(environment: str | None, needs: bool) -> None:
+    _, refused = planned(shown("a", environment), confirm_live=False)
+    _, allowed = planned(shown("a", environment))
+    assert ("would be refused" in refused) is needs
+    assert "would be refused" not in allowed
 
 
 def test_an_unknown_id_is_refused_and_the_others_go_on() -> None:
-    report = planned(shown("a", "live"), asked="ab", confirm_live=True)
+    report, _ = planned(shown("a", "live"), asked="ab")
     assert [item.status for item in report.items] == [Status.CHANGED, Status.FAILED]
     assert report.items[1].permanent
 
