@@ -605,3 +605,92 @@ def test_a_mapped_update_runs_each_environment(polyai: Emulated) -> None:
 
     assert [counts(outcome) for outcome in outcomes] == [{"changed": 1}, {"changed": 1}, {"changed": 3}]
     assert polyai.requests() == {LIST: 3, BATCH: 3}
+
+
+# ---------------------------------------------------------------------------- guarantees of the engine
+
+
+def test_waves_and_failures_count_connectors(polyai: Emulated) -> None:
+    wanted = french(*desks(polyai, 6))
+    wanted[0]["asr_lang_code"] = "no language"
+
+    outcome = polyai.run(update(*wanted, waves=[2, "100%"], max_failures=0))
+
+    assert counts(outcome) == {"changed": 1, "failed": 1, "skipped": 4}
+    assert "1 of 6 item(s) failed, and max_failures allows 0" in outcome.log
+    assert polyai.requests() == {GET: 1, BATCH: 1}
+
+
+def test_named_connectors_are_reported_in_their_order_whatever_their_environment(polyai: Emulated) -> None:
+    named = ["conn_hh_live_main", "conn_hh_sandbox", "conn_hh_live_groups"]
+
+    outcome = polyai.run(update(*french(*named), confirm_live=True))
+
+    assert [item["name"] for item in outcome.xcoms["report"]["items"]] == named
+    assert polyai.requests() == {GET: 1, BATCH: 1}
+
+
+def test_a_partial_success_is_no_excuse_for_a_plan_that_is_refused(polyai: Emulated) -> None:
+    outcome = polyai.run(update(*french("conn_hh_live_main"), on_partial="tolerate"))
+
+    assert (outcome.state, type(outcome.error)) == ("failed", GuardRefused)
+    assert polyai.writes() == 0
+
+
+def test_a_partial_success_is_no_excuse_for_a_run_that_was_stopped(polyai: Emulated) -> None:
+    polyai.runner.variables["voice_agents_stop"] = "on"
+
+    outcome = polyai.run(update(*french(*desks(polyai, 2)), on_partial="tolerate"))
+
+    assert (outcome.state, counts(outcome)) == ("failed", {"skipped": 2})
+    assert polyai.writes() == 0
+
+
+def test_a_retry_knows_what_it_selected_by_a_setting_that_it_changes(polyai: Emulated) -> None:
+    desks(polyai, 3)
+    english = {"client_env": SANDBOX, "asr_lang_code": "en-GB"}
+    task = update(selector=english, changes={"asr_lang_code": "fr-FR"})
+
+    first = polyai.run(task)
+    second, requests = polyai.again(task, try_number=2)  # the first try was killed before Airflow knew
+
+    assert (counts(first), counts(second)) == ({"changed": 4}, {"unchanged": 4})
+    assert requests == {LIST: 1}
+
+
+@pytest.mark.parametrize("answer", [{"found": [], "notFound": []}, {"found": [], "notFound": ["desk-000"]}])
+def test_a_connector_that_an_answer_leaves_out_is_unread_and_not_absent(
+    polyai: Emulated, answer: dict[str, Any]
+) -> None:
+    polyai.server.fault("answer", operation=GET, status=200, body=answer, times=None)
+
+    outcome = polyai.run(update(*french(*desks(polyai, 2)), retries=1))
+
+    assert outcome.state == "up_for_retry"
+    assert "does not mention harbour-hotels/desk-00" in str(outcome.error)
+    assert polyai.writes() == 0
+
+
+def test_a_read_that_is_refused_for_its_size_is_cut_down(polyai: Emulated) -> None:
+    names = desks(polyai, 4)
+    polyai.server.fault("answer", operation=GET, status=400)
+
+    outcome = polyai.run(update(*french(*names)))
+
+    assert counts(outcome) == {"changed": 4}
+    assert polyai.requests() == {GET: 3, BATCH: 1}
+
+
+def test_a_half_applied_plan_goes_on_under_its_digest(polyai: Emulated) -> None:
+    names = desks(polyai, 2)
+    digest = polyai.run(update(*french(*names), dry_run=True)).result["plan_digest"]
+    task = update(*french(*names), batch_size=1, concurrency=1, expected_digest=digest, retries=1)
+    polyai.server.fault("answer", operation=BATCH, body_contains=names[1], status=503, times=None)
+    first = polyai.run(task)
+    polyai.server.clear_faults()
+
+    second = polyai.run(task, try_number=2)
+
+    assert (first.state, counts(first)) == ("up_for_retry", {"changed": 1, "failed": 1})
+    assert counts(second) == {"changed": 1, "unchanged": 1}
+    assert languages(polyai, *names) == {"fr-FR"}

@@ -14,7 +14,7 @@ from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.polyai.export_files import shelf
 from airflow_voice_agents.polyai.files import EnvironmentFiles
 from airflow_voice_agents.polyai.operators.backup import PolyAIExportOperator
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings
 from airflow_voice_agents.transport.errors import (
     InputError,
     ItemsFailed,

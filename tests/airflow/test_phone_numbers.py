@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 from airflow_voice_agents.plans.report import ITEMS_SHOWN
 from airflow_voice_agents.polyai.assets import phone_numbers_uri
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
@@ -568,3 +569,105 @@ def test_a_mapped_import_runs_each_of_its_chunks(polyai: Emulated) -> None:
     assert (counts(first), counts(second)) == ({"changed": 2}, {"changed": 3})
     assert places(polyai, new(5)) == {(SANDBOX, DESK)}
     assert polyai.requests() == {READ: 4, IMPORT: 2}
+
+
+# ---------------------------------------------------------------------------- guarantees of the engine
+
+
+def test_waves_and_failures_count_numbers(polyai: Emulated) -> None:
+    numbers = new(6)
+    polyai.server.fault("answer", operation=IMPORT, status=400, body_contains=numbers[0], times=None)
+
+    outcome = polyai.run(import_numbers(*numbers, waves=[2, "100%"], max_failures=0))
+
+    assert counts(outcome) == {"changed": 1, "failed": 1, "skipped": 4}
+    assert "1 of 6 item(s) failed, and max_failures allows 0" in outcome.log
+    assert [number for number in numbers if polyai.number(HOTELS, number)] == [numbers[1]]
+
+
+def test_a_dry_run_tells_what_would_be_imported(polyai: Emulated) -> None:
+    before = polyai.state()
+
+    outcome = polyai.run(import_numbers(*new(3), HOTELS_LIVE, dry_run=True))
+
+    assert counts(outcome) == {"changed": 3, "failed": 1}
+    assert "the same change in 3 targets" in outcome.log
+    assert (polyai.requests(), polyai.state()) == ({READ: 1}, before)
+
+
+def test_a_number_that_was_imported_and_not_yet_assigned_is_on_the_way_of_its_plan(polyai: Emulated) -> None:
+    polyai.server.switches.import_connector = "none"
+    numbers = new(2)
+    digest = polyai.run(import_numbers(*numbers, connector_id=DESK, dry_run=True)).result["plan_digest"]
+    task = import_numbers(*numbers, connector_id=DESK, expected_digest=digest, retries=1)
+    polyai.server.fault("answer", operation=ASSIGN, status=503, times=None)
+    first = polyai.run(task)
+    polyai.server.clear_faults()
+
+    second = polyai.run(task, try_number=2)
+
+    assert (first.state, counts(first)) == ("up_for_retry", {"failed": 2})
+    assert (second.state, counts(second)) == ("success", {"changed": 2})
+    assert places(polyai, numbers) == {(SANDBOX, DESK)}
+
+
+def test_the_connector_that_the_platform_chose_is_no_part_of_a_plan(polyai: Emulated) -> None:
+    numbers = new(2)
+    digest = polyai.run(import_numbers(*numbers, dry_run=True)).result["plan_digest"]
+    task = import_numbers(*numbers, batch_size=1, concurrency=1, expected_digest=digest, retries=1)
+    polyai.server.fault("answer", operation=IMPORT, body_contains=numbers[1], status=503, times=None)
+    first = polyai.run(task)
+    polyai.server.clear_faults()
+
+    second = polyai.run(task, try_number=2)
+
+    assert (first.state, counts(first)) == ("up_for_retry", {"changed": 1, "failed": 1})
+    assert (second.state, counts(second)) == ("success", {"changed": 1, "unchanged": 1})
+
+
+def test_a_snapshot_keeps_only_numbers_that_were_there(
+    polyai: Emulated, fernet_key: str, tmp_path: Path
+) -> None:
+    polyai.server.switches.import_connector = "none"
+    polyai.server.polyai.put_number(HOTELS, "+442079460100", {"clientEnv": SANDBOX, "connectorId": None})
+    arguments = {"connector_id": DESK, "take_snapshot": True, "state_folder": str(tmp_path)}
+
+    outcome = polyai.run(import_numbers("+442079460100", *new(2), **arguments))
+
+    assert counts(outcome) == {"changed": 3}
+    kept = snapshots.load(outcome.xcoms["snapshot"])
+    assert [each["name"] for each in kept["resources"]] == ["+442079460100"]
+
+
+@pytest.mark.parametrize("named", [[], ["+442079460000"]])
+def test_a_number_that_an_answer_leaves_out_is_unread_and_not_imported(
+    polyai: Emulated, named: list[str]
+) -> None:
+    answer = {"found": [], "notFound": named}
+    polyai.server.fault("answer", operation=READ, status=200, body=answer, times=None)
+
+    outcome = polyai.run(import_numbers(*new(2), retries=1))
+
+    assert outcome.state == "up_for_retry"
+    assert "does not mention harbour-hotels/+44207946000" in str(outcome.error)
+    assert polyai.writes() == 0
+
+
+def test_a_read_that_is_refused_for_its_size_is_cut_down(polyai: Emulated) -> None:
+    polyai.server.fault("answer", operation=READ, status=400)
+
+    outcome = polyai.run(import_numbers(*new(4)))
+
+    assert counts(outcome) == {"changed": 4}
+    assert polyai.requests() == {READ: 4, IMPORT: 1}
+
+
+def test_an_assignment_of_unknown_outcome_says_that_the_number_was_imported(polyai: Emulated) -> None:
+    polyai.server.switches.import_connector = "none"
+    polyai.server.fault("reset", operation=ASSIGN, times=None)
+    polyai.server.fault("answer", operation=READ, status=503, nth=3, times=None)
+
+    outcome = polyai.run(import_numbers(*new(1), connector_id=DESK, retries=1))
+
+    assert counts(outcome) == {"unknown": 1}
+    assert "Applied before that: import phone numbers." in items(outcome)[f"{HOTELS}/{new(1)[0]}"]["reason"]

@@ -459,3 +459,13 @@ def test_a_mapped_update_does_not_retry_what_no_retry_can_mend(polyai: Emulated)
 
     assert polyai.run(mapped, map_index=0).state == "failed"
     assert polyai.requests() == {}
+
+
+def test_a_page_that_an_answer_leaves_out_is_unread_and_not_unset(polyai: Emulated) -> None:
+    polyai.server.fault("answer", operation=PAGES, status=200, body={"configPages": []}, times=None)
+
+    outcome = polyai.run(update(retries=1))
+
+    assert outcome.state == "up_for_retry"
+    assert "does not mention harbour-hotels/sandbox" in str(outcome.error)
+    assert polyai.writes() == 0

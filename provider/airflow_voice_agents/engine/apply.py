@@ -156,7 +156,9 @@ class _Run:
         if recorder is not None:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
-        made = _without_states(made)
+        report = self._begun(made, frozen)
+        if not self.action.counts_items:  # a target that ends lets go of its states
+            made = _without_states(made)
         order = self._order(targets, checkpoints)
         rollout = Rollout(
             with_sender(self.run, self.action, targets),
@@ -167,20 +169,21 @@ class _Run:
             checkpoints,
         )
         ended = {**checkpoints.done, **await rollout.apply(targets, planned_at=planned_at)}
-        return await self._final(made, rollout, [item for name in order for item in ended[name]], frozen)
+        report = replace(report, items=tuple(item for name in order for item in ended[name]))
+        return await self._final(made, rollout, report)
 
-    async def _final(
-        self, made: Plan, rollout: Rollout, items: Sequence[ItemReport], frozen: Sequence[Finding]
-    ) -> Report:
+    def _begun(self, made: Plan, frozen: Sequence[Finding]) -> Report:
+        """Return the report without items; the plan's digest is taken while nothing else needs memory."""
         document = self.policy.document
-        report = Report(
+        return Report(
             self.action.operation,
-            tuple(items),
+            (),
             plan_digest=made.digest if document is None else document.digest,
-            retry_after=rollout.retry_after,
-            stopped=rollout.halted,
             notes=tuple(finding.message for finding in frozen),
         )
+
+    async def _final(self, made: Plan, rollout: Rollout, report: Report) -> Report:
+        report = replace(report, retry_after=rollout.retry_after, stopped=rollout.halted)
         if report.complete:
             rollout.checkpoints.clear()
             self.run.forget(self._first_key)

@@ -27,7 +27,7 @@ class Phase(Enum):
     """Nothing more will happen."""
 
 
-@dataclass
+@dataclass(slots=True)
 class ResourceProgress(Generic[State]):
     """One resource and how far its writes have come.
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from airflow_voice_agents.plans.decoding import decode_json, decode_yaml
 from airflow_voice_agents.polyai.resources.config_page import PageState
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_e164, parse_json_object, parse_lines
 

@@ -55,7 +55,7 @@ def test_one_read_tells_all_environments_of_an_agent() -> None:
     assert second.resources == (other,)
 
 
-def test_a_read_returns_the_pages_asked_for_and_leaves_out_what_does_not_exist() -> None:
+def test_a_read_returns_the_pages_asked_for_and_leaves_out_the_others() -> None:
     (observation,) = KIND.observe([LIVE, SANDBOX])
     answer = observation.request.read(
         {

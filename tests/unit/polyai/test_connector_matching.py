@@ -27,12 +27,13 @@ from airflow_voice_agents.polyai.resources.connector import (
 )
 from airflow_voice_agents.polyai.resources.connector_matching import (
     ConnectorRules,
+    NamedSettings,
     PendingMoves,
+    named,
     plan_arrival,
     plan_connectors,
     shown,
 )
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings, named
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import InputError
 from support.actions import run_context

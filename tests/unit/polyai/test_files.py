@@ -23,7 +23,7 @@ from airflow_voice_agents.polyai.files import (
     shelf_of,
 )
 from airflow_voice_agents.polyai.resources.config_page import PageState
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
+from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings
 from airflow_voice_agents.transport.api_request import path_segment
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import bounded, objects

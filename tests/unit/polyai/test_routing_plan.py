@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.polyai.resources.phone_number import NumberState, PhoneNumberKind, phone_number
-from airflow_voice_agents.polyai.resources.routing_plan import plan_routing
+from airflow_voice_agents.polyai.resources.phone_number import (
+    NumberState,
+    PhoneNumberKind,
+    phone_number,
+    plan_routing,
+)
 from support.json_values import bounded
 
 KIND = PhoneNumberKind(batch_size=50)

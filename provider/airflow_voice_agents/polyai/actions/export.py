@@ -16,7 +16,7 @@ from airflow_voice_agents.polyai.files import CONFIG, CONNECTORS, PARTS, ROUTING
 from airflow_voice_agents.polyai.models import Connector, PhoneNumber, Variant
 from airflow_voice_agents.polyai.resources import config_page, connector
 from airflow_voice_agents.polyai.resources.config_page import UNSET, PageState
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings, named
+from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings, named
 from airflow_voice_agents.transport.errors import CallError, GuardRefused, Unauthorized, VoiceAgentsError
 from airflow_voice_agents.transport.validation import (
     parse_batch,

@@ -20,7 +20,9 @@ from airflow_voice_agents.polyai.resources.connector import (
 )
 from airflow_voice_agents.polyai.resources.connector_matching import (
     ConnectorRules,
+    NamedSettings,
     PendingMoves,
+    named,
     plan_connectors,
 )
 from airflow_voice_agents.polyai.resources.connector_move import (
@@ -29,10 +31,8 @@ from airflow_voice_agents.polyai.resources.connector_move import (
     PlaceState,
     plan_move,
 )
-from airflow_voice_agents.polyai.resources.phone_number import PhoneNumberKind, phone_number
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings, named
+from airflow_voice_agents.polyai.resources.phone_number import PhoneNumberKind, phone_number, plan_routing
 from airflow_voice_agents.polyai.resources.registry import BATCH_SIZE
-from airflow_voice_agents.polyai.resources.routing_plan import plan_routing
 from airflow_voice_agents.polyai.spec import ConnectorsSpec, MoveSpec, SourceSpec, TargetSpec
 
 MAIN = "main"

@@ -27,20 +27,25 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
     :param selector: instead of ``updates``, which connectors: mapping of any of ``client_env``, ``name`` (shell
         pattern), ``variant_id``, ``asr_lang_code``, ``voice_name``; an empty one selects all. (templated)
     :param changes: the settings of each selected connector. (templated)
-    :param batch_size: most connectors per call.
-    :param check_variants: whether variants to assign must exist on the agent's main branch; one more call,
+    :param batch_size: maximum number of connectors per request.
+    :param check_variants: whether variants to assign must exist on the agent's main branch; one more request,
         and only when a variant is assigned.
-    :param on_partial: ``fail`` the task when a connector was not updated, or ``tolerate`` it.
-    :param verify: whether an independent read follows the writes; their answers are checked in any case.
+    :param on_partial: ``fail`` the task when a connector was not updated, or ``tolerate`` it. A refused plan and a
+        stopped run always fail.
+    :param verify: whether an independent read follows the writes; their responses are checked in any case.
+    :param max_snapshot_age: seconds after which connectors are read again right before they are written; ``None``
+        never.
     :param confirm_live: must be true when a live connector would change.
     :param allow_backfill: a backfill run may change live connectors.
-    :param concurrency: most batches in flight.
+    :param concurrency: maximum number of batches in flight.
+    :param kwargs: the arguments of every writing operator (:class:`.WritingOperator`); ``waves``, ``max_failures`` and
+        ``max_changed`` count connectors.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request; also for ``project_id``, which would move a
         connector to another project.
     :raises GuardRefused: when a guard refuses, before any write.
-    :raises ItemsFailed: when a connector was not updated; XCom ``report`` tells which.
-    :returns: ``operation``, ``changed`` and ``counts``.
+    :raises ItemsFailed: when a connector was not updated; XCom ``report`` names it.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
     template_fields: Sequence[str] = (

@@ -32,15 +32,19 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         ``None`` leaves the routing to the platform. (templated)
     :param default_region: two-letter region (``GB``) for numbers in national form; needs the extra
         ``phonenumbers``.
-    :param batch_size: most numbers per call.
+    :param batch_size: maximum number of numbers per request.
+    :param verify: whether an independent read follows the assignments; imports are read back in any case.
+    :param max_snapshot_age: seconds after which numbers are read again right before they are written; ``None`` never.
     :param confirm_live: must be true for ``client_env="live"``.
     :param allow_backfill: a backfill run may import into live.
-    :param concurrency: most batches in flight.
+    :param concurrency: maximum number of batches in flight.
+    :param kwargs: the arguments of every writing operator (:class:`.WritingOperator`); ``waves``, ``max_failures`` and
+        ``max_changed`` count numbers. A snapshot keeps only numbers that were there: an import cannot be taken back.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, naming every malformed number, before any request.
     :raises GuardRefused: when a guard refuses, before any write.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
-    :returns: ``operation``, ``changed`` and ``counts``.
+    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` names it.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
     template_fields: Sequence[str] = (

@@ -11,11 +11,46 @@ from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
-from airflow_voice_agents.polyai.resources.portable_connector import NamedSettings
 from airflow_voice_agents.transport.errors import InputError
 
 NAMES_SHOWN = 10
 VARIANT = "variant_id"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSettings:
+    """A connector's settings without anything that belongs to one project only.
+
+    :param name: the connector's name.
+    :param variant: name of the assigned variant, or ``None``.
+    :param asr_lang_code: speech recognition language.
+    :param voice_name: text-to-speech voice.
+    """
+
+    name: str
+    variant: str | None = None
+    asr_lang_code: str | None = None
+    voice_name: str | None = None
+
+
+def named(states: Iterable[ConnectorState], variants: Mapping[str, str]) -> list[NamedSettings]:
+    """Return connectors by name, sorted; a variant that has no name is told by its id in angle brackets.
+
+    :param states: connectors of one project.
+    :param variants: variant id -> name, of that project's main branch.
+    """
+    settings = [
+        NamedSettings(
+            name=state.name or "",
+            variant=None
+            if state.variant_id is None
+            else variants.get(state.variant_id, f"<{state.variant_id}>"),
+            asr_lang_code=state.asr_lang_code,
+            voice_name=state.voice_name,
+        )
+        for state in states
+    ]
+    return sorted(settings, key=lambda each: each.name)
 
 
 @dataclass(frozen=True, slots=True)
