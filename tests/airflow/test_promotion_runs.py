@@ -141,7 +141,6 @@ class Run:
 def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     home = AirflowHome.create(tmp_path_factory.mktemp("promotions") / "airflow-home", airflow_template)
     home.settings["AIRFLOW__CORE__FERNET_KEY"] = Fernet.generate_key().decode()
-    home.settings["AIRFLOW__VOICE_AGENTS__SHOW_VALUES"] = "False"  # a deployment that hides values keeps none
     for name in (GATED, FLEET, EACH, UNDO):
         home.add_dag(EXAMPLES / f"{name}.py")
     variant(home, IMPATIENT, "timedelta(hours=12)", "timedelta(seconds=1)")
