@@ -79,7 +79,7 @@ def test_the_demo_shows_plan_progress_report_and_checks_and_succeeds(
     output, _ = process.communicate(timeout=LIMIT)
 
     assert process.returncode == 0, output
-    assert "~ config page harbour-hotels/live  (2 calls)" in output
+    assert "~ config page harbour-hotels/live  (2 requests)" in output
     assert [line for line in plan_in_readme() if line not in output] == []
     assert 'null → "Joyeux Noël!' in output
     assert len(re.findall(r"✓ promote_to_\S+ +\S+ +success", output)) == 12

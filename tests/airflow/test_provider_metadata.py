@@ -206,7 +206,7 @@ def test_an_example_costs_few_modules_of_ours_at_parse() -> None:
     loaded = dict(json.loads(line) for line in lines if line.startswith("["))
     assert sorted(loaded) == files
     assert {path: modules for path, modules in loaded.items() if len(modules) > MODULES_AT_PARSE} == {}
-    assert all(f"{PACKAGE.name}.edge.operator" in modules for modules in loaded.values())
+    assert all(f"{PACKAGE.name}.bases.operator" in modules for modules in loaded.values())
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,7 +168,7 @@ def test_a_number_that_a_colleague_imports_elsewhere_meanwhile_is_not_moved(numb
 
 
 def test_a_number_that_a_colleague_deletes_meanwhile_is_told(numbers: Emulated) -> None:
-    numbers.meanwhile(lambda: numbers.server.polyai.drop_number(SITE, FRESH[5]), operation=ASSIGN)
+    numbers.meanwhile(lambda: numbers.server.polyai.drop_number(SITE, FRESH[5]), operation=ASSIGN, nth=2)
 
     outcome = numbers.run(NUMBER_IMPORT.task())
 
@@ -204,7 +205,7 @@ def test_two_runs_at_once_end_as_one(
     state = state_without_stamps(polyai.server)
     server = start(scenario).server
 
-    ended = nursery.run(attempt, attempt)
+    ended = nursery.run(attempt, replace(attempt, task_id="another"))
 
     assert [each.state for each in ended] == ["success", "success"], [each.text for each in ended]
     assert state_without_stamps(server) == state

@@ -65,7 +65,7 @@ def test_a_key_that_expires_in_the_middle_stops_everything_else(start: Start, sc
     for entry in polyai.server.journal.entries():
         refused += entry.status == 401
         assert not refused or not entry.changed
-    assert refused == (2 if scenario is NUMBER_IMPORT else 1)  # the import, and the routing of what is there
+    assert refused == 1
     assert outcome.state == "failed"
     assert isinstance(outcome.error, (ItemsFailedPermanently, Unauthorized))
     assert contradictions(outcome, before=before, after=after, wanted=goal) == []
@@ -89,12 +89,11 @@ def test_a_key_that_may_not_write_schemas_still_brings_values(promotion: Emulate
     assert counts(outcome) == {"changed": 1, "unchanged": 1, "failed": 5}
     assert contradictions(outcome, before=before, after=after, wanted=goal) == []
     found = items(outcome)
-    for agent_id in ("site-0005", "site-0008"):  # values first
-        item = found[f"{agent_id}/{PRE_RELEASE}"]
-        assert item["applied"] == [VALUES]
-        assert f"Applied before that: {VALUES}." in item["reason"]
-        assert after[f"{agent_id}/{PRE_RELEASE}"]["values"] == goal[f"{agent_id}/{PRE_RELEASE}"]["values"]
-    for agent_id in ("site-0004", "site-0006", "site-0007"):  # the schema first
+    item = found[f"site-0005/{PRE_RELEASE}"]  # values first
+    assert item["applied"] == [VALUES]
+    assert f"Applied before that: {VALUES}." in item["reason"]
+    assert after[f"site-0005/{PRE_RELEASE}"]["values"] == goal[f"site-0005/{PRE_RELEASE}"]["values"]
+    for agent_id in ("site-0004", "site-0006", "site-0007", "site-0008"):  # the schema first
         assert "403" in found[f"{agent_id}/{PRE_RELEASE}"]["reason"]
         assert after[f"{agent_id}/{PRE_RELEASE}"] == before[f"{agent_id}/{PRE_RELEASE}"]
 

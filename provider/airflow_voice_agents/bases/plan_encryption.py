@@ -1,4 +1,4 @@
-"""What a plan says of its own making, so that values never lie open in an XCom."""
+"""Encrypts the request stored in a plan, so that XComs never contain its values."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def unseal(request: Any) -> Any:
     from airflow_voice_agents.state.snapshots import fernet
 
     if not isinstance(request, dict) or request.get("form") not in (PLAIN, SEALED) or "asked" not in request:
-        raise InputError("plan does not say how it was made; make it with PolyAIPlanPromotionOperator")
+        raise InputError("plan does not say how it was made; make it with the plan operator of its system")
     if request["form"] == PLAIN:
         return request["asked"]
     try:

@@ -1,4 +1,4 @@
-"""What a failed task does next: fail at once, wait as told, or read back and go on."""
+"""The retry policy: fail at once, wait as the server named, or read back and continue."""
 
 from __future__ import annotations
 

@@ -310,7 +310,8 @@ class Applier(Generic[State]):
         mine = [self._progress[resource] for resource in write.resources]
         await self._observe(mine)
         for each in mine:
-            if each.phase is Phase.PENDING and not self.kind.mismatches(each.transition, each.seen):
+            done = not self.kind.mismatches(each.transition, each.seen)
+            if each.phase is Phase.PENDING and (done or self.kind.continues(each.transition, each.seen)):
                 each.phase = Phase.WRITTEN
         remaining = [each.transition.resource for each in mine if each.phase is Phase.PENDING]
         parts = split(remaining) if remaining and len(write.resources) > 1 else ()

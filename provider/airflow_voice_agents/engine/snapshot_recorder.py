@@ -1,4 +1,4 @@
-"""What a run is about to change, kept before its first write, with what its earlier tries changed."""
+"""Records what a run is about to change before its first write, with what its earlier tries changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_voice_agents.transport.errors import InputError
 NOTHING: Mapping[Resource, Any] = {}
 
 BEFORE, AFTER, WAYPOINTS = "before", "after", "waypoints"
-"""What a snapshot notes of each resource: the digests of what it was, of what the run leaves, and of what the
+"""Note of a snapshot about each resource: the digests of what it was, of what the run leaves, and of what the
 run's writes lead through or an earlier try was to leave. A restore knows by them what is the run's own work."""
 
 

@@ -92,7 +92,7 @@ def assign_number(
     The answer may be empty.
 
     :param phone_number: the number.
-    :param agent_id: the agent that shall answer it.
+    :param agent_id: the agent that will answer it.
     :param friendly_name: name to show for it.
     """
     body = {

@@ -1,4 +1,4 @@
-"""What the checks after a promotion amount to, and when several looks at them are enough to decide."""
+"""Combine the checks after a promotion into one verdict, over several polls."""
 
 from __future__ import annotations
 

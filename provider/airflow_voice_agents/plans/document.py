@@ -19,7 +19,7 @@ class ExpectedDigest:
     """What a saved plan holds one resource to.
 
     :param before: digest of what it was when it was planned.
-    :param after: digest of what it shall be.
+    :param after: digest of the desired state.
     :param source: digest of what was taken from, or ``None`` without a source.
     :param waypoints: digests that the planned writes lead through.
     """

@@ -82,12 +82,12 @@ class _Check(_Part):
 
 
 class PinSpec(_Part):
-    """What one resource shall be.
+    """The desired state of one resource.
 
     :param kind: kind of the resource.
     :param owner: whose it is.
     :param resource: its name.
-    :param after: digest of what it shall be.
+    :param after: digest of the desired state.
     """
 
     kind: Text

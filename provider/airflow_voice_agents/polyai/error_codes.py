@@ -48,7 +48,7 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
         "412": "Meet the condition first; for a promotion to live that is a promotion to pre-release.",
     }
 )
-"""What to do next, by HTTP status."""
+"""Advice for the user, by HTTP status."""
 
 
 def read_merge_conflict(payload: Mapping[str, Any], redact: Redactor) -> ErrorBody | None:

@@ -1,4 +1,4 @@
-"""What can be watched after a promotion: test runs, alerts, conversations, concurrency, debug chats.
+"""Models for the checks after a promotion: test runs, alerts, conversations, concurrency, debug chats.
 
 Read as leniently as :mod:`airflow_voice_agents.polyai.models` reads. What callers said and their numbers
 are not read at all. Moments are aware; one that comes without a zone is taken as UTC.
@@ -137,7 +137,7 @@ METRICS = (
     "call_crashes",
     "call_volume",
 )
-"""What an alert rule can watch."""
+"""Metrics of alert rules."""
 
 ALERT_STATES = ("ok", "alert", "no_data", "unknown")
 """States of an alert rule."""

@@ -54,7 +54,7 @@ _E911: Final = f"{_NUMBER}/e911_address"
 _LIST: Final = "list phone numbers"
 UPDATE: Final = "update phone number"
 RELEASE: Final = "release phone number"
-"""What calls that write are told apart by."""
+"""Operation names of the writes."""
 _SHOWN: Final = frozenset(
     {
         *("filter_number", "page_size", "number", "e911_address_id"),

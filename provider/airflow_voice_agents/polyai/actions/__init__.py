@@ -1,1 +1,1 @@
-"""What each operator does, free of Airflow: check, read, plan, guard, write, verify, report."""
+"""The operators' work without Airflow: one action per operation."""

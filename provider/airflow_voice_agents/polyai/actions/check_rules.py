@@ -1,4 +1,4 @@
-"""What observations after a promotion say of it: judged by thresholds, free of requests and clocks."""
+"""Judge observations after a promotion by thresholds, without requests or clocks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from airflow_voice_agents.polyai.observations import Verdict as RunVerdict
 from airflow_voice_agents.transport.validation import summarize_list
 
 ANSWER_SEARCHED = 5_000
-"""How many characters of an answer are searched for what is expected."""
+"""Maximum number of characters of an answer that are searched."""
 VOLUME_HOURS = 1.0
 """Hours after which the number of conversations is compared with the baseline's."""
 

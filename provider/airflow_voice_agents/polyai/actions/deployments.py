@@ -330,7 +330,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
 
     :param agent_id: the agent.
     :param source: environment whose version is taken.
-    :param target: environment that shall run it.
+    :param target: environment that will run it.
     :param options: fields of :class:`.DeploymentRules`, and further fields of :class:`PromoteDeployment`.
     :raises InputError: naming the argument that is wrong.
     """

@@ -19,7 +19,7 @@ from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import CallError, InputError
 
 Baseline = Mapping[str, Mapping[str, Any]]
-"""What :attr:`.Resource.key` -> entry with its ``digest``, as promotions note them."""
+"""Maps :attr:`.Resource.key` to an entry with its ``digest``, as promotions store them."""
 
 IGNORED_CODES = frozenset(
     {

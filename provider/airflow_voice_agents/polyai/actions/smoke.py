@@ -17,7 +17,7 @@ from airflow_voice_agents.polyai.observations import ChatReply
 from airflow_voice_agents.transport.errors import OutcomeUnknown, VoiceAgentsError
 
 ATTEMPTS = 3
-"""How often a chat is tried that does not come about."""
+"""Attempts to start a chat."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from airflow_voice_agents.polyai.resources.registry import kinds
 from airflow_voice_agents.transport.errors import CallError, NotFound, VoiceAgentsError
 
 PAGE = 50
-"""How many conversations the host of the Agents API gives at once."""
+"""Page size of conversations at the host of the Agents API."""
 
 
 @dataclass

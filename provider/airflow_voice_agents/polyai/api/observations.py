@@ -1,4 +1,4 @@
-"""What can be watched after a promotion: test runs, alerts, conversations, concurrency, debug chats.
+"""Requests for the checks after a promotion: test runs, alerts, conversations, concurrency, debug chats.
 
 Most of it is answered by the host that the rest of the API is on. What :data:`RUNTIME_ROUTES` names is
 answered by the region's runtime host, which takes only keys of its own; ``PolyAIHook`` sends each call where

@@ -223,7 +223,7 @@ def _settings(value: object, connector_id: str) -> tuple[tuple[str, str | None],
         )
     update = ConnectorUpdate.parse({"connector_id": connector_id, **value})
     if update.moves:
-        raise InputError("settings must not hold project_id: wait under the agent that it shall belong to")
+        raise InputError("settings must not hold project_id: wait under the agent that it will belong to")
     return tuple(update.changes().items())
 
 

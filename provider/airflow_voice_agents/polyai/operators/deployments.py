@@ -140,7 +140,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
 
     :param agent_id: the agent. (templated)
     :param source_environment: environment whose version is taken. (templated)
-    :param target_environment: later environment that shall run it. (templated)
+    :param target_environment: later environment that will run it. (templated)
     :param expected_version: version that the source must run: that of the run that tested it. ``None`` takes
         whatever runs there now. (templated)
     :param expected_target_version: version that the target must run before; ``None`` takes any. (templated)

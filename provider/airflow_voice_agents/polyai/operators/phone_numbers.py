@@ -28,7 +28,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
     :param source_file: instead, a file: CSV with a header, a JSON list, or one number per line; a local path, or
         a URL that Airflow's object storage knows. (templated)
     :param column: name of the column in a CSV file.
-    :param connector_id: connector that shall answer the numbers; it must belong to the same environment.
+    :param connector_id: connector that answers the numbers; it must belong to the same environment.
         ``None`` leaves the routing to the platform. (templated)
     :param default_region: two-letter region (``GB``) for numbers in national form; needs the extra
         ``phonenumbers``.

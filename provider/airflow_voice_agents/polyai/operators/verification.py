@@ -22,7 +22,7 @@ VERDICT_KEY = "verdict"
 """XCom under which the verdict lies, before the task fails as well."""
 
 KEEP, ROLL_BACK, WATCH_AGAIN = "Keep", "Roll back", "Watch again"
-"""What a person is asked to choose from."""
+"""The choices of the person who decides."""
 
 SLACK = 600.0
 """Seconds beyond its period and its last looks for which a watch is waited for."""
@@ -86,7 +86,7 @@ class _LookingOperator(PolyAIOperator):
         return _number(self.poll_interval, "poll_interval")
 
     def note(self, context: Context, minutes: float, *mark: Any) -> WatchState:
-        """Return what earlier tries of this task noted, or start anew.
+        """Return the state of earlier tries of this task, or start again.
 
         :param context: the task's context.
         :param minutes: how long is looked.
@@ -264,7 +264,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     for good, so that nothing follows. When the period ends with an inconclusive verdict, or the checks cannot
     be made, nothing is rolled back: a person is asked whether to keep it, to roll back or to watch again. No
     answer in time fails the task, and rolls nothing back. While it waits, the task holds no worker slot. A
-    retry goes on where the try before it ended; a task that somebody cleared watches anew.
+    retry continues where the try before it ended; a cleared task watches from the start.
 
     XComs: ``verdict``; after a rollback ``report`` and ``snapshot`` as from
     :class:`.PolyAIRollbackOperator`.

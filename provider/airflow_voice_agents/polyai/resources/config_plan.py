@@ -1,4 +1,4 @@
-"""What a config page shall become: from another page, from given values, or from both."""
+"""Plan a config page from another page, from given values, or from both."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def plan_arrival(
     :param kind: the kind of the connector.
     :param resource: the connector under the agent that it comes to.
     :param seen: what it is where it is now.
-    :param after: what it shall be.
+    :param after: the desired state.
     :param findings: what there is to say about it.
     """
     item = change(kind, resource, None, after, findings=findings, identifiers=True)

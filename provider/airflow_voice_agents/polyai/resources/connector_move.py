@@ -1,4 +1,4 @@
-"""Where a connector is, as a resource kind: moving one to another agent changes two places by one call.
+"""The place of a connector as a resource kind: a move to another agent changes two places with one request.
 
 Each agent has a place for the connector. A move is an arrival at one and a departure from the other, and
 is written only where both are planned and the connector was last seen at the place that it leaves. What
@@ -55,11 +55,11 @@ AWAY = PlaceState(False)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A connector that shall go from one agent to another.
+    """A connector to move from one agent to another.
 
     :param connector_id: the connector.
     :param source: the agent that has it.
-    :param target: the agent that shall have it.
+    :param target: the agent that receives it.
     :raises InputError: when both are the same agent.
     """
 
@@ -73,7 +73,7 @@ class Move:
 
     @property
     def arrival(self) -> Resource:
-        """The place where it shall be."""
+        """The place to move it to."""
         return place(self.target, self.connector_id)
 
     @property
@@ -126,7 +126,7 @@ class ConnectorMoveKind(Kind[PlaceState]):
                 yield (_move(arrivals[0].resource, departures[0].resource),)
 
     def mismatches(self, transition: Transition[PlaceState], observed: PlaceState | None) -> list[str]:
-        """Whether it is where it shall not be, or not where it shall be."""
+        """Whether it is still at its old place, or not yet at its new one."""
         return [] if _is_here(observed) == transition.after.here else ["here"]
 
     def plan(self, resource: Resource, desired: PlaceState, now: PlaceState | None) -> PlannedItem:

@@ -128,7 +128,7 @@ class DeploymentKind(Kind[DeploymentState]):
         return digest(None if state is None else {"version": state.version})
 
     def diff(self, before: DeploymentState | None, after: DeploymentState | None) -> Iterator[Change]:
-        """Say which version comes; for one version in two records, that somebody deployed it anew.
+        """Say which version comes; for one version in two records, that somebody deployed it again.
 
         The version is part of the path, so that a third one is not taken for a part of what was asked for.
         """
@@ -291,7 +291,7 @@ def plan_return(
     :param kind: the kind of deployments.
     :param target: what is written.
     :param now: what runs there.
-    :param wanted: what shall run there, and via which record.
+    :param wanted: the version to run there, and via which record.
     :param findings: what is to be said where it does not run yet.
     """
     if now is not None and now.version is not None and now.version == wanted.version:

@@ -9,7 +9,7 @@ from airflow_voice_agents.plans.plan import Finding, error
 from airflow_voice_agents.polyai.models import Deployment
 
 PREVIOUS = "previous"
-"""What a rollback may go to without naming a record."""
+"""Targets of a rollback that need no record."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -15,10 +15,10 @@ from airflow_voice_agents.plans.canonical import canonical, digest
 Pattern = tuple[str, ...]
 
 SCHEMAS_KEPT = 64
-"""Schemas that are not read anew while they recur."""
+"""Number of parsed schemas kept in memory."""
 
 VERDICTS_KEPT = 20_000
-"""Pairs of schema and values that are not evaluated anew: a page is asked about when it is planned and when it is
+"""Pairs of schema and values whose result is kept in memory: a page is asked about when it is planned and when it is
 written, and the pages of a fleet are often alike."""
 
 PROBLEMS_SHOWN = 10
@@ -119,7 +119,7 @@ def _validator(schema: str) -> Any:
 
 
 class _Members:
-    """How ``properties`` is evaluated for one schema: a member known to be valid is not evaluated anew.
+    """How ``properties`` is evaluated for one schema: a member known to be valid is not evaluated again.
 
     Whether a value is valid depends on nothing but the schema, and most pages of a fleet differ in few members.
     """

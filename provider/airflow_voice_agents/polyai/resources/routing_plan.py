@@ -1,4 +1,4 @@
-"""Which connector shall answer each number of an environment."""
+"""Plan which connector answers each number of an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which route each number shall have, and what a route leaves on a record: a digest, with nothing to hide."""
+"""The desired route of each number, and the digest that a route leaves on a record."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RouteFingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Where calls shall go: one route for all numbers, or one per number.
+    """The desired routes: one route for all numbers, or one per number.
 
     :param all: the route of all numbers, or ``None``.
     :param each: number -> route, where there is none for all.
