@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -33,6 +33,7 @@ from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_bloc
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError, TargetLocked
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 SNAPSHOT_NOTE = "snapshot"
@@ -102,20 +103,15 @@ class _Run:
             return await self._locked(lock, frozen)
 
     async def _lock(self, stack: ExitStack) -> HeldLock:
-        """Lock the targets; names that may mean one target are resolved first."""
-        while True:
-            try:
-                scope = self.action.scope()
-                names = (*scope.targets, *scope.also_locked)
-                return stack.enter_context(self.protections.lock(names, self.names))
-            except AmbiguousTargets as ambiguous:
-                await self._resolve(ambiguous)
+        scope = self.action.scope()
+        names = (*scope.targets, *scope.also_locked)
+        return await self._unambiguous(lambda: stack.enter_context(self.protections.lock(names, self.names)))
 
-    async def _narrow(self, lock: HeldLock, names: Sequence[str]) -> None:
-        """Narrow the lock to the planned targets; names that may mean one target are resolved first."""
+    async def _unambiguous(self, attempt: Callable[[], R]) -> R:
+        """Repeat an attempt until all names in it that may mean one target are resolved."""
         while True:
             try:
-                return lock.narrow(names)
+                return attempt()
             except AmbiguousTargets as ambiguous:
                 await self._resolve(ambiguous)
 
@@ -147,7 +143,8 @@ class _Run:
         if made.errors():
             return await self._unwritten(targets)
         planned = [name for target in targets for name in target.locked_names]
-        await self._narrow(lock, [*planned, *self.action.scope().also_locked])
+        locked = [*planned, *self.action.scope().also_locked]
+        await self._unambiguous(lambda: lock.narrow(locked))
         self._remember_first_read(made.items)
         if self.action.rolls_back and self.protections.place_blocks is not None:
             self.protections.place_blocks(self.action.block_digests(targets))
@@ -203,12 +200,9 @@ class _Run:
         return guarded
 
     async def _blocks(self, names: Collection[str]) -> Mapping[str, RollbackBlock]:
-        while not self.action.rolls_back:
-            try:
-                return self.protections.blocks(names, self.names)
-            except AmbiguousTargets as ambiguous:
-                await self._resolve(ambiguous)
-        return {}
+        if self.action.rolls_back:
+            return {}
+        return await self._unambiguous(lambda: self.protections.blocks(names, self.names))
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
