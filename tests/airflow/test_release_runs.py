@@ -104,7 +104,9 @@ class Run:
 
     def end(self) -> str:
         """Wait for the run's end and return its state."""
-        wait_until(lambda: self.airflow.request("GET", self.path)["state"] in ("success", "failed"))
+        wait_until(
+            lambda: self.airflow.request("GET", self.path)["state"] in ("success", "failed"), said=self.trail
+        )
         return str(self.airflow.request("GET", self.path)["state"])
 
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
@@ -114,6 +116,12 @@ class Run:
     def logs(self, task_id: str) -> str:
         """What a task logged in its first try."""
         return str(self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/logs/1")["content"])
+
+    def trail(self) -> str:
+        """Return what a test that waited in vain shows: states, what the watch logged, and the scheduler on it."""
+        log = (self.airflow.home.path / "scheduler.log").read_text().splitlines()
+        mine = [line for line in log if self.run_id in line and "watch" in line]
+        return "\n".join([str(self.states()), self.logs("watch"), *mine])
 
     def _has_left(self, task_id: str, turns: int) -> bool:
         """Whether the scheduler has heard that the task left its worker last; people never answer before that.
@@ -238,11 +246,13 @@ def time_passes_without_a_look(stage: Stage) -> None:
     wait_until(lambda: (stage.looks(), time.sleep(2), stage.looks())[0] == stage.looks())
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 180, *, said: Callable[[], str] = lambda: ""
+) -> None:
     """Wait for a condition, which must come true in time."""
     deadline = time.monotonic() + seconds
     while not quietly(condition):
-        assert time.monotonic() < deadline, "the condition did not come true"
+        assert time.monotonic() < deadline, f"the condition did not come true\n{said()}"
         time.sleep(0.25)
 
 
