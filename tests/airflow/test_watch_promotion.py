@@ -14,7 +14,7 @@ from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.module_loading import import_string
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_voice_agents.bases import stop_conditions
+from airflow_voice_agents.bases import protections
 from airflow_voice_agents.bases import trigger as edge_trigger
 from airflow_voice_agents.bases.trigger import JITTER
 from airflow_voice_agents.emulator.faults import Fault
@@ -94,7 +94,7 @@ def clock(polyai: Emulated, monkeypatch: pytest.MonkeyPatch) -> Time:
     for module in (edge_trigger, watch_trigger):
         monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(module, "asyncio", clock)
-    monkeypatch.setattr(stop_conditions, "now", clock.now)
+    monkeypatch.setattr(protections, "now", clock.now)
     return clock
 
 

@@ -42,7 +42,7 @@ AIRFLOW_FREE = {"emulator", "engine", "transport", "plans"}
 SYSTEMS = {"omnia_voice", "polyai", "signalwire"}
 AIRFLOW_FREE_IN_A_SYSTEM = {
     *("api", "checks", "conditions", "connection", "files", "actions", "models", "observations"),
-    *("paging", "readers", "resources", "routes", "sending", "spec"),
+    *("paging", "readers", "resources", "routes", "spec"),
 }
 """Rooms of each system that know nothing of Airflow."""
 VERSIONED_NAMES = {

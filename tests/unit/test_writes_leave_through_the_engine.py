@@ -27,7 +27,7 @@ POLLING = {
 """Modules that poll with a hook's own sender; like all others, they may build reads only."""
 ONCE = {"polyai/actions/smoke.py"}
 """Modules that start debug chats and test calls, which change no resource, through ``engine.send_once``."""
-WRAPPING = {"omnia_voice/sending.py"}
+WRAPPING = {"omnia_voice/hooks.py"}
 """Modules that the engine gives its own sender to wrap: the other verb of a refused update."""
 NO_REQUESTS = {"polyai/notifications.py"}
 """Modules whose ``send`` is not about requests."""

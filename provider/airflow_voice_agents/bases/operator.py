@@ -134,8 +134,8 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
         :raises ItemsFailed: when an item failed, was skipped or ended unknown.
         """
         from airflow_voice_agents.bases.assets import emit
-        from airflow_voice_agents.bases.errors import failure_of
         from airflow_voice_agents.plans.render import render_report
+        from airflow_voice_agents.plans.report import failure_of
 
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.log.info("%s", render_report(report))

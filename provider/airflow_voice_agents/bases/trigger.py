@@ -8,16 +8,30 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_voice_agents.bases.lazy_imports import resolve_in_thread
 from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
 
 if TYPE_CHECKING:
     from airflow_voice_agents.bases.shared_polls import PollResult
     from airflow_voice_agents.plans.condition import Condition
+
+_imported: set[str] = set()
+
+
+async def resolve_in_thread(*names: str) -> list[Any]:
+    """Return named objects; modules that are not loaded yet are imported without blocking the event loop.
+
+    :param names: ``package.module:Name``, in the order in which they are imported.
+    """
+    if not _imported.issuperset(names):
+        await asyncio.to_thread(lambda: [resolve_name(name) for name in names])
+        _imported.update(names)
+    return [resolve_name(name) for name in names]
+
 
 Answer = tuple[bool, dict[str, Any]] | VoiceAgentsError
 """The result of one poll, or the reason why there is none."""

@@ -30,7 +30,7 @@ from airflow_voice_agents.plans.plan import (
 from airflow_voice_agents.plans.render import render_plan
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock, check_blocks
-from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import InputError, TargetLocked
 
 R = TypeVar("R")
@@ -367,3 +367,20 @@ def renewing(run: RunContext, lock: HeldLock) -> Sender:
 def _without_states(made: Plan) -> Plan:
     """Return a plan that keeps no state alive, so that a finished target's states are freed during a long run."""
     return replace(made, items=tuple(replace(item, transition=None) for item in made.items))
+
+
+async def send_once(run: RunContext, request: ApiRequest[T]) -> T:
+    """Send a request that no resource reflects, exactly once at most.
+
+    There is no state to plan, lock, keep or read back. The caller must note in the task state that it is about to
+    send where a second try must not send again.
+
+    :param run: the run.
+    :param request: a request that is never sent again by the transport, or that may be repeated.
+    :raises RuntimeError: for a write that the engine has to read back.
+    :raises OutcomeUnknown: when no answer came.
+    :raises RequestError: the subclass that says what went wrong.
+    """
+    if request.replay is Replay.RECONCILE:
+        raise RuntimeError(f"{request.operation} changes a resource, and only engine.apply may send it")
+    return await run.sender(request)

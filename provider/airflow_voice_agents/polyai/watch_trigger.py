@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_voice_agents.bases.lazy_imports import resolve_in_thread
-from airflow_voice_agents.bases.trigger import JITTER, Answer, PollingTrigger
+from airflow_voice_agents.bases.trigger import JITTER, Answer, PollingTrigger, resolve_in_thread
 
 _IMPORTED_IN_THREAD = (
     "airflow_voice_agents.engine.run_context:RunContext",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_voice_agents.bases.lazy_imports import resolve_in_thread
+from airflow_voice_agents.bases.trigger import resolve_in_thread
 
 MODULE = """
 import threading

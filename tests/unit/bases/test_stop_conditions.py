@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Variable
 
-from airflow_voice_agents.bases.stop_conditions import OFF, freeze_findings, now, stop_check, stop_switch
+from airflow_voice_agents.bases.protections import OFF, freeze_findings, now, stop_check, stop_switch
 from airflow_voice_agents.plans.freeze import windows
 from airflow_voice_agents.plans.plan import Severity
 

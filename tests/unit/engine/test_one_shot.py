@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.one_shot import send_once
+from airflow_voice_agents.engine.apply import send_once
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.errors import OutcomeUnknown

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
-from airflow_voice_agents.omnia_voice.checks import number_key
+from airflow_voice_agents.omnia_voice.models import number_key
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.errors import InputError
 

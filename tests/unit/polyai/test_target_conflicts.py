@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.polyai.actions.target_conflicts import refuse_entangled
+from airflow_voice_agents.polyai.actions.planner import refuse_entangled
 from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import InputError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_voice_agents.engine.one_shot import send_once
+from airflow_voice_agents.engine.apply import send_once
 from airflow_voice_agents.engine.run_context import RunContext, TaskState
 from airflow_voice_agents.plans.checks import CheckResult, CheckVerdict
 from airflow_voice_agents.polyai import api

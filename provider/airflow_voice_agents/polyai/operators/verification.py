@@ -93,7 +93,7 @@ class _LookingOperator(PolyAIOperator):
         :param mark: what makes this another watch than one before.
         """
         from airflow_voice_agents.airflow_compat import task_state
-        from airflow_voice_agents.bases.stop_conditions import now
+        from airflow_voice_agents.bases.protections import now
         from airflow_voice_agents.state.watch_state import WatchState
 
         ti = context["ti"]
@@ -232,7 +232,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         self, context: Context, checks: Sequence[Any], once: OneShotResults, note: WatchState
     ) -> dict[str, Any]:
         """Look once; that look decides."""
-        from airflow_voice_agents.bases.stop_conditions import now
+        from airflow_voice_agents.bases.protections import now
         from airflow_voice_agents.engine.run_context import RunContext
         from airflow_voice_agents.plans.checks import Watch, combine
         from airflow_voice_agents.polyai.actions.watching import PromotionWatch
@@ -395,9 +395,9 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         :raises ChecksFailed: when everything was brought back, or there is nothing to go back to.
         """
-        from airflow_voice_agents.bases.errors import failure_of
         from airflow_voice_agents.bases.operator import REPORT_KEY
         from airflow_voice_agents.plans.render import render_report
+        from airflow_voice_agents.plans.report import failure_of
         from airflow_voice_agents.transport.errors import ChecksFailed
 
         if (action := self._rollback()) is None:
@@ -556,7 +556,7 @@ def _at_once(once: OneShotResults, note: WatchState) -> dict[str, Any]:
 
 
 def _from_now(moment: float) -> timedelta:
-    from airflow_voice_agents.bases.stop_conditions import now
+    from airflow_voice_agents.bases.protections import now
 
     return timedelta(seconds=max(moment - now().timestamp(), 0.0))
 

@@ -13,7 +13,7 @@ from airflow_voice_agents.engine.snapshot_recorder import AFTER
 from airflow_voice_agents.plans.kind import Kinds, Resource, ResourceKind
 from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
 from airflow_voice_agents.plans.snapshot import Snapshot
-from airflow_voice_agents.signalwire.actions.canary import UpdatingAction
+from airflow_voice_agents.signalwire.actions.routing import UpdatingAction
 from airflow_voice_agents.signalwire.resources import e911, phone_number
 from airflow_voice_agents.signalwire.resources.inventory import NumberSelection, Space
 from airflow_voice_agents.signalwire.resources.phone_number import (

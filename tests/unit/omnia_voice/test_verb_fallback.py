@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.omnia_voice import api
-from airflow_voice_agents.omnia_voice.sending import VerbFallback
+from airflow_voice_agents.omnia_voice.hooks import VerbFallback
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import ApiError, BadRequest, NotFound, ServerError
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.bases.errors import EXAMPLES, failure_of
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.report import EXAMPLES, ItemReport, Report, Status, failure_of
 from airflow_voice_agents.transport.errors import GuardRefused, ItemsFailed, ItemsFailedPermanently
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.signalwire.models import PhoneNumber
-from airflow_voice_agents.signalwire.paging import all_phone_numbers, find_phone_number, pages
+from airflow_voice_agents.signalwire.resources.inventory import all_phone_numbers, find_phone_number, pages
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError, ResponseError
 
