@@ -279,7 +279,7 @@ def test_skipping_pre_release_runs_where_it_is_meant(polyai: Emulated) -> None:
         ({"include_keys": "flags"}, "include_keys"),
         ({"exclude_keys": "flags"}, "exclude_keys"),
         ({"never_promote": "**.mock_*"}, "never_promote must be a list of selectors"),
-        ({"exclude_keys": ["flags..late"]}, "exclude_keys holds something that is no dotted path"),
+        ({"exclude_keys": ["flags..late"]}, "exclude_keys[0] must be a dotted path"),
     ],
 )
 def test_bad_input_is_told_before_any_request(polyai: Emulated, arguments: dict[str, Any], said: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_voice_agents.plans.diff import ABSENT, Op, Path
 from airflow_voice_agents.plans.masking import is_sensitive, mask_credentials
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.selection import matches
+from airflow_voice_agents.plans.selection import may_mean
 
 MASKED = "(sensitive)"
 HIDDEN = "(hidden)"
@@ -91,7 +91,7 @@ class Display:
     def _is_masked(self, names: Sequence[str], patterns: Patterns) -> bool:
         return (
             is_sensitive(names[-1], self.sensitive_names)
-            or any(matches(selector, names) for selector in self.sensitive_keys)
+            or any(may_mean(selector, names) for selector in self.sensitive_keys)
             or any(_fits(pattern, names) for pattern in patterns)
         )
 

@@ -3,21 +3,42 @@
 A **selector** is a dotted path of shell patterns from the top: ``opening_hours``, ``flags.*``,
 ``settings.mock_dnis``. A leading ``**.`` matches at any depth: ``**.mock_*``. A selector stands for the
 whole value below it. Arrays are single values; selectors do not reach into them.
+
+A part in double quotes is a JSON string and means exactly that key, as a plan prints unusual keys:
+``"ivr.mock_mode"``, ``menu."room[1]"``. Without quotes, a key that is spelled like the selector wins over keys
+that fit it as a pattern, and a dotted key is found where no nested one is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.transport.errors import InputError
 
 ANY_DEPTH = "**"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PART = re.compile(rf'(?:(?P<quoted>{_QUOTED})(?P<index>(?:\[\d+\])*)|(?P<pattern>[^."][^.]*))(?P<end>\.|$)')
+_ARRAY = re.compile(rf'((?:{_QUOTED}|[^"\[])+)\[\d+\]')
+
+Keys = tuple[str, ...]
+"""Object keys from the top of a page."""
+
+
+class Unmatched(StrEnum):
+    """What to do about a selector that reaches nothing."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    IGNORE = "ignore"
 
 
 class _Owner(Enum):
@@ -36,6 +57,17 @@ class Selection:
 
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+
+    def on(self, paths: Mapping[Keys, bool]) -> Selection:
+        """Return the selection with its selectors as they are meant on a page.
+
+        :param paths: the paths of the page, as :func:`page_paths` returns them.
+        """
+        include = None
+        if self.include is not None:
+            include = tuple(each for one in self.include for each in meant(one, paths) or (one,))
+        exclude = (each for one in self.exclude for each in meant(one, paths, indexed=True) or (one,))
+        return replace(self, include=include, exclude=tuple(exclude))
 
     def takes(self, key: str) -> bool:
         """Tell whether a top-level key, as a whole, belongs to the source."""
@@ -146,20 +178,183 @@ def value_at(value: Any, path: Sequence[str]) -> Any:
 
 
 def matches(selector: str, path: Sequence[str]) -> bool:
-    """Tell whether a selector names exactly this path."""
+    """Tell whether a selector names exactly this path; at any depth, a dotted key is a path as well.
+
+    :param selector: a selector.
+    :param path: object keys from the top.
+    """
     any_depth, parts = _parts(selector)
-    if any_depth:
-        if len(path) < len(parts):
-            return False
-        path = path[len(path) - len(parts) :]
-    return len(parts) == len(path) and all(map(fnmatchcase, path, parts))
+    if not any_depth:
+        return len(parts) == len(path) and _fit(parts, path)
+    return any(
+        len(each) >= len(parts) and _fit(parts, each[len(each) - len(parts) :]) for each in _spellings(path)
+    )
 
 
-@lru_cache(maxsize=256)
-def _parts(selector: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a selector matches at any depth, and its patterns."""
-    parts = tuple(selector.split("."))
-    return (True, parts[1:]) if parts[0] == ANY_DEPTH else (False, parts)
+def may_mean(selector: str, path: Sequence[str]) -> bool:
+    """Tell whether a selector can be read as this path in any way, array places included.
+
+    It errs on the side of yes, for what is masked.
+
+    :param selector: a selector.
+    :param path: object keys and array places from the top, as texts.
+    """
+    if matches(selector, path):
+        return True
+    split = tuple(piece for key in path for piece in key.split("."))
+    _, parts = _parts(selector)
+    if ".".join(path) == ".".join(part.text for part in parts) or _fits_at_depth(selector, split):
+        return True
+    plain = re.sub(r"\[(\d+)\]", r".\1", selector)
+    return plain != selector and _is_selector(plain) and _fits_at_depth(plain, path)
+
+
+def page_paths(*pages: Mapping[str, Any]) -> dict[Keys, bool]:
+    """Return all paths of object keys on some pages, each with whether an array stands there.
+
+    :param pages: top-level keys and values.
+    """
+    return {path: is_array for page in pages for path, is_array in _walk((), page)}
+
+
+def meant(selector: str, paths: Mapping[Keys, bool], *, indexed: bool = False) -> Keys:
+    """Return the selectors that say what one means on a page; nothing when it reaches nothing there.
+
+    A path that is spelled like the selector wins over paths that fit it as a pattern, and those win over dotted
+    keys that fit it.
+
+    :param selector: a selector.
+    :param paths: the paths of the page, as :func:`page_paths` returns them.
+    :param indexed: whether a place in an array stands for the whole array.
+    """
+    any_depth, parts = _parts(selector)
+    spelled = tuple(part.text for part in parts)
+    if not any_depth and spelled in paths:
+        return (exact(spelled),)
+    is_plain = not any_depth and not any(part.literal for part in parts)
+    if dotted := [path for path in paths if is_plain and ".".join(path) == selector]:
+        return tuple(map(exact, dotted))
+    if any(matches(selector, path) for path in paths):
+        return (selector,)
+    if split := [path for path in paths if any(_fits_at_depth(selector, each) for each in _spellings(path))]:
+        return tuple(map(exact, split))
+    array = array_of(selector) if indexed else None
+    return meant(array, paths) if array and paths.get(tuple(part.text for part in _parts(array)[1])) else ()
+
+
+def array_of(selector: str) -> str | None:
+    """Return the selector of the array in which a selector names a place, as plans print it, or ``None``.
+
+    :param selector: such as ``opening_hours.monday[0]``.
+    """
+    found = _ARRAY.match(selector)
+    return found[1] if found and _is_selector(found[1]) else None
+
+
+def exact(path: Sequence[str]) -> str:
+    """Return the selector that means this path and nothing else.
+
+    :param path: object keys from the top.
+    """
+    return ".".join(map(json.dumps, path))
+
+
+def parse_selector(value: object, *, name: str) -> str:
+    """Check a selector.
+
+    :param value: the selector.
+    :param name: what to call it in the error.
+    :raises InputError: for anything but a dotted path of shell patterns and quoted keys.
+    """
+    if isinstance(value, str) and _is_selector(value):
+        return value
+    raise InputError(
+        f"{name} must be a dotted path of keys or shell patterns, such as opening_hours.monday. "
+        'A key with dots or quotes is written in double quotes, such as "ivr.mock_mode"'
+    )
+
+
+def reached_names(patterns: Iterable[str], names: Collection[str]) -> dict[str, list[str]]:
+    """Return which names each shell pattern reaches; a name that is spelled like the pattern wins.
+
+    :param patterns: shell patterns.
+    :param names: the names that there are.
+    """
+    return {
+        pattern: [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        for pattern in patterns
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of a selector: a key, or a shell pattern."""
+
+    text: str
+    literal: bool
+
+    def fits(self, name: str) -> bool:
+        return name == self.text if self.literal else fnmatchcase(name, self.text)
+
+
+@lru_cache(maxsize=1024)
+def _parts(selector: str) -> tuple[bool, tuple[_Part, ...]]:
+    """Return whether a selector matches at any depth, and its parts; a text that is no selector is one key."""
+    parts = _split(selector) or [_Part(selector, literal=True)]
+    is_any_depth = parts[0] == _Part(ANY_DEPTH, literal=False)
+    return is_any_depth, tuple(parts[1:] if is_any_depth else parts)
+
+
+def _split(selector: str) -> list[_Part]:
+    """Split a selector; empty for a text that is none."""
+    parts: list[_Part] = []
+    end = 0
+    while (found := _PART.match(selector, end)) is not None:
+        try:
+            parts.append(
+                _Part(json.loads(found["quoted"]), literal=True)
+                if found["quoted"]
+                else _Part(found["pattern"], literal=False)
+            )
+        except ValueError:
+            return []
+        end = found.end()
+        if not found["end"]:
+            return parts
+    return []
+
+
+def _is_selector(text: str) -> bool:
+    return bool(_split(text))
+
+
+def _fit(parts: Sequence[_Part], path: Sequence[str]) -> bool:
+    return all(part.fits(key) for part, key in zip(parts, path, strict=True))
+
+
+def _fits_at_depth(selector: str, path: Sequence[str]) -> bool:
+    any_depth, parts = _parts(selector)
+    if not any_depth:
+        return len(parts) == len(path) and _fit(parts, path)
+    return len(path) >= len(parts) and _fit(parts, path[len(path) - len(parts) :])
+
+
+def _spellings(path: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield a path, and the paths that its last key spells where it is dotted (``ivr.mock_mode``)."""
+    yield path
+    if any("." in key for key in path):
+        *above, last = ([key] if "." not in key else key.split(".") for key in path)
+        before = [piece for pieces in above for piece in pieces]
+        for length in range(1, len(last) + 1):
+            yield [*before, *last[:length]]
+
+
+def _walk(path: Keys, value: Any) -> Iterator[tuple[Keys, bool]]:
+    if path:
+        yield path, isinstance(value, list)
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _walk((*path, key), below)
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -174,4 +369,4 @@ def _any_match(selectors: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 def _may_match_below(selector: str, path: Sequence[str]) -> bool:
     any_depth, parts = _parts(selector)
-    return any_depth or (len(parts) > len(path) and all(map(fnmatchcase, path, parts)))
+    return any_depth or (len(parts) > len(path) and _fit(parts[: len(path)], path))

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_voice_agents.plans.selection import deep_merge
+from airflow_voice_agents.plans.selection import Unmatched, deep_merge, parse_selector
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.ladder import LADDER, LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
@@ -53,9 +53,10 @@ def _number(value: object) -> str:
 
 
 def _selector(value: str) -> str:
-    if not all(value.split(".")):
-        raise ValueError("a selector is a dotted path of shell patterns")
-    return value
+    try:
+        return parse_selector(value, name="it")
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _json_object(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -220,6 +221,8 @@ class PromotionSpec(_Part):
     :param routing: connectors of phone numbers.
     :param deployment: deployments.
     :param never_promote: selectors of config keys that no target ever takes: test switches.
+    :param unmatched: ``fail``, ``warn`` or ``ignore`` for a selector, a connector name or a renaming that
+        reaches nothing; by default ``fail`` for live and ``warn`` elsewhere.
     :param allow_skip_pre_release: sandbox may go to live directly.
     """
 
@@ -230,6 +233,7 @@ class PromotionSpec(_Part):
     routing: RoutingSpec | None = None
     deployment: DeploymentSpec | None = None
     never_promote: Selectors = NEVER_PROMOTE
+    unmatched: Unmatched | None = None
     allow_skip_pre_release: StrictBool = False
 
     @classmethod

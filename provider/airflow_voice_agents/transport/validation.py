@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from airflow_voice_agents.transport.api_request import path_segment
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import did_you_mean
 
 T = TypeVar("T")
 
@@ -125,7 +126,8 @@ def parse_choice(value: object, *, name: str, choices: Collection[str]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise InputError(f"{name} must be one of {', '.join(choices)}, not {shorten(value)}")
+    near = did_you_mean(value, choices) if isinstance(value, str) else ""
+    raise InputError(f"{name} must be one of {', '.join(choices)}, not {shorten(value)}.{near}".rstrip("."))
 
 
 def parse_e164(text: object, *, name: str = "phone_number", private: bool = False) -> str:

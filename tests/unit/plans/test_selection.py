@@ -11,8 +11,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.canonical import same
-from airflow_voice_agents.plans.diff import ABSENT
-from airflow_voice_agents.plans.selection import Selection, deep_merge, matches, value_at
+from airflow_voice_agents.plans.diff import ABSENT, diff
+from airflow_voice_agents.plans.display import MASKED, Display, show_path
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.plans.selection import (
+    Selection,
+    deep_merge,
+    matches,
+    meant,
+    page_paths,
+    parse_selector,
+    value_at,
+)
+from airflow_voice_agents.transport.errors import InputError
 from support.json_values import JSON, bounded, json_values, objects
 
 Path = tuple[str, ...]
@@ -349,3 +361,83 @@ def _overwritten(selection: Selection, path: Path, source: Mapping[str, Any]) ->
             return True
     below = value_at(source, path)
     return isinstance(below, Mapping)
+
+
+# ------------------------------------------------------------- spelling, quoting, reaching nothing
+
+
+@pytest.mark.parametrize(
+    ("selector", "path", "fits"),
+    [
+        ('"a.b"', ("a.b",), True),
+        ('"a.b"', ("a", "b"), False),
+        ('menu."room[1]"', ("menu", "room[1]"), True),
+        ('menu."room[1]"', ("menu", "room1"), False),
+        ('"*"', ("*",), True),
+        ('"*"', ("a",), False),
+        ('"caf\\u00e9"', ("café",), True),
+        ('"say \\"hi\\"".x', ('say "hi"', "x"), True),
+        ("**.mock_*", ("ivr.mock_mode",), True),
+        ("**.mock_*", ("flags", "ivr.mock_mode"), True),
+        ("**.mock_*", ("ivr.mock_mode.late",), True),
+        ("**.mock_*", ("ivr.demock_mode",), False),
+    ],
+)
+def test_a_quoted_part_is_a_key_and_any_depth_reaches_into_dotted_keys(
+    selector: str, path: Path, fits: bool
+) -> None:
+    assert matches(selector, path) is fits
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", '"a', '"a"b', '"a".', 7, None, '"\\x"', 'a."'])
+def test_what_is_no_selector_is_refused_by_name(text: object) -> None:
+    with pytest.raises(InputError, match=r"^keys\[0\] must be a dotted path"):
+        parse_selector(text, name="keys[0]")
+
+
+@pytest.mark.parametrize(
+    ("selector", "page", "left"),
+    [
+        ("ivr.mock_mode", {"ivr.mock_mode": 1, "x": 1}, {"x": 1}),
+        ("ivr.mock_mode", {"ivr.mock_mode": 1, "ivr": {"mock_mode": 1, "x": 1}}, None),
+        ("ivr.*", {"ivr.mode": 1, "x": 1}, {"x": 1}),
+        ("room[1]", {"room[1]": 1, "room1": 1}, {"room1": 1}),
+        ("room[1]", {"room1": 1, "x": 1}, {"x": 1}),
+        ("a*", {"a*": 1, "ab": 1}, {"ab": 1}),
+        ("days[0].open", {"days": [{"open": 1}], "x": 1}, {"x": 1}),
+        ('"a.b"[1]', {"a.b": [1, 2], "x": 1}, {"x": 1}),
+        ("**.x.y", {"x.y": 1, "a": {"x.y": 1, "z": 1}}, {"a": {"z": 1}}),
+    ],
+)
+def test_a_literal_wins_over_a_pattern_and_a_nested_key_over_a_dotted_one(
+    selector: str, page: dict[str, Any], left: dict[str, Any] | None
+) -> None:
+    taken = Selection(exclude=(selector,)).on(page_paths(page)).merge(page, {})
+    assert taken == (left if left is not None else {"ivr.mock_mode": 1, "ivr": {"x": 1}})
+
+
+@pytest.mark.parametrize("selector", ["nope", "a.c", "a.b.c", "b[0]", '"a.b"', "A", "**.no_*", "a[0]"])
+def test_a_selector_that_reaches_nothing_means_nothing(selector: str) -> None:
+    assert meant(selector, page_paths({"a": {"b": 1}}, {"b": {"c": 2}}), indexed=True) == ()
+
+
+ODD_NAMES = st.text(st.sampled_from('ab.[]*?"\\ \u200bé0'), min_size=1, max_size=6)
+
+
+@bounded(300)
+@given(objects(ODD_NAMES, json_values(ODD_NAMES)))
+@example({"a.b": {"c[0]": 1, '"': [1]}})
+def test_what_a_plan_prints_of_a_page_can_be_pasted_back(page: dict[str, Any]) -> None:
+    paths = page_paths(page)
+    for change in diff({}, page):
+        printed = show_path(change.path)
+        excluded = Selection(exclude=(printed,)).on(paths)
+        assert meant(printed, paths, indexed=True), printed
+        keys = tuple(part for part in change.path if isinstance(part, str))
+        assert value_at(excluded.merge(page, {}), keys) is ABSENT
+        assert Display(sensitive_keys=(printed,)).rows(_item(change))[0].shown == MASKED
+
+
+def _item(change: Any) -> Any:
+    digest = "0" * 64
+    return PlannedItem(Resource("page", "a", "b"), digest, digest, changes=(change,))

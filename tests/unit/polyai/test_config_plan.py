@@ -20,7 +20,7 @@ from jsonschema import Draft7Validator
 from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.plan import PlannedItem, Severity
-from airflow_voice_agents.plans.selection import Selection, deep_merge
+from airflow_voice_agents.plans.selection import Selection, Unmatched, deep_merge
 from airflow_voice_agents.polyai.operators.configs import NEVER_PROMOTE
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.polyai.resources.config_plan import (
@@ -542,7 +542,8 @@ def test_an_override_meets_what_is_taken_or_what_is_there() -> None:
 def test_an_included_selector_that_the_source_does_not_have_is_an_error() -> None:
     item = promote(values(a={"x": 1}), values(), selection=Selection(include=("a.x", "a.y", "b")))
     assert codes(item) == ["include_keys"]
-    assert item.errors[0].message == "include_keys names what the source does not have: a.y, b."
+    said = item.errors[0].message
+    assert said.startswith("include_keys names what the source does not have: a.y, b. Did you mean 'a.x'?")
 
 
 def test_test_switches_stay_as_each_target_has_them() -> None:
@@ -607,3 +608,64 @@ def test_a_null_that_the_platform_deletes_is_not_written_again_and_again() -> No
     item = plan_values(ConfigPageKind(), LIVE, {"k": None}, values(k=1), Merge.DEEP)
     final = carried_out(ConfigPageKind(), item, values(k=1), deletes_null=True)
     assert not plan_values(ConfigPageKind(), LIVE, {"k": None}, final, Merge.DEEP).changed
+
+
+# --------------------------------------------------------------------- selectors that reach nothing
+
+SANDBOX = page("harbour-hotels", "sandbox")
+
+
+@pytest.mark.parametrize("argument", ["exclude_keys", "never_promote"])
+@pytest.mark.parametrize(
+    ("selector", "suggested"),
+    [
+        ("fallback_nummer", "Did you mean 'fallback_number'?"),
+        ("Fallback_number", "Did you mean 'fallback_number'?"),
+        ("mode", "Did you mean 'ivr.mode'?"),
+        ("**.nothing_*", ""),
+        ("fallback_number ", "only in white space or invisible characters"),
+        ("$schema.properties", "promote_schema=False"),
+    ],
+)
+def test_an_exclusion_that_reaches_nothing_stops_live_and_is_told_elsewhere(
+    argument: str, selector: str, suggested: str
+) -> None:
+    source = values(fallback_number="+1", ivr={"mode": "x"})
+    own = (selector,) if argument == "never_promote" else ()
+    given = Rules(selection=Selection(exclude=(selector,)), never_promote=own)
+    for where, severity in ((LIVE, Severity.ERROR), (SANDBOX, Severity.WARNING)):
+        item = plan_promotion(ConfigPageKind(), where, source, values(), given)
+        (finding,) = item.findings
+        assert (finding.code, finding.severity) == (argument, severity)
+        assert selector in finding.message
+        assert suggested in finding.message
+    for policy, severity in ((Unmatched.FAIL, Severity.ERROR), (Unmatched.WARN, Severity.WARNING)):
+        (finding,) = plan_promotion(
+            ConfigPageKind(), SANDBOX, source, values(), replace(given, unmatched=policy)
+        ).findings
+        assert finding.severity is severity
+    ignored = replace(given, unmatched=Unmatched.IGNORE)
+    assert not plan_promotion(ConfigPageKind(), LIVE, source, values(), ignored).findings
+
+
+def test_a_selector_that_reaches_either_page_is_no_finding_and_neither_is_a_default() -> None:
+    for source, now in ((values(a=1, own=1), values()), (values(a=1), values(own=1))):
+        item = promote(source, now, selection=Selection(exclude=("own", *NEVER_PROMOTE)))
+        assert item.findings == ()
+
+
+def test_an_include_that_names_a_place_in_an_array_is_refused_with_the_array() -> None:
+    item = promote(values(days=[1, 2]), values(), selection=Selection(include=("days[0]",)))
+    assert "Did you mean 'days'? An array is one value." in item.errors[0].message
+    ignored = promote(
+        values(days=[1]), values(), selection=Selection(include=("day",)), unmatched=Unmatched.IGNORE
+    )
+    assert ignored.findings == ()
+
+
+def test_a_flat_test_switch_stays_with_the_target() -> None:
+    source, now = values(**{"ivr.mock_mode": "on", "a": 1}), values(**{"ivr.mock_mode": "off", "a": 0})
+    for exclude in (NEVER_PROMOTE, ("ivr.mock_mode",), ('"ivr.mock_mode"',)):
+        item = promote(source, now, selection=Selection(exclude=exclude))
+        assert after(item) == {"ivr.mock_mode": "off", "a": 1}
+        assert item.kept_keys == ('"ivr.mock_mode"',)

@@ -16,6 +16,7 @@ from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource, Transition
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.selection import Unmatched
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import (
@@ -53,6 +54,7 @@ def plan(
     present: Mapping[Resource, ConnectorState] = PRESENT,
     variants: Mapping[str, str] = VARIANTS,
     moving: PendingMoves | None = None,
+    unmatched: Unmatched = Unmatched.IGNORE,
     **rules: Any,
 ) -> tuple[PlannedItem, ...]:
     return plan_connectors(
@@ -61,7 +63,7 @@ def plan(
         wanted,
         present=present,
         variants=variants,
-        rules=ConnectorRules(**rules),
+        rules=ConnectorRules(**rules, unmatched=unmatched),
         moving=moving,
     )
 
@@ -226,6 +228,7 @@ RULES = st.builds(
     st.lists(st.sampled_from(SETTINGS), unique=True).map(tuple),
     st.sampled_from([{}, {"Front desk": "Main line"}]),
     st.sampled_from([{}, {"Edinburgh": "Leith", "<v-9>": None}]),
+    st.just(Unmatched.IGNORE),
 )
 
 
@@ -238,7 +241,7 @@ def test_every_wanted_name_has_one_item_and_carrying_all_out_leaves_nothing_to_d
         return plan_connectors(KIND, "rosa", wanted, present=there, variants=VARIANTS, rules=rules)
 
     items = planned(present)
-    assert len(items) == len({each.name for each in wanted if rules.takes(each.name)})
+    assert len(items) == len({each.name for each in rules.chosen(wanted)})
     assert len({item.resource for item in items}) == len(items)
     done = dict(present)
     for item in items:
@@ -388,3 +391,76 @@ async def test_a_connector_that_somebody_set_otherwise_meanwhile_is_let_be(serve
     assert report.status is Status.FAILED
     assert "it changed after it was planned" in report.reason
     assert server.polyai.agents[ROSA]["connectors"][MOVED]["asrLangCode"] == "fr-FR"
+
+
+# ------------------------------------------------------------------------- names that reach nothing
+
+
+def findings(items: tuple[PlannedItem, ...], code: str) -> list[tuple[str, str]]:
+    found = [
+        (each.severity.value, each.message) for item in items for each in item.findings if each.code == code
+    ]
+    return found
+
+
+@pytest.mark.parametrize("policy", [Unmatched.FAIL, Unmatched.WARN])
+def test_names_that_reach_no_connector_are_an_error_wherever_they_are(policy: Unmatched) -> None:
+    items = plan(WANTED, names=("Main lime",), unmatched=policy)
+    ((severity, message),) = findings(items, "connectors.names")
+    assert severity == "error"
+    assert "Did you mean 'Main line'?" in message
+    assert not any(item.changed for item in items)
+
+
+def test_one_of_several_names_that_reaches_nothing_stops_live_and_is_told_elsewhere() -> None:
+    for policy, severity in ((Unmatched.FAIL, "error"), (Unmatched.WARN, "warning")):
+        items = plan(WANTED, names=("Main line", "Nigth*"), unmatched=policy)
+        assert [said[0] for said in findings(items, "connectors.names")] == [severity]
+    assert not findings(plan(WANTED, names=("Main line", "Nigth*")), "connectors.names")
+
+
+def test_a_source_without_connectors_is_never_silent() -> None:
+    for policy, severity in ((Unmatched.FAIL, "error"), (Unmatched.WARN, "warning")):
+        ((said, message),) = findings(plan(unmatched=policy), "connectors.names")
+        assert said == severity
+        assert "it has: none" in message
+
+
+def test_a_typo_in_renamed_changes_no_other_connector() -> None:
+    for policy in (Unmatched.FAIL, Unmatched.WARN):
+        items = plan(WANTED, renamed={"Main lime": "Night line"}, unmatched=policy)
+        ((severity, message),) = findings(items, "connectors.renamed")
+        assert severity == "error"
+        assert "Did you mean 'Main line'?" in message
+    items = plan(WANTED, names=("Main*",), renamed={"Night line": "Main line"}, unmatched=Unmatched.WARN)
+    assert findings(items, "connectors.renamed")
+
+
+def test_a_variant_that_no_source_connector_has_is_told_with_the_nearest() -> None:
+    for policy, severity in ((Unmatched.FAIL, "error"), (Unmatched.WARN, "warning")):
+        items = plan(WANTED, variants={"Lieth": "Soho"}, unmatched=policy)
+        ((said, message),) = findings(items, "connectors.variants")
+        assert said == severity
+        assert "Did you mean 'Leith'?" in message
+
+
+def test_a_name_that_is_spelled_like_a_pattern_wins_over_the_pattern() -> None:
+    literal, other = replace(WANTED, name="Main [EN]"), replace(WANTED, name="Main E")
+    rules = ConnectorRules(names=("Main [EN]",))
+    assert rules.chosen([literal, other]) == [literal]
+    assert rules.chosen([other]) == [other]
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ("Caf\u00e9", "Cafe\u0301"),
+        ("Main line", "Main line "),
+        ("Main line", "Main\u00a0line"),
+        ("A\u200bB", "AB"),
+    ],
+)
+def test_names_that_differ_invisibly_are_said_to(given: str, there: str) -> None:
+    present = {connector("rosa", "c1"): replace(MAIN, name=there)}
+    (item,) = plan(replace(WANTED, name=given), present=present)
+    refused(item, "unmatched_connector", "only in white space or invisible characters", ascii(there))

@@ -14,7 +14,7 @@ from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import Kinds, Resource
 from airflow_voice_agents.plans.plan import Finding, TargetPlan
-from airflow_voice_agents.plans.selection import Selection, deep_merge
+from airflow_voice_agents.plans.selection import Selection, Unmatched, deep_merge, parse_selector
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.ladder import LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Environment, parse_environment
@@ -27,7 +27,7 @@ from airflow_voice_agents.polyai.resources.config_plan import (
     StaleKeys,
 )
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.validation import parse_identifier, parse_json_object
+from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_json_object
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -183,6 +183,7 @@ def rules(
     promote_schema: bool,
     allow_empty_source: bool,
     targets: Sequence[object],
+    unmatched: object = None,
 ) -> Rules:
     """Check how pages are made from a source.
 
@@ -194,16 +195,21 @@ def rules(
     :param promote_schema: whether targets take the source's schema.
     :param allow_empty_source: whether an unset or empty source is meant.
     :param targets: the targets, to see whether one is live.
+    :param unmatched: ``fail``, ``warn`` or ``ignore`` for selectors that reach nothing; ``None`` is ``fail`` for
+        live targets and ``warn`` for others.
     :raises InputError: naming the argument that is wrong.
     """
     if stale_keys is None:
         to_live = any(isinstance(each, Mapping) and each.get("environment") == LIVE for each in targets)
         stale_keys = StaleKeys.FAIL if to_live else StaleKeys.KEEP
+    switches = _selectors(never_promote, "never_promote")
     return Rules(
         selection=Selection(
             None if include_keys is None else _selectors(include_keys, "include_keys"),
-            (*_selectors(exclude_keys, "exclude_keys"), *_selectors(never_promote, "never_promote")),
+            (*_selectors(exclude_keys, "exclude_keys"), *switches),
         ),
+        never_promote=switches,
+        unmatched=None if unmatched is None else _choice(Unmatched, unmatched, "unmatched"),
         overrides=_values(overrides or {}, "overrides"),
         stale_keys=_choice(StaleKeys, stale_keys, "stale_keys"),
         promote_schema=promote_schema,
@@ -299,16 +305,11 @@ def _values(value: object, name: str) -> Mapping[str, Any]:
 def _selectors(value: object, name: str) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InputError(f"{name} must be a list of selectors")
-    if not all(isinstance(each, str) and all(each.split(".")) for each in value):
-        raise InputError(f"{name} holds something that is no dotted path")
-    return tuple(value)
+    return tuple(parse_selector(each, name=f"{name}[{place}]") for place, each in enumerate(value))
 
 
 def _choice(kind: type[Choice], value: object, name: str) -> Choice:
-    try:
-        return kind(str(value))
-    except ValueError:
-        raise InputError(f"{name} must be one of {', '.join(kind)}") from None
+    return kind(parse_choice(value, name=name, choices=list(kind)))
 
 
 def _refuse_repeats(places: Sequence[ConfigTarget]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from airflow_voice_agents.engine.action import Scope
@@ -14,6 +13,7 @@ from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Kinds, Resource
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error
 from airflow_voice_agents.plans.report import ItemReport, Report, Status, in_order
+from airflow_voice_agents.plans.selection import reached_names
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.ladder import LIVE
@@ -27,6 +27,7 @@ from airflow_voice_agents.polyai.resources.connector import (
     states,
 )
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
+from airflow_voice_agents.transport.suggestions import did_you_mean
 from airflow_voice_agents.transport.validation import parse_count, parse_identifier
 
 ANY = "*"
@@ -64,12 +65,32 @@ class Selector:
             raise InputError("selector.name must be a text")
         return cls(criteria)
 
-    def fits(self, state: ConnectorState) -> bool:
-        """Return whether a connector is selected."""
-        return all(
-            fnmatchcase(state.name or "", wanted) if key == "name" else getattr(state, key) == wanted
-            for key, wanted in self.criteria.items()
-        )
+    def fitting(self, found: Mapping[Resource, ConnectorState]) -> set[Resource]:
+        """Return the connectors that are selected; a name that is spelled like the pattern wins.
+
+        :param found: all connectors of the agent.
+        """
+        pattern = str(self.criteria.get("name", ANY))
+        names = reached_names([pattern], {state.name or "" for state in found.values()})[pattern]
+        others = {key: wanted for key, wanted in self.criteria.items() if key != "name"}
+        return {
+            resource
+            for resource, state in found.items()
+            if (state.name or "") in names
+            and all(getattr(state, key) == wanted for key, wanted in others.items())
+        }
+
+    def suggestion(self, found: Mapping[Resource, ConnectorState]) -> str:
+        """Return what the criteria that fit no connector may have meant, or an empty text.
+
+        :param found: all connectors of the agent.
+        """
+        said = []
+        for key, wanted in self.criteria.items():
+            known = {str(getattr(state, key)) for state in found.values() if getattr(state, key)}
+            if known and wanted and not Selector({key: wanted}).fitting(found):
+                said.append(f" No connector has {key} {wanted!r}.{did_you_mean(str(wanted), sorted(known))}")
+        return "".join(said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +148,17 @@ class UpdateConnectors(PolyAIAction):
         """Select connectors, and those of an earlier try that are done and fit no more because of that."""
         earlier = set(run.recall(SELECTED_NOTE) or ())
         wanted = {}
+        fitting = self.selector.fitting(found) if self.selector else set()
         for resource, state in found.items():
             update = ConnectorUpdate.parse({"connector_id": resource.name, **self.changes})
             is_done = resource.name in earlier and state == state.with_changes(update)
-            if is_done or (self.selector and self.selector.fits(state)):
+            if is_done or resource in fitting:
                 wanted[resource] = update
         if not wanted:
+            hint = self.selector.suggestion(found) if self.selector else ""
             raise GuardRefused(
-                f"{self.operation}: the selector fits none of the {len(found)} connector(s) of {self.agent_id}. "
-                "Nothing was written."
+                f"{self.operation}: the selector fits none of the {len(found)} connector(s) of "
+                f"{self.agent_id}.{hint} Nothing was written."
             )
         return wanted
 

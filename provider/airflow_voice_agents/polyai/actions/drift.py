@@ -25,6 +25,7 @@ IGNORED_CODES = frozenset(
     {
         *("skip_pre_release", "move_live", "downgrade", "expected_target_version"),
         *("invalid_schema", "invalid_values", "no_valid_order"),
+        *("exclude_keys", "never_promote"),
     }
 )
 """Errors of a plan that forbid its writes, while what it would lead to is known all the same."""

@@ -254,6 +254,8 @@ class _TargetPlanner:
             stale_keys=config.stale_keys or (StaleKeys.FAIL if live else StaleKeys.KEEP),
             promote_schema=config.promote_schema,
             allow_empty_source=config.allow_empty_source,
+            never_promote=spec.never_promote,
+            unmatched=spec.unmatched,
         )
 
     async def _deployment(self) -> Sequence[PlannedItem]:
@@ -281,7 +283,8 @@ class _TargetPlanner:
 
     async def _telephony(self) -> Telephony:
         files = await self._files()
-        return Telephony(self.promotion.run, self.reading, self.target, self.source, files)
+        unmatched = self.promotion.spec.unmatched
+        return Telephony(self.promotion.run, self.reading, self.target, self.source, files, unmatched)
 
     def _origin(self) -> tuple[str, str]:
         """Return the agent and the environment that are taken from."""

@@ -10,8 +10,10 @@ from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.plans.selection import Unmatched
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.files import EnvironmentFiles
+from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.resources.connector import (
     ConnectorKind,
     ConnectorState,
@@ -48,6 +50,8 @@ class Telephony:
     :param target: the target.
     :param source: where it takes from, or ``None``.
     :param files: what it takes from, where that is files.
+    :param unmatched: what to do about names that reach nothing; ``None`` is ``fail`` for live and ``warn``
+        elsewhere.
     """
 
     run: RunContext
@@ -55,6 +59,7 @@ class Telephony:
     target: TargetSpec
     source: SourceSpec | None
     files: EnvironmentFiles | None
+    unmatched: Unmatched | None = None
 
     async def moves(self) -> list[PlannedItem]:
         """Plan the connectors that move to the target; each has an item on either side."""
@@ -67,7 +72,7 @@ class Telephony:
         """
         agent = self.target.agent_id
         wanted = [] if asked is None else await self._wanted()
-        if not wanted and not self.target.moves:
+        if asked is None and not self.target.moves:
             return ()
         return plan_connectors(
             ConnectorKind(batch_size=BATCH_SIZE),
@@ -75,11 +80,16 @@ class Telephony:
             wanted,
             present=await self._present(),
             variants={name: each for each, name in (await self._variants(agent)).items()},
-            rules=ConnectorRules(**(asked or ConnectorsSpec()).model_dump()),
+            rules=self._rules(asked),
             moving=PendingMoves(
                 {self._moved(move): move.variant for move in self.target.moves}, await self._arriving()
             ),
         )
+
+    def _rules(self, asked: ConnectorsSpec | None) -> ConnectorRules:
+        by_default = Unmatched.FAIL if self.target.environment == LIVE else Unmatched.WARN
+        policy = Unmatched.IGNORE if asked is None else self.unmatched or by_default
+        return ConnectorRules(**(asked or ConnectorsSpec()).model_dump(), unmatched=policy)
 
     async def routing(self, numbers: Mapping[str, str]) -> Sequence[PlannedItem]:
         """Plan which connectors answer the target's numbers.

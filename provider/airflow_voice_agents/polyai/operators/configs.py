@@ -52,6 +52,9 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     :param stale_keys: what to do with keys that only a target has and that no request can remove: ``fail``
         before any write, ``keep`` them, or set them to ``null``. By default ``fail`` if any target is live,
         else ``keep``.
+    :param unmatched: what to do about a selector that reaches nothing: ``fail`` before any write, ``warn``, or
+        ``ignore``. By default ``fail`` for live targets, else ``warn``; in ``include_keys``, what the source
+        does not have fails unless ignored.
     :param promote_schema: whether targets take the source's schema.
     :param allow_empty_source: whether an unset or empty source page is meant.
     :param bridge_schema: whether a permissive schema may stand in between when no order of writes keeps
@@ -96,6 +99,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         never_promote: Sequence[str] = NEVER_PROMOTE,
         overrides: Mapping[str, Any] | str | None = None,
         stale_keys: Literal["fail", "keep", "null"] | None = None,
+        unmatched: Literal["fail", "warn", "ignore"] | None = None,
         promote_schema: bool = True,
         allow_empty_source: bool = False,
         allow_skip_pre_release: bool = False,
@@ -110,6 +114,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         self.never_promote = never_promote
         self.overrides = overrides
         self.stale_keys = stale_keys
+        self.unmatched = unmatched
         self.promote_schema = promote_schema
         self.allow_empty_source = allow_empty_source
         self.allow_skip_pre_release = allow_skip_pre_release
@@ -143,6 +148,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
             never_promote=self.never_promote,
             overrides=self.argument("overrides"),
             stale_keys=self.stale_keys,
+            unmatched=self.unmatched,
             promote_schema=self.promote_schema,
             allow_empty_source=self.allow_empty_source,
             targets=targets,

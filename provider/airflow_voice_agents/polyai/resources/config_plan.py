@@ -9,10 +9,24 @@ from typing import Any
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.diff import ABSENT
+from airflow_voice_agents.plans.display import show_key, show_path
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
-from airflow_voice_agents.plans.selection import Selection, deep_merge, value_at
-from airflow_voice_agents.polyai.resources.config_page import UNSET, ConfigPageKind, PageState
+from airflow_voice_agents.plans.selection import (
+    Keys,
+    Selection,
+    Unmatched,
+    array_of,
+    deep_merge,
+    meant,
+    page_paths,
+    value_at,
+)
+from airflow_voice_agents.polyai import NEVER_PROMOTE
+from airflow_voice_agents.polyai.ladder import LIVE
+from airflow_voice_agents.polyai.resources.config_page import SCHEMA, UNSET, ConfigPageKind, PageState
+from airflow_voice_agents.transport.suggestions import did_you_mean
+from airflow_voice_agents.transport.validation import NAMED_AT_MOST, summarize_list
 
 
 class StaleKeys(StrEnum):
@@ -39,6 +53,9 @@ class Rules:
     :param stale_keys: what to do with keys that only the target has.
     :param promote_schema: whether the target takes the source's schema.
     :param allow_empty_source: whether an unset or empty source is meant.
+    :param never_promote: those of the selection's ``exclude`` that are test switches.
+    :param unmatched: what to do about a selector that reaches nothing on either page; ``None`` is ``fail`` for
+        live and ``warn`` elsewhere.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -46,6 +63,8 @@ class Rules:
     stale_keys: StaleKeys = StaleKeys.FAIL
     promote_schema: bool = True
     allow_empty_source: bool = False
+    never_promote: Keys = NEVER_PROMOTE
+    unmatched: Unmatched | None = None
 
 
 def plan_promotion(
@@ -64,16 +83,24 @@ def plan_promotion(
     :param rules: what is taken, overridden, kept.
     """
     source, before = source or UNSET, now or UNSET
+    paths = page_paths(source.values, before.values)
+    unmatched = tuple(_unmatched(target, source, paths, rules))
+    rules = replace(rules, selection=rules.selection.on(paths))
     stale = _stale(source, before, rules)
     after = PageState(_schema(source, before, rules), _values(source.values, before, rules, stale))
     item = kind.item(target, before, after)
-    findings = (*_source_findings(source, before, rules), *_stale_findings(stale, rules), *item.findings)
+    findings = (
+        *_source_findings(source, before, rules),
+        *unmatched,
+        *_stale_findings(stale, rules),
+        *item.findings,
+    )
     return replace(
         item,
         source=kind.digest(source),
         stale_keys=tuple(stale),
         kept_keys=tuple(
-            ".".join(path)
+            show_path(path)
             for path in rules.selection.kept(source.values, before.values)
             if not _overrides(rules.overrides, path)
         ),
@@ -157,17 +184,56 @@ def _source_findings(source: PageState, before: PageState, rules: Rules) -> Iter
         )
     if rules.promote_schema and before.schema and not source.schema:
         yield warning("source_without_schema", "The source page has no schema; the target keeps its own.")
-    unused = [
-        each for each in rules.selection.include or () if not Selection((each,)).merge(source.values, {})
-    ]
-    if unused and source.values:
-        yield error("include_keys", f"include_keys names what the source does not have: {', '.join(unused)}.")
+
+
+def _unmatched(
+    target: Resource, source: PageState, paths: Mapping[Keys, bool], rules: Rules
+) -> Iterator[Finding]:
+    """Name every selector that reaches nothing: the source's keys for ``include``, those of either page else."""
+    policy = rules.unmatched or (Unmatched.FAIL if target.name == LIVE else Unmatched.WARN)
+    if policy is Unmatched.IGNORE or not source.values:
+        return
+    of_source = page_paths(source.values)
+    if unused := [each for each in rules.selection.include or () if not meant(each, of_source)]:
+        what = "include_keys names what the source does not have"
+        yield error("include_keys", _sentence(what, unused, of_source))
+    say = error if policy is Unmatched.FAIL else warning
+    idle = [each for each in rules.selection.exclude if not meant(each, paths, indexed=True)]
+    switches = [each for each in idle if each in rules.never_promote]
+    own = [each for each in idle if each not in switches]
+    for argument, names in (("exclude_keys", own), ("never_promote", switches)):
+        if wrong := [each for each in names if each not in NEVER_PROMOTE]:
+            what = f"{argument} names what neither page has, so it keeps nothing"
+            yield say(argument, _sentence(what, wrong, paths))
+
+
+def _sentence(what: str, selectors: Sequence[str], paths: Mapping[Keys, bool]) -> str:
+    hints = "".join(_suggestion(each, paths) for each in selectors[:NAMED_AT_MOST])
+    return f"{what}: {summarize_list(selectors)}.{hints} Correct it, or pass unmatched='ignore' if that is meant."
+
+
+def _suggestion(selector: str, paths: Mapping[Keys, bool]) -> str:
+    """Return what a selector may have meant, as plans print it."""
+    if selector.split(".", maxsplit=1)[0] == SCHEMA:
+        return " Selectors reach values; promote_schema=False keeps the target's schema."
+    shown = {show_path(path): path for path in paths}
+    array = array_of(selector)
+    if array in shown:
+        return f" Did you mean {array!r}? An array is one value."
+    if said := did_you_mean(selector, shown):
+        return said
+    last = selector.rpartition(".")[2]
+    deeper = [text for text, path in shown.items() if path[-1] == last][:3]
+    if deeper:
+        return f" Did you mean {' or '.join(map(repr, deeper))}?"
+    near = did_you_mean(last, [path[-1] for path in paths])
+    return near if near and last != selector else ""
 
 
 def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
     if not stale:
         return
-    names = ", ".join(stale)
+    names = ", ".join(map(show_key, stale))
     if rules.stale_keys is StaleKeys.FAIL:
         yield error(
             "stale_keys",

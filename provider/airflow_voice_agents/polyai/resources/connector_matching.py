@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
+from airflow_voice_agents.plans.selection import Unmatched, reached_names
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import did_you_mean
 
 NAMES_SHOWN = 10
 VARIANT = "variant_id"
+EVERY = ("*",)
+"""Names of connectors that take all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +64,55 @@ class ConnectorRules:
     :param settings: which settings are taken.
     :param renamed: source connector name -> target connector name, where they differ.
     :param variants: source variant name -> target variant name, or ``None`` for none, where they differ.
+    :param unmatched: what to do about names that reach no connector or variant of the source.
     :raises InputError: for a setting that there is not.
     """
 
-    names: tuple[str, ...] = ("*",)
+    names: tuple[str, ...] = EVERY
     settings: tuple[str, ...] = SETTINGS
     renamed: Mapping[str, str] = field(default_factory=dict)
     variants: Mapping[str, str | None] = field(default_factory=dict)
+    unmatched: Unmatched = Unmatched.FAIL
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.settings) - set(SETTINGS)):
             raise InputError(f"settings must be of {', '.join(SETTINGS)}, not {', '.join(unknown)}")
 
-    def takes(self, name: str) -> bool:
-        """Tell whether a source connector is taken from."""
-        return any(fnmatchcase(name, pattern) for pattern in self.names)
+    def chosen(self, wanted: Sequence[NamedSettings]) -> list[NamedSettings]:
+        """Return the source connectors that are taken from.
+
+        :param wanted: all of the source.
+        """
+        reached = reached_names(self.names, {each.name for each in wanted})
+        names = {name for mine in reached.values() for name in mine}
+        return [each for each in wanted if each.name in names]
+
+    def unreached(self, wanted: Sequence[NamedSettings]) -> Iterator[Finding]:
+        """Name what reaches no connector or variant of the source.
+
+        A renaming that reaches nothing would let a connector be matched by its old name, so it is an error in
+        every environment, and so are names that reach nothing at all.
+
+        :param wanted: all connectors of the source.
+        """
+        if self.unmatched is Unmatched.IGNORE:
+            return
+        names = {each.name for each in wanted}
+        reached = reached_names(self.names, names)
+        is_chosen = self.names != EVERY
+        none_left = is_chosen and not any(reached.values())
+        say = error if self.unmatched is Unmatched.FAIL or none_left else warning
+        for pattern in (each for each, found in reached.items() if not found):
+            yield say("connectors.names", _reaches_nothing(f"connectors.names: {pattern!r}", pattern, names))
+        taken = {name for found in reached.values() for name in found}
+        for name in (each for each in self.renamed if each not in taken):
+            yield error("connectors.renamed", _reaches_nothing(f"connectors.renamed: {name!r}", name, taken))
+        variants = {each.variant for each in wanted if each.variant is not None}
+        for name in (each for each in self.variants if each not in variants and VARIANT in self.settings):
+            near = did_you_mean(name, variants)
+            mapping = f"connectors.variants: {name!r}"
+            hint = error if near and self.unmatched is Unmatched.FAIL else warning
+            yield hint("connectors.variants", _reaches_nothing(mapping, name, variants, what="variant"))
 
     def target_of(self, name: str) -> str:
         """Return what a source connector is called in the target."""
@@ -125,7 +162,12 @@ def plan_connectors(
     :param moving: the connectors that moves of the same run bring.
     """
     desk = _ConnectorMatcher(kind, agent_id, present, variants, rules, moving or PendingMoves())
-    return tuple(desk.items([each for each in wanted if rules.takes(each.name)]))
+    items = list(desk.items(rules.chosen(wanted)))
+    if findings := tuple(rules.unreached(wanted)):
+        if not items:
+            items.append(no_change(kind, connector(agent_id, "*"), None))
+        items[0] = replace(items[0], findings=(*findings, *items[0].findings))
+    return tuple(items)
 
 
 def plan_arrival(
@@ -200,7 +242,7 @@ class _ConnectorMatcher:
             return error(
                 "unmatched_connector",
                 f"{self.agent_id} has no connector named {target!r} in this environment (it has: "
-                f"{shown(self._called)}). Write "
+                f"{shown(self._called)}).{did_you_mean(target, self._called)} Write "
                 f"connectors.renamed: {{{each.name!r}: <its name in the target>}}, or leave it out with "
                 "connectors.names.",
             )
@@ -235,11 +277,19 @@ class _ConnectorMatcher:
         return error(
             "unmapped_variant",
             f"{self.agent_id} has no variant {variant!r} on its main branch (it has: "
-            f"{shown(self.variants)}). {remedy}.",
+            f"{shown(self.variants)}).{did_you_mean(variant, self.variants)} {remedy}.",
         )
 
     def _refused(self, each: NamedSettings, finding: Finding) -> PlannedItem:
         return no_change(self.kind, connector(self.agent_id, each.name), None, finding, source=_source(each))
+
+
+def _reaches_nothing(place: str, name: str, known: Iterable[str], *, what: str = "connector") -> str:
+    known = sorted(known)
+    return (
+        f"{place} reaches no {what} of the source (it has: {shown(known)}).{did_you_mean(name, known)} Correct it, "
+        "or write unmatched: ignore if that is meant."
+    )
 
 
 def _source(each: NamedSettings) -> str:

@@ -25,6 +25,7 @@ from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import BatchPhoneNumbers, PhoneNumber
 from airflow_voice_agents.polyai.resources.connector_matching import shown
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.transport.suggestions import did_you_mean
 
 KIND = "phone number"
 NOTHING: Known = {}
@@ -242,7 +243,8 @@ def _unclear(
         )
     return error(
         "unmatched_connector",
-        f"{resource.owner} has no connector {wanted!r} in {client_env} (it has: {shown(called)}). Write the name "
+        f"{resource.owner} has no connector {wanted!r} in {client_env} (it has: {shown(called)})."
+        f"{did_you_mean(wanted, called)} Write the name "
         "or the id of one of them.",
     )
 
