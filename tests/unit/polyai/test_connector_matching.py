@@ -397,10 +397,8 @@ async def test_a_connector_that_somebody_set_otherwise_meanwhile_is_let_be(serve
 
 
 def findings(items: tuple[PlannedItem, ...], code: str) -> list[tuple[str, str]]:
-    found = [
-        (each.severity.value, each.message) for item in items for each in item.findings if each.code == code
-    ]
-    return found
+    found = [each for item in items for each in item.findings if each.code == code]
+    return [(each.severity.value, each.message) for each in found]
 
 
 @pytest.mark.parametrize("policy", [Unmatched.FAIL, Unmatched.WARN])
@@ -438,10 +436,10 @@ def test_a_typo_in_renamed_changes_no_other_connector() -> None:
 
 def test_a_variant_that_no_source_connector_has_is_told_with_the_nearest() -> None:
     for policy, severity in ((Unmatched.FAIL, "error"), (Unmatched.WARN, "warning")):
-        items = plan(WANTED, variants={"Lieth": "Soho"}, unmatched=policy)
-        ((said, message),) = findings(items, "connectors.variants")
-        assert said == severity
-        assert "Did you mean 'Leith'?" in message
+        rules = ConnectorRules(variants={"Lieth": "Soho"}, unmatched=policy)
+        (finding,) = rules.unreached([WANTED])
+        assert (finding.code, finding.severity.value) == ("connectors.variants", severity)
+        assert "Did you mean 'Leith'?" in finding.message
 
 
 def test_a_name_that_is_spelled_like_a_pattern_wins_over_the_pattern() -> None:
