@@ -63,12 +63,12 @@ async def connection_async(conn_id: str) -> Connection:
     return await BaseHook.aget_connection(conn_id)
 
 
-async def connection_extra_async(connection: Connection) -> dict[str, Any]:
-    """Return a connection's extra without blocking the event loop: reading it also masks its secrets.
+async def connection_extra_async(connection: Connection) -> Any:
+    """Return a connection's decoded extra without blocking the event loop: reading it also masks its secrets.
 
     :param connection: as :func:`connection_async` returned it.
     """
-    return dict(await connection.aextra_dejson())
+    return await connection.aextra_dejson()
 
 
 def ask_a_person(

@@ -272,7 +272,7 @@ def test_a_port_on_which_nobody_listens_is_told() -> None:
         ({}, "region is missing"),
         ({"password": f"{SECRET} x", "extra": {"region": "uk"}}, "white space"),
         ({"extra": {"region": "uk", "account_id": "a/b"}}, "must not hold a slash"),
-        ({"extra": "{no json"}, "region is missing"),
+        ({"extra": "{no json"}, "the extra is not valid JSON"),
         ({"host": "http://[broken", "extra": {"account_id": "a"}}, ""),
         ({"host": "host:notaport", "port": 80, "extra": {"account_id": "a"}}, ""),
     ],
@@ -290,7 +290,7 @@ def test_a_connection_that_does_not_exist_is_told(polyai: Emulated) -> None:
     works, message = result_of(polyai, "no_such_connection")
 
     assert (works, polyai.requests()) == (False, {})
-    assert "cannot be read" in message
+    assert "does not exist" in message
 
 
 # ------------------------------------------------------------------------------------------ sending

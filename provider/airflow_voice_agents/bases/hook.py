@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from airflow_voice_agents.transport.settings import ClientSettings
 
 if TYPE_CHECKING:
@@ -38,6 +41,51 @@ class VoiceAgentsHook(BaseHook):
         self.conn_id = conn_id
         self._client: Client | None = None
 
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Return a connection of this hook's type.
+
+        :param conn_id: id of the Airflow connection.
+        :raises ConnectionSettingsError: when there is none, or it is of another type: its key is for another
+            platform and must not be sent to this one.
+        """
+        try:
+            return cls._checked(super().get_connection(conn_id))
+        except AirflowNotFoundException:
+            pass
+        raise cls._missing(conn_id)
+
+    @classmethod
+    async def find_connection(cls, conn_id: str) -> Connection:
+        """Return a connection of this hook's type without blocking the event loop.
+
+        :param conn_id: id of the Airflow connection.
+        :raises ConnectionSettingsError: as :meth:`get_connection` does.
+        """
+        try:
+            return cls._checked(await connection_async(conn_id))
+        except AirflowNotFoundException:
+            pass
+        raise cls._missing(conn_id)
+
+    @classmethod
+    def _checked(cls, connection: Connection) -> Connection:
+        given = connection.conn_type
+        if given and given != cls.conn_type:
+            raise ConnectionSettingsError(
+                f"connection {connection.conn_id!r} is of type {given!r}, not {cls.conn_type!r}, so its key was not "
+                f"used. Nothing was sent. Pass {cls.conn_name_attr} with a connection of type {cls.conn_type!r}, or "
+                "correct its type."
+            )
+        return connection
+
+    @classmethod
+    def _missing(cls, conn_id: str) -> ConnectionSettingsError:
+        return ConnectionSettingsError(
+            f"connection {conn_id!r} does not exist. Nothing was sent. Create it with type {cls.conn_type!r}, or pass "
+            f"another one as {cls.conn_name_attr}."
+        )
+
     @abstractmethod
     def settings(self, connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
         """Turn a connection into client settings.
@@ -52,7 +100,7 @@ class VoiceAgentsHook(BaseHook):
         """The client; the connection is resolved at first use."""
         if self._client is None:
             connection = self.get_connection(self.conn_id)
-            self._client = Client(self.settings(connection, connection.extra_dejson))
+            self._client = Client(self.settings(connection, extra_of(connection)))
         return self._client
 
     def get_conn(self) -> Client:
@@ -78,8 +126,8 @@ class VoiceAgentsHook(BaseHook):
     async def aclient(self) -> Client:
         """Return the client; the connection is resolved at first use, without blocking the event loop."""
         if self._client is None:
-            connection = await connection_async(self.conn_id)
-            extra = await connection_extra_async(connection)
+            connection = await self.find_connection(self.conn_id)
+            extra = await extra_of_async(connection)
             # While this one waited, another send of the same task may have made the client.
             self._client = self._client or Client(self.settings(connection, extra))
         return self._client
@@ -117,3 +165,44 @@ class VoiceAgentsHook(BaseHook):
     ) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+
+def extra_of(connection: Connection) -> Mapping[str, Any]:
+    """Return the decoded extra of a connection.
+
+    :param connection: the Airflow connection.
+    :raises ConnectionSettingsError: when the extra is no JSON object, or was encoded twice.
+    """
+    return _object(connection, connection.extra_dejson)
+
+
+async def extra_of_async(connection: Connection) -> Mapping[str, Any]:
+    """Return the decoded extra of a connection without blocking the event loop.
+
+    :param connection: the Airflow connection.
+    :raises ConnectionSettingsError: as :func:`extra_of` does.
+    """
+    return _object(connection, await connection_extra_async(connection))
+
+
+def _object(connection: Connection, extra: Any) -> Mapping[str, Any]:
+    raw = getattr(connection, "extra", None)
+    if isinstance(extra, Mapping) and (extra or not isinstance(raw, str) or _decoded(raw) == {}):
+        return extra
+    if isinstance(extra, str) and isinstance(_decoded(extra), Mapping):
+        what = "is a JSON text inside JSON: it was encoded twice"
+    elif isinstance(extra, Mapping):
+        what = "is not valid JSON"
+    else:
+        what = f"is not a JSON object, but {type(extra).__name__}"
+    raise ConnectionSettingsError(
+        f"connection {connection.conn_id!r}: the extra {what}. Nothing was sent. Write it as a JSON object, such as "
+        '{"timeout": 60}.'
+    )
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text) if text.strip() else {}
+    except ValueError:
+        return None

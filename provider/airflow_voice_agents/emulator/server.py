@@ -10,7 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
+try:
+    import uvicorn
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        "the local server needs the extra: pip install 'airflow-provider-voice-agents[emulator]'",
+        name=_missing.name,
+    ) from None
 
 from airflow_voice_agents.emulator.behaviors import Behaviors
 from airflow_voice_agents.emulator.control import build_app

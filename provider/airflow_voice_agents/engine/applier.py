@@ -33,7 +33,6 @@ from airflow_voice_agents.transport.errors import (
     NotFound,
     RateLimited,
     TransportError,
-    Unauthorized,
 )
 from airflow_voice_agents.transport.retry import LONGEST_NAMED_WAIT, RetryBudget, back_off
 
@@ -488,7 +487,7 @@ def _certainly_not_applied(failure: CallError) -> bool:
 
 def _may_be_some_of_them(failure: CallError, write: Write[State]) -> bool:
     """Whether a refusal may concern some resources only, or resources that are done already."""
-    if isinstance(failure, (Forbidden, Unauthorized)) or not failure.permanent:
+    if isinstance(failure, Forbidden) or failure.concerns_all or not failure.permanent:
         return False
     return len(write.resources) > 1 or isinstance(failure, Conflict)
 
@@ -497,4 +496,4 @@ def _concerns_all(failure: CallError) -> bool:
     """Whether all further requests would end the same: a refused key, or a limit that resets much later."""
     if isinstance(failure, RateLimited):
         return (failure.retry_after or 0.0) > LONGEST_NAMED_WAIT
-    return isinstance(failure, Unauthorized)
+    return failure.concerns_all

@@ -12,7 +12,7 @@ from airflow_voice_agents.engine.reads import read_observation, smaller, unread
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Observation, Resource, ResourceKind, State
 from airflow_voice_agents.plans.plan import PlannedItem, error, no_change
-from airflow_voice_agents.transport.errors import CallError, Unauthorized
+from airflow_voice_agents.transport.errors import CallError
 
 Compose = Callable[[Any, Any], PlannedItem]
 
@@ -60,7 +60,7 @@ async def plan_resources(
         try:
             states = await read_observation(run.send, observation)
         except CallError as failure:
-            if isinstance(failure, Unauthorized) or not failure.permanent:
+            if failure.concerns_all or not failure.permanent:
                 raise
             parts = smaller(kind, observation, failure, {})
             for part in parts:

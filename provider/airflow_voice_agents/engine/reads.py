@@ -12,7 +12,7 @@ from airflow_voice_agents.engine.concurrency import Sender, for_each_limited
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Known, Observation, Resource, ResourceKind, State
 from airflow_voice_agents.transport.api_request import ApiRequest, RequestKey
-from airflow_voice_agents.transport.errors import BadRequest, CallError, ResponseError, Unauthorized
+from airflow_voice_agents.transport.errors import BadRequest, CallError, ResponseError
 
 T = TypeVar("T")
 Seen = Callable[[Resource, Any], None]
@@ -149,7 +149,7 @@ async def observe(
     """
 
     def failed(resource: Resource, failure: CallError) -> None:
-        if isinstance(failure, Unauthorized) or not failure.permanent:
+        if failure.concerns_all or not failure.permanent:
             raise failure
         unreadable(resource, failure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_voice_agents import __version__
@@ -17,6 +17,8 @@ from airflow_voice_agents.transport.settings import ClientSettings
 
 BASE_URL: Final = "https://api.omnia-voice.com/api/v1"
 """The address in the vendor's documentation. A connection must still set its host explicitly."""
+ROUTES: Final = ("/numbers", "/agents")
+"""Beginnings of the paths of requests."""
 KEY_HEADER: Final = "X-API-Key"
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 RATE_LIMIT_RESET_HEADER: Final = "X-RateLimit-Reset"
@@ -59,6 +61,7 @@ class ConnectionFields(FieldReader):
     host: str | None
     port: int | None
     extra: Mapping[str, Any]
+    names: ClassVar[tuple[str, ...]] = ("api_key_header", "update_method")
 
     @property
     def update_verb(self) -> UpdateVerb:
@@ -67,10 +70,8 @@ class ConnectionFields(FieldReader):
         ``PATCH`` unless the connection says otherwise: the platform's newer pages agree on it, and where a
         server takes both, it is the one that leaves alone what an update does not name.
         """
-        text = self.text("update_method") or UpdateVerb.PATCH.value
-        if text.upper() not in tuple(UpdateVerb):
-            raise self.error(f"update_method must be PATCH or PUT, not {text!r}")
-        return UpdateVerb(text.upper())
+        given = self.choice("update_method", (UpdateVerb.PATCH.value, UpdateVerb.PUT.value))
+        return UpdateVerb.PATCH if given is None else UpdateVerb(given)
 
     @property
     def platform(self) -> str:
@@ -115,6 +116,10 @@ class ConnectionFields(FieldReader):
         parts = self._split(url)
         if parts.hostname in _OWN_HOSTS and not parts.path.strip("/"):
             raise self.error(f"the base URL (host) lacks its path: https://{parts.hostname}/api/v1")
+        for routes in ROUTES:
+            self.refuse_doubled(url, routes, "the base URL (host)")
+        if parts.path.count("/api/v1") > 1:
+            raise self.error("the base URL (host) holds /api/v1 twice. Remove one /api/v1")
         if self.port and parts.port is None:
             url = parts._replace(netloc=f"{parts.netloc}:{self.port}").geturl()
         return url

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.api import fallback_verb, is_update
@@ -103,7 +103,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """What the connection says, the verb of updates and the platform's name among it."""
         if self._fields is None:
             connection = self.get_connection(self.conn_id)
-            self._fields = _fields(connection, connection.extra_dejson)
+            self._fields = _fields(connection, extra_of(connection))
         return self._fields
 
     def settings(self, connection: Connection, extra: Mapping[str, Any]) -> ClientSettings:
@@ -139,7 +139,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """
         try:
             connection = self.get_connection(self.conn_id)
-            fields = _fields(connection, connection.extra_dejson)
+            fields = _fields(connection, extra_of(connection))
             settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
             with Client(settings) as client:
                 page = client.send(api.list_numbers(limit=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow_voice_agents import __version__
@@ -15,6 +15,8 @@ from airflow_voice_agents.transport.settings import ClientSettings
 
 REGIONS = ("us", "eu", "uk", "studio")
 KEY_HEADER = "X-API-KEY"
+ROUTES = "/v1/agents"
+"""Beginning of the paths of requests."""
 BARE_HOST = "api.poly.ai"
 RUNTIME_HOSTS = {
     "us": "api.us-1.platform.polyai.app",
@@ -42,6 +44,7 @@ class ConnectionFields(FieldReader):
     host: str | None
     port: int | None
     extra: Mapping[str, Any] = field(repr=False)
+    names: ClassVar[tuple[str, ...]] = ("region", "account_id", "runtime_api_key", "runtime_host")
 
     @property
     def account_id(self) -> str | None:
@@ -51,10 +54,7 @@ class ConnectionFields(FieldReader):
     @property
     def region(self) -> str | None:
         """Region of account and key, or ``None``."""
-        region = self.text("region")
-        if region is not None and region not in REGIONS:
-            raise self.error(f"region must be one of {', '.join(REGIONS)}, not {region!r}")
-        return region
+        return self.choice("region", REGIONS)
 
     def client_settings(self) -> ClientSettings:
         """Return what a client needs.
@@ -124,7 +124,7 @@ class ConnectionFields(FieldReader):
             raise self.error(
                 f"{BARE_HOST} without a region does not exist; leave {name} empty and choose a region"
             )
-        return parts.geturl().rstrip("/")
+        return self.refuse_doubled(parts.geturl().rstrip("/"), ROUTES, name)
 
 
 def refused_advice(fields: ConnectionFields) -> str:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
-from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of, extra_of_async
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.connection import ConnectionFields, refused_advice
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -61,7 +60,7 @@ class PolyAIHook(VoiceAgentsHook):
         """The client of the runtime host; the connection is resolved at first use."""
         if self._runtime is None:
             connection = self.get_connection(self.conn_id)
-            self._runtime = Client(_fields(connection, connection.extra_dejson).runtime_settings())
+            self._runtime = Client(_fields(connection, extra_of(connection)).runtime_settings())
         return self._runtime
 
     def send(self, call: ApiRequest[T]) -> T:
@@ -104,8 +103,8 @@ class PolyAIHook(VoiceAgentsHook):
 
     async def _aruntime(self) -> Client:
         if self._runtime is None:
-            connection = await connection_async(self.conn_id)
-            fields = _fields(connection, await connection_extra_async(connection))
+            connection = await self.find_connection(self.conn_id)
+            fields = _fields(connection, await extra_of_async(connection))
             # While this one waited, another send of the same task may have made the client.
             self._runtime = self._runtime or Client(fields.runtime_settings())
         return self._runtime
@@ -117,7 +116,7 @@ class PolyAIHook(VoiceAgentsHook):
         """
         try:
             connection = self.get_connection(self.conn_id)
-            fields = _fields(connection, connection.extra_dejson)
+            fields = _fields(connection, extra_of(connection))
             settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
             if fields.account_id is None:
                 return False, (

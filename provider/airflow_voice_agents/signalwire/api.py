@@ -25,7 +25,7 @@ from airflow_voice_agents.signalwire.models import (
 )
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay, fill
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.validation import parse_count, parse_e164, parse_text
+from airflow_voice_agents.transport.validation import parse_choice, parse_count, parse_e164, parse_text
 
 __all__ = [
     "MAX_PAGE_SIZE",
@@ -45,6 +45,8 @@ T = TypeVar("T")
 
 MAX_PAGE_SIZE: Final = 1000
 MAX_RESULTS: Final = 100
+NUMBER_TYPES: Final = ("local", "toll-free")
+"""Types of numbers that a search knows; records call them otherwise."""
 
 _NUMBERS: Final = "/api/relay/rest/phone_numbers"
 _SEARCH: Final = f"{_NUMBERS}/search"
@@ -123,11 +125,11 @@ def search_available(
         raise InputError("give at most one of starts_with, contains and ends_with")
     if city is not None and region is None:
         raise InputError("city needs region: the platform looks for the city inside a region")
-    if region is not None and number_type not in (None, "local"):
+    if region is not None and number_type is not None and _number_type(number_type, "number_type") != "local":
         raise InputError("region and city are for local numbers only")
     query = _optional(
         areacode=(areacode, _area_code),
-        number_type=(number_type, _text),
+        number_type=(number_type, _number_type),
         **{name: (piece, _piece) for name, piece in pieces.items()},
         max_results=(max_results, _max_results),
         region=(region, _region),
@@ -259,8 +261,13 @@ def _max_results(value: object, name: str) -> str:
 
 def _region(value: object, name: str) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z]{2}", value):
-        return value
+        return value.upper()
     raise InputError(f"{name} must be two letters, such as TX")
+
+
+def _number_type(value: object, name: str) -> str:
+    word = value.lower() if isinstance(value, str) else value
+    return parse_choice(word, name=name, choices=NUMBER_TYPES)
 
 
 def _link(link: object) -> SplitResult:

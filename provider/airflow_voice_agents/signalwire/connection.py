@@ -18,6 +18,8 @@ from airflow_voice_agents.transport.settings import ClientSettings, is_loopback
 
 DOMAIN: Final = "signalwire.com"
 SCOPE: Final = "Numbers"
+ROUTES: Final = "/api/relay/rest/phone_numbers"
+"""Beginning of the paths of requests."""
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 
 ERROR_FORMAT: Final = ErrorFormat(codes={"rate_limit_exceeded": 429}, members=frozenset({"error", "errors"}))
@@ -110,6 +112,7 @@ class ConnectionFields(FieldReader):
             raise self.error("the space (host) is neither a label, a host name nor a URL") from None
         if parts.hostname in (DOMAIN, f"www.{DOMAIN}"):
             raise self.error(f"{parts.hostname} is not a space; it must be acme.{DOMAIN} or the label acme")
+        self.refuse_doubled(url, ROUTES, "the space (host)")
         return f"{url}:{self.port}" if self.port and port is None and not parts.path else url
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_voice_agents.bases.hook import VoiceAgentsHook
+from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of
 from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.connection import SCOPE, ConnectionFields, space_of
 from airflow_voice_agents.signalwire.models import Page
@@ -67,7 +67,7 @@ class SignalWireHook(VoiceAgentsHook):
         """
         try:
             connection = self.get_connection(self.conn_id)
-            fields = _fields(connection, connection.extra_dejson)
+            fields = _fields(connection, extra_of(connection))
             settings = replace(fields.client_settings(), deadline=TEST_SECONDS, max_attempts=1)
             with Client(settings) as client:
                 page = client.send(api.list_phone_numbers(page_size=1))

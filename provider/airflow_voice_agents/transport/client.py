@@ -10,20 +10,24 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.connection_pool import ConnectionPool
 from airflow_voice_agents.transport.error_body import one_line
-from airflow_voice_agents.transport.errors import CallError, InputError, TransportError
+from airflow_voice_agents.transport.errors import (
+    CallError,
+    InputError,
+    TransportError,
+    UnusableConnection,
+)
 from airflow_voice_agents.transport.event_loop import SyncRunner
 from airflow_voice_agents.transport.json_body import encode_body
 from airflow_voice_agents.transport.rate_limit import rate_limiter_for
@@ -45,6 +49,14 @@ from airflow_voice_agents.transport.retry import (
     Unknown,
     decide,
     leaves_doubt,
+)
+from airflow_voice_agents.transport.secure_connection import (
+    chain_of,
+    name_advice,
+    open_context,
+    open_with_proxies,
+    proxy_of,
+    tls_advice,
 )
 from airflow_voice_agents.transport.settings import ClientSettings, address_of
 
@@ -236,6 +248,10 @@ class Client:
             attempt.in_flight = False
             self._log_exchange(attempt, type(error).__name__, started)
             return self._lost(attempt, error)
+        except (httpx.InvalidURL, UnicodeError):
+            attempt.in_flight = False
+            reason = f"no connection to {attempt.address}: this cannot be the name of a host"
+            return Failure(NotSent(), attempt.error(UnusableConnection, reason))
         attempt.in_flight = False
         self._log_exchange(attempt, response.status, started)
         return self._reader.read(attempt, response, self._wall_clock())
@@ -304,13 +320,20 @@ class Client:
         cause = f"{type(error).__name__}: {text}" if text else type(error).__name__
         route = attempt.address + _proxy_on_the_way(self.settings)
         if isinstance(error, _NOT_SENT):
-            return Failure(NotSent(), attempt.error(TransportError, f"no connection to {route}: {cause}"))
+            if (advice := tls_advice(error, attempt.address)) is not None:
+                reason = f"no connection to {route}: {cause}"
+                return Failure(NotSent(), attempt.error(UnusableConnection, reason, advice=advice))
+            reason = f"no connection to {route}: {cause}"
+            advice = name_advice(error, attempt.address)
+            return Failure(NotSent(), attempt.error(TransportError, reason, advice=advice))
         reason = f"no complete answer from {route}: {cause}"
         return Failure(NoResponse(), attempt.error(TransportError, reason))
 
     def _next_wait(self, attempt: Attempt[Any], failure: Failure) -> float:
         failure.error.in_doubt = attempt.in_doubt
         attempt.in_doubt = attempt.in_doubt or leaves_doubt(failure.outcome)
+        if isinstance(failure.error, UnusableConnection):
+            raise failure.error
         decision = decide(
             attempt.request.replay,
             failure.outcome,
@@ -344,6 +367,9 @@ class Client:
         return httpx.Timeout(silent, connect=min(self.settings.connect_timeout, remaining))
 
     def _open(self) -> httpx.AsyncClient:
+        return open_with_proxies(self._new_client, self.settings.base_url)
+
+    def _new_client(self) -> httpx.AsyncClient:
         settings = self.settings
         return httpx.AsyncClient(
             transport=self._transport,
@@ -401,29 +427,15 @@ def _query(request: ApiRequest[Any]) -> str:
 def _with_system_errors(error: httpx.HTTPError) -> str:
     """Return the text of an error with those of the system calls behind it, which name each address tried."""
     text = str(error)
-    found = [each for each in _system_errors(error) if each.strerror and each.strerror not in text]
+    system = [each for each in chain_of(error) if isinstance(each, OSError)]
+    found = [each for each in system if each.strerror and each.strerror not in text]
     tried = "; ".join(dict.fromkeys(f"{type(each).__name__}: {each.strerror}" for each in found))
     return f"{text} ({tried})" if text and tried else text or tried
 
 
-def _system_errors(error: BaseException | None) -> Iterator[OSError]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _system_errors(each)
-    elif error is not None:
-        if isinstance(error, OSError):
-            yield error
-        yield from _system_errors(error.__cause__ or error.__context__)
-
-
 def _proxy_on_the_way(settings: ClientSettings) -> str:
     """Name the proxy that the environment puts in front of the platform; empty where it names none."""
-    parts = urlsplit(settings.base_url)
-    if settings.is_loopback or proxy_bypass(parts.hostname or ""):
-        return ""
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy:
+    if (proxy := proxy_of(settings.base_url)) is None:
         return ""
     try:
         return f" through the proxy {address_of(proxy if '://' in proxy else f'http://{proxy}')}"
@@ -438,4 +450,4 @@ def _credentials(settings: ClientSettings) -> list[str]:
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    return open_context(httpx.create_ssl_context)

@@ -85,6 +85,8 @@ class CallError(VoiceAgentsError):
     """
 
     advice_default: ClassVar[str] = ""
+    concerns_all: ClassVar[bool] = False
+    """Every further request of the same connection would end the same."""
     in_doubt: bool = False
     """An earlier attempt of the same request may have taken effect."""
 
@@ -129,6 +131,14 @@ class TransportError(CallError):
     advice_default = "Check the network and the platform's status page; the task may be retried."
 
 
+class UnusableConnection(TransportError):
+    """No connection can be made, and no later try can make one: certificate, TLS version or host name."""
+
+    permanent = True
+    concerns_all = True
+    advice_default = "Check the host of the connection."
+
+
 class DeadlineExceeded(TransportError):
     """The total deadline of the request passed."""
 
@@ -168,6 +178,7 @@ class Unauthorized(ApiError):
     """401: the key is missing, wrong or expired, or is for another host."""
 
     permanent = True
+    concerns_all = True
     advice_default = "Check the connection's key, and that the host is the one that the key is for."
 
 
@@ -189,7 +200,7 @@ class Conflict(ApiError):
     """409: the resource exists already, or something else holds it."""
 
     permanent = True
-    advice_default = "Read the current state: it may already be as wanted."
+    advice_default = "Read the current state before repeating it."
 
 
 class PreconditionFailed(ApiError):

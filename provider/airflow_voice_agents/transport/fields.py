@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
-from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.settings import ClientSettings, doubled_path
+from airflow_voice_agents.transport.suggestions import escaped, nearest
 
 MAX_CONCURRENCY = 64
+LIMITS = ("requests_per_second", "max_concurrency", "timeout")
+SURELY_MEANT = 0.8
+"""Likeness from which an unknown name is a misspelled one; others are left to whoever put them there."""
 
 
 class FieldReader:
@@ -22,6 +26,9 @@ class FieldReader:
 
     conn_id: str
     extra: Mapping[str, Any]
+
+    names: ClassVar[tuple[str, ...]] = ()
+    """Names of the system's own fields of the extra."""
 
     def secret(self, value: str | None, name: str) -> str:
         """Check a key, a token or a password.
@@ -39,8 +46,9 @@ class FieldReader:
     def limits(self) -> dict[str, Any]:
         """Return the client settings for pace, concurrency and deadline.
 
-        :raises ConnectionSettingsError: for anything but a number in range.
+        :raises ConnectionSettingsError: for anything but a number in range, and for a misspelled name in the extra.
         """
+        self._refuse_misspelled()
         return {
             "max_concurrency": self._concurrency(),
             "requests_per_second": self.number("requests_per_second"),
@@ -77,6 +85,44 @@ class FieldReader:
             raise self.error(f"{name} must be a text")
         return value
 
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """Return one of a few words from the extra, in the platform's case, or ``None`` where it is unset.
+
+        :param name: the field.
+        :param choices: the words, in one case.
+        :raises ConnectionSettingsError: for anything else.
+        """
+        given = self.text(name)
+        if given is None:
+            return None
+        words = {word.lower(): word for word in choices}
+        if (found := words.get(given.strip().lower())) is not None:
+            return found
+        near = nearest(given, choices)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
+        raise self.error(f"{name} must be {_either(choices)}, not {given!r}{hint}")
+
+    def refuse_doubled(self, base_url: str, route: str, name: str) -> str:
+        """Return a base URL, unless it ends with the path that every request begins with.
+
+        :param base_url: the base URL.
+        :param route: the beginning of the path of every request.
+        :param name: the field that the base URL comes from.
+        :raises ConnectionSettingsError: naming the part to remove.
+        """
+        if (part := doubled_path(base_url, route)) is not None:
+            raise self.error(
+                f"{name} ends with {part}, which every request adds by itself, so all would go to a path that does "
+                f"not exist. Remove {part}"
+            )
+        return base_url
+
+    def _refuse_misspelled(self) -> None:
+        known = (*self.names, *LIMITS)
+        for name in (each for each in self.extra if each not in known):
+            if near := nearest(name, known, cutoff=SURELY_MEANT):
+                raise self.error(f"the extra has no field {escaped(name)}. Did you mean {near[0]!r}?")
+
     def error(self, what: str) -> ConnectionSettingsError:
         """Return the error for a wrong field of the connection.
 
@@ -98,3 +144,7 @@ class FieldReader:
         if not value.is_integer() or not 1 <= value <= MAX_CONCURRENCY:
             raise self.error(f"max_concurrency must be a whole number from 1 to {MAX_CONCURRENCY}")
         return int(value)
+
+
+def _either(choices: tuple[str, ...]) -> str:
+    return " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"

@@ -11,6 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
+LONGEST_HOST = 253
+"""Most characters of a host name."""
+
 
 @dataclass(frozen=True)
 class ClientSettings:
@@ -93,6 +96,20 @@ def address_of(url: str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def doubled_path(base_url: str, route: str) -> str | None:
+    """Return the end of a base URL's path that is repeated by the routes behind it, or ``None``.
+
+    :param base_url: the base URL.
+    :param route: the beginning of every route, such as ``/v1/agents``.
+    """
+    own = [each for each in urlsplit(base_url).path.split("/") if each]
+    routes = [each for each in route.split("/") if each]
+    for length in range(min(len(own), len(routes)), 0, -1):
+        if [each.lower() for each in own[-length:]] == [each.lower() for each in routes[:length]]:
+            return "/" + "/".join(own[-length:])
+    return None
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether ``host`` is this machine by name or address, without asking a resolver.
 
@@ -112,10 +129,21 @@ def _check_url(base_url: str) -> None:
         raise ConnectionSettingsError("the base URL must have the form https://host")
     if parts.username is not None or parts.password is not None:
         raise ConnectionSettingsError("the base URL must not hold a user name or password")
+    if not _is_host(parts.hostname):
+        raise ConnectionSettingsError(f"{parts.hostname!r} cannot be the name of a host")
     if parts.query or parts.fragment:
         raise ConnectionSettingsError("the base URL must not hold a query or a fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConnectionSettingsError(f"the base URL must use https: {parts.hostname} is not this machine")
+
+
+def _is_host(name: str) -> bool:
+    """Tell whether a name can be looked up: labels of 1 to 63 characters; a dot may end it."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return len(name) <= LONGEST_HOST
 
 
 def _split(base_url: str) -> SplitResult | None:

@@ -33,18 +33,19 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(escaped, near))}?" if near else ""
 
 
-def nearest(given: str, known: Iterable[str]) -> list[str]:
+def nearest(given: str, known: Iterable[str], *, cutoff: float = NEAR) -> list[str]:
     """Return the known names that are nearest to a name, the best first.
 
     :param given: the name that nothing has.
     :param known: the names that there are.
+    :param cutoff: least likeness, from 0 to 1.
     """
     if len(given) > LONGEST:
         return []
     spellings: dict[str, list[str]] = {}
     for name in known:
         spellings.setdefault(_plain(name), []).append(name)
-    close = get_close_matches(_plain(given), spellings, n=SUGGESTED, cutoff=NEAR)
+    close = get_close_matches(_plain(given), spellings, n=SUGGESTED, cutoff=cutoff)
     return [name for each in close for name in spellings[each]][:SUGGESTED]
 
 

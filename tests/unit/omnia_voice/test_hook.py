@@ -218,4 +218,4 @@ def test_connection_test_names_a_missing_base_url_and_never_raises(connect: Any)
     assert "connection 'omniavoice_default': the base URL (host) is missing" in message
     worked, message = OmniaVoiceHook("not-there").test_connection()
     assert not worked
-    assert "cannot be read" in message
+    assert "does not exist" in message

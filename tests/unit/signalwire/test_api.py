@@ -194,3 +194,24 @@ def test_no_link_leads_to_another_path(link: str) -> None:
     except InputError:
         return
     assert call.path.startswith(f"{ROUTE}?")
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"number_type": "Toll-Free"}, ("number_type", "toll-free")),
+        ({"region": "ca"}, ("region", "CA")),
+        ({"region": "tx", "number_type": "LOCAL"}, ("region", "TX")),
+    ],
+)
+def test_the_vendors_spelling_is_sent_where_only_the_case_differs(
+    given: dict[str, str], sent: tuple[str, str]
+) -> None:
+    assert sent in api.search_available(**given).query  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("word", ["tollfree", "toll free", "toll_free", "mobile", ""])
+def test_a_type_of_numbers_that_there_is_not_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match=r"number_type must be one of local, toll-free, not") as caught:
+        api.search_available(number_type=word)
+    assert ("Did you mean 'toll-free'?" in str(caught.value)) is word.startswith("toll")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.transport.errors import CallError, GuardRefused, Unauthorized
+from airflow_voice_agents.transport.errors import CallError, GuardRefused
 
 PROJECT = "PROJECT-"
 """Beginning of the second spelling of an agent's id; the other one is a slug."""
@@ -84,7 +84,7 @@ async def canonical_agent(run: RunContext, agent_id: str) -> str | None:
             connectors = await run.send(api.list_connectors(agent_id))
             shown = next((each.project_id for each in connectors if each.project_id), None)
     except CallError as failure:
-        if isinstance(failure, Unauthorized) or not failure.permanent:
+        if failure.concerns_all or not failure.permanent:
             raise
         return None
     return shown

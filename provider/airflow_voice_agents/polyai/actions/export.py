@@ -17,7 +17,7 @@ from airflow_voice_agents.polyai.models import Connector, PhoneNumber, Variant
 from airflow_voice_agents.polyai.resources import config_page, connector
 from airflow_voice_agents.polyai.resources.config_page import UNSET, PageState
 from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings, named
-from airflow_voice_agents.transport.errors import CallError, GuardRefused, Unauthorized, VoiceAgentsError
+from airflow_voice_agents.transport.errors import CallError, GuardRefused, VoiceAgentsError
 from airflow_voice_agents.transport.validation import (
     parse_batch,
     parse_choice,
@@ -64,7 +64,7 @@ class ExportJob:
             try:
                 state = await self._read(run, agent_id)
             except CallError as failure:
-                if isinstance(failure, Unauthorized):
+                if failure.concerns_all:
                     raise
                 waits.extend([] if failure.retry_after is None else [failure.retry_after])
                 done = [_failed(each, run.redact(str(failure)), failure.permanent) for each in mine]

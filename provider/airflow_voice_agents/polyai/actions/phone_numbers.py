@@ -180,8 +180,9 @@ def _international(value: object, default_region: str | None) -> object:
     try:
         import phonenumbers
     except ImportError:
-        raise ImportError(
-            "default_region needs the extra: pip install 'airflow-provider-voice-agents[phonenumbers]'"
+        raise InputError(
+            "default_region needs the package phonenumbers, which is not installed. Nothing was sent. Install it on "
+            "the workers: pip install 'airflow-provider-voice-agents[phonenumbers]'"
         ) from None
     try:
         parsed = phonenumbers.parse(value, default_region)

@@ -44,7 +44,7 @@ from airflow_voice_agents.polyai.spec import (
     SourceSpec,
     TargetSpec,
 )
-from airflow_voice_agents.transport.errors import CallError, InputError, Unauthorized
+from airflow_voice_agents.transport.errors import CallError, InputError
 
 
 def refuse_entangled(spec: PromotionSpec) -> None:
@@ -214,7 +214,7 @@ class _TargetPlanner:
         except InputError as problem:
             return [self._impossible(kind, error("unusable_source", str(problem)))]
         except CallError as failure:
-            if isinstance(failure, Unauthorized) or not failure.permanent:
+            if failure.concerns_all or not failure.permanent:
                 raise
             return [self._impossible(kind, error("unreadable", f"It could not be read: {failure}"))]
 

@@ -1,0 +1,172 @@
+"""Faults of TLS, CA bundles, proxies and host names that no later try can mend, in words that name the remedy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.settings import is_loopback
+
+T = TypeVar("T")
+
+BUNDLE_FILE: Final = "SSL_CERT_FILE"
+BUNDLE_FOLDER: Final = "SSL_CERT_DIR"
+"""Environment variables that replace the public certificate authorities; the file goes before the folder."""
+
+_WRONG_HOST: Final = frozenset({62, 63, 64})
+"""OpenSSL's codes for a certificate of another host, mail address or IP address."""
+_WRONG_TIME: Final = frozenset({9, 10})
+"""OpenSSL's codes for a certificate that is not valid yet, or has expired."""
+_NO_TLS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
+)
+_PROXY_FORM = "it must have the form http://host:port"
+_PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+
+
+def tls_advice(error: BaseException, host: str) -> str | None:
+    """Return what to do about a TLS fault that every try meets; ``None`` for another fault.
+
+    :param error: the error, with those that it came from.
+    :param host: host and port that were asked.
+    """
+    for each in chain_of(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return _certificate_advice(each.verify_code, host)
+        if isinstance(each, ssl.SSLError) and each.reason in _NO_TLS:
+            return (
+                f"{host} does not speak TLS, or only versions that are not accepted. Nothing was sent. Check the "
+                "host and the port of the connection, and the proxy if there is one."
+            )
+    return None
+
+
+def open_context(make: Callable[[], T]) -> T:
+    """Make a TLS context, whose certificate authorities come from the environment.
+
+    :param make: makes it.
+    :raises ConnectionSettingsError: naming the environment variable whose file or folder cannot be used.
+    """
+    file, folder = os.environ.get(BUNDLE_FILE), os.environ.get(BUNDLE_FOLDER)
+    name, place = (BUNDLE_FILE, file) if file else (BUNDLE_FOLDER, folder)
+    if not file and folder and not os.path.isdir(folder):  # noqa: PTH112  a check of text from the environment
+        raise _unusable_bundle(name, place, "there is no such folder")
+    try:
+        return make()
+    except OSError as error:  # also what OpenSSL says about a file without certificates
+        said = error.strerror or type(error).__name__
+    raise _unusable_bundle(name, place, "it holds no certificate" if "X509" in said else said)
+
+
+def open_with_proxies(make: Callable[[], T], base_url: str) -> T:
+    """Make an HTTP client, whose proxies come from the environment.
+
+    :param make: makes it.
+    :param base_url: the URL that its requests go to.
+    :raises ConnectionSettingsError: naming the environment variable that cannot be used.
+    """
+    proxy = proxy_of(base_url)
+    try:
+        made = make()
+        if proxy is None or _is_proxy(proxy):
+            return made
+        said = _PROXY_FORM
+    except ConnectionSettingsError:
+        raise
+    except ImportError:
+        said = "a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"
+    except Exception:  # noqa: BLE001  httpx has several errors for it, which may show the proxy's password
+        said = _PROXY_FORM
+    raise ConnectionSettingsError(
+        f"the environment's proxy in {_proxy_variable()} cannot be used: {said}. Nothing was sent. Correct it for "
+        "workers and triggerers, or unset it."
+    )
+
+
+def proxy_of(base_url: str) -> str | None:
+    """Return the proxy that the environment puts in front of a URL, or ``None``; it may hold a password.
+
+    :param base_url: the URL that requests go to.
+    """
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all") or None
+
+
+def name_advice(error: BaseException, host: str) -> str | None:
+    """Return what to do about a host name that nobody knows; ``None`` for another fault.
+
+    It may be a name server's passing fault, so the request is repeated all the same.
+
+    :param error: the error, with those that it came from.
+    :param host: host and port that were asked.
+    """
+    if any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain_of(error)):
+        return f"Nobody knows the name of {host}: check the host of the connection, then the name server."
+    return None
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and all errors that it came from.
+
+    :param error: the error.
+    """
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from chain_of(each)
+        error = error.__cause__ or error.__context__
+
+
+def _certificate_advice(code: int, host: str) -> str:
+    if code in _WRONG_HOST:
+        what = f"The certificate is for another host than {host}. Check the host of the connection"
+    elif code in _WRONG_TIME:
+        what = f"The certificate of {host} is out of date, or the clock of this machine is wrong"
+    else:
+        what = f"The certificate of {host} comes from an authority that is not trusted here"
+    given = next((name for name in (BUNDLE_FILE, BUNDLE_FOLDER) if os.environ.get(name)), None)
+    now = f" (now {given}={os.environ[given]})" if given else ""
+    return (
+        f"{what}. Nothing was sent. If your company's proxy inspects TLS, set {BUNDLE_FILE} to a PEM file with its "
+        f"certificate authority and the public ones, on workers and triggerers{now}."
+    )
+
+
+def _unusable_bundle(name: str, place: str | None, why: str) -> ConnectionSettingsError:
+    return ConnectionSettingsError(
+        f"{name} names {place!r}, which cannot be used: {why}. Nothing was sent. Set it to certificate authorities "
+        "in PEM form on workers and triggerers, or unset it."
+    )
+
+
+def _proxy_variable() -> str:
+    """Return the name of the variable whose proxy cannot be used, as far as that can be seen."""
+    for scheme, proxy in getproxies().items():
+        if scheme in ("http", "https", "all") and not _is_proxy(proxy):
+            return _spelled(f"{scheme}_proxy")
+    socks = (scheme for scheme, proxy in getproxies().items() if proxy.startswith("socks"))
+    found = next(socks, None)
+    return _spelled(f"{found}_proxy") if found else "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY"
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        return bool(parts.hostname) and parts.scheme in _PROXY_SCHEMES and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _spelled(name: str) -> str:
+    return name if name in os.environ else name.upper()
