@@ -17,6 +17,7 @@ from dateutil.rrule import rrule, rrulestr
 
 from airflow_voice_agents.plans.plan import Finding, error, warning
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 
 MEMBERS = ("start", "end", "duration", "timezone", "rrule", "reason")
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
@@ -70,7 +71,9 @@ class FreezeWindow:
         if not isinstance(value, Mapping):
             raise InputError(f"{name} must hold start, end or duration, and timezone. Nothing was sent.")
         if unknown := sorted(str(key) for key in value if key not in MEMBERS):
-            raise InputError(f"{name} holds {', '.join(unknown)}; known are {', '.join(MEMBERS)}.")
+            raise InputError(
+                f"{name} holds {', '.join(unknown)}; known are {', '.join(MEMBERS)}{hints(unknown, MEMBERS)}"
+            )
         zone = _zone(value.get("timezone"), f"{name}.timezone")
         start = _wall(value.get("start"), f"{name}.start")
         rule = None if value.get("rrule") is None else _rule(value["rrule"], start, zone, f"{name}.rrule")

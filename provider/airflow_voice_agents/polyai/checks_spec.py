@@ -22,8 +22,10 @@ from pydantic import (
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.polyai.observations import METRICS
-from airflow_voice_agents.polyai.spec import PROBLEMS_SHOWN, Identifier, PhoneNumber, Stage, Text
+from airflow_voice_agents.polyai.spec import Identifier, PhoneNumber, Stage, Text
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.model_errors import explain_all
+from airflow_voice_agents.transport.suggestions import hints
 
 SAID_LIMIT = 500
 """Most characters that a smoke test says in one turn."""
@@ -43,14 +45,20 @@ def _listed(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
     except ValueError:
-        raise ValueError("it is a text that is no JSON list; add | tojson to the template") from None
+        raise ValueError("it is a text that is not a JSON list; add | tojson to the template") from None
 
 
 def _pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error:
-        raise ValueError("it is no regular expression") from None
+        raise ValueError("it is not a valid regular expression") from None
+    return value
+
+
+def _metric(value: str) -> str:
+    if value not in METRICS:
+        raise ValueError(f"it must be one of {', '.join(METRICS)}{hints([value], METRICS)}")
     return value
 
 
@@ -159,7 +167,7 @@ class AlertsCheck(_Check):
     check: Literal["alerts"] = "alerts"
     project_ids: Ids = ()
     rule_ids: Ids = ()
-    metrics: tuple[Annotated[str, Field(pattern=f"^({'|'.join(METRICS)})$")], ...] = ()
+    metrics: tuple[Annotated[str, AfterValidator(_metric)], ...] = ()
     account_wide: StrictBool = False
     allow_preexisting: StrictBool = True
     whole_window: StrictBool = False
@@ -335,12 +343,9 @@ def parse_checks(given: object) -> Checks:
     try:
         checks = _CHECKS.validate_python(tuple(given))
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        told = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in problems[:PROBLEMS_SHOWN]
-        )
-        raise InputError(f"checks are wrong: {told}. Nothing was sent.") from None
+        told = explain_all(error, list(given), Check, name="checks")
+        end = "" if told.endswith((".", "?")) else "."
+        raise InputError(f"checks are wrong: {told}{end} Nothing was sent.") from None
     titles = [check.title for check in checks]
     if len(set(titles)) < len(titles):
         raise InputError("two checks are called the same; give each a name. Nothing was sent.")

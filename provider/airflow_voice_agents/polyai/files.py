@@ -22,6 +22,7 @@ from airflow_voice_agents.plans.decoding import decode_json, decode_yaml
 from airflow_voice_agents.polyai.resources.config_page import PageState
 from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_e164, parse_json_object, parse_lines
 
 CONFIG, CONNECTORS, ROUTING = PARTS = ("config", "connectors", "routing")
@@ -209,7 +210,9 @@ def _record(value: Any, keys: Collection[str], where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InputError(f"{where} must be a mapping of {', '.join(keys)}, not {type(value).__name__}")
     if unknown := sorted(str(key) for key in value if key not in keys):
-        raise InputError(f"{where} has unknown fields {', '.join(unknown)}; allowed are {', '.join(keys)}")
+        raise InputError(
+            f"{where} has unknown fields {', '.join(unknown)}; allowed are {', '.join(keys)}{hints(unknown, keys)}"
+        )
     if missing := [key for key in keys if key not in value]:
         raise InputError(f"{where} lacks {', '.join(missing)}; write null where there is none")
     return value

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import did_you_mean, hints
 from airflow_voice_agents.transport.validation import parse_identifier, parse_text
 
 # ---------------------------------------------------------------------------------------- inputs
@@ -56,7 +57,10 @@ def parse_environment(value: object, *, name: str = "environment") -> Environmen
     """
     if isinstance(value, str) and value in _ENVIRONMENTS:
         return _ENVIRONMENTS[value]
-    raise InputError(f"{name} must be 'sandbox', 'pre-release' or 'live', not {shorten(value)}")
+    hint = did_you_mean(value, _ENVIRONMENTS) if isinstance(value, str) else ""
+    raise InputError(
+        f"{name} must be 'sandbox', 'pre-release' or 'live', not {shorten(value)}.{hint}".rstrip(".")
+    )
 
 
 def _line(name: str) -> BeforeValidator:
@@ -155,7 +159,8 @@ def _explain(error: ValidationError, values: Mapping[str, object]) -> str:
 
 def _complaint(field: str, kind: str, cause: object) -> str:
     if kind == "extra_forbidden":
-        return f"unknown or repeated field {field!r}, allowed are {', '.join(ConnectorUpdate.model_fields)}"
+        known = ConnectorUpdate.model_fields
+        return f"unknown or repeated field {field!r}, allowed are {', '.join(known)}{hints([field], known)}"
     return f"{field} is required" if kind == "missing" else str(cause)
 
 

@@ -24,9 +24,9 @@ from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.model_errors import explain_all, listed
+from airflow_voice_agents.transport.suggestions import did_you_mean
 from airflow_voice_agents.transport.validation import parse_e164, parse_identifier, parse_json_object
-
-PROBLEMS_SHOWN = 10
 
 
 def _identifier(value: object) -> str:
@@ -40,7 +40,8 @@ def _environment(value: object) -> Environment:
     try:
         return parse_environment(value)
     except InputError:
-        raise ValueError(f"it must be {', '.join(map(repr, LADDER))}") from None
+        hint = did_you_mean(value, LADDER) if isinstance(value, str) else ""
+        raise ValueError(f"it must be {', '.join(map(repr, LADDER))}.{hint}".rstrip(".")) from None
 
 
 def _number(value: object) -> str:
@@ -249,7 +250,7 @@ class PromotionSpec(_Part):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise InputError(f"{name} is not a promotion: {_problems(error)}") from None
+            raise InputError(f"{name} is not a promotion: {explain_all(error, value, cls)}") from None
 
     def plain(self) -> dict[str, Any]:
         """Return the promotion as JSON; :meth:`parse` takes it. It may hold values."""
@@ -330,7 +331,7 @@ class PromotionSpec(_Part):
     @model_validator(mode="after")
     def _coherent(self) -> PromotionSpec:
         if problems := _incoherent(self):
-            raise ValueError(_listed(problems))
+            raise ValueError(listed(problems))
         return self
 
 
@@ -373,19 +374,3 @@ def _problems_of(spec: PromotionSpec, target: TargetSpec) -> Sequence[str]:
             "one agent"
         )
     return problems
-
-
-def _problems(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [f"{_where(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in found]
-    return _listed(told)
-
-
-def _listed(problems: Sequence[str]) -> str:
-    more = f"; and {len(problems) - PROBLEMS_SHOWN} more" if len(problems) > PROBLEMS_SHOWN else ""
-    return "; ".join(problems[:PROBLEMS_SHOWN]) + more
-
-
-def _where(path: Sequence[int | str]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    return f"{text}: " if text else ""

@@ -25,6 +25,7 @@ from airflow_voice_agents.signalwire.models import (
 )
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay, fill
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_choice, parse_count, parse_e164, parse_text
 
 __all__ = [
@@ -223,7 +224,9 @@ def _changes(changes: object) -> dict[str, str]:
         raise InputError("changes must not be empty")
     known = WRITABLE | SDK_ONLY
     if unknown := sorted(str(name) for name in changes if name not in known):
-        raise InputError(f"changes has fields that an update does not take: {', '.join(unknown)}")
+        raise InputError(
+            f"changes has fields that an update does not take: {', '.join(unknown)}{hints(unknown, known)}"
+        )
     body = {name: parse_text(value, name=f"changes.{name}") for name, value in changes.items()}
     needed = COMPANIONS.get(body.get("call_handler", ""), ())
     if missing := [name for name in needed if name not in body]:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Final
 from airflow_voice_agents.signalwire.checks import masked_url, parse_url, parse_uuid
 from airflow_voice_agents.signalwire.models import HTTP_METHODS, VOICE
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_choice, parse_text
 
 CALL_FLOW_VERSIONS: Final = ("working_copy", "current_deployed")
@@ -290,11 +291,14 @@ def parse_route(value: object, *, name: str = "route") -> Route:
     to = value.get("to")
     kind = ROUTES.get(to) if isinstance(to, str) else None
     if kind is None:
-        raise InputError(f"{name}.to must be one of {', '.join(ROUTES)}, not {shorten(to)}")
+        hint = hints([to], ROUTES) if isinstance(to, str) else ""
+        raise InputError(f"{name}.to must be one of {', '.join(ROUTES)}, not {shorten(to)}{hint}")
     given = {key: item for key, item in value.items() if key != "to"}
     if unknown := sorted(given.keys() - kind.api_names.keys()):
         allowed = ", ".join(kind.api_names)
-        raise InputError(f"{name} to {to} does not take {', '.join(unknown)}; allowed are {allowed}")
+        raise InputError(
+            f"{name} to {to} does not take {', '.join(unknown)}; allowed are {allowed}{hints(unknown, kind.api_names)}"
+        )
     if missing := [field for field in _required(kind) if given.get(field) is None]:
         raise InputError(f"{name} to {to} needs {', '.join(missing)}")
     return kind(**given)

@@ -33,6 +33,17 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(map(escaped, near))}?" if near else ""
 
 
+def hints(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Return what was likely meant by several names that nothing has, with a full stop and a space in front.
+
+    :param unknown: the names that nothing has.
+    :param known: the names that there are.
+    """
+    names = list(known)
+    said = "".join(dict.fromkeys(did_you_mean(each, names) for each in unknown))
+    return f".{said}" if said else ""
+
+
 def nearest(given: str, known: Iterable[str], *, cutoff: float = NEAR) -> list[str]:
     """Return the known names that are nearest to a name, the best first.
 

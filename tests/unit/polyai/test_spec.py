@@ -18,8 +18,9 @@ from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.models import Environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
-from airflow_voice_agents.polyai.spec import PROBLEMS_SHOWN, PromotionSpec, SourceSpec
+from airflow_voice_agents.polyai.spec import PromotionSpec, SourceSpec
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.model_errors import PROBLEMS_SHOWN
 from support.json_values import bounded, objects
 
 SECRET = "hunter2"

@@ -17,6 +17,7 @@ from airflow_voice_agents.omnia_voice.resources.settings import (
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
 
 SETTINGS_NOTE = "settings"
@@ -98,7 +99,9 @@ def parse_changes(value: object) -> dict[str, str | None]:
     if not isinstance(value, Mapping) or not value:
         raise InputError(f"changes must be a mapping of at least one of {allowed}")
     if unknown := sorted(str(key) for key in value if key not in NAMES):
-        raise InputError(f"changes has unknown keys {', '.join(unknown)}; allowed are {allowed}")
+        raise InputError(
+            f"changes has unknown keys {', '.join(unknown)}; allowed are {allowed}{hints(unknown, NAMES)}"
+        )
     texts = [key for key in ("friendly_name", "status") if key in value]
     parsed: dict[str, str | None] = {key: parse_text(value[key], name=f"changes.{key}") for key in texts}
     if "agent_id" in value:

@@ -27,6 +27,7 @@ from airflow_voice_agents.polyai.resources.config_plan import (
     StaleKeys,
 )
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_json_object
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -264,7 +265,8 @@ def parse_target(value: object, name: str, *, own: str | None = None) -> ConfigT
         raise InputError(f"{name} must be a mapping of agent_id and environment, not {type(value).__name__}")
     if unknown := sorted(str(key) for key in value if key not in allowed):
         raise InputError(
-            f"{name} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}"
+            f"{name} has unknown keys {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}."
+            f"{hints(unknown, allowed)}"
         )
     return ConfigTarget(
         agent_id=parse_identifier(value.get("agent_id"), name=f"{name}.agent_id"),

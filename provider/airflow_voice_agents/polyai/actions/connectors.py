@@ -27,7 +27,7 @@ from airflow_voice_agents.polyai.resources.connector import (
     states,
 )
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
-from airflow_voice_agents.transport.suggestions import did_you_mean
+from airflow_voice_agents.transport.suggestions import did_you_mean, hints
 from airflow_voice_agents.transport.validation import parse_count, parse_identifier
 
 ANY = "*"
@@ -57,7 +57,9 @@ class Selector:
             raise InputError(f"selector must be a mapping, not {type(value).__name__}")
         if unknown := sorted(str(key) for key in value if key not in SELECTOR_KEYS):
             known = ", ".join(SELECTOR_KEYS)
-            raise InputError(f"selector has unknown keys {', '.join(unknown)}; allowed are {known}")
+            raise InputError(
+                f"selector has unknown keys {', '.join(unknown)}; allowed are {known}{hints(unknown, SELECTOR_KEYS)}"
+            )
         criteria = dict(value)
         if "client_env" in criteria:
             criteria["client_env"] = parse_environment(criteria["client_env"], name="selector.client_env")

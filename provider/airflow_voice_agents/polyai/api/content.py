@@ -18,6 +18,7 @@ from airflow_voice_agents.polyai.models import (
 )
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import (
     parse_batch,
     parse_json_object,
@@ -299,9 +300,12 @@ def _variant_settings(values: Mapping[str, str] | None, is_default: bool | None)
 
 def _resolution(value: object, name: str) -> dict[str, Any]:
     resolution = parse_json_object(value, name=name)
-    unknown = sorted(resolution.keys() - {"path", "strategy", "value"})
+    known = ("path", "strategy", "value")
+    unknown = sorted(resolution.keys() - set(known))
     if unknown:
-        raise InputError(f"{name} takes path, strategy and value, not {', '.join(unknown)}")
+        raise InputError(
+            f"{name} takes path, strategy and value, not {', '.join(unknown)}{hints(unknown, known)}"
+        )
     path = resolution.get("path")
     if not isinstance(path, list) or not path or not all(isinstance(part, str) for part in path):
         raise InputError(f"{name}.path must be a list of names")

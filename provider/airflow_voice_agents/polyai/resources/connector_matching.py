@@ -12,7 +12,7 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error,
 from airflow_voice_agents.plans.selection import Unmatched, reached_names
 from airflow_voice_agents.polyai.resources.connector import SETTINGS, ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.suggestions import did_you_mean
+from airflow_voice_agents.transport.suggestions import did_you_mean, hints
 
 NAMES_SHOWN = 10
 VARIANT = "variant_id"
@@ -76,7 +76,9 @@ class ConnectorRules:
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.settings) - set(SETTINGS)):
-            raise InputError(f"settings must be of {', '.join(SETTINGS)}, not {', '.join(unknown)}")
+            raise InputError(
+                f"settings must be of {', '.join(SETTINGS)}, not {', '.join(unknown)}{hints(unknown, SETTINGS)}"
+            )
 
     def chosen(self, wanted: Sequence[NamedSettings]) -> list[NamedSettings]:
         """Return the source connectors that are taken from.
