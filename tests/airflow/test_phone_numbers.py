@@ -16,7 +16,6 @@ from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
-    ItemsFailed,
     ItemsFailedPermanently,
     NotFound,
 )
@@ -387,7 +386,10 @@ def test_a_number_of_another_project_fails_and_is_not_moved(polyai: Emulated) ->
     assert outcome.state == "failed"
     assert isinstance(outcome.error, ItemsFailedPermanently)
     assert counts(outcome) == {"changed": 7, "failed": 1}
-    assert "PHONE_NUMBERS_ALREADY_EXISTS" in items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
+    reason = items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
+    assert "PHONE_NUMBERS_ALREADY_EXISTS" in reason
+    assert "registered elsewhere: not in this agent" in reason
+    assert "may already be" not in reason
     assert polyai.number(ROSA, ROSAS) == (SANDBOX, "conn_rr_sandbox")
     assert polyai.number(HOTELS, ROSAS) is None
     assert places(polyai, numbers) == {(SANDBOX, DESK)}
@@ -433,12 +435,13 @@ def test_a_number_that_the_answer_leaves_out_is_read_back_and_fails(polyai: Emul
 
     outcome = polyai.run(import_numbers(*numbers, ROSAS, retries=1))
 
-    assert (outcome.state, counts(outcome)) == ("up_for_retry", {"changed": 2, "failed": 1})
-    assert isinstance(outcome.error, ItemsFailed)
-    assert "Reading it back showed it not applied" in items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
+    assert (outcome.state, counts(outcome)) == ("failed", {"changed": 2, "failed": 1})
+    assert isinstance(outcome.error, ItemsFailedPermanently)
+    reason = items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
+    assert "registered elsewhere: not in this agent. It was not sent again." in reason
     assert polyai.number(ROSA, ROSAS) == (SANDBOX, "conn_rr_sandbox")
     assert places(polyai, numbers) == {(SANDBOX, DESK)}
-    assert polyai.requests() == {READ: 6, IMPORT: 4}
+    assert polyai.requests() == {READ: 3, IMPORT: 1}
 
 
 # ------------------------------------------------------------------------------- unknown outcomes

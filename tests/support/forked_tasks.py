@@ -218,7 +218,10 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
     for library in ("httpcore", "httpx"):
         logging.getLogger(library).setLevel(logging.WARNING if attempt.quiet else logging.NOTSET)
     runner = Telling(
-        connections={"polyai_default": {"conn_type": "polyai", "host": attempt.url, "password": attempt.key}},
+        connections={
+            f"{kind}_default": {"conn_type": kind, "host": attempt.url, "password": attempt.key}
+            for kind in ("polyai", "omniavoice")
+        },
         state_store={name: dict(values) for name, values in attempt.store.items()},
     )
     with _leftovers() as left, moments.watched(), _batched(attempt.batch):

@@ -268,7 +268,7 @@ class Applier(Generic[State]):
     def _accept(self, write: Write[State], resource: Resource, result: WriteResult[State] | None) -> None:
         progress, operation = self._progress[resource], write.request.operation
         if result is None:
-            progress.mark_uncertain(write, f"the answer to {operation} does not mention it.")
+            progress.mark_uncertain(write, f"the answer to {operation} does not mention it.", left_out=True)
         elif result.error is not None:
             progress.fail(f"{operation}: {self.context.redact(result.error)}")
         else:
@@ -290,8 +290,8 @@ class Applier(Generic[State]):
             for resource in write.resources:
                 put_off = _certainly_not_applied(failure)
                 self._progress[resource].mark_uncertain(write, str(failure), refused_for_now=put_off)
-        elif write.split and _may_be_some_of_them(failure, write):
-            await self._isolate(write, write.split, failure)
+        elif (write.split or write.not_taken) and _may_be_some_of_them(failure, write):
+            await self._isolate(write, write.split or _not_smaller, failure)
         else:
             self._fail(write, failure)
 
@@ -317,7 +317,10 @@ class Applier(Generic[State]):
         for part in parts:
             await self._send_write(part)
         for resource in () if parts else remaining:
-            self._progress[resource].fail(str(failure), cause=failure)
+            progress = self._progress[resource]
+            if isinstance(failure, Conflict) and (meaning := progress.not_taken(write)):
+                failure.advice = meaning
+            progress.fail(str(failure), cause=failure)
 
     # -------------------------------------------------------------------------------------- outcomes
 
@@ -385,6 +388,8 @@ class Applier(Generic[State]):
                 "still take effect, so it was not sent again. Look at it there before you run this again.",
             )
             each.retry_after = self._named_wait or None
+        elif meaning := each.not_taken(each.uncertain_write):
+            each.fail(f"{each.reason} {meaning}", permanent=True)
         elif not self._goes_on(each.uncertain_write, round_number):
             each.fail(f"{each.reason} Reading it back showed it not applied.")
             each.retry_after = self._named_wait or None
@@ -474,6 +479,10 @@ def _resources(writes: WriteSequence[Any]) -> dict[Resource, None]:
 def _never_blind(request: ApiRequest[Any]) -> ApiRequest[Any]:
     """Return a request that ends as unknown rather than being sent again by the transport."""
     return replace(request, replay=Replay.RECONCILE) if request.replay is Replay.SAFE else request
+
+
+def _not_smaller(_: Sequence[Resource]) -> tuple[Write[Any], ...]:
+    return ()
 
 
 def _certainly_not_applied(failure: CallError) -> bool:

@@ -38,6 +38,7 @@ class ResourceProgress(Generic[State]):
     :param facts: ids from responses, for the report.
     :param uncertain_write: the write with the unknown outcome.
     :param refused_for_now: whether that write certainly was not applied (not sent, or put off by the platform).
+    :param left_out: whether that write was answered, and the answer does not mention the resource.
     :param known: the last state before that write.
     :param read_at: time of the last read, on the run's clock.
     """
@@ -54,6 +55,7 @@ class ResourceProgress(Generic[State]):
     facts: dict[str, Any] = field(default_factory=dict)
     uncertain_write: Write[State] | None = None
     refused_for_now: bool = False
+    left_out: bool = False
     known: State | None = None
     read_at: float | None = None
 
@@ -95,11 +97,25 @@ class ResourceProgress(Generic[State]):
             reason = f"{self.reason} It could not be read: {failure}".strip()
             self.end(Status.UNKNOWN, reason, cause=failure)
 
-    def mark_uncertain(self, write: Write[State], reason: str, *, refused_for_now: bool = False) -> None:
+    def mark_uncertain(
+        self, write: Write[State], reason: str, *, refused_for_now: bool = False, left_out: bool = False
+    ) -> None:
         """Note that a write may or may not have been applied."""
+        self.left_out = left_out and self.uncertain_write is None
         self.phase, self.reason, self.uncertain_write = Phase.UNCERTAIN, reason, write
         self.refused_for_now = refused_for_now
         self.known = self.transition.before if self.seen is None else self.seen
+
+    def not_taken(self, write: Write[State] | None) -> str:
+        """Return what it means that an answered write did not create a resource that is absent; else an empty text.
+
+        An earlier write of unknown outcome may still take effect, so nothing is concluded after one.
+
+        :param write: the write that was answered.
+        """
+        is_absent = self.transition.before is None and self.seen is None
+        certain = self.left_out if self.uncertain_write else True
+        return write.not_taken if write is not None and is_absent and certain else ""
 
     def resolve(self, kind: ResourceKind[State]) -> None:
         """Note the uncertain write as applied, if the state seen shows a part of the desired state."""

@@ -109,6 +109,8 @@ class Write(Generic[State]):
     :param deletes: a 404 answer may mean that the resource is gone already, so it is read back.
     :param no_change: turns a refusal that means "there is nothing to do" into the reason for the report; returns
         ``None`` for any other refusal.
+    :param not_taken: what it means that the platform answered a creation without taking the resource, or said that
+        it exists, while a read shows it absent; it is then not sent again. Empty where that means nothing certain.
     """
 
     request: ApiRequest[Any]
@@ -119,6 +121,7 @@ class Write(Generic[State]):
     split: Split[State] | None = field(default=None, compare=False)
     deletes: bool = False
     no_change: Callable[[Any], str | None] | None = field(default=None, compare=False)
+    not_taken: str = ""
 
 
 Split = Callable[[Sequence[Resource]], "tuple[Write[State], ...]"]

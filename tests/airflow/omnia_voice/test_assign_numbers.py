@@ -609,3 +609,15 @@ def test_numbers_of_another_workspace_are_not_seen(omnia: EmulatedOmnia) -> None
     assert counts(outcome) == {"changed": 1}
     assert omnia.server.omnia_voice.number(number(0), WORKSPACE)["agentId"] == DESK
     assert omnia.server.omnia_voice.number(number(0), "bank")["agentId"] is None
+
+
+def test_a_number_that_another_workspace_has_is_told_and_sent_once(omnia: EmulatedOmnia) -> None:
+    omnia.start(1)
+    refusal = {"error": {"message": "The phone number already exists", "code": "CONFLICT"}}
+    omnia.server.fault("answer", operation=CREATE, status=409, body=refusal, times=None)
+
+    outcome = omnia.run(assign(number(5), retries=3))
+
+    assert outcome.state == "failed"
+    assert "registered elsewhere: not in this workspace" in str(outcome.xcoms["report"])
+    assert omnia.requests()[CREATE] == 1

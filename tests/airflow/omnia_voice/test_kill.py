@@ -39,7 +39,7 @@ def nursery(shared_key: str) -> Iterator[Nursery]:
 
 def attempt(omnia: EmulatedOmnia, **arguments: Any) -> Attempt:
     # The nursery makes one connection; its type is not looked at.
-    usual = {"omniavoice_conn_id": "polyai_default", "confirm_live": True, "concurrency": 1}
+    usual = {"omniavoice_conn_id": "omniavoice_default", "confirm_live": True, "concurrency": 1}
     asked = {"phone_numbers": numbers(ASKED), "agent_id": DESK, "reassign": True}
     return Attempt(
         OmniaVoiceAssignNumbersOperator, {**usual, **asked, **arguments}, f"{omnia.server.url}/api/v1", KEY

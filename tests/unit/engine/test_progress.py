@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from airflow_voice_agents.engine.concurrency import ProgressLog
+from airflow_voice_agents.engine.progress import ResourceProgress
+from airflow_voice_agents.plans.kind import Resource, Transition, Write
+from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 
 
 class Clock:
@@ -46,3 +49,35 @@ def test_after_a_long_silence_one_line_comes_and_the_interval_starts_anew() -> N
     clock.now += 4.9
     progress.add("changed")
     assert said == ["numbers: 1 of 3 done (1 changed)"]
+
+
+ITEM = Resource("number", "agent", "+441632960001")
+
+
+def progress_of(before: object, seen: object) -> ResourceProgress[object]:
+    return ResourceProgress(Transition(ITEM, before, "there"), seen=seen)
+
+
+def write(meaning: str = "elsewhere") -> Write[object]:
+    request = ApiRequest("import", "POST", "/r", "/r", lambda body: body, Replay.RECONCILE)
+    return Write(request, (ITEM,), lambda _: {}, not_taken=meaning)
+
+
+def test_a_creation_that_was_answered_and_is_absent_was_not_taken() -> None:
+    assert progress_of(None, None).not_taken(write()) == "elsewhere"
+    assert progress_of(None, None).not_taken(write("")) == ""
+    assert progress_of(None, "there").not_taken(write()) == ""
+    assert progress_of("old", None).not_taken(write()) == ""
+    assert progress_of(None, None).not_taken(None) == ""
+
+
+def test_nothing_is_concluded_after_a_write_of_unknown_outcome() -> None:
+    left_out = progress_of(None, None)
+    left_out.mark_uncertain(write(), "not mentioned", left_out=True)
+    assert left_out.not_taken(write()) == "elsewhere"
+    lost = progress_of(None, None)
+    lost.mark_uncertain(write(), "no answer")
+    assert lost.not_taken(write()) == ""
+    lost.renew()
+    lost.mark_uncertain(write(), "not mentioned", left_out=True)
+    assert lost.not_taken(write()) == ""

@@ -28,6 +28,10 @@ from airflow_voice_agents.transport.errors import InputError, ResponseError
 
 KIND: Final = "agent number"
 NOTHING: Known = {}
+ELSEWHERE = (
+    "It is registered elsewhere: not in this workspace. It was not sent again. Use a key of the workspace that has it, "
+    "or leave it out."
+)
 FIELDS: Final = ("id", "agent_id", "friendly_name", "status")
 """Fields of a state in a snapshot."""
 
@@ -106,7 +110,15 @@ class AssignmentKind(Kind[AssignmentState]):
     ) -> Iterator[WriteSequence[AssignmentState]]:
         """One update per number that the workspace lists, one assignment per number that it does not."""
         for each in transitions:
-            yield (Write(request=self.request(each), resources=(each.resource,), judge=_judge(each)),)
+            creates = each.before is None or each.before.id is None
+            yield (
+                Write(
+                    request=self.request(each),
+                    resources=(each.resource,),
+                    judge=_judge(each),
+                    not_taken=ELSEWHERE if creates else "",
+                ),
+            )
 
     def request(self, transition: Transition[AssignmentState]) -> ApiRequest[Number | None]:
         """Return the write of one number.

@@ -29,6 +29,10 @@ from airflow_voice_agents.transport.suggestions import did_you_mean
 
 KIND = "phone number"
 NOTHING: Known = {}
+ELSEWHERE = (
+    "It is registered elsewhere: not in this agent. It was not sent again. Find the agent that has it, or leave it "
+    "out."
+)
 FIELDS = ("client_env", "connector_id")
 
 
@@ -282,6 +286,7 @@ def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Wr
         resources=tuple(resources),
         judge=_imported(agent_id),
         split=split,  # also of one: the number may have come to be there meanwhile
+        not_taken=ELSEWHERE,
     )
 
 
