@@ -98,7 +98,9 @@ with DAG(
         with PolyAIHook() as hook:
             call = hook.send(api.create_outbound_call(agent_id, to_number=person, environment=client_env))
             if not call.call_sid:
-                raise RuntimeError("The platform started a test call but did not name it; look at its call list.")
+                raise RuntimeError(
+                    "The platform started a test call but did not name it; look at its call list."
+                )
             look = api.get_outbound_call_status(agent_id, call_sid=call.call_sid, environment=client_env)
             for _ in range(LOOKS):
                 status = hook.send(look).status

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from airflow.sdk import BaseOperator
 
 import airflow_voice_agents
+from support.operators import public_operators
 
 ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).parent / "dags"
@@ -91,24 +91,7 @@ def keys(shared: type) -> set[str]:
     return set(shared.__annotations__)
 
 
-def operators() -> list[type]:
-    """Return the public operators and sensors of all systems."""
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "operators" in path.parts or "sensors" in (*path.parts, path.stem):
-            module = importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
-            found += [
-                each
-                for name, each in vars(module).items()
-                if inspect.isclass(each) and each.__module__ == module.__name__ and not name.startswith("_")
-            ]
-    return [each for each in found if issubclass(each, BaseOperator) and not BASE.search(each.__name__)]
-
-
-BASE = re.compile(r"^(PolyAI|SignalWire|OmniaVoice)(Writing|Restoring)?(Operator|Sensor)$")
-
-
-@pytest.mark.parametrize("operator", operators(), ids=lambda each: each.__name__)
+@pytest.mark.parametrize("operator", public_operators(), ids=lambda each: each.__name__)
 def test_shared_arguments_are_typed_as_the_bases_have_them(operator: type) -> None:
     signature = inspect.signature(operator.__init__)  # type: ignore[misc]
     shared = next(each for each in signature.parameters.values() if each.kind is each.VAR_KEYWORD)

@@ -51,6 +51,8 @@ class PolyAIExportOperator(PolyAIOperator):
     confidential_fields: ClassVar[Sequence[str]] = ("targets",)
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
+    environment_fields = ("targets",)
+
     def __init__(
         self,
         *,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import REPORT_KEY
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, check_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -84,6 +84,11 @@ class PolyAIDriftOperator(PolyAIOperator):
         self.baseline = baseline
         self.state_folder = state_folder
         self.fail_on_drift = fail_on_drift
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        check_spec(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, and tell."""

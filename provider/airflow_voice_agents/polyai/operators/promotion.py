@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, check_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -91,6 +91,11 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         self.state_folder = state_folder
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        check_spec(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
