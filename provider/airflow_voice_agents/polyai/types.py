@@ -35,6 +35,7 @@ EnvironmentName: TypeAlias = "Literal['sandbox', 'pre-release', 'live'] | Templa
 """An environment, or a template that renders to one."""
 
 StaleKeysName = Literal["fail", "keep", "null"]
+UnmatchedName = Literal["fail", "warn", "ignore"]
 SettingName = Literal["variant_id", "asr_lang_code", "voice_name"]
 DriftState = Literal["drift", "in_sync"]
 PartName = Literal["config", "connectors", "routing"]
@@ -135,6 +136,7 @@ class Spec(TypedDict, total=False):
     routing: RoutingSection | None
     deployment: DeploymentSection | None
     never_promote: Sequence[str]
+    unmatched: UnmatchedName | None
     allow_skip_pre_release: bool
 
 
