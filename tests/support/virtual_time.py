@@ -22,6 +22,8 @@ class VirtualTime:
     :param start: seconds since the epoch.
     """
 
+    to_thread = staticmethod(asyncio.to_thread)
+
     def __init__(self, start: float = 1_000_000.0) -> None:
         self.now = start
         self._running = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from airflow_voice_agents.plans.diff import ABSENT, Op, Path
 from airflow_voice_agents.plans.masking import is_sensitive, mask_credentials
 from airflow_voice_agents.plans.plan import PlannedItem
-from airflow_voice_agents.plans.selection import may_mean
+from airflow_voice_agents.plans.selection import may_mean, page_paths
+from airflow_voice_agents.transport.suggestions import did_you_mean
 
 MASKED = "(sensitive)"
 HIDDEN = "(hidden)"
@@ -58,6 +59,21 @@ class Display:
             if place is None or not rows or row != rows[-1]:
                 rows.append(row)
         return rows
+
+    def unreached(self, items: Sequence[PlannedItem]) -> list[str]:
+        """Name the ``sensitive_keys`` that mask nothing of what changes and look like a key that does.
+
+        :param items: targets of a plan whose values are shown.
+        """
+        if not self.sensitive_keys or not self.show_values:
+            return []
+        paths = {tuple(map(str, path)): path for item in items for path in _changed_paths(item)}
+        shown = [show_path(path) for path in paths.values()]
+        idle = [each for each in self.sensitive_keys if not any(may_mean(each, names) for names in paths)]
+        hints = {each: did_you_mean(each, shown) for each in idle}
+        return [
+            f"sensitive_keys masks nothing here with {each}.{hint}" for each, hint in hints.items() if hint
+        ]
 
     def _text(self, value: Any, path: Path, patterns: Patterns) -> str:
         if not self.show_values:
@@ -176,6 +192,14 @@ def _shortened(text: str) -> str:
 def _escaped(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+
+
+def _changed_paths(item: PlannedItem) -> Iterator[Path]:
+    for change in item.changes:
+        yield change.path
+        for side in (change.before, change.after):
+            if isinstance(side, dict):
+                yield from ((*change.path, *below) for below in page_paths(side))
 
 
 def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:

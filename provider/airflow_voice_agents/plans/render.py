@@ -79,7 +79,8 @@ def render_plan(plan: Plan, display: Display | None = None) -> str:
     left += sum(len(group.items) for group in groups[BLOCKS_SHOWN:])
     more = [f"  … and {left} more resource(s) that are not listed"] if left else []
     head = f"Plan: {plan.operation} (digest {plan.digest[:12]})"
-    return "\n\n".join([head, *blocks, *more, counts_line(plan)])
+    notes = [f"  i {visible(note)}" for note in (display or Display()).unreached(told(plan)[:LOOKED_AT])]
+    return "\n\n".join([head, *blocks, *more, *notes, counts_line(plan)])
 
 
 def render_report(report: Report) -> str:

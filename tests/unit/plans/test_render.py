@@ -549,3 +549,12 @@ def test_a_long_report_is_cut_and_counts_all() -> None:
     lines = render_report(Report("r", items)).splitlines()
     assert len(lines) == ROWS_SHOWN + 3
     assert lines[-2:] == ["  … and 7 more", f"{ROWS_SHOWN + 7} item(s): {ROWS_SHOWN + 7} changed."]
+
+
+def test_a_sensitive_key_that_is_misspelled_is_told_beside_the_value_that_it_leaves_open() -> None:
+    plan = Plan("promote", (ITEM,))
+    said = render_plan(plan, Display(sensitive_keys=("crm.pim", "nothing", "**.url")))
+    assert "sensitive_keys masks nothing here with crm.pim. Did you mean 'crm.pin'" in said
+    assert "with nothing" not in said
+    assert "with **.url" not in said
+    assert "sensitive_keys" not in render_plan(plan, Display(show_values=False, sensitive_keys=("crm.pim",)))
