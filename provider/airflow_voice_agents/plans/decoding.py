@@ -48,7 +48,7 @@ def decode_text(content: bytes, *, where: str, legacy: bool = False) -> str:
         raise InputError(f"{where} cannot be read as {encoding.upper()} (byte {byte}); save it as UTF-8")
     if legacy and (text := _windows(content)) is not None:
         return text
-    raise InputError(f"{where} is not UTF-8 (byte {byte}, line {line}); save it as UTF-8")
+    raise InputError(f"{where} is not UTF-8 (byte {byte}), line {line}; save it as UTF-8")
 
 
 def _windows(content: bytes) -> str | None:
