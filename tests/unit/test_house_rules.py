@@ -36,6 +36,7 @@ NO_CODE = {
 
 RENAMED = {"dry_run": "plan_only"}
 """Parameters whose own name is a method of Airflow's operators already."""
+ARGUMENTS = {attribute: name for name, attribute in RENAMED.items()}
 
 AIRFLOW_FREE = {"emulator", "engine", "transport", "plans"}
 """Rooms of the house that know nothing of Airflow."""
@@ -238,7 +239,8 @@ def test_template_fields_are_parameters_of_their_operator(path: Path) -> None:
     module = importlib.import_module(".".join(parts))
     for name, value in vars(module).items():
         if inspect.isclass(value) and value.__module__ == module.__name__:
-            assert set(getattr(value, "template_fields", ())) <= all_parameters(value), name
+            fields = {ARGUMENTS.get(field, field) for field in getattr(value, "template_fields", ())}
+            assert fields <= all_parameters(value), name
 
 
 def all_parameters(owner: type) -> set[str]:

@@ -23,6 +23,9 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "TemplatedText": (str,),
 }
+HARMLESS = ("assigned_users", "notifiers", "overrides")
+"""Arguments that mean the same empty and left out."""
+
 NOT_WRITTEN = ("Template", "Templated", "XComArg")
 """Names in annotations that stand for templates alone, which are not checked here."""
 
@@ -59,6 +62,7 @@ def wrong_arguments(operator: Any, aliases: Mapping[str, Sequence[str]]) -> Iter
     :param operator: an operator or sensor.
     :param aliases: names in annotations -> texts that they stand for.
     """
+    yield from empty_arguments(operator)
     texts = tuple(sorted((name, tuple(texts)) for name, texts in aliases.items()))
     for name, accepted in _accepted(cast("Hashable", type(operator)), texts):
         value = getattr(operator, RENAMED.get(name, name))
@@ -84,9 +88,43 @@ def listed(choices: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(map(repr, choices[:-1])), repr(choices[-1]))))
 
 
+def flags(operator: Any) -> dict[str, str]:
+    """Return the attributes that take a boolean only, and the names of their arguments.
+
+    :param operator: an operator or sensor.
+    """
+    found = _accepted(cast("Hashable", type(operator)), ())
+    return {
+        RENAMED.get(name, name): name
+        for name, accepted in found
+        if bool in accepted.types and set(accepted.types) <= {bool, type(None)}
+    }
+
+
+def empty_arguments(operator: Any) -> Iterator[str]:
+    """Yield a sentence for each argument that was given and is empty, where leaving it out means everything.
+
+    :param operator: an operator or sensor.
+    """
+    for name in _left_out(cast("Hashable", type(operator))):
+        value = getattr(operator, RENAMED.get(name, name), None)
+        if name in (*operator.may_be_empty, *HARMLESS):
+            continue
+        if isinstance(value, (str, Mapping, list, tuple)) and not value:
+            yield f"{name} is empty: leave it out where its default is meant."
+
+
+def is_template(text: str) -> bool:
+    """Return whether a text holds a Jinja template.
+
+    :param text: the text.
+    """
+    return "{{" in text or "{%" in text or "{#" in text
+
+
 def _holds_template(value: Any) -> bool:
     if isinstance(value, str):
-        return "{{" in value or "{%" in value or "{#" in value
+        return is_template(value)
     if isinstance(value, Mapping):
         return any(_holds_template(each) for pair in value.items() for each in pair)
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -98,15 +136,26 @@ def _holds_template(value: Any) -> bool:
 def _accepted(
     operator: Hashable, aliases: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> tuple[tuple[str, Accepted], ...]:
-    known, found = dict(aliases), {}
+    known = dict(aliases)
+    read = ((name, _read(str(each.annotation), known)) for name, each in _parameters(operator).items())
+    return tuple((name, accepted) for name, accepted in read if accepted)
+
+
+@cache
+def _left_out(operator: Hashable) -> tuple[str, ...]:
+    return tuple(name for name, each in _parameters(operator).items() if each.default is None)
+
+
+def _parameters(operator: Hashable) -> dict[str, inspect.Parameter]:
+    found: dict[str, inspect.Parameter] = {}
     for base in inspect.getmro(cast("type", operator)):
         constructor: Any = base.__dict__.get("__init__")
         if constructor is None or not base.__module__.startswith(__name__.split(".", 1)[0]):
             continue
         for name, parameter in inspect.signature(constructor).parameters.items():
-            if parameter.kind is parameter.KEYWORD_ONLY and name not in found:
-                found[name] = _read(str(parameter.annotation), known)
-    return tuple((name, accepted) for name, accepted in found.items() if accepted)
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                found.setdefault(name, parameter)
+    return found
 
 
 def _read(annotation: str, aliases: Mapping[str, tuple[str, ...]]) -> Accepted | None:

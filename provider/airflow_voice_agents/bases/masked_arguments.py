@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -52,16 +53,32 @@ class MaskedArguments(_Base):
     open_keys: ClassVar[Sequence[str]] = ()
     """Keys in those fields whose values are identifiers."""
 
-    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render the templates, and cover what must not be kept.
+    may_be_empty: ClassVar[Sequence[str]] = ()
+    """Template fields, and keys in them, that can render to nothing."""
 
-        :param context: the task's context.
-        :param jinja_env: environment to render with.
-        """
-        super().render_template_fields(context, jinja_env)
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render, check what came out, and cover what must not be kept; Airflow renders mapped tasks here as well."""
+        from airflow_voice_agents.bases.rendered_arguments import render_quietly, settle
+
+        fields = list(template_fields)
+        written = {name: getattr(parent, name) for name in fields}
+        shown = [name for name in fields if name not in self.confidential_fields]
+        super()._do_render_template_fields(parent, shown, context, jinja_env, seen_oids)
+        for name in fields:
+            if name in self.confidential_fields and written[name]:
+                render = partial(self.render_template, context=context, jinja_env=jinja_env)
+                setattr(parent, name, render_quietly(render, written[name], name))
+        settle(parent, written)
         for name in self.confidential_fields:
-            if getattr(self, name) is not None:
-                setattr(self, name, MaskedArgument(getattr(self, name), self.open_keys))
+            if getattr(parent, name) is not None:
+                setattr(parent, name, MaskedArgument(getattr(parent, name), self.open_keys))
 
     def render_template(
         self,
@@ -77,11 +94,8 @@ class MaskedArguments(_Base):
         :param jinja_env: environment to render with.
         :param seen_oids: what was rendered already.
         """
-        from jinja2.nativetypes import NativeEnvironment
-
-        plain = isinstance(content, str) and "{" not in content and not self.template_ext
-        if plain and not isinstance(jinja_env, NativeEnvironment):  # which makes numbers of texts
-            return content
+        if isinstance(content, str) and "{" not in content and not self.template_ext:
+            return content  # a native environment would make a number of it
         return super().render_template(content, context, jinja_env, seen_oids)
 
     def argument(self, name: str) -> Any:

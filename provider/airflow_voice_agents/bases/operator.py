@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.airflow_compat import RetryPolicy
     from airflow_voice_agents.bases.hook import VoiceAgentsHook
     from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.bases.types import Flag
     from airflow_voice_agents.engine.action import Action
     from airflow_voice_agents.engine.policy import Policy, Protections
     from airflow_voice_agents.engine.run_context import RunContext
@@ -46,6 +47,7 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
 
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
+    may_be_empty: ClassVar[Sequence[str]] = ("message", "reason", "override_freeze")
     type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Names in the annotations of arguments -> the texts that they stand for."""
 
@@ -54,7 +56,7 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
         *,
         retry_policy: RetryPolicy | None = None,
         outlets: Any = None,
-        confirm_live: bool = False,
+        confirm_live: Flag = False,
         allow_backfill: bool = False,
         concurrency: int = 4,
         **kwargs: Any,
@@ -111,7 +113,7 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
         """Return the guards that the DAG's author has overridden."""
         from airflow_voice_agents.plans.guards import Overrides
 
-        return Overrides(confirm_live=self.confirm_live, allow_backfill=self.allow_backfill)
+        return Overrides(confirm_live=is_true(self.confirm_live), allow_backfill=self.allow_backfill)
 
     def guard_context(self, context: Context) -> GuardContext:
         """Return the facts that the guards decide by.
@@ -161,10 +163,11 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
 class WritingOperator(VoiceAgentsOperator):
     """Base of the operators that write; its arguments are the table of guarantees.
 
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
+    :param dry_run: plan only; nothing is written, and live needs no confirmation. (templated)
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true for a run that writes where callers are.
+    :param confirm_live: must be true for a run that writes where callers are; a template must render to ``true`` or
+        ``false``. (templated)
     :param allow_backfill: a backfill run may write there.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
     :param take_snapshot: whether what is about to change is kept first, for a restore: ``True`` keeps it or
@@ -189,12 +192,15 @@ class WritingOperator(VoiceAgentsOperator):
     :param sensitive_keys: selectors of further values that are masked.
     """
 
-    template_fields: Sequence[str] = ("expected_digest", "override_freeze", "state_folder")
+    template_fields: Sequence[str] = (
+        *("expected_digest", "override_freeze", "state_folder"),
+        *("plan_only", "confirm_live"),
+    )
 
     def __init__(
         self,
         *,
-        dry_run: bool = False,
+        dry_run: Flag = False,
         expected_digest: str | None = None,
         lock_wait: float = 300.0,
         take_snapshot: bool | None = None,
@@ -277,7 +283,7 @@ class WritingOperator(VoiceAgentsOperator):
 
         failures = self.max_failures
         return Policy(
-            dry_run=self.plan_only,
+            dry_run=is_true(self.plan_only),
             expected_digest=self.expected_digest or None,
             display=display(self.show_values, self.sensitive_keys),
             waves=Waves.parse(self.waves),
@@ -317,18 +323,18 @@ class RestoringOperator(WritingOperator):
     """Base of the operators that undo earlier work from a snapshot, and block its return.
 
     :param snapshot: URL of the snapshot. (templated)
-    :param force: whether newer work of others is overwritten.
+    :param force: whether newer work of others is overwritten. (templated)
     :param hold: whether the targets are put on hold: the same change is then refused until a release.
     :param reason: the reason, kept with the hold. (templated)
     """
 
-    template_fields: Sequence[str] = (*WritingOperator.template_fields, "snapshot", "reason")
+    template_fields: Sequence[str] = (*WritingOperator.template_fields, "snapshot", "reason", "force")
 
     def __init__(
         self,
         *,
         snapshot: str,
-        force: bool = False,
+        force: Flag = False,
         hold: bool = True,
         reason: str = "",
         stop_variable: str | None = None,
@@ -350,6 +356,14 @@ class RestoringOperator(WritingOperator):
 def _with_alias(outlets: list[Any], name: str) -> list[Any]:
     alias = AssetAlias(name)
     return outlets if alias in outlets else [*outlets, alias]
+
+
+def is_true(flag: Flag) -> bool:
+    """Return whether a rendered flag is set; anything but ``True`` is not.
+
+    :param flag: the argument, after rendering.
+    """
+    return flag is True
 
 
 def as_list(value: Any) -> list[Any]:

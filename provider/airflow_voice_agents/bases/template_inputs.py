@@ -1,14 +1,14 @@
-"""Parse arguments that arrive as rendered templates or XComs."""
+"""Parse arguments that arrive as rendered templates, XComs or files."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
-import json
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.transport.errors import InputError
+
+TABLES = ("csv", "tsv", "tab")
+"""Endings of files that hold a table with a header."""
 
 
 def from_json(value: Any, *, name: str) -> Any:
@@ -16,16 +16,19 @@ def from_json(value: Any, *, name: str) -> Any:
 
     :param value: anything; only a text is changed.
     :param name: what to call the argument in the error.
-    :raises InputError: for a text that is not JSON.
+    :raises InputError: for a text that is not JSON, is too large, or repeats a key.
     """
+    from airflow_voice_agents.transport.strict_json import decode_json
+
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
-        raise InputError(
-            f"{name} is a text that is not JSON. Pass the value itself, or add | tojson to the template."
-        ) from None
+        return decode_json(value, where="it")
+    except InputError as error:
+        reason = str(error)
+    raise InputError(
+        f"{name} is a text that is not JSON. Pass the value itself, or add | tojson to the template ({reason})."
+    )
 
 
 def read_json(path: str, *, name: str) -> Any:
@@ -33,14 +36,16 @@ def read_json(path: str, *, name: str) -> Any:
 
     :param path: local path, or a URL that Airflow's object storage knows.
     :param name: what to call the argument in the error.
-    :raises InputError: when the file cannot be read or is not JSON.
+    :raises InputError: when the file cannot be read, is not JSON, is too large, or repeats a key.
     """
+    from airflow_voice_agents.transport.strict_json import decode_json
+
+    text = _read(path, name=name)
     try:
-        return json.loads(_read(path, name=name))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name}: {path} is not a JSON file") from None
+        return decode_json(text, where="it")
+    except InputError as error:
+        reason = str(error)
+    raise InputError(f"{name}: {path} is not a JSON file ({reason})")
 
 
 def from_yaml(value: Any, *, name: str) -> Any:
@@ -48,15 +53,11 @@ def from_yaml(value: Any, *, name: str) -> Any:
 
     :param value: anything; only a text is changed.
     :param name: what to call the argument in the error.
-    :raises InputError: for a text that is not YAML, or says something twice.
+    :raises InputError: for a text that is not YAML, is too large, or says something twice.
     """
-    from airflow_voice_agents.plans.decoding import decode_json, decode_yaml
+    from airflow_voice_agents.plans.decoding import decode_either
 
-    if not isinstance(value, str):
-        return value
-    with contextlib.suppress(InputError):
-        return decode_json(value, where=name)  # YAML takes neither its tabs nor its surrogate pairs
-    return decode_yaml(value, where=name)
+    return decode_either(value, where=name) if isinstance(value, str) else value
 
 
 def read_yaml(path: str, *, name: str) -> Any:
@@ -64,38 +65,142 @@ def read_yaml(path: str, *, name: str) -> Any:
 
     :param path: local path, or a URL that Airflow's object storage knows.
     :param name: what to call the argument in the error.
-    :raises InputError: when the file cannot be read or is neither.
+    :raises InputError: when the file cannot be read, is neither, is too large, or says something twice.
     """
-    return from_yaml(_read(path, name=name), name=f"{name}: {path}")
+    from airflow_voice_agents.plans.decoding import decode_either, decode_json
+
+    where, text = f"{name}: {path}", _read(path, name=name)
+    try:
+        return decode_either(text, where=where)
+    except InputError:
+        if not path.lower().endswith(".json"):
+            raise
+    return decode_json(text, where=where)  # says what is wrong with it as JSON
 
 
-def read_column(path: str, column: str, *, name: str) -> list[str]:
-    """Read one column of a file: a CSV file with a header, a JSON list, or a text with one value per line.
+def read_column(path: str, column: str, *, name: str) -> list[Any]:
+    """Read one column of a file, as :func:`read_cells` does, without the places.
 
     :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
-    :param column: name of the column in a CSV file.
+    :param column: name of the column or field.
     :param name: what to call the argument in the error.
     :raises InputError: when the file cannot be read or has no such column.
     """
+    return [value for _, value in read_cells(path, column, name=name)]
+
+
+def read_cells(
+    path: str, column: str, *, name: str, same: Mapping[str, str | None] | None = None
+) -> list[tuple[str, Any]]:
+    """Read one column of a file, each value with its place: a row, a line, or an entry of a list.
+
+    A table (``.csv``, ``.tsv``) has a header; ``.json``, ``.yaml`` and ``.yml`` hold a list of values or of records;
+    any other file has one value per line. Blank values are left out.
+
+    :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
+    :param column: name of the column or field.
+    :param name: what to call the argument in the error.
+    :param same: further columns or fields that must be blank or hold this value in every row.
+    :raises InputError: when the file cannot be read, has no such column, or has a row that is meant for another.
+    """
     ending = path.lower().rpartition(".")[2]
-    if ending == "json":
-        values = read_json(path, name=name)
-        if not isinstance(values, list):
-            raise InputError(f"{name}: {path} must hold a JSON list")
-        return values
-    text = _read(path, name=name)
-    if ending != "csv":
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    rows = csv.DictReader(io.StringIO(text))
-    if column not in (rows.fieldnames or ()):
-        raise InputError(f"{name}: {path} has no column {column!r} in its first line")
-    return [row[column].strip() for row in rows if (row[column] or "").strip()]
+    if ending not in (*TABLES, "json", "yaml", "yml"):
+        lines = enumerate(_read(path, name=name, legacy=True).splitlines(), 1)
+        return [(f"line {number}", line.strip()) for number, line in lines if line.strip()]
+    read = _table_records if ending in TABLES else _list_records
+    records = read(path, column, name)
+    for place, record, _ in records:
+        _refuse_others(record, same or {}, f"{name}: {path}, {place}")
+    return [(place, value) for place, _, value in records if value != ""]
 
 
-def _read(path: str, *, name: str) -> str:
+def read_records(path: str, *, name: str, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Read the records of a file, each with its place: a table with a header, or a list in JSON or YAML.
+
+    :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
+    :param name: what to call the argument in the error.
+    :param wanted: fields that every record has; they are found whatever the case and blanks of a header.
+    :raises InputError: when the file cannot be read, or a field is missing or blank.
+    """
+    if path.lower().rpartition(".")[2] in TABLES:
+        table = _table(path, name, wanted)
+        columns = {field: table.column(field) for field in wanted}
+        found = [(f"row {row.number}", dict(row.cells), columns) for row in table.rows]
+    else:
+        fields = {field: field for field in wanted}
+        entries = _list(path, name)
+        found = [
+            (f"entry {position}", each if isinstance(each, dict) else {}, fields)
+            for position, each in enumerate(entries, 1)
+        ]
+    records = []
+    for place, cells, columns in found:
+        if blank := [field for field, spelled in columns.items() if cells.get(spelled) in (None, "")]:
+            raise InputError(
+                f"{name}: {path}, {place} has no {', '.join(blank)}. Nothing was sent. Fill it in."
+            )
+        records.append((place, cells | {field: cells[spelled] for field, spelled in columns.items()}))
+    return records
+
+
+def _table_records(path: str, column: str, name: str) -> list[tuple[str, Mapping[str, Any], Any]]:
+    table = _table(path, name, (column,))
+    spelled = table.column(column)
+    return [(f"row {row.number}, column {spelled!r}", row.cells, row.cells[spelled]) for row in table.rows]
+
+
+def _list_records(path: str, column: str, name: str) -> list[tuple[str, Mapping[str, Any], Any]]:
+    records = []
+    for position, each in enumerate(_list(path, name), 1):
+        is_record = isinstance(each, Mapping)
+        if is_record and column not in each:
+            fields = ", ".join(map(str, each)) or "nothing"
+            raise InputError(f"{name}: {path}, entry {position} has no field {column!r} but {fields}")
+        place = f"entry {position}, field {column!r}" if is_record else f"entry {position}"
+        records.append((place, each if is_record else {}, each[column] if is_record else each))
+    return records
+
+
+def _table(path: str, name: str, wanted: tuple[str, ...]) -> Any:
+    from airflow_voice_agents.plans.tables import parse_table
+
+    return parse_table(_read(path, name=name, legacy=True), where=f"{name}: {path}", wanted=wanted)
+
+
+def _list(path: str, name: str) -> list[Any]:
+    is_json = path.lower().endswith(".json")
+    values = read_json(path, name=name) if is_json else read_yaml(path, name=name)
+    if not isinstance(values, list):
+        raise InputError(f"{name}: {path} must hold a {'JSON' if is_json else 'YAML'} list")
+    return values
+
+
+def _refuse_others(record: Mapping[str, Any], same: Mapping[str, str | None], where: str) -> None:
+    """Refuse a row that says something else than the argument which counts."""
+    from airflow_voice_agents.plans.tables import column_key
+
+    wanted = {column_key(name): (name, value) for name, value in same.items()}
+    for column, cell in record.items():
+        name, value = wanted.get(column_key(str(column)), ("", cell))
+        if cell not in (None, "", value):
+            raise InputError(
+                f"{where}: the file says {name} {cell!r}, and the task says {value!r}. Nothing was sent. Divide the "
+                "file, or remove what does not count."
+            )
+
+
+def _read(path: str, *, name: str, legacy: bool = False) -> str:
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_voice_agents.plans.decoding import LIMITS, decode_text
+    from airflow_voice_agents.state.files import read_limited
+
+    where = f"{name}: {path}"
     try:
-        return str(ObjectStoragePath(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, ImportError) as error:  # not UTF-8 is a ValueError, too
-        raise InputError(f"{name}: {path} cannot be read ({type(error).__name__})") from None
+        place = ObjectStoragePath(path)
+        content = read_limited(place.fs, place.path, LIMITS.size, where=where)
+    except InputError:
+        raise
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{where} cannot be read ({type(error).__name__})") from None
+    return decode_text(content, where=where, legacy=legacy)

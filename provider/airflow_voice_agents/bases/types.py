@@ -212,7 +212,7 @@ class WritingArguments(
 class CommonRestoringArguments(CommonWritingArguments, TakeSnapshot, total=False):
     """Arguments of every operator that undoes earlier work, with the same default everywhere."""
 
-    force: bool
+    force: Flag
     hold: bool
     reason: str
     stop_variable: str | None

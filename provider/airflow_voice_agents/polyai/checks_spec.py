@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -25,6 +24,7 @@ from airflow_voice_agents.polyai.observations import METRICS
 from airflow_voice_agents.polyai.spec import Identifier, PhoneNumber, Stage, Text
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.model_errors import explain_all
+from airflow_voice_agents.transport.strict_json import decode_json
 from airflow_voice_agents.transport.suggestions import hints
 
 SAID_LIMIT = 500
@@ -42,10 +42,15 @@ VENDOR_HANDOFF_INCREASE = 2.0
 
 def _listed(value: object) -> object:
     """A list that a template rendered is a text."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
     try:
         return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
     except ValueError:
         raise ValueError("it is a text that is not a JSON list; add | tojson to the template") from None
+        return decode_json(value, where="it")
+    except InputError:
+        raise ValueError("it is a text that is no JSON list; add | tojson to the template") from None
 
 
 def _pattern(value: str) -> str:
@@ -360,13 +365,20 @@ def plain(checks: Sequence[Any]) -> list[dict[str, Any]]:
     return [check.model_dump(mode="json") for check in checks if check.polled]
 
 
+def _decoded(plan: Any) -> Any:
+    if not isinstance(plan, str):
+        return plan
+    try:
+        return decode_json(plan, where="it")
+    except InputError as error:
+        raise InputError(f"plan is a text that is not JSON; add | tojson to the template ({error})") from None
+
+
 def _pins(plan: Any) -> list[dict[str, str]]:
     try:
-        document = PlanDocument.read(json.loads(plan) if isinstance(plan, str) else plan)
+        document = PlanDocument.read(_decoded(plan))
     except InputError as error:
         raise ValueError(str(error)) from None
-    except ValueError:
-        raise ValueError("plan is a text that is not JSON; add | tojson to the template") from None
     return [
         {"kind": each.kind, "owner": each.owner, "resource": each.name, "after": pin.after}
         for each, pin in document.pins.items()

@@ -11,6 +11,7 @@ People may keep any of them as YAML instead. The files hold config values in the
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -23,7 +24,12 @@ from airflow_voice_agents.polyai.resources.config_page import PageState
 from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.suggestions import hints
-from airflow_voice_agents.transport.validation import parse_e164, parse_json_object, parse_lines
+from airflow_voice_agents.transport.validation import (
+    parse_e164,
+    parse_json_object,
+    parse_lines,
+    parse_phone_number,
+)
 
 CONFIG, CONNECTORS, ROUTING = PARTS = ("config", "connectors", "routing")
 """The parts of an environment that can be exported, one file each."""
@@ -195,9 +201,18 @@ def _numbers(value: Any, where: str) -> dict[str, str]:
         )
     found = {}
     for position, (number, name) in enumerate(value.items(), 1):
-        parse_e164(number, name=f"{where}: key {position}", private=True)
-        found[number] = _name(name, f"{where}: connector of {number}")
+        known = _number(number, f"{where}: key {position}")
+        if known in found:
+            raise InputError(f"{where}: key {position} is a number that is there in another spelling already")
+        found[known] = _name(name, f"{where}: connector of {known}")
     return found
+
+
+def _number(value: Any, where: str) -> str:
+    """Return a number as the platform has it; what people have written instead is read as such."""
+    with contextlib.suppress(InputError):
+        return parse_e164(value, private=True)
+    return parse_phone_number(value, name=where, private=True)
 
 
 def _name(value: Any, where: str) -> str:

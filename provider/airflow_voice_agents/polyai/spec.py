@@ -26,7 +26,11 @@ from airflow_voice_agents.polyai.resources.connector import SETTINGS
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.model_errors import explain_all, listed
 from airflow_voice_agents.transport.suggestions import did_you_mean
-from airflow_voice_agents.transport.validation import parse_e164, parse_identifier, parse_json_object
+from airflow_voice_agents.transport.validation import (
+    parse_identifier,
+    parse_json_object,
+    parse_phone_number,
+)
 
 
 def _identifier(value: object) -> str:
@@ -48,9 +52,26 @@ def _number(value: object) -> str:
     if isinstance(value, int):
         raise ValueError("a number must be a text: put it in quotes")
     try:
-        return parse_e164(value, name="it", private=True)
+        return parse_phone_number(value, name="it", private=True)
     except InputError as error:
         raise ValueError(str(error)) from None
+
+
+def _distinct_numbers(value: object) -> object:
+    """Refuse two spellings of one number, of which one would win silently."""
+    if not isinstance(value, Mapping):
+        return value
+    found = [number for key in value if (number := _readable_number(key))]
+    if len(set(found)) < len(found):
+        raise ValueError("it names one number in two spellings")
+    return value
+
+
+def _readable_number(value: object) -> str | None:
+    try:
+        return _number(value)
+    except ValueError:
+        return None  # told by its own place
 
 
 def _selector(value: str) -> str:
@@ -148,7 +169,9 @@ class RoutingSpec(_Part):
         as the source, those of the files; these are laid over them.
     """
 
-    numbers: Mapping[PhoneNumber, Text] = Field(default_factory=dict)
+    numbers: Annotated[Mapping[PhoneNumber, Text], BeforeValidator(_distinct_numbers)] = Field(
+        default_factory=dict
+    )
 
 
 class MoveSpec(_Part):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from airflow_voice_agents.plans.decoding import LIMITS, decode_text
 from airflow_voice_agents.state.files import StateFiles
 from airflow_voice_agents.transport.errors import InputError
 
@@ -68,26 +69,19 @@ def read(folder: str, place: str, wanted: Collection[str]) -> dict[str, str]:
     :param place: path below it.
     :param wanted: names of the files.
     :returns: name -> text.
-    :raises InputError: when there is none of them, or one is not UTF-8.
+    :raises InputError: when there is none of them, or one is not a text.
     :raises OSError: when the storage cannot be read for another reason.
     """
     files = _files(checked(folder), place)
-    contents = {name: files.read(name) for name in files.names() if name in wanted}
+    contents = {name: files.read(name, limit=LIMITS.size) for name in files.names() if name in wanted}
     found = {name: content for name, content in contents.items() if content is not None}
     if not found:
         raise InputError(
             f"{files.url('').rstrip('/')} has none of the files {', '.join(sorted(wanted))}. Check the folder, the "
             "agent and the environment, or export there first."
         )
-    return {name: _decoded(content, files.url(name)) for name, content in found.items()}
+    return {name: decode_text(content, where=files.url(name)) for name, content in found.items()}
 
 
 def _files(folder: str, place: str) -> StateFiles:
     return StateFiles(f"{folder.rstrip('/')}/{place}" if place else folder)
-
-
-def _decoded(content: bytes, url: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{url} is not UTF-8 (byte {error.start})") from None

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from airflow_voice_agents.transport.errors import InputError
+
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
 
@@ -41,10 +43,17 @@ class StateFiles:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in listed)
 
-    def read(self, name: str) -> bytes | None:
-        """Return what a file holds, or ``None`` where it is not there."""
+    def read(self, name: str, *, limit: int | None = None) -> bytes | None:
+        """Return what a file holds, or ``None`` where it is not there.
+
+        :param name: name of the file.
+        :param limit: most bytes that it may have, for files that people bring.
+        :raises InputError: when it is larger, or not a file.
+        """
         self._forget()
         try:
+            if limit is not None:
+                return read_limited(self._fs, self._path(name), limit, where=self.url(name))
             return bytes(self._fs.cat_file(self._path(name)))
         except FileNotFoundError:
             return None
@@ -83,6 +92,29 @@ class StateFiles:
 
     def _forget(self) -> None:
         self._fs.invalidate_cache(self._root.path)
+
+
+def read_limited(file_system: Any, path: str, limit: int, *, where: str) -> bytes:
+    """Return what a file holds; of one that is too large, no more than the limit is read.
+
+    :param file_system: the file system.
+    :param path: path in it.
+    :param limit: most bytes that it may have.
+    :param where: the file, for errors.
+    :raises InputError: when it is larger, or a device or a pipe.
+    :raises OSError: when it cannot be read.
+    """
+    if "file" in file_system.protocol and file_system.info(path)["type"] == "other":
+        raise InputError(f"{where} is a device or a pipe and not a file. Nothing was read.")
+    content = b""
+    with file_system.open(path, "rb") as file:
+        while len(content) <= limit and (more := file.read(limit + 1 - len(content))):
+            content += more
+    if len(content) > limit:
+        raise InputError(
+            f"{where} is too large: it has more than {limit:,} bytes. Nothing was taken from it."
+        )
+    return content
 
 
 def file_name(name: str, suffix: str = ".json") -> str:

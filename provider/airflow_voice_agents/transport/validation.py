@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from airflow_voice_agents.transport.api_request import path_segment
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.phone_numbers import NotANumber, read_number
+from airflow_voice_agents.transport.strict_json import decode_json
 from airflow_voice_agents.transport.suggestions import did_you_mean
 
 T = TypeVar("T")
@@ -144,32 +146,89 @@ def parse_e164(text: object, *, name: str = "phone_number", private: bool = Fals
     raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
 
 
-def parse_numbers(value: object, *, name: str = "phone_numbers") -> tuple[str, ...]:
+def parse_phone_number(value: object, *, name: str = "phone_number", private: bool = False) -> str:
+    """Return a number that a person wrote in E.164; separators are taken, anything doubtful is refused.
+
+    :param value: the number, with ``+`` or ``00`` and the country code.
+    :param name: what to call the argument in the error.
+    :param private: the number belongs to a person who is called, and the error must not show it.
+    :raises InputError: for anything else, with the reason.
+    """
+    try:
+        return read_number(value)
+    except NotANumber as problem:
+        reason = str(problem)
+    shown = "" if private else f", not {shorten(value)}"
+    raise InputError(
+        f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}; it {reason}"
+    )
+
+
+def parse_numbers(
+    value: object, *, name: str = "phone_numbers", region: str | None = None
+) -> tuple[str, ...]:
     """Check phone numbers, and drop repeats.
 
     :param value: a list of numbers, or of records that hold one under ``phone_number`` or ``number``; or a
         text: JSON, or one number per line or separated by commas.
     :param name: what to call the argument in the error.
-    :raises InputError: naming every malformed number.
+    :param region: region of numbers in national form, as :func:`.check_region` returns it.
+    :raises InputError: naming every malformed number, its place and the reason.
+    """
+    return tuple(dict.fromkeys(read_numbers(number_cells(value, name=name), name=name, region=region)))
+
+
+def number_cells(value: object, *, name: str) -> list[tuple[str, object]]:
+    """Return phone numbers as they were given, each with its place.
+
+    :param value: what :func:`parse_numbers` takes.
+    :param name: what to call the argument in the error.
+    :raises InputError: for what is not a list of at least one.
     """
     if isinstance(value, str):
         value = _from_text(value, name)
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
-    if not value:
+    return [(f"{name}[{index}]", _number_in(item)) for index, item in enumerate(value)]
+
+
+def read_numbers(cells: Sequence[tuple[str, object]], *, name: str, region: str | None = None) -> list[str]:
+    """Return numbers in E.164, in order and with repeats.
+
+    :param cells: place and number of each, as :func:`number_cells` returns them.
+    :param name: what to call the argument in the error.
+    :param region: region of numbers in national form, as :func:`.check_region` returns it.
+    :raises InputError: naming every malformed number, its place and the reason.
+    """
+    if not cells:
         raise InputError(f"{name} is empty; there is nothing to do")
-    numbers, wrong = [], []
-    for item in map(_number_in, value):
+    numbers, wrong, places = [], [], []
+    for place, item in cells:
         try:
-            numbers.append(parse_e164(item, name=name))
-        except InputError:
+            numbers.append(read_number(item, region))
+        except NotANumber as problem:
             wrong.append(shorten(item))
+            places.append(f"{place} {problem}")
     if wrong:
         raise InputError(
             f"{name} holds {len(wrong)} number(s) that are not E.164 ('+' and 7 to 15 digits): "
-            f"{summarize_list(wrong)}. Nothing was sent."
+            f"{summarize_list(wrong)}. Nothing was sent. Correct them: {summarize_list(places)}."
         )
-    return tuple(dict.fromkeys(numbers))
+    return numbers
+
+
+def parse_number_keys(value: Mapping[Any, T], *, name: str) -> dict[str, T]:
+    """Return a mapping with its keys, which are phone numbers, in E.164.
+
+    :param value: phone number -> anything.
+    :param name: what to call the argument in the error.
+    :raises InputError: naming every malformed number, and one that is there in two spellings.
+    """
+    numbers = read_numbers(
+        [(f"{name} key {position}", key) for position, key in enumerate(value, 1)], name=name
+    )
+    require_distinct(numbers, name=name)
+    return dict(zip(numbers, value.values(), strict=True))
 
 
 def differing(numbers: Sequence[str], expected: Sequence[str]) -> str:
@@ -281,9 +340,11 @@ def _number_in(item: object) -> object:
 
 
 def _from_text(text: str, name: str) -> object:
-    if text.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None
-    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
+    if not text.lstrip().startswith(("[", "{")):
+        return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
+    try:
+        return decode_json(text, where=name)
+    except InputError as error:
+        raise InputError(
+            f"{name} looks like JSON and is not; add | tojson to the template. {error}"
+        ) from None

@@ -87,11 +87,22 @@ class Task:
         self.__dict__.update(fields)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        """Render."""
-        self.rendered = (context, jinja_env)
+        """Render, by way of the method that mapped tasks use as well."""
+        self._do_render_template_fields(self, self.template_fields, context, jinja_env, set())
+
+    def _do_render_template_fields(
+        self, parent: Any, fields: Any, context: Any, jinja_env: Any, seen: Any
+    ) -> None:
+        self.rendered = (context, list(fields))
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen: Any = None) -> Any:
+        """Return the template."""
+        return content
 
 
 class Covered(MaskedArguments, Task):
+    template_fields = ("values", "targets", "agent_id")
+    agent_id = None
     confidential_fields = ("values", "targets")
     open_keys = OPEN
 
@@ -99,7 +110,7 @@ class Covered(MaskedArguments, Task):
 def test_fields_are_covered_after_rendering_and_uncovered_for_use() -> None:
     task = Covered(values={"pin": "hunter2"}, targets=None, agent_id="rosa")
     task.render_template_fields({"ti": 1})  # type: ignore[arg-type,typeddict-item]
-    assert task.rendered == ({"ti": 1}, None)
+    assert task.rendered == ({"ti": 1}, ["agent_id"])
     assert isinstance(task.values, MaskedArgument)
     assert repr(task.values) == HIDDEN
     assert task.targets is None
@@ -109,7 +120,7 @@ def test_fields_are_covered_after_rendering_and_uncovered_for_use() -> None:
 
 
 def test_a_rendered_text_is_read_as_json() -> None:
-    task = Covered(values='{"pin": 1.0}', targets="hunter2")
+    task = Covered(values='{"pin": 1.0}', targets="hunter2", agent_id="rosa")
     assert task.argument("values") == {"pin": 1.0}
     task.render_template_fields({})  # type: ignore[arg-type,typeddict-item]
     assert task.values.serialize() == HIDDEN

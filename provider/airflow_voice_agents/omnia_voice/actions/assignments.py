@@ -11,7 +11,12 @@ from airflow_voice_agents.omnia_voice.resources.phone_number import Assignment, 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import TargetPlan
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers, parse_text
+from airflow_voice_agents.transport.validation import (
+    parse_identifier,
+    parse_number_keys,
+    parse_numbers,
+    parse_text,
+)
 
 AGENT_NOTE = "agent_id"
 """Note in a snapshot: the agent that the run leaves on a number."""
@@ -113,9 +118,9 @@ def parse_assignments(value: object, *, name: str) -> dict[str, str]:
     """
     if not isinstance(value, Mapping) or not value:
         raise InputError(f"{name} must be a mapping of at least one number to its agent")
-    parse_numbers(list(value), name=name)
     return {
-        number: parse_identifier(agent_id, name=f"{name}[{number}]") for number, agent_id in value.items()
+        number: parse_identifier(agent_id, name=f"{name}[{number}]")
+        for number, agent_id in parse_number_keys(value, name=name).items()
     }
 
 

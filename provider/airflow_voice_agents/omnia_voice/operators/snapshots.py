@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.omnia_voice.operators.base import (
     OmniaVoiceOperator,
@@ -166,7 +167,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
             load(self.snapshot),
             expected_agent_id=self.expected_agent_id or None,
             expected_assignments=self.argument("expected_assignments"),
-            force=self.force,
+            force=is_true(self.force),
             allow_partial=self.allow_partial,
         )
         report = self.apply(context, action, hook)

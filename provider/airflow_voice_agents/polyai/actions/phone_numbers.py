@@ -23,8 +23,14 @@ from airflow_voice_agents.polyai.resources.phone_number import (
     PhoneNumberKind,
     phone_number,
 )
-from airflow_voice_agents.transport.errors import GuardRefused, InputError
-from airflow_voice_agents.transport.validation import parse_count, parse_e164, parse_identifier
+from airflow_voice_agents.transport.errors import GuardRefused
+from airflow_voice_agents.transport.phone_numbers import check_region, library
+from airflow_voice_agents.transport.validation import (
+    number_cells,
+    parse_count,
+    parse_identifier,
+    read_numbers,
+)
 
 MALFORMED_SHOWN = 10
 LOOKED_AT = 500
@@ -114,6 +120,7 @@ def parse_import(
     *,
     default_region: str | None = None,
     batch_size: int = 50,
+    places: Sequence[tuple[str, object]] | None = None,
 ) -> ImportPhoneNumbers:
     """Check the arguments of an import.
 
@@ -124,14 +131,16 @@ def parse_import(
     :param default_region: two-letter region for numbers in national form; needs the extra
         ``phonenumbers``.
     :param batch_size: maximum number of numbers per request.
+    :param places: instead of ``phone_numbers``, the numbers of a file, each with its place there.
     :raises InputError: naming the argument, and every number, that is wrong.
     """
     agent = parse_identifier(agent_id, name="agent_id")
     environment = parse_environment(client_env, name="client_env")
     connector = None if connector_id is None else parse_identifier(connector_id, name="connector_id")
     kind = PhoneNumberKind(batch_size=parse_count(batch_size, name="batch_size"))
-    given = _listed(phone_numbers)
-    numbers = _parsed(given, default_region)
+    region = None if default_region is None else check_region(default_region)
+    cells = number_cells(phone_numbers, name="phone_numbers") if places is None else list(places)
+    numbers = read_numbers(cells, name="phone_numbers", region=region)
     unique = tuple(dict.fromkeys(numbers))
     warnings = (
         [f"{len(numbers) - len(unique)} repeated number(s) left out"] if len(unique) < len(numbers) else []
@@ -147,55 +156,10 @@ def parse_import(
     )
 
 
-def _listed(value: object) -> list[object]:
-    if isinstance(value, str):
-        value = [part.strip() for line in value.splitlines() for part in line.split(",") if part.strip()]
-    if not isinstance(value, Sequence) or isinstance(value, bytes):
-        raise InputError(f"phone_numbers must be a list of numbers, not {type(value).__name__}")
-    if not value:
-        raise InputError("phone_numbers is empty; there is nothing to import")
-    return list(value)
-
-
-def _parsed(given: Sequence[object], default_region: str | None) -> list[str]:
-    numbers, wrong = [], []
-    for value in given:
-        try:
-            numbers.append(parse_e164(_international(value, default_region)))
-        except InputError:
-            wrong.append(repr(value)[:40])
-    if wrong:
-        more = f" and {len(wrong) - MALFORMED_SHOWN} more" if len(wrong) > MALFORMED_SHOWN else ""
-        raise InputError(
-            f"phone_numbers holds {len(wrong)} number(s) that are not E.164 ('+' and 7 to 15 digits): "
-            f"{', '.join(wrong[:MALFORMED_SHOWN])}{more}. Nothing was sent."
-        )
-    return numbers
-
-
-def _international(value: object, default_region: str | None) -> object:
-    """Turn a number in national form into E.164, where a region is given."""
-    if default_region is None or not isinstance(value, str) or value.startswith("+"):
-        return value
-    try:
-        import phonenumbers
-    except ImportError:
-        raise InputError(
-            "default_region needs the package phonenumbers, which is not installed. Nothing was sent. Install it on "
-            "the workers: pip install 'airflow-provider-voice-agents[phonenumbers]'"
-        ) from None
-    try:
-        parsed = phonenumbers.parse(value, default_region)
-    except phonenumbers.NumberParseException:
-        return value
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
 def _implausible(numbers: Sequence[str]) -> list[str]:
     """Warn of numbers that no plan allocates; metadata ages, so it is no error."""
-    try:
-        import phonenumbers
-    except ImportError:
+    phonenumbers = library()
+    if phonenumbers is None:
         return []
 
     def plausible(number: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.strict_json import decode_json
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier
 
 FAIL_ON = ("failed", "never")
@@ -84,6 +84,8 @@ def _from_text(text: str, name: str) -> object:
     if not text.lstrip().startswith(("[", "{")):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return json.loads(text)
-    except ValueError:
-        raise InputError(f"{name} looks like JSON and is not; add | tojson to the template") from None
+        return decode_json(text, where=name)
+    except InputError as error:
+        raise InputError(
+            f"{name} looks like JSON and is not; add | tojson to the template. {error}"
+        ) from None

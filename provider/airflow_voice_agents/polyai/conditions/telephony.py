@@ -19,7 +19,7 @@ from airflow_voice_agents.polyai.models import (
 )
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.validation import parse_batch, parse_e164, parse_identifier
+from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers
 
 _ENDS = ("SUCCESS", "FAILURE")
 _NUMBERS = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
@@ -49,13 +49,9 @@ class NumbersCondition:
 
         :raises InputError: naming the argument that is wrong.
         """
-        numbers = [phone_numbers] if isinstance(phone_numbers, str) else phone_numbers
-        checked = parse_batch(
-            numbers, lambda value, place: parse_e164(value, name=place), name="phone_numbers"
-        )
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),
-            numbers=tuple(dict.fromkeys(checked)),
+            numbers=parse_numbers(phone_numbers),
             client_env=None if client_env is None else str(parse_environment(client_env, name="client_env")),
             connector_id=None
             if connector_id is None

@@ -173,7 +173,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
 
     :param values: with ``targets``, one mapping for all of them; without, a mapping of
         ``"agent_id/environment"`` to values, for instance an upstream task's output. (templated)
-    :param values_file: JSON file that holds the same: a local path, or a URL that Airflow's object
+    :param values_file: JSON or YAML file that holds the same: a local path, or a URL that Airflow's object
         storage knows. (templated)
     :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``values``
         of its own, laid over those for all. (templated)
@@ -226,7 +226,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, write, verify and report."""
-        from airflow_voice_agents.bases.template_inputs import read_json
+        from airflow_voice_agents.bases.template_inputs import read_yaml
         from airflow_voice_agents.polyai.actions import configs
         from airflow_voice_agents.transport.errors import InputError
 
@@ -234,7 +234,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
         if self.values_file:
             if values is not None:
                 raise InputError("give either values or values_file")
-            values = read_json(self.values_file, name="values_file")
+            values = read_yaml(self.values_file, name="values_file")
         targets = self.argument("targets")
         places = configs.places_with(values, None if targets is None else as_list(targets))
         return self.write_pages(context, configs.parse_update(places, self.merge))

@@ -26,11 +26,13 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
     :param agent_id: the agent. (templated)
     :param client_env: ``sandbox``, ``pre-release`` or ``live``. There is no default, because the platform's is
         live. (templated)
-    :param phone_numbers: list of E.164 numbers, an upstream task's output, or a text with one per line or
-        separated by commas; repeats are left out. (templated)
-    :param source_file: instead, a file: CSV with a header, a JSON list, or one number per line; a local path, or
-        a URL that Airflow's object storage knows. (templated)
-    :param column: name of the column in a CSV file.
+    :param phone_numbers: list of numbers with ``+`` or ``00``, an upstream task's output, or a text with one per line
+        or separated by commas; repeats are left out. Blanks, dots, hyphens and parentheses are taken; letters,
+        extensions, decimals and dates are refused. (templated)
+    :param source_file: instead, a file: a table (``.csv``, ``.tsv``) with a header, a list of numbers or of records in
+        JSON or YAML, or one number per line; a local path, or a URL that Airflow's object storage knows. A column
+        ``agent_id``, ``client_env`` or ``connector_id`` must agree with the argument. (templated)
+    :param column: name of the column, or of the records' field.
     :param connector_id: connector that answers the numbers; it must belong to the same environment.
         ``None`` leaves the routing to the platform. (templated)
     :param default_region: two-letter region (``GB``) for numbers in national form; needs the extra
@@ -93,10 +95,11 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         action = phone_numbers.parse_import(
             self.agent_id,
             self.client_env,
-            self._numbers(),
+            self.phone_numbers,
             self.connector_id or None,
             default_region=self.default_region,
             batch_size=self.batch_size,
+            places=self._cells(),
         )
         report = self.apply(context, action)
         changed = report.counts()["changed"]
@@ -105,14 +108,18 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         )
         return self.finish(context, report, changes=changes)
 
-    def _numbers(self) -> Any:
-        from airflow_voice_agents.bases.template_inputs import read_column
+    def _cells(self) -> list[tuple[str, Any]] | None:
+        """Return the numbers of the file with their places; ``None`` without a file."""
+        from airflow_voice_agents.bases.template_inputs import read_cells
         from airflow_voice_agents.transport.errors import InputError
 
         if (self.phone_numbers is None) == (self.source_file is None):
             raise InputError("give either phone_numbers or source_file")
-        if self.source_file is not None:
-            return read_column(self.source_file, self.column, name="source_file")
-        if isinstance(self.phone_numbers, str) and self.phone_numbers.lstrip().startswith("["):
-            return self.argument("phone_numbers")
-        return self.phone_numbers
+        if self.source_file is None:
+            return None
+        same = {
+            "agent_id": self.agent_id,
+            "client_env": self.client_env,
+            "connector_id": self.connector_id or None,
+        }
+        return read_cells(self.source_file, self.column, name="source_file", same=same)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
@@ -75,7 +76,7 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        action = parse_rollback(snapshots.load(self.snapshot), force=self.force)
+        action = parse_rollback(snapshots.load(self.snapshot), force=is_true(self.force))
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 

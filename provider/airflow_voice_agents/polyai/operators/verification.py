@@ -45,6 +45,10 @@ class _LookingOperator(PolyAIOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"checks": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("checks",)
     operator_extra_links = LINKS
+    may_be_empty = (
+        *PolyAIOperator.may_be_empty,
+        *("deployment_id", "variant_id", "test_run_ids", "project_ids", "rule_ids"),
+    )
     open_keys: ClassVar[Sequence[str]] = (
         *("check", "name", "agent_id", "environment", "account_id", "host", "metrics"),
         *("project_ids", "rule_ids", "test_run_ids", "deployment_id", "variant_id"),
@@ -457,7 +461,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot), force=self.force)
+        return parse_rollback(snapshots.load(self.snapshot), force=self.force is True)
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""

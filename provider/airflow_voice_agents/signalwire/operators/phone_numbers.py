@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
+from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import Flag, Templated
     from airflow_voice_agents.signalwire.types import SignalWireArguments, SignalWireWritingArguments
 
 
@@ -81,7 +82,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     :param count: how many numbers. (templated)
     :param max_numbers: how many numbers may be billed at most; a larger ``count`` is refused. There is no
         default.
-    :param confirm_purchase: must be true.
+    :param confirm_purchase: must be true; a template must render to ``true`` or ``false``. (templated)
     :param areacode: digits of the area code. (templated)
     :param number_type: ``local`` or ``toll-free``; the platform's default is local.
     :param starts_with: 3 to 7 digits; at most one of ``starts_with``, ``contains``, ``ends_with``. (templated)
@@ -129,6 +130,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
         "ends_with",
         "region",
         "city",
+        "confirm_purchase",
     )
     keeps_snapshots: ClassVar[bool] = False
 
@@ -137,7 +139,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
         *,
         count: int | str,
         max_numbers: int,
-        confirm_purchase: bool = False,
+        confirm_purchase: Flag = False,
         areacode: str | None = None,
         number_type: Literal["local", "toll-free"] | None = None,
         starts_with: str | None = None,
@@ -173,7 +175,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
             max_numbers=self.max_numbers,
             search=self._search(),
             voice_only=self.voice_only,
-            confirmed=self.confirm_purchase,
+            confirmed=is_true(self.confirm_purchase),
         )
         policy, protections = self.policy(), self.protections(context)
         report, bought = self.work(context, lambda run: buy(run, order, policy, protections), hook)

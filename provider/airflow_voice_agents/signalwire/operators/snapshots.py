@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireRestoringOperator
 
@@ -196,7 +197,7 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
             snapshots.load(self.snapshot),
             self.argument("expected_route"),
             self.argument("expected_routes"),
-            force=self.force,
+            force=is_true(self.force),
             allow_partial=self.allow_partial,
         )
         report = self.apply(context, action, hook)

@@ -11,6 +11,7 @@ from airflow_voice_agents.signalwire.models import SDK_ONLY
 from airflow_voice_agents.signalwire.resources.phone_number import RouteState
 from airflow_voice_agents.signalwire.routes import Route, parse_route
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_number_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,8 @@ class Routes:
             return None
         if not isinstance(routes, Mapping) or not routes:
             raise InputError("routes must be a mapping of at least one number to its route")
-        return cls(
-            each={number: parse_route(own, name=f"routes[{number}]") for number, own in routes.items()}
-        )
+        named = parse_number_keys(routes, name="routes")
+        return cls(each={number: parse_route(own, name=f"routes[{number}]") for number, own in named.items()})
 
     def of(self, number: str) -> Route:
         """Return the route of a number."""
