@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from airflow_voice_agents.transport.errors import InputError
 
@@ -40,7 +41,7 @@ def parse_hours(text: object, *, where: str = "opening hours") -> list[Span]:
     if words in ALL_DAY:
         return [("00:00", "24:00")]
     spans = [_span(part, where, text) for part in re.split(r"[,;&]|\band\b|\n", words)]
-    for (_, before), (after, _) in zip(spans, spans[1:], strict=False):
+    for (_, before), (after, _) in pairwise(spans):
         if after < before:
             raise _unreadable(where, text, "has hours that overlap or are not in order")
     if any(end <= start for start, end in spans[:-1]):
@@ -81,7 +82,7 @@ def _span(part: str, where: str, text: object) -> tuple[int, int]:
     if "" in halves and not (first.group(2) and last.group(2)):
         raise _unreadable(where, text, "has no minutes and neither am nor pm; write 09:00-17:00")
     start, end = _minutes(first, where, text), _minutes(last, where, text)
-    if start == MINUTES or start == end:
+    if start in (MINUTES, end):
         raise _unreadable(where, text, "opens when it closes; write 24 hours or closed")
     return start, end or (MINUTES if halves[1] != "" or start else 0)
 
