@@ -23,7 +23,7 @@ with DAG(
     max_active_runs=1,
     params={
         "action": Param("back up", enum=["back up", "restore"]),
-        "folder": f"file://{Path.home()}/voice-agent-backups",
+        "folder": Param(f"file://{Path.home()}/voice-agent-backups", type="string", pattern=r"\S"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "backup", "promotion"],

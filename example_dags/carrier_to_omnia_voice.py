@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, chain, task
+from airflow.sdk import DAG, Param, TriggerRule, chain, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
@@ -28,7 +28,10 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    params={"lines": "New line", "agent_id": "agent_reception"},
+    params={
+        "lines": Param("New line", type="string", pattern=r"\S"),
+        "agent_id": Param("agent_reception", type="string", pattern=r"\S"),
+    },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["signalwire", "omnia voice", "phone numbers"],
     doc_md="""

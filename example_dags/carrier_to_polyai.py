@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, Variable, chain, task
+from airflow.sdk import DAG, Param, TriggerRule, Variable, chain, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
@@ -34,10 +34,10 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "lines": "New line",
-        "agent_id": "harbour-hotels",
-        "client_env": "sandbox",
-        "connector_id": "conn_hh_sandbox",
+        "lines": Param("New line", type="string", pattern=r"\S"),
+        "agent_id": Param("harbour-hotels", type="string", pattern=r"\S"),
+        "client_env": Param("sandbox", enum=["sandbox", "pre-release", "live"]),
+        "connector_id": Param("conn_hh_sandbox", type="string", pattern=r"\S"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["signalwire", "polyai", "phone numbers"],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 
@@ -24,24 +24,51 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     tags=["polyai", "config"],
     doc_md="""
-    Reads `opening_hours.csv` (one line per site, one column per day, empty for a closed day) and brings every
-    site's live page to it. Replace `read_table` by a query to your warehouse. All other keys of the pages stay
-    as they are, and sites whose hours did not change are not written.
+    Reads `opening_hours.csv` (one line per site, one column per day, `closed` for a closed day) and brings every
+    site's live page to it. A cell that is blank or cannot be read fails the run before any request, and is named by
+    site and day: nothing unreadable becomes a closed day. Replace `read_table` by a query to your warehouse. All
+    other keys of the pages stay as they are, and sites whose hours did not change are not written.
     """,
 ):
 
     @task(multiple_outputs=False)
     def read_table() -> dict[str, Any]:
-        """Return ``"agent_id/live"`` -> values, one entry per site."""
-        with TABLE.open(encoding="utf-8", newline="") as table:
-            return {f"{row['agent_id']}/live": {"opening_hours": hours(row)} for row in csv.DictReader(table)}
+        """Return ``"agent_id/live"`` -> values, one entry per site; what cannot be read fails, by site and day."""
+        from airflow_voice_agents.bases.template_inputs import read_records
+        from airflow_voice_agents.plans.opening_hours import parse_week
+        from airflow_voice_agents.transport.errors import InputError
 
-    def hours(row: dict[str, str]) -> dict[str, Any]:
-        """Turn ``09:00-18:00`` into opening and closing time, and an empty cell into a closed day."""
-        spans = {day: row[day].split("-") for day in DAYS}
+        try:
+            rows = read_records(str(TABLE), name="opening hours", wanted=["agent_id"], may_be_blank=DAYS)
+        except InputError as error:
+            raise AirflowFailException(str(error)) from None
+        found: dict[str, Any] = {}
+        problems = []
+        for place, row in rows:
+            site = row["agent_id"]
+            if f"{site}/live" in found:
+                problems.append(f"{place}: site {site} is there twice")
+            try:
+                week = parse_week(row, site=site, days={day: day for day in DAYS})
+                found[f"{site}/live"] = {"opening_hours": on_page(site, week)}
+            except InputError as error:
+                problems.append(f"{place}: {error}")
+        if problems:
+            raise AirflowFailException(
+                "\n".join([f"{TABLE.name} cannot be used. Nothing was sent.", *problems])
+            )
+        return found
+
+    def on_page(site: str, week: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
+        """Return a week as the pages of this fleet hold it: each day is closed, or open once."""
+        from airflow_voice_agents.transport.errors import InputError
+
+        for day, spans in week.items():
+            if len(spans) > 1:
+                raise InputError(f"{site}, {day}: there are {len(spans)} spans, and the page takes one")
         return {
-            day: {"open": span[0], "close": span[1]} if len(span) == 2 else {"closed": True}
-            for day, span in spans.items()
+            day: {"open": spans[0][0], "close": spans[0][1]} if spans else {"closed": True}
+            for day, spans in week.items()
         }
 
     PolyAIUpdateConfigOperator(

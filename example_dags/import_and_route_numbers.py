@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Param
 
 from airflow_voice_agents.bases.types import Template
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
@@ -18,9 +18,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "agent_id": "harbour-hotels",
-        "client_env": "sandbox",
-        "connector_id": "conn_hh_sandbox",
+        "agent_id": Param("harbour-hotels", type="string", pattern=r"\S"),
+        "client_env": Param("sandbox", enum=["sandbox", "pre-release", "live"]),
+        "connector_id": Param("conn_hh_sandbox", type="string", pattern=r"\S"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "phone numbers"],

@@ -34,7 +34,9 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
-        "branch": Param("christmas-menu", type="string", description="Id or name of the branch."),
+        "branch": Param(
+            "christmas-menu", type="string", pattern=r"\S", description="Id or name of the branch."
+        ),
         "watch_minutes": Param(30, type="number", minimum=0, description="How long live is watched."),
         "poll_seconds": Param(60, type="number", exclusiveMinimum=0, description="Between two looks."),
     },

@@ -26,7 +26,7 @@ with DAG(
         "run_id": "",
         "snapshot": "",
         "reason": "",
-        "target": "harbour-hotels/live",
+        "target": Param("harbour-hotels/live", type="string", pattern=r"\S"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
@@ -51,10 +52,19 @@ class Example:
         for table in EXAMPLES.glob("*.csv"):
             home.add_dag(table)
 
-    def run(self, name: str) -> DagRunResult:
-        """Run an example from start to end; the requests of earlier runs are forgotten."""
+    @property
+    def folder(self) -> Path:
+        """The folder of the DAG files and their tables."""
+        return self._home.path / "dags"
+
+    def attempt(self, name: str) -> DagRunResult:
+        """Run an example from start to end, well or not; the requests of earlier runs are forgotten."""
         self.server.journal.clear()
-        run = self._home.run_dag_file(EXAMPLES / f"{name}.py")
+        return self._home.run_dag_file(EXAMPLES / f"{name}.py")
+
+    def run(self, name: str) -> DagRunResult:
+        """Run an example that ends well."""
+        run = self.attempt(name)
         assert run.state == "success", run.output
         return run
 
@@ -313,6 +323,104 @@ def hours_of(row: dict[str, str]) -> dict[str, Any]:
     """A row of the table as a page holds it."""
     days = {day: span for day, span in row.items() if day != "agent_id"}
     return {
-        day: dict(zip(("open", "close"), span.split("-"), strict=True)) if span else {"closed": True}
+        day: dict(zip(("open", "close"), span.split("-"), strict=True))
+        if span != "closed"
+        else {"closed": True}
         for day, span in days.items()
     }
+
+
+# ------------------------------------------------------------------------------------- bad inputs
+
+MAY_BE_BLANK = {"override_freeze", "run_id", "snapshot", "reason"}
+"""Params without which an example does less, or is refused by its operator; nothing is widened."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_param_of_an_example_may_be_blank(path: Path) -> None:
+    (dag,) = DagBag(path).dags.values()
+
+    for name in dag.params.keys() - MAY_BE_BLANK:
+        for blank in ("", " \t", None):
+            with pytest.raises(ParamValidationError):
+                dag.params.get_param(name).resolve(blank)
+
+
+def read_hours(monkeypatch: pytest.MonkeyPatch, table: Path) -> Any:
+    (dag,) = DagBag(EXAMPLES / "daily_opening_hours.py").dags.values()
+    function = dag.get_task("read_table").python_callable
+    monkeypatch.setitem(function.__globals__, "TABLE", table)
+    return function()
+
+
+HEADER = "Agent ID;Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_opening_hours_are_read_as_a_spreadsheet_exports_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str
+) -> None:
+    row = "a;09:00–18:00;9am-5pm;22:00-02:00;24 hours;Closed;09:00 - 18:00;closed"
+    (tmp_path / "hours.csv").write_bytes(f"{HEADER}\r\n{row}\r\n".encode(encoding))
+
+    found = read_hours(monkeypatch, tmp_path / "hours.csv")
+
+    assert found == {
+        "a/live": {
+            "opening_hours": {
+                "monday": {"open": "09:00", "close": "18:00"},
+                "tuesday": {"open": "09:00", "close": "17:00"},
+                "wednesday": {"open": "22:00", "close": "02:00"},
+                "thursday": {"open": "00:00", "close": "24:00"},
+                "friday": {"closed": True},
+                "saturday": {"open": "09:00", "close": "18:00"},
+                "sunday": {"closed": True},
+            }
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("site-7;09:00-12:00, 13:00-17:00;{6}", "row 2: site-7, monday: there are 2 spans"),
+        ("site-7;9-5;{6}", "row 2: site-7, monday: '9-5'"),
+        ("site-7;by appointment;{6}", "row 2: site-7, monday: 'by appointment'"),
+        ("site-7;;{6}", "row 2: site-7, monday: '' is blank; write closed"),
+        ("site-7;closed", "site-7, sunday: '' is blank"),
+        (";closed;{6}", "row 2 has no agent_id"),
+        ("site-7;closed;{6}\nsite-7;closed;{6}", "row 3: site site-7 is there twice"),
+        ("site-7;closed;{6};09:00-10:00", "row 2 has 9 cells"),
+    ],
+)
+def test_hours_that_are_not_clear_fail_by_site_and_day(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cells: str, said: str
+) -> None:
+    text = cells.replace("{6}", ";".join(["closed"] * 6))
+    (tmp_path / "hours.csv").write_text(f"{HEADER}\n{text}\n")
+
+    with pytest.raises(AirflowFailException, match=re.escape(said)):
+        read_hours(monkeypatch, tmp_path / "hours.csv")
+
+
+def test_a_table_of_hours_without_a_day_names_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hours.csv").write_text("agent_id;mo;tu\na;closed;closed\n")
+
+    with pytest.raises(
+        AirflowFailException, match=r"has no column 'monday'.*semicolons.*'agent_id', 'mo', 'tu'"
+    ):
+        read_hours(monkeypatch, tmp_path / "hours.csv")
+
+
+def test_a_bad_table_of_hours_fails_the_run_before_any_request(fleet: Example) -> None:
+    rows = (EXAMPLES / "opening_hours.csv").read_text().splitlines()
+    rows[1] = rows[1].replace("08:30-17:30", "8:30-5:30pm", 1)
+    (fleet.folder / "opening_hours.csv").write_text("\n".join(rows))
+
+    run = fleet.attempt("daily_opening_hours")
+
+    assert run.state == "failed"
+    assert "site-0001, monday: '8:30-5:30pm'" in run.output
+    assert fleet.requests() == {}

@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from airflow.sdk import XComArg
 from airflow.sdk.bases.operator import BaseOperatorMeta
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
 RENAMED = {"dry_run": "plan_only"}
 """Arguments whose attribute has another name."""
@@ -129,7 +129,7 @@ def _holds_template(value: Any) -> bool:
         return any(_holds_template(each) for pair in value.items() for each in pair)
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(map(_holds_template, value))
-    return isinstance(value, XComArg)
+    return isinstance(value, ResolveMixin)  # the output of a task, or an argument of a mapped group
 
 
 @cache

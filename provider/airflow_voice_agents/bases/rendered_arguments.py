@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import XComArg
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
 from airflow_voice_agents.bases.argument_checks import flags, is_template
 from airflow_voice_agents.transport.errors import InputError
@@ -91,7 +91,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _was_template(written: Any) -> bool:
-    return isinstance(written, XComArg) or (isinstance(written, str) and is_template(written))
+    return isinstance(written, ResolveMixin) or (isinstance(written, str) and is_template(written))
 
 
 def _nothing(rendered: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_voice_agents.transport.errors import InputError
@@ -114,33 +114,42 @@ def read_cells(
     return [(place, value) for place, _, value in records if value != ""]
 
 
-def read_records(path: str, *, name: str, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+def read_records(
+    path: str, *, name: str, wanted: Sequence[str], may_be_blank: Sequence[str] = ()
+) -> list[tuple[str, dict[str, Any]]]:
     """Read the records of a file, each with its place: a table with a header, or a list in JSON or YAML.
 
     :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
     :param name: what to call the argument in the error.
-    :param wanted: fields that every record has; they are found whatever the case and blanks of a header.
+    :param wanted: fields that every record has; columns are found whatever the case and blanks of a header.
+    :param may_be_blank: further fields that a table must have as columns, and that a record may leave blank.
     :raises InputError: when the file cannot be read, or a field is missing or blank.
     """
-    if path.lower().rpartition(".")[2] in TABLES:
-        table = _table(path, name, wanted)
-        columns = {field: table.column(field) for field in wanted}
-        found = [(f"row {row.number}", dict(row.cells), columns) for row in table.rows]
-    else:
-        fields = {field: field for field in wanted}
-        entries = _list(path, name)
-        found = [
-            (f"entry {position}", each if isinstance(each, dict) else {}, fields)
-            for position, each in enumerate(entries, 1)
-        ]
+    fields = (*wanted, *may_be_blank)
     records = []
-    for place, cells, columns in found:
-        if blank := [field for field, spelled in columns.items() if cells.get(spelled) in (None, "")]:
+    for place, cells, columns in _records(path, name, fields):
+        record = {**cells, **{field: cells.get(columns[field], "") for field in fields}}
+        if blank := [field for field in wanted if record[field] in (None, "")]:
             raise InputError(
                 f"{name}: {path}, {place} has no {', '.join(blank)}. Nothing was sent. Fill it in."
             )
-        records.append((place, cells | {field: cells[spelled] for field, spelled in columns.items()}))
+        records.append((place, record))
     return records
+
+
+def _records(
+    path: str, name: str, fields: Sequence[str]
+) -> list[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
+    """Return place, cells, and the spelling of each field, of every record."""
+    if path.lower().rpartition(".")[2] in TABLES:
+        table = _table(path, name, fields)
+        columns = {field: table.column(field) for field in fields}
+        return [(f"row {row.number}", row.cells, columns) for row in table.rows]
+    same = {field: field for field in fields}
+    return [
+        (f"entry {position}", each if isinstance(each, Mapping) else {}, same)
+        for position, each in enumerate(_list(path, name), 1)
+    ]
 
 
 def _table_records(path: str, column: str, name: str) -> list[tuple[str, Mapping[str, Any], Any]]:
@@ -161,7 +170,7 @@ def _list_records(path: str, column: str, name: str) -> list[tuple[str, Mapping[
     return records
 
 
-def _table(path: str, name: str, wanted: tuple[str, ...]) -> Any:
+def _table(path: str, name: str, wanted: Sequence[str]) -> Any:
     from airflow_voice_agents.plans.tables import parse_table
 
     return parse_table(_read(path, name=name, legacy=True), where=f"{name}: {path}", wanted=wanted)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from airflow_voice_agents.transport.errors import InputError
 
@@ -41,7 +41,7 @@ def parse_hours(text: object, *, where: str = "opening hours") -> list[Span]:
     if words in ALL_DAY:
         return [("00:00", "24:00")]
     spans = [_span(part, where, text) for part in re.split(r"[,;&]|\band\b|\n", words)]
-    for (_, before), (after, _) in itertools.pairwise(spans):
+    for (_, before), (after, _) in pairwise(spans):
         if after < before:
             raise _unreadable(where, text, "has hours that overlap or are not in order")
     if any(end <= start for start, end in spans[:-1]):

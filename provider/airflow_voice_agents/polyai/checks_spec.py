@@ -45,12 +45,9 @@ def _listed(value: object) -> object:
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return value
     try:
-        return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
-    except ValueError:
-        raise ValueError("it is a text that is not a JSON list; add | tojson to the template") from None
         return decode_json(value, where="it")
     except InputError:
-        raise ValueError("it is a text that is no JSON list; add | tojson to the template") from None
+        raise ValueError("it is a text that is not a JSON list; add | tojson to the template") from None
 
 
 def _pattern(value: str) -> str:

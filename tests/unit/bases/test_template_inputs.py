@@ -300,6 +300,10 @@ def test_records_have_every_field_that_is_wanted(tmp_path: Path) -> None:
     path = written(tmp_path, "b.yaml", "- {agent_id: rosa, monday: closed}\n- {agent_id: rosa}\n")
     with pytest.raises(InputError, match="entry 2 has no monday"):
         read_records(path, name="f", wanted=("agent_id", "monday"))
+    assert read_records(path, name="f", wanted=["agent_id"], may_be_blank=["monday"])[1] == (
+        "entry 2",
+        {"agent_id": "rosa", "monday": ""},
+    )
     path = written(tmp_path, "c.csv", "agent_id,monday\n,closed\n")
     with pytest.raises(InputError, match="row 2 has no agent_id"):
         read_records(path, name="f", wanted=("agent_id", "monday"))
