@@ -68,7 +68,7 @@ async def connection_extra_async(connection: Connection) -> dict[str, Any]:
 
     :param connection: as :func:`connection_async` returned it.
     """
-    return dict(await connection.aextra_dejson())
+    return await connection.aextra_dejson()
 
 
 def ask_a_person(

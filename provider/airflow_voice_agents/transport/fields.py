@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.errors import ConnectionSettingsError, InputError
 from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.strict_json import decode_json
 
 MAX_CONCURRENCY = 64
 
@@ -22,6 +23,23 @@ class FieldReader:
 
     conn_id: str
     extra: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Take an extra that was encoded twice for what it says.
+
+        :raises ConnectionSettingsError: for anything but a JSON object.
+        """
+        if isinstance(self.extra, str):
+            object.__setattr__(self, "extra", self._decoded(self.extra))
+        if not isinstance(self.extra, Mapping):
+            raise self.error('extra must be a JSON object, such as {"timeout": 30}')
+
+    def _decoded(self, text: str) -> Any:
+        try:
+            return decode_json(text, where="extra")
+        except InputError as error:
+            reason = str(error)
+        raise self.error(f"extra is a text within JSON; write the JSON object itself ({reason})")
 
     def secret(self, value: str | None, name: str) -> str:
         """Check a key, a token or a password.
