@@ -9,8 +9,9 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_voice_agents.polyai.operators.backup import PolyAIExportOperator
 from airflow_voice_agents.polyai.task_groups import promotion
+from airflow_voice_agents.polyai.types import PromotionTarget
 
-TARGETS = [
+TARGETS: list[PromotionTarget] = [
     {"agent_id": project, "environment": "live"}
     for project in ("harbour-hotels", "rosa-restaurants", "northgate-bank")
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, chain, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -20,7 +21,7 @@ from airflow_voice_agents.signalwire.sensors import SignalWireRouteSensor
 CUT_OVER = "last"  # or "first": callers are led over before the agent has the numbers
 ROUTE = {"to": "cxml_webhook", "url": "https://voice.example.com/to-omnia"}  # a webhook of your own
 
-WAIT = {"deferrable": True, "poke_interval": 120, "timeout": timedelta(minutes=30).total_seconds()}
+WAIT: Any = {"deferrable": True, "poke_interval": 120, "timeout": timedelta(minutes=30).total_seconds()}
 
 with DAG(
     dag_id="carrier_to_omnia_voice",

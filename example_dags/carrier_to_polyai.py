@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, Variable, chain, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -24,8 +25,8 @@ ROUTE = {"to": "swml", "url": "https://swml.example.com/to-polyai"}  # dials the
 TEST_CALL_NUMBER = "test_call_number"  # the Airflow Variable that names whom to call; no Variable, no call
 LOOKS, SECONDS_BETWEEN_LOOKS = 30, 10
 
-AGENT = {"agent_id": "{{ params.agent_id }}", "client_env": "{{ params.client_env }}"}
-WAIT = {"deferrable": True, "poke_interval": 30, "timeout": timedelta(minutes=15).total_seconds()}
+AGENT: Any = {"agent_id": "{{ params.agent_id }}", "client_env": "{{ params.client_env }}"}
+WAIT: Any = {"deferrable": True, "poke_interval": 30, "timeout": timedelta(minutes=15).total_seconds()}
 
 with DAG(
     dag_id="carrier_to_polyai",
@@ -96,6 +97,10 @@ with DAG(
         mask_secret(person)
         with PolyAIHook() as hook:
             call = hook.send(api.create_outbound_call(agent_id, to_number=person, environment=client_env))
+            if not call.call_sid:
+                raise RuntimeError(
+                    "The platform started a test call but did not name it; look at its call list."
+                )
             look = api.get_outbound_call_status(agent_id, call_sid=call.call_sid, environment=client_env)
             for _ in range(LOOKS):
                 status = hook.send(look).status

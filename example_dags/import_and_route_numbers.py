@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Param
 
+from airflow_voice_agents.bases.types import Template
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 
 NUMBERS = Path(__file__).with_name("new_numbers.csv")
@@ -35,7 +36,7 @@ with DAG(
     PolyAIImportPhoneNumbersOperator(
         task_id="import_numbers",
         agent_id="{{ params.agent_id }}",
-        client_env="{{ params.client_env }}",
+        client_env=Template("{{ params.client_env }}"),
         connector_id="{{ params.connector_id }}",
         source_file=str(NUMBERS),
     )

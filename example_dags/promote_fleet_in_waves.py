@@ -7,8 +7,9 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from airflow_voice_agents.polyai.task_groups import promotion
+from airflow_voice_agents.polyai.types import SourceArgument
 
-TEMPLATE = {"agent_id": "harbour-hotels", "environment": "sandbox"}
+TEMPLATE: SourceArgument = {"agent_id": "harbour-hotels", "environment": "sandbox"}
 FLEET = ["rosa-restaurants", "northgate-bank", "harbour-hotels"]
 
 with DAG(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -13,7 +14,7 @@ PROJECTS = {
     "rosa-restaurants": {},
     "northgate-bank": {"holiday_message": "Branches are closed from 24 to 26 December."},
 }
-PROMOTION = {
+PROMOTION: Any = {
     "source": TEMPLATE,
     "targets": [
         {"agent_id": project, "environment": "pre-release", "overrides": own}

@@ -7,9 +7,10 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
+from airflow_voice_agents.polyai.types import ConnectorChanges
 
 AGENT = "harbour-hotels"
-NEW_VOICE = {"voice_name": "en-GB-Neural2-C"}
+NEW_VOICE: ConnectorChanges = {"voice_name": "en-GB-Neural2-C"}
 
 with DAG(
     dag_id="update_connectors_in_bulk",

@@ -9,9 +9,10 @@ import pendulum
 from airflow.sdk import DAG, task
 
 from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
+from airflow_voice_agents.polyai.types import Spec
 
 SITES = ["harbour-hotels", "rosa-restaurants", "northgate-bank"]
-PROMOTION = {
+PROMOTION: Spec = {
     "targets": [
         {
             "agent_id": site,
@@ -43,12 +44,12 @@ with DAG(
 ):
 
     @task.short_circuit
-    def anything_to_tell(found: dict[str, Any]) -> bool:
+    def anything_to_tell(found: Any) -> bool:
         """Whether a target has drifted or could not be compared."""
         return bool(found["targets"])
 
     @task
-    def tell(found: dict[str, Any]) -> str:
+    def tell(found: Any) -> str:
         """Say which targets, and how each of them stands."""
         return "\n".join(f"{target}: {drift}" for target, drift in found["targets"].items())
 

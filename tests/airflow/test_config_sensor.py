@@ -17,7 +17,7 @@ from airflow_voice_agents.bases.sensor import BACKSTOP_SECONDS, SensorError
 from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
 from airflow_voice_agents.polyai.triggers import PolyAIConfigTrigger
 from airflow_voice_agents.transport.errors import InputError
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, ROSA, SANDBOX, Emulated, kept_text, place
 
 WANTED = {"holiday_message": "marker-of-the-value"}
@@ -32,7 +32,7 @@ def wait(**arguments: Any) -> PolyAIConfigSensor:
         "deferrable": False,
     }
     condition = {} if {"values", "digest", "equals"} & set(arguments) else {"values": WANTED}
-    return PolyAIConfigSensor(task_id="wait", **{**usual, **condition, **arguments})
+    return make(PolyAIConfigSensor, task_id="wait", **{**usual, **condition, **arguments})
 
 
 def deferring(**arguments: Any) -> PolyAIConfigSensor:

@@ -17,6 +17,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     NotFound,
 )
+from support.airflow_runner import make
 from support.emulated import HOTELS, LIVE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 
 LIST, GET, VARIANTS = "list connectors", "get connectors", "list variants"
@@ -27,7 +28,7 @@ VOICE = "en-GB-Neural2-B"
 
 def update(*updates: dict[str, Any], **arguments: Any) -> PolyAIBatchUpdateConnectorsOperator:
     usual = {"agent_id": HOTELS, "updates": list(updates) or None}
-    return PolyAIBatchUpdateConnectorsOperator(task_id="update", **{**usual, **arguments})
+    return make(PolyAIBatchUpdateConnectorsOperator, task_id="update", **{**usual, **arguments})
 
 
 def desk(number: int) -> str:
@@ -284,7 +285,7 @@ def test_a_selector_that_fits_nothing_is_refused(polyai: Emulated) -> None:
         ({"selector": {"env": SANDBOX}, "changes": {"asr_lang_code": "x"}}, "unknown keys env"),
         ({"selector": [], "changes": {"asr_lang_code": "x"}}, "selector must be a mapping"),
         ({"updates": french("a"), "agent_id": "a/b"}, "agent_id must not hold a slash"),
-        ({"updates": french("a"), "on_partial": "ignore"}, "on_partial must be one of fail, tolerate"),
+        ({"updates": french("a"), "on_partial": "ignore"}, "on_partial must be 'fail' or 'tolerate'"),
         ({"updates": french("a"), "batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"updates": french("a"), "concurrency": 0}, "concurrency must be a whole number of at least 1"),
         ({"updates": french("a"), "changes": {"asr_lang_code": "x"}}, "give either updates, or selector"),

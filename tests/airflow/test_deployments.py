@@ -25,7 +25,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     StateMoved,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import BANK, HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items
 from support.no_pauses import no_pauses  # noqa: F401  a fixture
 
@@ -47,7 +47,7 @@ BRANCH = "BRANCH-1F0C77D2"
 
 def promote(**arguments: Any) -> PolyAIPromoteDeploymentOperator:
     usual = {"agent_id": HOTELS, "source_environment": SANDBOX, "target_environment": PRE_RELEASE}
-    return PolyAIPromoteDeploymentOperator(task_id="promote", **{**usual, **arguments})
+    return make(PolyAIPromoteDeploymentOperator, task_id="promote", **{**usual, **arguments})
 
 
 def to_live(**arguments: Any) -> PolyAIPromoteDeploymentOperator:
@@ -57,15 +57,17 @@ def to_live(**arguments: Any) -> PolyAIPromoteDeploymentOperator:
 
 def roll_back(**arguments: Any) -> PolyAIRollbackDeploymentOperator:
     usual = {"agent_id": HOTELS, "environment": PRE_RELEASE, "to": "previous"}
-    return PolyAIRollbackDeploymentOperator(task_id="back", **{**usual, **arguments})
+    return make(PolyAIRollbackDeploymentOperator, task_id="back", **{**usual, **arguments})
 
 
 def publish(**arguments: Any) -> PolyAIPublishOperator:
-    return PolyAIPublishOperator(task_id="publish", **{"agent_id": ROSA, "message": "m", **arguments})
+    return make(PolyAIPublishOperator, task_id="publish", **{"agent_id": ROSA, "message": "m", **arguments})
 
 
 def merge(**arguments: Any) -> PolyAIMergeBranchOperator:
-    return PolyAIMergeBranchOperator(task_id="merge", **{"agent_id": ROSA, "branch": BRANCH, **arguments})
+    return make(
+        PolyAIMergeBranchOperator, task_id="merge", **{"agent_id": ROSA, "branch": BRANCH, **arguments}
+    )
 
 
 def records(polyai: Emulated, agent_id: str, environment: str) -> list[dict[str, Any]]:

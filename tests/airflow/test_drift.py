@@ -30,7 +30,7 @@ from airflow_voice_agents.polyai.sensors import PolyAIDriftSensor
 from airflow_voice_agents.state import baselines
 from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently, Unauthorized
 from support.airflow_home import AirflowHome
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import (
     BANK,
     HOTELS,
@@ -77,13 +77,13 @@ def folder(aligned: Emulated, tmp_path: Path) -> str:
 
 def look(**arguments: Any) -> PolyAIDriftOperator:
     given = {} if {"spec", "spec_file", "baseline"} & set(arguments) else {"spec": SPEC}
-    return PolyAIDriftOperator(task_id="look", **{**given, **arguments})
+    return make(PolyAIDriftOperator, task_id="look", **{**given, **arguments})
 
 
 def wait(until: str = "drift", **arguments: Any) -> PolyAIDriftSensor:
     given = {} if {"spec", "spec_file", "baseline"} & set(arguments) else {"spec": SPEC}
     usual = {"poke_interval": 0.01, "timeout": 30, "deferrable": False}
-    return PolyAIDriftSensor(task_id="wait", until=until, **{**usual, **given, **arguments})
+    return make(PolyAIDriftSensor, task_id="wait", until=until, **{**usual, **given, **arguments})
 
 
 def end(polyai: Emulated, task: PolyAIDriftSensor) -> Outcome:
@@ -523,7 +523,7 @@ def test_a_trigger_survives_being_stored(aligned: Emulated, folder: str) -> None
 def test_the_word_of_what_is_waited_for_is_checked(aligned: Emulated) -> None:
     outcome = aligned.run(wait("drifting"))
 
-    assert (outcome.state, "until must be one of drift, in_sync" in str(outcome.error)) == ("failed", True)
+    assert (outcome.state, "until must be 'drift' or 'in_sync'" in str(outcome.error)) == ("failed", True)
     assert aligned.requests() == {}
 
 

@@ -21,6 +21,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     Unauthorized,
 )
+from support.airflow_runner import make
 from support.emulated import (
     BANK,
     HOTELS,
@@ -48,7 +49,9 @@ def folder(tmp_path: Path) -> Path:
 
 def exporting(into: Path | str, /, *targets: dict[str, Any], **arguments: Any) -> PolyAIExportOperator:
     chosen = list(targets) or [place(HOTELS, LIVE)]
-    return PolyAIExportOperator(task_id="export", **{"targets": chosen, "folder": str(into), **arguments})
+    return make(
+        PolyAIExportOperator, task_id="export", **{"targets": chosen, "folder": str(into), **arguments}
+    )
 
 
 def taken(folder: Path, agent_id: str, environment: str) -> EnvironmentFiles:

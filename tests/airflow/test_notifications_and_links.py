@@ -13,7 +13,7 @@ from airflow_voice_agents.polyai.notifications import PolyAIPromotionNotifier, P
 from airflow_voice_agents.polyai.operators.deployments import PolyAIPromoteDeploymentOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.polyai.operators.verification import PolyAICheckPromotionOperator
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, SANDBOX, Emulated, place
 
 TELLING = {"region": "uk", "account_id": "demo uk"}
@@ -149,7 +149,7 @@ def test_the_form_of_the_address_can_be_configured(monkeypatch: pytest.MonkeyPat
 
 def plan() -> Any:
     spec = {"source": place(HOTELS, SANDBOX), "targets": [place(HOTELS, PRE_RELEASE)], "config": {}}
-    return PolyAIPlanPromotionOperator(task_id="task", spec=spec)
+    return make(PolyAIPlanPromotionOperator, task_id="task", spec=spec)
 
 
 def deploy() -> Any:
@@ -160,7 +160,7 @@ def deploy() -> Any:
 
 def look() -> Any:
     checks = [{"check": "test_runs", "agent_id": HOTELS, "required": False}]
-    return PolyAICheckPromotionOperator(task_id="task", checks=checks)
+    return make(PolyAICheckPromotionOperator, task_id="task", checks=checks)
 
 
 def shown(outcome: Outcome) -> dict[str, str]:

@@ -19,7 +19,7 @@ from airflow_voice_agents.polyai.sensors import (
     PolyAIQuietWindowSensor,
     PolyAITestRunsSensor,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import HOTELS, LIVE, SANDBOX, Emulated, kept_text
 
 RUNTIME_KEY = "demo-runtime-key-uk"
@@ -71,7 +71,7 @@ def set_voice(polyai: Emulated, voice: str = "en-GB-Neural2-C") -> None:
 
 
 def deployment(deferrable: bool, **arguments: Any) -> PolyAIDeploymentSensor:
-    return PolyAIDeploymentSensor(**usual(deferrable, agent_id=HOTELS, environment=LIVE, **arguments))
+    return make(PolyAIDeploymentSensor, **usual(deferrable, agent_id=HOTELS, environment=LIVE, **arguments))
 
 
 @both_ways
@@ -103,7 +103,7 @@ def test_the_record_is_what_counts_where_it_is_named(polyai: Emulated) -> None:
 
 
 def runs_of(deferrable: bool, ids: Any, **arguments: Any) -> PolyAITestRunsSensor:
-    return PolyAITestRunsSensor(**usual(deferrable, agent_id=HOTELS, test_run_ids=ids, **arguments))
+    return make(PolyAITestRunsSensor, **usual(deferrable, agent_id=HOTELS, test_run_ids=ids, **arguments))
 
 
 @both_ways
@@ -205,7 +205,7 @@ def test_answers_of_500_while_a_run_is_under_way_are_tolerated(polyai: Emulated,
 
 def connector(deferrable: bool, **arguments: Any) -> PolyAIConnectorSensor:
     given = {"agent_id": HOTELS, "connector_id": CONNECTOR, **arguments}
-    return PolyAIConnectorSensor(**usual(deferrable, **given))
+    return make(PolyAIConnectorSensor, **usual(deferrable, **given))
 
 
 @both_ways
@@ -251,7 +251,7 @@ def start_call(polyai: Emulated) -> str:
 
 def call_of(deferrable: bool, call_sid: str, **arguments: Any) -> PolyAIOutboundCallSensor:
     given = {"agent_id": HOTELS, "call_sid": call_sid, "environment": SANDBOX, **arguments}
-    return PolyAIOutboundCallSensor(**usual(deferrable, **given))
+    return make(PolyAIOutboundCallSensor, **usual(deferrable, **given))
 
 
 @both_ways
@@ -288,7 +288,7 @@ def test_a_call_that_fails_fails_the_task_and_nobody_learns_who_was_called(
 
 def quiet(deferrable: bool, **arguments: Any) -> PolyAIQuietWindowSensor:
     given = {"account_id": "demo-uk", "project_id": HOTELS, "environment": LIVE, **arguments}
-    return PolyAIQuietWindowSensor(**usual(deferrable, **given))
+    return make(PolyAIQuietWindowSensor, **usual(deferrable, **given))
 
 
 def clear_calls(polyai: Emulated) -> None:
@@ -328,7 +328,7 @@ def test_few_conversations_may_be_quiet_enough(polyai: Emulated) -> None:
 
 def alerts(deferrable: bool, **arguments: Any) -> PolyAIAlertsClearSensor:
     given = {"after": AN_HOUR_AGO, "project_id": HOTELS, **arguments}
-    return PolyAIAlertsClearSensor(**usual(deferrable, **given))
+    return make(PolyAIAlertsClearSensor, **usual(deferrable, **given))
 
 
 @both_ways
@@ -433,7 +433,7 @@ def test_what_a_trigger_is_stored_as_is_small_and_leads_to_the_same_end_after_a_
         (lambda way: quiet(way, minutes=0), "minutes must be a whole number"),
         (lambda way: quiet(way, max_concurrent=True), "max_concurrent must be a whole number"),
         (lambda way: alerts(way, after="yesterday"), "after must be a time with a zone"),
-        (lambda way: alerts(way, ignore_older="yes"), "ignore_older must be true or false"),
+        (lambda way: alerts(way, ignore_older="yes"), "ignore_older must be True or False"),
     ],
 )
 def test_wrong_arguments_are_refused_before_any_request(

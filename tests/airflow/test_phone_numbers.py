@@ -20,6 +20,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     NotFound,
 )
+from support.airflow_runner import make
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 
 READ, IMPORT = "get phone numbers", "import phone numbers"
@@ -37,7 +38,7 @@ def new(count: int, first: int = 0) -> list[str]:
 
 def import_numbers(*numbers: Any, **arguments: Any) -> PolyAIImportPhoneNumbersOperator:
     usual = {"agent_id": HOTELS, "client_env": SANDBOX, "phone_numbers": list(numbers) or None}
-    return PolyAIImportPhoneNumbersOperator(task_id="import", **{**usual, **arguments})
+    return make(PolyAIImportPhoneNumbersOperator, task_id="import", **{**usual, **arguments})
 
 
 def places(polyai: Emulated, numbers: list[str]) -> set[tuple[str, str | None] | None]:
@@ -239,7 +240,7 @@ def test_implausible_numbers_are_told_and_imported(polyai: Emulated) -> None:
         ({"phone_numbers": new(1), "agent_id": "a\0b"}, "control character"),
         ({"phone_numbers": new(1), "connector_id": "a/b"}, "connector_id must not hold a slash"),
         ({"phone_numbers": new(1), "batch_size": 0}, "batch_size must be a whole number of at least 1"),
-        ({"phone_numbers": new(1), "batch_size": True}, "batch_size must be a whole number of at least 1"),
+        ({"phone_numbers": new(1), "batch_size": True}, "batch_size must be a whole number, not True"),
         ({"phone_numbers": new(1), "concurrency": 0}, "concurrency must be a whole number of at least 1"),
         ({"phone_numbers": None, "source_file": "no-such-file.csv"}, "no-such-file.csv cannot be read"),
     ],

@@ -21,6 +21,7 @@ from airflow_voice_agents.transport.errors import (
     StateMoved,
     Unauthorized,
 )
+from support.airflow_runner import make
 from support.emulated import (
     BANK,
     HOTELS,
@@ -47,7 +48,7 @@ GREETING = {
 
 def promote(**arguments: Any) -> PolyAIPromoteConfigOperator:
     usual = {"source": place(HOTELS, SANDBOX), "targets": place(HOTELS, PRE_RELEASE)}
-    return PolyAIPromoteConfigOperator(task_id="promote", **{**usual, **arguments})
+    return make(PolyAIPromoteConfigOperator, task_id="promote", **{**usual, **arguments})
 
 
 def to_live(**arguments: Any) -> PolyAIPromoteConfigOperator:
@@ -275,7 +276,7 @@ def test_skipping_pre_release_runs_where_it_is_meant(polyai: Emulated) -> None:
         ({"overrides": {"holiday_message": "a\0b"}}, "overrides.holiday_message must not hold a null byte"),
         ({"targets": place(HOTELS, PRE_RELEASE, overrides={"x": {1, 2}})}, "targets[0].overrides"),
         ({"concurrency": 0}, "concurrency must be a whole number of at least 1"),
-        ({"stale_keys": "drop"}, "stale_keys must be one of fail, keep, null"),
+        ({"stale_keys": "drop"}, "stale_keys must be 'fail', 'keep' or 'null'"),
         ({"include_keys": "flags"}, "include_keys"),
         ({"exclude_keys": "flags"}, "exclude_keys"),
         ({"never_promote": "**.mock_*"}, "never_promote must be a list of selectors"),

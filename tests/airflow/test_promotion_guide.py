@@ -22,7 +22,7 @@ from airflow_voice_agents.polyai.spec import (
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "promotion.md").read_text(encoding="utf-8")
 DAG_BLOCK, FREEZE_BLOCK = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-(SPEC_BLOCK,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+SPEC_BLOCK, EDITOR_BLOCK = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def test_the_spec_shows_every_word_that_a_spec_knows() -> None:
@@ -37,6 +37,7 @@ def test_the_spec_shows_every_word_that_a_spec_knows() -> None:
     assert written["connectors"].keys() == ConnectorsSpec.model_fields.keys()
     assert written["deployment"].keys() == DeploymentSpec.model_fields.keys()
     assert spec.never_promote == NEVER_PROMOTE
+    PromotionSpec.parse(decode_yaml(EDITOR_BLOCK, where="guide"))
 
 
 def test_its_dag_parses(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.polyai.assets import config_uri
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed, StateMoved
+from support.airflow_runner import make
 from support.emulated import (
     HOTELS,
     LIVE,
@@ -34,7 +35,7 @@ MESSAGE = {"holiday_message": "Closed on Monday"}
 
 def update(**arguments: Any) -> PolyAIUpdateConfigOperator:
     usual = {"values": MESSAGE, "targets": place(HOTELS, SANDBOX)}
-    return PolyAIUpdateConfigOperator(task_id="update", **{**usual, **arguments})
+    return make(PolyAIUpdateConfigOperator, task_id="update", **{**usual, **arguments})
 
 
 def by_place(values: Any, **arguments: Any) -> PolyAIUpdateConfigOperator:
@@ -269,7 +270,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
         ({"targets": [place(HOTELS, SANDBOX), place(HOTELS, SANDBOX)]}, "harbour-hotels/sandbox twice"),
         ({"targets": {"agent_id": HOTELS}}, "targets[0].environment must be"),
         ({"targets": place(HOTELS, SANDBOX, overrides={})}, "unknown keys overrides"),
-        ({"merge": "shallow"}, "merge must be one of deep, replace"),
+        ({"merge": "shallow"}, "merge must be 'deep' or 'replace'"),
         ({"values_file": "any.json"}, "give either values or values_file"),
         ({"values": None, "values_file": "no-such-file.json"}, "no-such-file.json cannot be read"),
     ],

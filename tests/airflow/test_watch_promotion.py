@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,7 +39,7 @@ from airflow_voice_agents.transport.errors import (
     InputError,
     ItemsFailed,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.answers import TIMED_OUT, answer, go_on, question, questions
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, SANDBOX, VALUES, Emulated, kept_text, place
 
@@ -81,6 +82,11 @@ class Time:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.time(), UTC)
+
+    @staticmethod
+    async def to_thread(work: Callable[[], Any]) -> Any:
+        """What the patched module of triggers uses as well."""
+        return await asyncio.to_thread(work)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -146,7 +152,8 @@ class Desk:
         self.polyai.server.journal.clear()
 
     def watch(self, *checks: Any, **options: Any) -> PolyAIWatchPromotionOperator:
-        return PolyAIWatchPromotionOperator(
+        return make(
+            PolyAIWatchPromotionOperator,
             task_id="watch",
             **{
                 "checks": list(checks) or [ALERTS],
@@ -195,7 +202,7 @@ def desk(polyai: Emulated, tmp_path: Path) -> Desk:
 
 
 def check(*checks: Any, **options: Any) -> PolyAICheckPromotionOperator:
-    return PolyAICheckPromotionOperator(task_id="check", checks=list(checks), **options)
+    return make(PolyAICheckPromotionOperator, task_id="check", checks=list(checks), **options)
 
 
 # ------------------------------------------------------------------------------------ one look

@@ -19,9 +19,9 @@ import logging
 import os
 import signal
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from airflow.sdk import DAG
@@ -33,12 +33,30 @@ from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 from airflow.sdk.module_loading import import_string
 from airflow.sdk.serde import deserialize, serialize
 
+from airflow_voice_agents.transport.errors import InputError
+
+T = TypeVar("T")
 RUN_ID = "test-run"
 CONNECTION_FIELDS = ("host", "login", "password", "schema", "port", "extra")
 
 
 class BlockedTriggerer(BaseException):
     """A trigger blocked the event loop; no ``except Exception`` on the way may hide it."""
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """An operator that refused its arguments when it was made: an import error of the DAG file."""
+
+    error: InputError
+
+
+def make(operator: Callable[..., T], **arguments: Any) -> T | NotMade:
+    """Make an operator; to run one that refused its arguments is an outcome with that error."""
+    try:
+        return operator(**arguments)
+    except InputError as error:
+        return NotMade(error)
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,8 @@ class AirflowRunner:
         :param task: operator, or mapped operator together with ``map_index``.
         :param try_number: from 1; the task may be retried while it is not above its ``retries``.
         """
+        if isinstance(task, NotMade):
+            return Outcome("failed", task.error, {}, None, (), "")
         keys = [key for task_id, index, key in self.xcoms if (task_id, index) == (task.task_id, map_index)]
         return self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
 

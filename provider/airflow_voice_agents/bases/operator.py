@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from airflow.sdk import AssetAlias, BaseOperator
 
 from airflow_voice_agents.airflow_compat import is_backfill, task_state
+from airflow_voice_agents.bases.argument_checks import CheckedWhenMade, wrong_arguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
 from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
 
@@ -34,7 +35,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(MaskedArguments, BaseOperator):
+class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMade):
     """Base of the operators of every system.
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
@@ -45,6 +46,8 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
 
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
+    type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Names in the annotations of arguments -> the texts that they stand for."""
 
     def __init__(
         self,
@@ -64,6 +67,16 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator):
         self.confirm_live = confirm_live
         self.allow_backfill = allow_backfill
         self.concurrency = concurrency
+
+    def check_arguments(self) -> None:
+        """Check what is known when the DAG file is parsed; a template is checked when the task runs.
+
+        :raises InputError: naming the arguments that are wrong; Airflow shows it as an import error of the file.
+        """
+        from airflow_voice_agents.transport.errors import InputError
+
+        if wrong := list(wrong_arguments(self, self.type_aliases)):
+            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
 
     @abstractmethod
     def hook(self) -> VoiceAgentsHook:
@@ -218,6 +231,21 @@ class WritingOperator(VoiceAgentsOperator):
         self.max_snapshot_age = max_snapshot_age
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        if self.waves is not None or self.max_failures not in (None, 0) or self.max_changed is not None:
+            from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
+
+            Waves.parse(self.waves)
+            ChangeLimit.parse(self.max_changed)
+            if self.max_failures is not None:
+                FailureLimit.parse(self.max_failures)
+        if self.freeze:
+            from airflow_voice_agents.plans.freeze import windows
+
+            windows(self.freeze)
 
     def apply(
         self,

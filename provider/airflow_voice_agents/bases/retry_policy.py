@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_voice_agents.airflow_compat import RetryDecision, RetryPolicy
-from airflow_voice_agents.transport.errors import OutcomeUnknown, VoiceAgentsError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 REASON_LIMIT = 500
 """Characters that Airflow keeps of a reason."""
@@ -46,6 +47,8 @@ class VoiceAgentsRetryPolicy(RetryPolicy):
         :param max_tries: tries that the task may have in all.
         :param context: the task's context; not used.
         """
+        from airflow_voice_agents.transport.errors import OutcomeUnknown, VoiceAgentsError
+
         errors = [error for error in _causes(exception) if isinstance(error, VoiceAgentsError)]
         if not errors:
             return RetryDecision.default()

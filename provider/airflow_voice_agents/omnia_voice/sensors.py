@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.omnia_voice.conditions import NumberCondition
+    from airflow_voice_agents.omnia_voice.types import OmniaVoiceSensorArguments
 
 POKE_INTERVAL = 120.0
 """Seconds; the platform allows 1000 requests per hour and key, for all that use the key."""
@@ -46,12 +48,12 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str | Mapping[str, Any]] | str,
+        phone_numbers: PhoneNumbers,
         agent_id: str | None = None,
         statuses: Sequence[str] | str | None = None,
         poke_interval: float = POKE_INTERVAL,
         omniavoice_conn_id: str = "omniavoice_default",
-        **kwargs: Any,
+        **kwargs: Unpack[OmniaVoiceSensorArguments],
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.phone_numbers = phone_numbers

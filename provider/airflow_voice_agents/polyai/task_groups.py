@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from airflow.sdk import TaskGroup
 
@@ -15,6 +15,10 @@ from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIPlanPromotionOperator,
     PolyAIVerifyPromotionOperator,
 )
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.bases.types import FailureLimitArgument, Flag, FreezeWindowArguments, Templated
+    from airflow_voice_agents.polyai.types import PromotionTarget, Spec
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
@@ -56,24 +60,24 @@ class PromotionOptions(TypedDict, total=False):
     state_folder: str | None
     baseline: str | None
     waves: Sequence[int | str] | None
-    max_failures: int | str | Mapping[str, Any]
+    max_failures: FailureLimitArgument
     stop_variable: str | None
-    freeze: Sequence[Mapping[str, Any]]
+    freeze: Sequence[FreezeWindowArguments]
     override_freeze: str | None
     take_snapshot: bool
     snapshot_retention: timedelta | None
     lock_wait: float
     max_snapshot_age: float
-    confirm_live: bool
+    confirm_live: Flag
     allow_backfill: bool
 
 
 def promotion(
     *,
     group_id: str = "promotion",
-    spec: Mapping[str, Any] | str | None = None,
+    spec: Spec | Templated | None = None,
     spec_file: str | None = None,
-    targets: Sequence[Any] | Any = None,
+    targets: Sequence[PromotionTarget] | Templated | None = None,
     approval: bool | Mapping[str, Any] = True,
     default_args: Mapping[str, Any] | None = None,
     **options: Unpack[PromotionOptions],

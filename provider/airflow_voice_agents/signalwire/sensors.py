@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.signalwire.conditions import NumbersCondition
-    from airflow_voice_agents.signalwire.routes import Route
+    from airflow_voice_agents.signalwire.types import RouteArgument, RoutesArgument, SignalWireSensorArguments
 
 
 class SignalWireSensor(VoiceAgentsSensor):
@@ -49,7 +50,9 @@ class SignalWireNumberSensor(SignalWireSensor):
 
     template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers")
 
-    def __init__(self, *, phone_numbers: Sequence[str] | str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, phone_numbers: Sequence[str] | Templated, **kwargs: Unpack[SignalWireSensorArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
 
@@ -86,10 +89,10 @@ class SignalWireRouteSensor(SignalWireSensor):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | str | None = None,
-        route: Route | Mapping[str, Any] | str | None = None,
-        routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
-        **kwargs: Any,
+        phone_numbers: Sequence[str] | Templated | None = None,
+        route: RouteArgument | None = None,
+        routes: RoutesArgument | None = None,
+        **kwargs: Unpack[SignalWireSensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
@@ -123,7 +126,11 @@ class SignalWireE911Sensor(SignalWireSensor):
     template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers", "e911_address_id")
 
     def __init__(
-        self, *, phone_numbers: Sequence[str] | str, e911_address_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        phone_numbers: Sequence[str] | Templated,
+        e911_address_id: str | None = None,
+        **kwargs: Unpack[SignalWireSensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers

@@ -19,6 +19,7 @@ from airflow_voice_agents.transport.errors import (
     ResponseError,
     StateMoved,
 )
+from support.airflow_runner import make
 from support.emulated import counts, items, kept_text
 from support.emulated_omnia import (
     CREATE,
@@ -41,7 +42,7 @@ def assign(*phone_numbers: Any, **arguments: Any) -> OmniaVoiceAssignNumbersOper
     usual: dict[str, Any] = {"confirm_live": True}
     if "assignments" not in arguments:
         usual |= {"phone_numbers": list(phone_numbers), "agent_id": DESK}
-    return OmniaVoiceAssignNumbersOperator(task_id="assign", **{**usual, **arguments})
+    return make(OmniaVoiceAssignNumbersOperator, task_id="assign", **{**usual, **arguments})
 
 
 # ---------------------------------------------------------------------------------- requests

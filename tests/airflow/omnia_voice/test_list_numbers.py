@@ -8,6 +8,7 @@ import pytest
 
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceListNumbersOperator
 from airflow_voice_agents.transport.errors import InputError, NotFound, ResponseError
+from support.airflow_runner import make
 from support.emulated import kept_text
 from support.emulated_omnia import (
     DESK,
@@ -23,7 +24,7 @@ from support.emulated_omnia import (
 
 
 def list_numbers(**arguments: Any) -> OmniaVoiceListNumbersOperator:
-    return OmniaVoiceListNumbersOperator(task_id="list", **arguments)
+    return make(OmniaVoiceListNumbersOperator, task_id="list", **arguments)
 
 
 @pytest.mark.parametrize(("count", "pages"), [(0, 1), (100, 1), (101, 2), (250, 3)])

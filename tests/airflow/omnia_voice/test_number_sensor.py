@@ -12,7 +12,7 @@ from airflow.sdk.module_loading import import_string
 from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
 from airflow_voice_agents.transport.errors import InputError
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import kept_text
 from support.emulated_omnia import (
     DESK,
@@ -35,7 +35,7 @@ def wait(*phone_numbers: str, **arguments: Any) -> OmniaVoiceNumberSensor:
         "timeout": 30,
         "deferrable": False,
     }
-    return OmniaVoiceNumberSensor(task_id="wait", **{**usual, **arguments})
+    return make(OmniaVoiceNumberSensor, task_id="wait", **{**usual, **arguments})
 
 
 def end(omnia: EmulatedOmnia, task: OmniaVoiceNumberSensor) -> Outcome:

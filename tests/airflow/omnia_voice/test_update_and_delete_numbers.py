@@ -17,6 +17,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailed,
     ItemsFailedPermanently,
 )
+from support.airflow_runner import make
 from support.emulated import counts, items
 from support.emulated_omnia import (
     DELETE,
@@ -34,13 +35,13 @@ from support.emulated_omnia import (
 
 def update(*phone_numbers: str, **arguments: Any) -> OmniaVoiceUpdateNumbersOperator:
     usual: dict[str, Any] = {"phone_numbers": list(phone_numbers), "confirm_live": True}
-    return OmniaVoiceUpdateNumbersOperator(task_id="update", **{**usual, **arguments})
+    return make(OmniaVoiceUpdateNumbersOperator, task_id="update", **{**usual, **arguments})
 
 
 def delete(*phone_numbers: str, **arguments: Any) -> OmniaVoiceDeleteNumbersOperator:
     listed = list(phone_numbers)
     usual: dict[str, Any] = {"phone_numbers": listed, "expected": listed, "confirm_live": True}
-    return OmniaVoiceDeleteNumbersOperator(task_id="delete", **{**usual, **arguments})
+    return make(OmniaVoiceDeleteNumbersOperator, task_id="delete", **{**usual, **arguments})
 
 
 # ------------------------------------------------------------------------------------------ updates

@@ -18,7 +18,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     TargetLocked,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.carrier import (
     ADDRESS,
     ASSIGN,
@@ -37,7 +37,7 @@ ONE, TWO, THREE, FOUR, FIVE = numbers(5)
 
 def assign(*phone_numbers: str, **arguments: Any) -> SignalWireAssignE911Operator:
     usual = {"phone_numbers": list(phone_numbers), "e911_address_id": ADDRESS, "confirm_live": True}
-    return SignalWireAssignE911Operator(task_id="e911", **{**usual, **arguments})
+    return make(SignalWireAssignE911Operator, task_id="e911", **{**usual, **arguments})
 
 
 def remove(*phone_numbers: str, **arguments: Any) -> SignalWireAssignE911Operator:

@@ -25,7 +25,7 @@ from airflow_voice_agents.transport.errors import (
     TargetLocked,
     Unauthorized,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.carrier import (
     BUY,
     LIST,
@@ -42,17 +42,17 @@ OFFERS = numbers(20, first=5000)
 
 
 def listed(**arguments: Any) -> SignalWireListPhoneNumbersOperator:
-    return SignalWireListPhoneNumbersOperator(task_id="list", **arguments)
+    return make(SignalWireListPhoneNumbersOperator, task_id="list", **arguments)
 
 
 def buy(count: Any = 3, **arguments: Any) -> SignalWireSearchAndPurchaseOperator:
     usual = {"count": count, "max_numbers": 10, "confirm_purchase": True}
-    return SignalWireSearchAndPurchaseOperator(task_id="buy", **{**usual, **arguments})
+    return make(SignalWireSearchAndPurchaseOperator, task_id="buy", **{**usual, **arguments})
 
 
 def release(*phone_numbers: str, **arguments: Any) -> SignalWireReleasePhoneNumbersOperator:
     usual = {"phone_numbers": list(phone_numbers), "expected": list(phone_numbers), "confirm_live": True}
-    return SignalWireReleasePhoneNumbersOperator(task_id="release", **{**usual, **arguments})
+    return make(SignalWireReleasePhoneNumbersOperator, task_id="release", **{**usual, **arguments})
 
 
 def reasons(outcome: Outcome) -> dict[str, str]:
@@ -247,7 +247,7 @@ def test_a_backfill_buys_only_where_that_is_meant(shop: EmulatedCarrier, allowed
     [
         ({"count": 0}, "count must be a whole number"),
         ({"count": "many"}, "count must be a whole number"),
-        ({"count": True}, "count must be a whole number"),
+        ({"count": True}, "count must be a whole number or a text, not True"),
         ({"max_numbers": 0}, "max_numbers must be a whole number"),
         ({"max_numbers": None}, "max_numbers must be a whole number"),
         ({"starts_with": "206", "contains": "555"}, "at most one of"),

@@ -26,7 +26,7 @@ from airflow_voice_agents.transport.errors import (
     TargetLocked,
     Unauthorized,
 )
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.carrier import (
     GET,
     LIST,
@@ -50,7 +50,7 @@ ONE, TWO, THREE, FOUR, FIVE = numbers(5)
 
 def route(*phone_numbers: str, **arguments: Any) -> SignalWireRoutePhoneNumbersOperator:
     usual = {"phone_numbers": list(phone_numbers) or None, "route": SWML, "confirm_live": True}
-    return SignalWireRoutePhoneNumbersOperator(task_id="route", **{**usual, **arguments})
+    return make(SignalWireRoutePhoneNumbersOperator, task_id="route", **{**usual, **arguments})
 
 
 def reasons(outcome: Outcome) -> dict[str, str]:

@@ -18,7 +18,7 @@ from airflow_voice_agents.signalwire.sensors import (
 )
 from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
 from airflow_voice_agents.transport.errors import InputError
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.carrier import (
     ADDRESS,
     LIST,
@@ -44,7 +44,7 @@ both_ways = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "d
 
 def number(*phone_numbers: str, **arguments: Any) -> SignalWireNumberSensor:
     usual = {"phone_numbers": list(phone_numbers), "poke_interval": 0.01, "timeout": 30, "deferrable": False}
-    return SignalWireNumberSensor(task_id="wait", **{**usual, **arguments})
+    return make(SignalWireNumberSensor, task_id="wait", **{**usual, **arguments})
 
 
 def route(*phone_numbers: str, **arguments: Any) -> SignalWireRouteSensor:
@@ -55,12 +55,12 @@ def route(*phone_numbers: str, **arguments: Any) -> SignalWireRouteSensor:
         "timeout": 30,
         "deferrable": False,
     }
-    return SignalWireRouteSensor(task_id="wait", **{**usual, **arguments})
+    return make(SignalWireRouteSensor, task_id="wait", **{**usual, **arguments})
 
 
 def e911(*phone_numbers: str, **arguments: Any) -> SignalWireE911Sensor:
     usual = {"phone_numbers": list(phone_numbers), "poke_interval": 0.01, "timeout": 30, "deferrable": False}
-    return SignalWireE911Sensor(task_id="wait", **{**usual, **arguments})
+    return make(SignalWireE911Sensor, task_id="wait", **{**usual, **arguments})
 
 
 def end(carrier: EmulatedCarrier, task: SignalWireSensor) -> Outcome:

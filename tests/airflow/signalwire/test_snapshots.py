@@ -19,7 +19,7 @@ from airflow_voice_agents.signalwire.operators.snapshots import (
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.state.folder import state_folder
 from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.carrier import LIST, MARKER, NEW, OLD, PUT, SWML, EmulatedCarrier, numbers, routed
 from support.emulated import counts, items, kept_text
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def keep(where: Path, *phone_numbers: str, **arguments: Any) -> SignalWireSnapshotRoutingOperator:
     usual = {"phone_numbers": list(phone_numbers) or None, "folder": where.as_uri()}
-    return SignalWireSnapshotRoutingOperator(task_id="keep", **{**usual, **arguments})
+    return make(SignalWireSnapshotRoutingOperator, task_id="keep", **{**usual, **arguments})
 
 
 def cut_over(folder: Path, *phone_numbers: str, **arguments: Any) -> SignalWireRoutePhoneNumbersOperator:
@@ -48,12 +48,12 @@ def cut_over(folder: Path, *phone_numbers: str, **arguments: Any) -> SignalWireR
         "take_snapshot": True,
         "state_folder": folder.parent.as_uri(),
     }
-    return SignalWireRoutePhoneNumbersOperator(task_id="cut_over", **{**usual, **arguments})
+    return make(SignalWireRoutePhoneNumbersOperator, task_id="cut_over", **{**usual, **arguments})
 
 
 def restore(url: Any, **arguments: Any) -> SignalWireRestoreRoutingOperator:
     usual = {"snapshot": url, "confirm_live": True}
-    return SignalWireRestoreRoutingOperator(task_id="restore", **{**usual, **arguments})
+    return make(SignalWireRestoreRoutingOperator, task_id="restore", **{**usual, **arguments})
 
 
 def kept(url: str) -> dict[str, Any]:

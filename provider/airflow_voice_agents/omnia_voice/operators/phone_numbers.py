@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.omnia_voice.operators.base import (
     OmniaVoiceOperator,
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.bases.types import PhoneNumbers, Templated
+    from airflow_voice_agents.omnia_voice.types import (
+        NumberChanges,
+        OmniaVoiceArguments,
+        OmniaVoiceWritingArguments,
+    )
 
 
 class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
@@ -38,7 +44,9 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", "status", "agent_id")
 
-    def __init__(self, *, status: str | None = None, agent_id: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, status: str | None = None, agent_id: str | None = None, **kwargs: Unpack[OmniaVoiceArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.status = status
         self.agent_id = agent_id
@@ -123,7 +131,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str | Mapping[str, Any]] | str | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         agent_id: str | None = None,
         assignments: Mapping[str, str] | str | None = None,
         friendly_name: str | None = None,
@@ -131,7 +139,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         snapshot: bool | None = None,
         snapshot_folder: str | None = None,
         retention: timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OmniaVoiceWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
@@ -234,10 +242,10 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str | Mapping[str, Any]] | str,
-        changes: Mapping[str, str | None] | str,
+        phone_numbers: PhoneNumbers,
+        changes: NumberChanges | Templated,
         reassign: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[OmniaVoiceWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
@@ -308,9 +316,9 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str | Mapping[str, Any]] | str,
-        expected: Sequence[str] | str,
-        **kwargs: Any,
+        phone_numbers: PhoneNumbers,
+        expected: Sequence[str] | Templated,
+        **kwargs: Unpack[OmniaVoiceWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.omnia_voice.operators.base import (
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import PhoneNumbers
+    from airflow_voice_agents.omnia_voice.types import (
+        OmniaVoiceArguments,
+        OmniaVoiceHoldArguments,
+        OmniaVoiceRestoringArguments,
+    )
 
 
 class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
@@ -45,11 +52,11 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str | Mapping[str, Any]] | str | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         folder: str | None = None,
         retention: timedelta | None = None,
         allow_unencrypted: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[OmniaVoiceArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
@@ -141,7 +148,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
         expected_agent_id: str | None = None,
         expected_assignments: Mapping[str, str] | str | None = None,
         allow_partial: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[OmniaVoiceRestoringArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.expected_agent_id = expected_agent_id
@@ -177,6 +184,9 @@ class OmniaVoiceReleaseHoldOperator(OmniaVoiceOperator, ReleaseHoldOperator):
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", *ReleaseHoldOperator.template_fields)
+
+    def __init__(self, **kwargs: Unpack[OmniaVoiceHoldArguments]) -> None:
+        super().__init__(**kwargs)
 
     def default_targets(self) -> list[str]:
         """Return the platform of the connection."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator
@@ -11,8 +11,10 @@ from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.plans.kind import Resource
     from airflow_voice_agents.polyai.files import EnvironmentFiles
+    from airflow_voice_agents.polyai.types import EnvironmentArgument, PartName, PolyAIArguments
 
 FOLDER_KEY = "folder"
 """XCom under which an export leaves the folder that it wrote into."""
@@ -49,13 +51,15 @@ class PolyAIExportOperator(PolyAIOperator):
     confidential_fields: ClassVar[Sequence[str]] = ("targets",)
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
+    environment_fields = ("targets",)
+
     def __init__(
         self,
         *,
-        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str,
+        targets: EnvironmentArgument | Sequence[EnvironmentArgument] | Templated,
         folder: str,
-        include: Sequence[str] = ("config", "connectors", "routing"),
-        **kwargs: Any,
+        include: Sequence[PartName] = ("config", "connectors", "routing"),
+        **kwargs: Unpack[PolyAIArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.targets = targets

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
+from airflow_voice_agents.bases.argument_checks import listed, rendered_later
+from airflow_voice_agents.bases.operator import (
+    RestoringOperator,
+    VoiceAgentsOperator,
+    WritingOperator,
+    as_list,
+)
+from airflow_voice_agents.polyai import ENVIRONMENTS, SPELLINGS, TYPE_ALIASES
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook
@@ -26,6 +33,11 @@ class PolyAIOperator(VoiceAgentsOperator):
     """
 
     asset_alias: ClassVar[str] = ALIAS
+    type_aliases = TYPE_ALIASES
+    environment_fields: ClassVar[Sequence[str]] = ()
+    """Arguments that hold environments of agents: a mapping, or a list of them."""
+    environment_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
+    """Keys that such a mapping can have."""
     ui_color: str = "#e8e4ff"
 
     def __init__(
@@ -33,6 +45,28 @@ class PolyAIOperator(VoiceAgentsOperator):
     ) -> None:
         super().__init__(outlets=outlets, **kwargs)
         self.polyai_conn_id = polyai_conn_id
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        wrong = [each for name in self.environment_fields for each in self._wrong_environments(name)]
+        if wrong:
+            from airflow_voice_agents.transport.errors import InputError
+
+            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
+
+    def _wrong_environments(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with environments that are written into the DAG; templates are left alone."""
+        for place, each in enumerate(as_list(getattr(self, name))):
+            if not isinstance(each, Mapping):
+                continue
+            where = f"{name}[{place}]" if isinstance(getattr(self, name), Sequence) else name
+            for key in each:
+                if key not in self.environment_keys:
+                    yield f"{where} has unknown keys {key}; allowed are {', '.join(self.environment_keys)}."
+            environment = each.get("environment")
+            if isinstance(environment, str) and "{" not in environment and environment not in SPELLINGS:
+                yield f"{where}.environment must be {listed(ENVIRONMENTS)}, not {environment!r}."
 
     def hook(self) -> PolyAIHook:
         """Return a hook for the connection."""
@@ -51,3 +85,17 @@ class PolyAIRestoringOperator(PolyAIOperator, RestoringOperator):
     """Base of the PolyAI operators that undo earlier work."""
 
     template_fields: Sequence[str] = ("polyai_conn_id", *RestoringOperator.template_fields)
+
+
+def check_spec(operator: Any) -> None:
+    """Check a promotion spec that is written into the DAG and holds no template.
+
+    :param operator: an operator or sensor with ``spec`` and ``targets``.
+    :raises InputError: naming every place that is wrong.
+    """
+    if not isinstance(operator.spec, Mapping) or rendered_later(operator, "spec", "targets"):
+        return
+    from airflow_voice_agents.polyai.spec import PromotionSpec
+
+    targets = {} if operator.targets is None else {"targets": operator.targets}
+    PromotionSpec.parse({**operator.spec, **targets})

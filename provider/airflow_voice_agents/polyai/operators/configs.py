@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai import NEVER_PROMOTE
@@ -12,10 +12,17 @@ from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.plans.guards import Overrides
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.polyai.actions.configs import ConfigAction
     from airflow_voice_agents.polyai.resources.config_plan import Rules
+    from airflow_voice_agents.polyai.types import (
+        ConfigTargetArgument,
+        EnvironmentArgument,
+        PolyAIWritingArguments,
+        UpdateTargetArgument,
+    )
 
 
 class _ConfigOperator(PolyAIWritingOperator):
@@ -85,22 +92,24 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "overrides")
+    environment_fields = ("source", "targets")
+    environment_keys = ("agent_id", "environment", "overrides")
 
     def __init__(
         self,
         *,
-        source: Mapping[str, Any] | str,
-        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str,
-        include_keys: Sequence[str] | None = None,
-        exclude_keys: Sequence[str] = (),
+        source: EnvironmentArgument | Templated,
+        targets: ConfigTargetArgument | Sequence[ConfigTargetArgument] | Templated,
+        include_keys: Sequence[str] | Templated | None = None,
+        exclude_keys: Sequence[str] | Templated = (),
         never_promote: Sequence[str] = NEVER_PROMOTE,
-        overrides: Mapping[str, Any] | str | None = None,
+        overrides: Mapping[str, Any] | Templated | None = None,
         stale_keys: Literal["fail", "keep", "null"] | None = None,
         promote_schema: bool = True,
         allow_empty_source: bool = False,
         allow_skip_pre_release: bool = False,
         bridge_schema: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAIWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
@@ -191,14 +200,17 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
 
+    environment_fields = ("targets",)
+    environment_keys = ("agent_id", "environment", "values")
+
     def __init__(
         self,
         *,
-        values: Mapping[str, Any] | str | None = None,
+        values: Mapping[str, Any] | Templated | None = None,
         values_file: str | None = None,
-        targets: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
+        targets: UpdateTargetArgument | Sequence[UpdateTargetArgument] | Templated | None = None,
         merge: Literal["deep", "replace"] = "deep",
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAIWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.values = values

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.polyai.types import (
+        ConnectorChanges,
+        ConnectorUpdateArgument,
+        ItemwiseArguments,
+        SelectorArgument,
+    )
 
 
 class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
@@ -61,15 +69,15 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
         self,
         *,
         agent_id: str,
-        updates: Sequence[Mapping[str, Any]] | str | None = None,
-        selector: Mapping[str, Any] | str | None = None,
-        changes: Mapping[str, Any] | str | None = None,
+        updates: Sequence[ConnectorUpdateArgument] | Templated | None = None,
+        selector: SelectorArgument | Templated | None = None,
+        changes: ConnectorChanges | Templated | None = None,
         batch_size: int = 50,
         check_variants: bool = True,
         on_partial: Literal["fail", "tolerate"] = "fail",
         verify: bool = False,
         max_snapshot_age: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ItemwiseArguments],
     ) -> None:
         super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
         self.agent_id = agent_id

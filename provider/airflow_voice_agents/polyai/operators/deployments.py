@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.plans.guards import Overrides
     from airflow_voice_agents.polyai.actions.deployments import DeployingAction
+    from airflow_voice_agents.polyai.types import (
+        DeploymentArguments,
+        DeploymentRollbackArguments,
+        EnvironmentName,
+        MergeArguments,
+    )
 
 
 class _DeploymentOperator(PolyAIWritingOperator):
@@ -104,9 +110,9 @@ class PolyAIPublishOperator(_DeploymentOperator):
     def __init__(
         self,
         *,
-        environment: str = "sandbox",
+        environment: EnvironmentName = "sandbox",
         nothing_new: Literal["unchanged", "fail"] = "unchanged",
-        **kwargs: Any,
+        **kwargs: Unpack[DeploymentArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.environment = environment
@@ -174,13 +180,13 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
     def __init__(
         self,
         *,
-        source_environment: str,
-        target_environment: str,
+        source_environment: EnvironmentName,
+        target_environment: EnvironmentName,
         expected_version: str | None = None,
         expected_target_version: str | None = None,
         allow_downgrade: bool = False,
         allow_skip_pre_release: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[DeploymentArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.source_environment = source_environment
@@ -267,14 +273,14 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
     def __init__(
         self,
         *,
-        environment: str,
+        environment: EnvironmentName,
         to: str,
         strategy: Literal["rollback", "promote"] = "rollback",
         allow_previous_live: bool = False,
         expected_target_version: str | None = None,
         hold: bool = True,
         stop_variable: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[DeploymentRollbackArguments],
     ) -> None:
         super().__init__(stop_variable=stop_variable, **kwargs)
         self.environment = environment
@@ -339,7 +345,7 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
 
     template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "branch")
 
-    def __init__(self, *, branch: str, verify: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, branch: str, verify: bool = False, **kwargs: Unpack[MergeArguments]) -> None:
         super().__init__(verify=verify, **kwargs)
         self.branch = branch
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import REPORT_KEY
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, check_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.plans.drift import DriftReport
+    from airflow_voice_agents.polyai.types import PolyAIArguments, PromotionTarget, Spec
 
 
 class PolyAIDriftOperator(PolyAIOperator):
@@ -67,13 +69,13 @@ class PolyAIDriftOperator(PolyAIOperator):
     def __init__(
         self,
         *,
-        spec: Mapping[str, Any] | str | None = None,
+        spec: Spec | Templated | None = None,
         spec_file: str | None = None,
-        targets: Sequence[Mapping[str, Any]] | str | None = None,
+        targets: Sequence[PromotionTarget] | Templated | None = None,
         baseline: str | None = None,
         state_folder: str | None = None,
         fail_on_drift: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAIArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.spec = spec
@@ -82,6 +84,11 @@ class PolyAIDriftOperator(PolyAIOperator):
         self.baseline = baseline
         self.state_folder = state_folder
         self.fail_on_drift = fail_on_drift
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        check_spec(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, and tell."""

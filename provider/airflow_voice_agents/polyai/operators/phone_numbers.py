@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.polyai.types import EnvironmentName, ItemwiseArguments
 
 
 class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
@@ -63,8 +66,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         self,
         *,
         agent_id: str,
-        client_env: str,
-        phone_numbers: Sequence[str] | str | None = None,
+        client_env: EnvironmentName,
+        phone_numbers: Sequence[str] | Templated | None = None,
         source_file: str | None = None,
         column: str = "phone_number",
         connector_id: str | None = None,
@@ -72,7 +75,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         batch_size: int = 50,
         verify: bool = False,
         max_snapshot_age: float | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ItemwiseArguments],
     ) -> None:
         super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
         self.agent_id = agent_id

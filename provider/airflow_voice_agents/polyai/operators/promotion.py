@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, check_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.types import FailureLimitArgument, Templated
     from airflow_voice_agents.engine.policy import Policy, Protections
     from airflow_voice_agents.plans.document import PlanDocument
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.polyai.spec import PromotionSpec
+    from airflow_voice_agents.polyai.types import ApplyArguments, PolyAIArguments, PromotionTarget, Spec
 
 MARKDOWN_KEY = "plan_markdown"
 """XCom under which a plan lies as Markdown, for an approval."""
@@ -70,15 +72,15 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     def __init__(
         self,
         *,
-        spec: Mapping[str, Any] | str | None = None,
+        spec: Spec | Templated | None = None,
         spec_file: str | None = None,
-        targets: Sequence[Mapping[str, Any]] | str | None = None,
+        targets: Sequence[PromotionTarget] | Templated | None = None,
         max_changed: int | str | None = None,
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
         show_values: bool | None = None,
         sensitive_keys: Sequence[str] = (),
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAIArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.spec = spec
@@ -89,6 +91,11 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         self.state_folder = state_folder
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
+
+    def check_arguments(self) -> None:
+        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        super().check_arguments()
+        check_spec(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
@@ -191,13 +198,13 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
     def __init__(
         self,
         *,
-        plan: Mapping[str, Any] | str,
+        plan: Mapping[str, Any] | Templated,
         approved_digest: str | None = NOT_ASKED_FOR,
         baseline: str | None = None,
-        max_failures: int | str | Mapping[str, Any] | None = 0,
+        max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
         take_snapshot: bool | None = True,
-        **kwargs: Any,
+        **kwargs: Unpack[ApplyArguments],
     ) -> None:
         super().__init__(
             max_failures=max_failures, lock_wait=lock_wait, take_snapshot=take_snapshot, **kwargs
@@ -259,7 +266,7 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
     template_fields: Sequence[str] = ("polyai_conn_id", "plan")
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
-    def __init__(self, *, plan: Mapping[str, Any] | str, **kwargs: Any) -> None:
+    def __init__(self, *, plan: Mapping[str, Any] | Templated, **kwargs: Unpack[PolyAIArguments]) -> None:
         super().__init__(**kwargs)
         self.plan = plan
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import FailureLimitArgument, Templated
+    from airflow_voice_agents.polyai.types import HoldArguments, PromotionRollbackArguments
 
 
 class PolyAIRollbackOperator(PolyAIRestoringOperator):
@@ -60,9 +63,9 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
     def __init__(
         self,
         *,
-        max_failures: int | str | Mapping[str, Any] | None = 0,
+        max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[PromotionRollbackArguments],
     ) -> None:
         super().__init__(max_failures=max_failures, lock_wait=lock_wait, **kwargs)
 
@@ -96,7 +99,7 @@ class PolyAIReleaseHoldOperator(PolyAIOperator, ReleaseHoldOperator):
 
     template_fields: Sequence[str] = ("polyai_conn_id", *ReleaseHoldOperator.template_fields)
 
-    def __init__(self, *, targets: Sequence[str] | str, **kwargs: Any) -> None:
+    def __init__(self, *, targets: Sequence[str] | Templated, **kwargs: Unpack[HoldArguments]) -> None:
         super().__init__(targets=targets, **kwargs)
 
     def release(self, context: Context, targets: Sequence[str]) -> list[str]:

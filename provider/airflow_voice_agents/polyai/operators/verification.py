@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.bases.types import FailureLimitArgument, Templated, TemplatedText
     from airflow_voice_agents.plans.checks import CheckVerdict
     from airflow_voice_agents.polyai.actions.rollback import Rollback
     from airflow_voice_agents.polyai.actions.smoke import OneShotResults
+    from airflow_voice_agents.polyai.types import LookingArguments, WatchArguments
     from airflow_voice_agents.state.watch_state import WatchState
 
 VERDICT_KEY = "verdict"
@@ -51,9 +53,9 @@ class _LookingOperator(PolyAIOperator):
     def __init__(
         self,
         *,
-        checks: Sequence[Mapping[str, Any]] | str,
-        since: str | None = None,
-        poll_interval: float = 60.0,
+        checks: Sequence[Mapping[str, Any]] | Templated,
+        since: TemplatedText | None = None,
+        poll_interval: float | TemplatedText = 60.0,
         confirmations: int = 2,
         **kwargs: Any,
     ) -> None:
@@ -201,7 +203,11 @@ class PolyAICheckPromotionOperator(_LookingOperator):
     template_fields: Sequence[str] = (*_LookingOperator.template_fields, "wait_minutes")
 
     def __init__(
-        self, *, wait_minutes: float = 0.0, on_unclear: Literal["fail", "pass"] = "fail", **kwargs: Any
+        self,
+        *,
+        wait_minutes: float | TemplatedText = 0.0,
+        on_unclear: Literal["fail", "pass"] = "fail",
+        **kwargs: Unpack[LookingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.wait_minutes = wait_minutes
@@ -308,14 +314,14 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     def __init__(
         self,
         *,
-        watch_minutes: float = 30.0,
-        snapshot: str | None = None,
+        watch_minutes: float | TemplatedText = 30.0,
+        snapshot: TemplatedText | None = None,
         response_timeout: timedelta | None = timedelta(hours=24),
         assigned_users: Sequence[Any] | None = None,
         notifiers: Sequence[Any] = (),
-        max_failures: int | str | Mapping[str, Any] | None = 0,
+        max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[WatchArguments],
     ) -> None:
         super().__init__(
             snapshot=snapshot,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
+from airflow_voice_agents.polyai import TYPE_ALIASES
 
 
 class PolyAISensor(VoiceAgentsSensor):
@@ -15,6 +16,7 @@ class PolyAISensor(VoiceAgentsSensor):
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id",)
+    type_aliases = TYPE_ALIASES
     ui_color: str = "#e8e4ff"
     conn_name_attr = "polyai_conn_id"
     hook_path = "airflow_voice_agents.polyai.hooks:PolyAIHook"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         QuietCondition,
         TestRunsCondition,
     )
+    from airflow_voice_agents.polyai.types import EnvironmentName, PolyAISensorArguments
 
 
 class PolyAITestRunsSensor(PolyAISensor):
@@ -54,7 +55,7 @@ class PolyAITestRunsSensor(PolyAISensor):
         test_run_ids: Sequence[str] | str | None,
         allowed_failures: int = 0,
         fail_on: str = "failed",
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -104,9 +105,9 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         *,
         agent_id: str,
         call_sid: str,
-        environment: str,
+        environment: EnvironmentName,
         fail_on: str = "failed",
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -156,10 +157,10 @@ class PolyAIQuietWindowSensor(PolyAISensor):
         *,
         account_id: str,
         project_id: str,
-        environment: str,
+        environment: EnvironmentName,
         max_concurrent: int = 0,
         minutes: int = 15,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.account_id = account_id
@@ -217,7 +218,7 @@ class PolyAIAlertsClearSensor(PolyAISensor):
         rule_ids: Sequence[str] | str | None = None,
         ignore_older: bool = False,
         fail_on_alert: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.after = after

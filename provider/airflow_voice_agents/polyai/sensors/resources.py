@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
 if TYPE_CHECKING:
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.polyai.conditions import (
         ConfigCondition,
         ConnectorCondition,
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
         NumbersCondition,
     )
     from airflow_voice_agents.polyai.drift_request import DriftWait
+    from airflow_voice_agents.polyai.types import (
+        ConnectorChanges,
+        DriftState,
+        EnvironmentName,
+        PolyAISensorArguments,
+        PromotionTarget,
+        Spec,
+    )
 
 
 class PolyAIConfigSensor(PolyAISensor):
@@ -54,11 +63,11 @@ class PolyAIConfigSensor(PolyAISensor):
         self,
         *,
         agent_id: str,
-        environment: str,
-        values: Mapping[str, Any] | str | None = None,
+        environment: EnvironmentName,
+        values: Mapping[str, Any] | Templated | None = None,
         digest: str | None = None,
         equals: Mapping[str, str] | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -113,11 +122,11 @@ class PolyAIDeploymentSensor(PolyAISensor):
         self,
         *,
         agent_id: str,
-        environment: str,
+        environment: EnvironmentName,
         version: str | None = None,
         deployment_id: str | None = None,
         newer_than: datetime | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -170,9 +179,9 @@ class PolyAIConnectorSensor(PolyAISensor):
         *,
         agent_id: str,
         connector_id: str,
-        settings: Mapping[str, str | None] | str | None = None,
-        client_env: str | None = None,
-        **kwargs: Any,
+        settings: ConnectorChanges | Templated | None = None,
+        client_env: EnvironmentName | None = None,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -221,10 +230,10 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self,
         *,
         agent_id: str,
-        phone_numbers: Sequence[str] | str,
-        client_env: str | None = None,
+        phone_numbers: Sequence[str] | Templated,
+        client_env: EnvironmentName | None = None,
         connector_id: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -289,13 +298,13 @@ class PolyAIDriftSensor(PolyAISensor):
     def __init__(
         self,
         *,
-        until: str,
-        spec: Mapping[str, Any] | str | None = None,
+        until: DriftState,
+        spec: Spec | Templated | None = None,
         spec_file: str | None = None,
-        targets: Sequence[Mapping[str, Any]] | str | None = None,
+        targets: Sequence[PromotionTarget] | Templated | None = None,
         baseline: str | None = None,
         state_folder: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.until = until

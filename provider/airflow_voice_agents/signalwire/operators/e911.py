@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.signalwire.types import SignalWireWritingArguments
 
 
 class SignalWireAssignE911Operator(SignalWireWritingOperator):
@@ -67,7 +70,11 @@ class SignalWireAssignE911Operator(SignalWireWritingOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
 
     def __init__(
-        self, *, phone_numbers: Sequence[str] | str, e911_address_id: str | None, **kwargs: Any
+        self,
+        *,
+        phone_numbers: Sequence[str] | Templated,
+        e911_address_id: str | None,
+        **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.signalwire.types import SignalWireArguments, SignalWireWritingArguments
 
 
 class SignalWireListPhoneNumbersOperator(SignalWireOperator):
@@ -36,7 +39,7 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
         filter_number: str | None = None,
         voice_only: bool = True,
         country_code: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SignalWireArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.filter_name = filter_name
@@ -143,7 +146,7 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
         region: str | None = None,
         city: str | None = None,
         voice_only: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.count = count
@@ -240,7 +243,11 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
     keeps_snapshots: ClassVar[bool] = False
 
     def __init__(
-        self, *, phone_numbers: Sequence[str] | str, expected: Sequence[str] | str, **kwargs: Any
+        self,
+        *,
+        phone_numbers: Sequence[str] | Templated,
+        expected: Sequence[str] | Templated,
+        **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers

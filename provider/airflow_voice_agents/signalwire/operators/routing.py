@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOperator, renamed
 
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
-    from airflow_voice_agents.signalwire.routes import Route
+    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.signalwire.types import (
+        RouteArgument,
+        RoutesArgument,
+        SignalWireWritingArguments,
+    )
 
 
 class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
@@ -95,16 +100,16 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | str | None = None,
+        phone_numbers: Sequence[str] | Templated | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,
-        route: Route | Mapping[str, Any] | str | None = None,
-        routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
+        route: RouteArgument | None = None,
+        routes: RoutesArgument | None = None,
         snapshot: bool | None = None,
         snapshot_folder: str | None = None,
         retention: timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
 from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, SignalWireRestoringOperator
@@ -12,8 +12,15 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.types import Templated, TemplatedText
     from airflow_voice_agents.plans.report import Report
-    from airflow_voice_agents.signalwire.routes import Route
+    from airflow_voice_agents.signalwire.types import (
+        RouteArgument,
+        RoutesArgument,
+        SignalWireArguments,
+        SignalWireHoldArguments,
+        SignalWireRestoringArguments,
+    )
 
 
 class SignalWireSnapshotRoutingOperator(SignalWireOperator):
@@ -53,14 +60,14 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | str | None = None,
+        phone_numbers: Sequence[str] | Templated | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,
         folder: str | None = None,
         allow_unencrypted: bool = False,
         retention: timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SignalWireArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
@@ -167,11 +174,11 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
     def __init__(
         self,
         *,
-        snapshot: str,
-        expected_route: Route | Mapping[str, Any] | str | None = None,
-        expected_routes: Mapping[str, Route | Mapping[str, Any]] | str | None = None,
+        snapshot: TemplatedText,
+        expected_route: RouteArgument | None = None,
+        expected_routes: RoutesArgument | None = None,
         allow_partial: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[SignalWireRestoringArguments],
     ) -> None:
         super().__init__(snapshot=snapshot, **kwargs)
         self.expected_route = expected_route
@@ -227,6 +234,9 @@ class SignalWireReleaseHoldOperator(SignalWireOperator, ReleaseHoldOperator):
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", *ReleaseHoldOperator.template_fields)
+
+    def __init__(self, **kwargs: Unpack[SignalWireHoldArguments]) -> None:
+        super().__init__(**kwargs)
 
     def default_targets(self) -> list[str]:
         """Return the connection's space."""

@@ -1,0 +1,162 @@
+"""Checks of arguments when an operator or sensor is made, so that a mistake is an import error of the DAG file."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from airflow.sdk import XComArg
+from airflow.sdk.bases.operator import BaseOperatorMeta
+
+RENAMED = {"dry_run": "plan_only"}
+"""Arguments whose attribute has another name."""
+
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "Flag": (bool,),
+    "float": (int, float),
+    "int": (int,),
+    "None": (type(None),),
+    "str": (str,),
+    "TemplatedText": (str,),
+}
+NOT_WRITTEN = ("Template", "Templated", "XComArg")
+"""Names in annotations that stand for templates alone, which are not checked here."""
+
+
+class Accepted(NamedTuple):
+    """What an argument may be.
+
+    :param types: its types.
+    :param choices: its values, where only some texts are right.
+    """
+
+    types: tuple[type, ...]
+    choices: tuple[str, ...]
+
+
+class CheckedWhenMade(BaseOperatorMeta):
+    """Metaclass that has an operator check its arguments once its constructors are through.
+
+    Constructors only assign, as Airflow asks, and a subclass's constructor goes on after its base's.
+    """
+
+    if not TYPE_CHECKING:  # a checker would take this signature for that of every operator
+
+        def __call__(cls, *args, **kwargs):  # noqa: N805
+            made = super().__call__(*args, **kwargs)
+            if not kwargs.get("_airflow_from_mapped"):
+                made.check_arguments()
+            return made
+
+
+def wrong_arguments(operator: Any, aliases: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield a sentence for each argument that is neither a template nor of its annotated type.
+
+    :param operator: an operator or sensor.
+    :param aliases: names in annotations -> texts that they stand for.
+    """
+    texts = tuple(sorted((name, tuple(texts)) for name, texts in aliases.items()))
+    for name, accepted in _accepted(cast("Hashable", type(operator)), texts):
+        value = getattr(operator, RENAMED.get(name, name))
+        if rendered_later(operator, name) or _fits(value, accepted):
+            continue
+        yield _sentence(name, value, accepted, hidden=name in getattr(operator, "confidential_fields", ()))
+
+
+def rendered_later(operator: Any, *names: str) -> bool:
+    """Return whether one of some arguments is a template, so that only the task knows its value.
+
+    :param operator: an operator or sensor.
+    :param names: the arguments.
+    """
+    attributes = (RENAMED.get(name, name) for name in names)
+    return any(
+        _holds_template(getattr(operator, each)) for each in attributes if each in operator.template_fields
+    )
+
+
+def listed(choices: Sequence[str]) -> str:
+    """Return choices as a phrase: ``'a', 'b' or 'c'``."""
+    return " or ".join(filter(None, (", ".join(map(repr, choices[:-1])), repr(choices[-1]))))
+
+
+def _holds_template(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value
+    if isinstance(value, Mapping):
+        return any(_holds_template(each) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_template, value))
+    return isinstance(value, XComArg)
+
+
+@cache
+def _accepted(
+    operator: Hashable, aliases: tuple[tuple[str, tuple[str, ...]], ...]
+) -> tuple[tuple[str, Accepted], ...]:
+    known, found = dict(aliases), {}
+    for base in inspect.getmro(cast("type", operator)):
+        constructor: Any = base.__dict__.get("__init__")
+        if constructor is None or not base.__module__.startswith(__name__.split(".", 1)[0]):
+            continue
+        for name, parameter in inspect.signature(constructor).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and name not in found:
+                found[name] = _read(str(parameter.annotation), known)
+    return tuple((name, accepted) for name, accepted in found.items() if accepted)
+
+
+def _read(annotation: str, aliases: Mapping[str, tuple[str, ...]]) -> Accepted | None:
+    types: list[type] = []
+    choices: list[str] = []
+    for part in _parts(ast.parse(annotation, mode="eval").body):
+        text = ast.unparse(part)
+        if text in TYPES:
+            types += TYPES[text]
+        elif text in aliases:
+            choices += aliases[text]
+        elif isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal":
+            choices += ast.literal_eval(
+                part.slice if isinstance(part.slice, ast.Tuple) else f"[{ast.unparse(part.slice)}]"
+            )
+        elif text not in NOT_WRITTEN:
+            return None
+    return Accepted(tuple(types), tuple(choices))
+
+
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        yield from _parts(node.left)
+        yield from _parts(node.right)
+    else:
+        yield node
+
+
+def _fits(value: Any, accepted: Accepted) -> bool:
+    if isinstance(value, bool):
+        return bool in accepted.types
+    return isinstance(value, accepted.types) or (isinstance(value, str) and value in accepted.choices)
+
+
+def _sentence(name: str, value: Any, accepted: Accepted, *, hidden: bool) -> str:
+    from difflib import get_close_matches
+    from reprlib import repr as shorten
+
+    kinds = {
+        "bool": "True or False",
+        "int": "a whole number",
+        "float": "a number",
+        "NoneType": "None",
+        "str": "a text",
+    }
+    wanted = [
+        *([listed(accepted.choices)] if accepted.choices else []),
+        *dict.fromkeys(kinds[each.__name__] for each in accepted.types),
+    ]
+    found = type(value).__name__ if hidden or not isinstance(value, (str, int, float)) else shorten(value)
+    near = get_close_matches(value, accepted.choices, n=1) if isinstance(value, str) else []
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{name} must be {' or '.join(wanted)}, not {found}.{meant}"

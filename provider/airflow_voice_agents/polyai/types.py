@@ -1,0 +1,260 @@
+"""Types of PolyAI's arguments: environments, config targets, promotion specs and connector updates.
+
+Editors complete them and type checkers check them; at run time they are plain mappings:
+
+.. code-block:: python
+
+    from airflow_voice_agents.polyai.types import ConfigTargetArgument
+
+    HOTELS: list[ConfigTargetArgument] = [{"agent_id": "harbour-hotels", "environment": "pre-release"}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Required, TypeAlias, TypedDict
+
+from airflow_voice_agents.bases.types import (
+    CommonRestoringArguments,
+    CommonWritingArguments,
+    LockWait,
+    MaxFailures,
+    MaxSnapshotAge,
+    OperatorArguments,
+    SensorArguments,
+    StopVariable,
+    TakeSnapshot,
+    Template,
+    Templated,
+    TemplatedText,
+    Verify,
+    WritingArguments,
+)
+
+EnvironmentName: TypeAlias = "Literal['sandbox', 'pre-release', 'live'] | Template"
+"""An environment, or a template that renders to one."""
+
+StaleKeysName = Literal["fail", "keep", "null"]
+SettingName = Literal["variant_id", "asr_lang_code", "voice_name"]
+DriftState = Literal["drift", "in_sync"]
+PartName = Literal["config", "connectors", "routing"]
+DeploymentModelName = Literal["ladder", "simplified"]
+
+
+class EnvironmentArgument(TypedDict):
+    """An environment of an agent, named by slug or id."""
+
+    agent_id: str
+    environment: EnvironmentName
+
+
+class ConfigTargetArgument(EnvironmentArgument, total=False):
+    """An environment whose config page is written, with config values for it alone."""
+
+    overrides: Mapping[str, Any]
+
+
+class UpdateTargetArgument(EnvironmentArgument, total=False):
+    """An environment whose config page is written, with config values for it alone."""
+
+    values: Mapping[str, Any]
+
+
+class SourceArgument(TypedDict, total=False):
+    """The source of a promotion: an environment of an agent, or the folder of an export."""
+
+    agent_id: str
+    environment: EnvironmentName
+    folder: str
+
+
+class ConfigSection(TypedDict, total=False):
+    """How a promotion takes config pages."""
+
+    include_keys: Sequence[str] | None
+    exclude_keys: Sequence[str]
+    overrides: Mapping[str, Any]
+    stale_keys: StaleKeysName | None
+    promote_schema: bool
+    bridge_schema: bool
+    allow_empty_source: bool
+
+
+class ConnectorsSection(TypedDict, total=False):
+    """How a promotion takes settings of connectors; connectors are matched by name."""
+
+    names: Sequence[str]
+    settings: Sequence[SettingName]
+    renamed: Mapping[str, str]
+    variants: Mapping[str, str | None]
+
+
+class RoutingSection(TypedDict, total=False):
+    """Connectors that answer numbers: E.164 number -> name or id of a connector."""
+
+    numbers: Mapping[str, str]
+
+
+class MoveSection(TypedDict, total=False):
+    """A connector that moves to the target."""
+
+    connector_id: Required[str]
+    from_agent_id: Required[str]
+    variant: str | None
+    allow_live: bool
+
+
+class DeploymentSection(TypedDict, total=False):
+    """How the active deployment is promoted."""
+
+    expected_version: str | None
+    expected_target_version: str | None
+    allow_downgrade: bool
+    deployment_model: DeploymentModelName
+    message: str
+
+
+class PromotionTarget(EnvironmentArgument, total=False):
+    """One environment that a promotion writes."""
+
+    source: SourceArgument | None
+    overrides: Mapping[str, Any]
+    connectors: ConnectorsSection | None
+    routing: RoutingSection | None
+    moves: Sequence[MoveSection]
+    deployment: DeploymentSection | None
+
+
+class Spec(TypedDict, total=False):
+    """A promotion: a source, targets, and a section for each kind of resource that is promoted."""
+
+    source: SourceArgument | None
+    targets: Sequence[PromotionTarget] | Template
+    config: ConfigSection | None
+    connectors: ConnectorsSection | None
+    routing: RoutingSection | None
+    deployment: DeploymentSection | None
+    never_promote: Sequence[str]
+    allow_skip_pre_release: bool
+
+
+class ConnectorChanges(TypedDict, total=False):
+    """Settings of a connector; ``None`` for ``variant_id`` unassigns the variant."""
+
+    variant_id: str | None
+    asr_lang_code: str
+    voice_name: str
+
+
+class ConnectorUpdateArgument(ConnectorChanges, total=False):
+    """A connector and its desired settings."""
+
+    connector_id: Required[str]
+
+
+class SelectorArgument(TypedDict, total=False):
+    """Criteria that a connector must all fit; ``name`` is a shell pattern."""
+
+    client_env: EnvironmentName
+    name: str
+    variant_id: str | None
+    asr_lang_code: str
+    voice_name: str
+
+
+class _Connection(TypedDict, total=False):
+    polyai_conn_id: str
+
+
+class PolyAIArguments(_Connection, OperatorArguments, total=False):
+    """Shared arguments of a PolyAI operator that only reads."""
+
+
+class PolyAISensorArguments(_Connection, SensorArguments, total=False):
+    """Shared arguments of a PolyAI sensor."""
+
+
+class PolyAIWritingArguments(_Connection, WritingArguments, total=False):
+    """Shared arguments of a PolyAI operator that writes."""
+
+
+class ItemwiseArguments(
+    _Connection, CommonWritingArguments, LockWait, TakeSnapshot, MaxFailures, StopVariable, total=False
+):
+    """Shared arguments of the operators that write connectors and numbers."""
+
+
+class MergeArguments(
+    _Connection,
+    CommonWritingArguments,
+    LockWait,
+    TakeSnapshot,
+    MaxFailures,
+    MaxSnapshotAge,
+    StopVariable,
+    total=False,
+):
+    """Shared arguments of the operator that merges a branch."""
+
+    agent_id: Required[str]
+    message: str
+    deployment_model: DeploymentModelName
+
+
+class DeploymentArguments(PolyAIWritingArguments, total=False):
+    """Shared arguments of the operators that deploy."""
+
+    agent_id: Required[str]
+    message: str
+    deployment_model: DeploymentModelName
+
+
+class DeploymentRollbackArguments(
+    _Connection,
+    CommonWritingArguments,
+    LockWait,
+    TakeSnapshot,
+    MaxFailures,
+    Verify,
+    MaxSnapshotAge,
+    total=False,
+):
+    """Shared arguments of the operator that rolls a deployment back."""
+
+    agent_id: Required[str]
+    message: str
+    deployment_model: DeploymentModelName
+
+
+class ApplyArguments(_Connection, CommonWritingArguments, Verify, MaxSnapshotAge, StopVariable, total=False):
+    """Shared arguments of the operator that applies a promotion."""
+
+
+class PromotionRollbackArguments(_Connection, CommonRestoringArguments, Verify, MaxSnapshotAge, total=False):
+    """Shared arguments of the operator that rolls a promotion back."""
+
+    snapshot: Required[TemplatedText]
+
+
+class LookingArguments(PolyAIArguments, total=False):
+    """Shared arguments of the operators that check what was promoted."""
+
+    checks: Required[Sequence[Mapping[str, Any]] | Templated]
+    since: TemplatedText | None
+    poll_interval: float | TemplatedText
+    confirmations: int
+
+
+class WatchArguments(_Connection, CommonRestoringArguments, Verify, MaxSnapshotAge, total=False):
+    """Shared arguments of the operator that watches a promotion and rolls it back."""
+
+    checks: Required[Sequence[Mapping[str, Any]] | Templated]
+    since: TemplatedText | None
+    poll_interval: float | TemplatedText
+    confirmations: int
+
+
+class HoldArguments(PolyAIArguments, total=False):
+    """Shared arguments of the operator that releases holds."""
+
+    state_folder: str | None

@@ -1,0 +1,32 @@
+"""The public operators and sensors of the package, found by walking it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+
+from airflow.sdk import BaseOperator
+
+import airflow_voice_agents
+
+PACKAGE = Path(airflow_voice_agents.__file__).parent
+BASE = re.compile(r"^(PolyAI|SignalWire|OmniaVoice)(Writing|Restoring)?(Operator|Sensor)$")
+
+
+@cache
+def public_operators() -> tuple[type[BaseOperator], ...]:
+    """Return every operator and sensor that a DAG can use, of all systems."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "emulator" in path.parts or not {"operators", "sensors"} & {*path.parts, path.stem}:
+            continue
+        module = importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+        found += [
+            each
+            for name, each in vars(module).items()
+            if inspect.isclass(each) and each.__module__ == module.__name__ and not name.startswith("_")
+        ]
+    return tuple(each for each in found if issubclass(each, BaseOperator) and not BASE.match(each.__name__))
