@@ -78,6 +78,16 @@ def read_yaml(path: str, *, name: str) -> Any:
     return decode_json(text, where=where)  # says what is wrong with it as JSON
 
 
+def read_document(path: str, *, name: str) -> Any:
+    """Read a file that is JSON by its ending, and YAML or JSON otherwise.
+
+    :param path: local path, or a URL that Airflow's object storage knows.
+    :param name: what to call the argument in the error.
+    :raises InputError: when the file cannot be read, is not what its ending says, is too large, or repeats a key.
+    """
+    return read_json(path, name=name) if path.lower().endswith(".json") else read_yaml(path, name=name)
+
+
 def read_column(path: str, column: str, *, name: str) -> list[Any]:
     """Read one column of a file, as :func:`read_cells` does, without the places.
 
@@ -178,7 +188,7 @@ def _table(path: str, name: str, wanted: Sequence[str]) -> Any:
 
 def _list(path: str, name: str) -> list[Any]:
     is_json = path.lower().endswith(".json")
-    values = read_json(path, name=name) if is_json else read_yaml(path, name=name)
+    values = read_document(path, name=name)
     if not isinstance(values, list):
         raise InputError(f"{name}: {path} must hold a {'JSON' if is_json else 'YAML'} list")
     return values

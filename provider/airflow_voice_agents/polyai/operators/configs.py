@@ -226,7 +226,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, write, verify and report."""
-        from airflow_voice_agents.bases.template_inputs import read_yaml
+        from airflow_voice_agents.bases.template_inputs import read_document
         from airflow_voice_agents.polyai.actions import configs
         from airflow_voice_agents.transport.errors import InputError
 
@@ -234,7 +234,7 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
         if self.values_file:
             if values is not None:
                 raise InputError("give either values or values_file")
-            values = read_yaml(self.values_file, name="values_file")
+            values = read_document(self.values_file, name="values_file")
         targets = self.argument("targets")
         places = configs.places_with(values, None if targets is None else as_list(targets))
         return self.write_pages(context, configs.parse_update(places, self.merge))
