@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -16,6 +17,7 @@ else:
 
 HIDDEN = "(hidden)"
 ITEMS_SHOWN = 50
+KEY_SHOWN = 80
 
 
 class MaskedArgument:
@@ -52,7 +54,6 @@ class MaskedArguments(_Base):
     """Template fields of which Airflow keeps an outline only."""
     open_keys: ClassVar[Sequence[str]] = ()
     """Keys in those fields whose values are identifiers."""
-
     may_be_empty: ClassVar[Sequence[str]] = ()
     """Template fields, and keys in them, that can render to nothing."""
 
@@ -64,21 +65,66 @@ class MaskedArguments(_Base):
         jinja_env: Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render, check what came out, and cover what must not be kept; Airflow renders mapped tasks here as well."""
-        from airflow_voice_agents.bases.rendered_arguments import render_quietly, settle
+        """Render the templates and cover what must not be kept; plain and mapped tasks both come by here.
 
-        fields = list(template_fields)
-        written = {name: getattr(parent, name) for name in fields}
-        shown = [name for name in fields if name not in self.confidential_fields]
-        super()._do_render_template_fields(parent, shown, context, jinja_env, seen_oids)
-        for name in fields:
-            if name in self.confidential_fields and written[name]:
-                render = partial(self.render_template, context=context, jinja_env=jinja_env)
-                setattr(parent, name, render_quietly(render, written[name], name))
-        settle(parent, written)
-        for name in self.confidential_fields:
-            if getattr(parent, name) is not None:
-                setattr(parent, name, MaskedArgument(getattr(parent, name), self.open_keys))
+        Airflow logs an argument whose template fails, so confidential ones are rendered here.
+        """
+        from airflow_voice_agents.bases.rendered_arguments import settle
+
+        template_fields = list(template_fields)
+        written = {name: parent.uncovered(name) for name in template_fields}
+        own = set(self.confidential_fields) if parent is self else set()
+        for name in (name for name in template_fields if name in own):
+            if isinstance(value := getattr(self, name), MaskedArgument) or value is None:
+                continue
+            # Nothing of the value may stay in a frame or in the context of the error.
+            value, trouble = None, self._render_covered(name, context, jinja_env, seen_oids)
+            if trouble is not None:
+                written = {}
+                raise trouble
+        rest = [name for name in template_fields if name not in own]
+        super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
+        wrong = settle(parent, written)
+        if wrong is not None:
+            from airflow_voice_agents.transport.errors import InputError
+
+            written = {}
+            raise InputError(wrong)
+
+    def _render_covered(
+        self, name: str, context: Context, jinja_env: Environment, seen_oids: set[int]
+    ) -> Exception | None:
+        """Render and cover one argument; return the error to raise, which names field and key only."""
+        place: list[str] = []
+        value = getattr(self, name)
+        try:
+            if callable(value):
+                rendered = value(context=context, jinja_env=jinja_env)
+            else:
+                rendered = self._render_parts(value, context, jinja_env, seen_oids, place)
+        except Exception as error:  # noqa: BLE001  its text and its frames may hold the argument
+            return _template_error(error, "".join([name, *place]))
+        setattr(self, name, MaskedArgument(rendered, self.open_keys))
+        return None
+
+    def _render_parts(
+        self, value: Any, context: Context, jinja_env: Environment, seen_oids: set[int], place: list[str]
+    ) -> Any:
+        """Render a tree of plain containers; when a part fails, ``place`` holds the way to it."""
+        if id(value) in seen_oids:  # values of a mapped task, which are rendered already
+            return value
+        if type(value) is dict:
+            parts: Iterable[tuple[Any, Any]] = value.items()
+        elif type(value) in (list, tuple):
+            parts = enumerate(value)
+        else:
+            return self.render_template(value, context, jinja_env, seen_oids)
+        rendered: dict[Any, Any] = {}
+        for key, below in parts:
+            place.append(_step(key))
+            rendered[key] = self._render_parts(below, context, jinja_env, seen_oids, place)
+            place.pop()
+        return rendered if type(value) is dict else type(value)(rendered.values())
 
     def render_template(
         self,
@@ -108,6 +154,15 @@ class MaskedArguments(_Base):
 
         return from_json(self.uncovered(name), name=name)
 
+    def replace(self, name: str, value: Any) -> None:
+        """Set a template field, covered as it was.
+
+        :param name: name of the field.
+        :param value: its value.
+        """
+        covered = isinstance(getattr(self, name), MaskedArgument)
+        setattr(self, name, MaskedArgument(value, self.open_keys) if covered else value)
+
     def uncovered(self, name: str) -> Any:
         """Return a template field's value as it was rendered, uncovered.
 
@@ -115,3 +170,25 @@ class MaskedArguments(_Base):
         """
         value = getattr(self, name)
         return value.value if isinstance(value, MaskedArgument) else value
+
+
+def _step(key: Any) -> str:
+    from airflow_voice_agents.plans.display import show_key
+
+    return f"[{key}]" if isinstance(key, int) else f".{show_key(str(key))[:KEY_SHOWN]}"
+
+
+def _template_error(error: Exception, place: str) -> Exception:
+    """Return an error without the text of the template; it is as permanent as the one that it replaces."""
+    from jinja2 import TemplateError
+
+    from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
+
+    text = (
+        f"The template of argument {place} could not be rendered ({type(error).__name__}). Nothing was sent. "
+        "The text is not shown, because the argument is confidential: correct the template or what it refers to."
+    )
+    for kind in (AirflowSkipException, AirflowFailException):
+        if isinstance(error, kind):
+            return kind(text)
+    return InputError(text) if isinstance(error, TemplateError) else VoiceAgentsError(text)
