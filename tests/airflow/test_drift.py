@@ -247,11 +247,11 @@ def test_an_environment_is_compared_with_the_files_of_an_export(aligned: Emulate
     [
         ({"spec": None}, "give spec or spec_file to compare with the source, or baseline, or both"),
         ({"spec": SPEC, "spec_file": "x.yaml"}, "give either spec or spec_file"),
-        ({"spec": []}, "spec must be a mapping"),
+        ({"spec": []}, "spec is empty"),
         ({"spec": {**SPEC, "typo": 1}}, "typo"),
         ({"spec_file": "no-such-file.yaml"}, "no-such-file.yaml cannot be read"),
         ({"baseline": NAME}, f"nothing was noted under the name {NAME} yet"),
-        ({"baseline": NAME, "targets": []}, "targets go with spec or spec_file"),
+        ({"baseline": NAME, "targets": []}, "targets is empty"),
         ({"baseline": NAME, "state_folder": "relative"}, "must be a URL or an absolute path"),
     ],
 )

@@ -72,7 +72,7 @@ def test_every_option_reaches_the_tasks_that_know_it() -> None:
         "waves": [1, "100%"],
         "max_failures": 3,
         "stop_variable": None,
-        "freeze": [{"start": "x"}],
+        "freeze": [{"start": "2026-12-24", "duration": "P1D", "timezone": "UTC"}],
         "override_freeze": "why",
         "take_snapshot": False,
         "snapshot_retention": timedelta(1),

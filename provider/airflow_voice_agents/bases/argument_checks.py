@@ -23,8 +23,8 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "TemplatedText": (str,),
 }
-HARMLESS = ("assigned_users", "notifiers", "overrides")
-"""Arguments that mean the same empty and left out."""
+HARMLESS = ("assigned_users", "notifiers", "overrides", "selector")
+"""Arguments that mean the same empty and left out, or of which the documentation says what empty means."""
 
 NOT_WRITTEN = ("Template", "Templated", "XComArg")
 """Names in annotations that stand for templates alone, which are not checked here."""
@@ -88,12 +88,12 @@ def listed(choices: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(map(repr, choices[:-1])), repr(choices[-1]))))
 
 
-def flags(operator: Any) -> dict[str, str]:
+def flags(operator: type) -> dict[str, str]:
     """Return the attributes that take a boolean only, and the names of their arguments.
 
-    :param operator: an operator or sensor.
+    :param operator: class of an operator or sensor.
     """
-    found = _accepted(cast("Hashable", type(operator)), ())
+    found = _accepted(cast("Hashable", operator), ())
     return {
         RENAMED.get(name, name): name
         for name, accepted in found

@@ -29,7 +29,7 @@ def settle(operator: Any, written: Mapping[str, Any]) -> str | None:
     :param written: template field -> what the DAG's author wrote.
     :returns: a sentence that names the argument, or the key in it, that rendered to nothing or is no boolean.
     """
-    booleans = flags(operator)
+    booleans = flags(type(operator))
     try:
         for name, before in written.items():
             after = operator.uncovered(name)

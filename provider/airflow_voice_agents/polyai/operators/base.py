@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
@@ -24,6 +27,10 @@ ALIAS = "polyai"
 
 OUTLETS = [AssetAlias(ALIAS)]
 """A default of the signature, and a list, because a mapped operator takes its outlets from there."""
+
+
+SPEC_SCHEMA = Path(__file__).parents[1] / "promotion.schema.json"
+"""The JSON Schema of a promotion spec."""
 
 
 class PolyAIOperator(VoiceAgentsOperator):
@@ -88,14 +95,44 @@ class PolyAIRestoringOperator(PolyAIOperator, RestoringOperator):
 
 
 def check_spec(operator: Any) -> None:
-    """Check a promotion spec that is written into the DAG and holds no template.
+    """Check a promotion spec that is written into the DAG and holds no template, by its JSON Schema.
+
+    The schema is a file, so that parsing a DAG file loads none of the modules that read a spec; the task reads it.
 
     :param operator: an operator or sensor with ``spec`` and ``targets``.
-    :raises InputError: naming every place that is wrong.
+    :raises InputError: naming a place that is wrong, without the value there.
     """
     if not isinstance(operator.spec, Mapping) or rendered_later(operator, "spec", "targets"):
         return
-    from airflow_voice_agents.polyai.spec import PromotionSpec
+    from jsonschema.exceptions import best_match
 
     targets = {} if operator.targets is None else {"targets": operator.targets}
-    PromotionSpec.parse({**operator.spec, **targets})
+    spec = json.loads(json.dumps({**operator.spec, **targets}, default=str))
+    wrong = best_match(_spec_validator().iter_errors(spec))
+    if wrong is not None:
+        from airflow_voice_agents.transport.errors import InputError
+
+        raise InputError(f"{type(operator).__name__} {operator.task_id!r}: {_spec_problem(wrong)}")
+
+
+@cache
+def _spec_validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SPEC_SCHEMA.read_text(encoding="utf-8")))
+
+
+def _spec_problem(wrong: Any) -> str:
+    where = "spec" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong.absolute_path
+    )
+    if wrong.validator == "additionalProperties":
+        known = list(wrong.schema["properties"])
+        unknown = ", ".join(sorted(key for key in wrong.instance if key not in known))
+        return f"{where} has unknown keys {unknown}; allowed are {', '.join(known)}."
+    if wrong.validator == "required":
+        missing = ", ".join(key for key in wrong.validator_value if key not in wrong.instance)
+        return f"{where} lacks {missing}."
+    if wrong.validator == "enum":
+        return f"{where} must be {listed(wrong.validator_value)}."
+    return f"{where} must be {wrong.validator_value}." if wrong.validator == "type" else f"{where} is wrong."
