@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -15,6 +17,7 @@ else:
 
 HIDDEN = "(hidden)"
 ITEMS_SHOWN = 50
+KEY_SHOWN = 80
 
 
 class MaskedArgument:
@@ -52,16 +55,63 @@ class MaskedArguments(_Base):
     open_keys: ClassVar[Sequence[str]] = ()
     """Keys in those fields whose values are identifiers."""
 
-    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render the templates, and cover what must not be kept.
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render the templates and cover what must not be kept; plain and mapped tasks both come by here.
 
-        :param context: the task's context.
-        :param jinja_env: environment to render with.
+        Airflow logs an argument whose template fails, so confidential ones are rendered here.
         """
-        super().render_template_fields(context, jinja_env)
-        for name in self.confidential_fields:
-            if getattr(self, name) is not None:
-                setattr(self, name, MaskedArgument(getattr(self, name), self.open_keys))
+        own = set(self.confidential_fields) if parent is self else set()
+        for name in (name for name in template_fields if name in own):
+            if isinstance(value := getattr(self, name), MaskedArgument) or value is None:
+                continue
+            # Nothing of the value may stay in a frame or in the context of the error.
+            value, trouble = None, self._render_covered(name, context, jinja_env, seen_oids)
+            if trouble is not None:
+                raise trouble
+        rest = [name for name in template_fields if name not in own]
+        super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
+
+    def _render_covered(
+        self, name: str, context: Context, jinja_env: Environment, seen_oids: set[int]
+    ) -> Exception | None:
+        """Render and cover one argument; return the error to raise, which names field and key only."""
+        place: list[str] = []
+        value = getattr(self, name)
+        try:
+            if callable(value):
+                rendered = value(context=context, jinja_env=jinja_env)
+            else:
+                rendered = self._render_parts(value, context, jinja_env, seen_oids, place)
+        except Exception as error:  # noqa: BLE001  its text and its frames may hold the argument
+            return _template_error(error, "".join([name, *place]))
+        setattr(self, name, MaskedArgument(rendered, self.open_keys))
+        return None
+
+    def _render_parts(
+        self, value: Any, context: Context, jinja_env: Environment, seen_oids: set[int], place: list[str]
+    ) -> Any:
+        """Render a tree of plain containers; when a part fails, ``place`` holds the way to it."""
+        if id(value) in seen_oids:  # values of a mapped task, which are rendered already
+            return value
+        if type(value) is dict:
+            parts: Iterable[tuple[Any, Any]] = value.items()
+        elif type(value) in (list, tuple):
+            parts = enumerate(value)
+        else:
+            return self.render_template(value, context, jinja_env, seen_oids)
+        rendered: dict[Any, Any] = {}
+        for key, below in parts:
+            place.append(_step(key))
+            rendered[key] = self._render_parts(below, context, jinja_env, seen_oids, place)
+            place.pop()
+        return rendered if type(value) is dict else type(value)(rendered.values())
 
     def render_template(
         self,
@@ -101,3 +151,25 @@ class MaskedArguments(_Base):
         """
         value = getattr(self, name)
         return value.value if isinstance(value, MaskedArgument) else value
+
+
+def _step(key: Any) -> str:
+    from airflow_voice_agents.plans.display import show_key
+
+    return f"[{key}]" if isinstance(key, int) else f".{show_key(str(key))[:KEY_SHOWN]}"
+
+
+def _template_error(error: Exception, place: str) -> Exception:
+    """Return an error without the text of the template; it is as permanent as the one that it replaces."""
+    from jinja2 import TemplateError
+
+    from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
+
+    text = (
+        f"The template of argument {place} could not be rendered ({type(error).__name__}). Nothing was sent. "
+        "The text is not shown, because the argument is confidential: correct the template or what it refers to."
+    )
+    for kind in (AirflowSkipException, AirflowFailException):
+        if isinstance(error, kind):
+            return kind(text)
+    return InputError(text) if isinstance(error, TemplateError) else VoiceAgentsError(text)

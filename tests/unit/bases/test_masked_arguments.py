@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment, UndefinedError
 
 from airflow_voice_agents.bases.masked_arguments import (
     HIDDEN,
@@ -15,10 +18,11 @@ from airflow_voice_agents.bases.masked_arguments import (
     MaskedArgument,
     MaskedArguments,
 )
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
 from support.json_values import bounded
 
 OPEN = ("agent_id", "environment")
+NO_ENVIRONMENT: Any = Environment()  # noqa: S701  nothing is rendered to HTML
 
 
 def outline(value: Any, open_keys: tuple[str, ...] = OPEN) -> Any:
@@ -81,14 +85,28 @@ def test_no_value_survives_in_what_airflow_keeps(value: Any) -> None:
 
 
 class Task:
-    """Stands for Airflow's operator: rendering doubles every field."""
+    """Stands for Airflow's operator, as far as rendering goes: every text is rendered in upper case."""
+
+    template_ext = ()
+    template_fields = ("values", "targets", "agent_id")
 
     def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
+        self.__dict__.update({"values": None, "targets": None, "agent_id": None, **fields})
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        """Render."""
-        self.rendered = (context, jinja_env)
+        """Render, as a plain task does."""
+        self._do_render_template_fields(self, self.template_fields, context, jinja_env, set())
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        self.rendered = (list(template_fields), context, jinja_env)
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any, seen_oids: Any) -> Any:
+        """Render one text, or fail."""
+        if content == "{{ fails }}":
+            raise context["error"](f"rendering {content} with canary")
+        return content.replace("{{ pin }}", "hunter2") if isinstance(content, str) else content
 
 
 class Covered(MaskedArguments, Task):
@@ -96,10 +114,14 @@ class Covered(MaskedArguments, Task):
     open_keys = OPEN
 
 
+def render(task: Any, context: Any = None) -> None:
+    task.render_template_fields(context or {}, None)
+
+
 def test_fields_are_covered_after_rendering_and_uncovered_for_use() -> None:
     task = Covered(values={"pin": "hunter2"}, targets=None, agent_id="rosa")
-    task.render_template_fields({"ti": 1})  # type: ignore[arg-type,typeddict-item]
-    assert task.rendered == ({"ti": 1}, None)
+    render(task, {"ti": 1})
+    assert task.rendered == (["agent_id"], {"ti": 1}, None)
     assert isinstance(task.values, MaskedArgument)
     assert repr(task.values) == HIDDEN
     assert task.targets is None
@@ -111,7 +133,7 @@ def test_fields_are_covered_after_rendering_and_uncovered_for_use() -> None:
 def test_a_rendered_text_is_read_as_json() -> None:
     task = Covered(values='{"pin": 1.0}', targets="hunter2")
     assert task.argument("values") == {"pin": 1.0}
-    task.render_template_fields({})  # type: ignore[arg-type,typeddict-item]
+    render(task)
     assert task.values.serialize() == HIDDEN
     assert task.argument("values") == {"pin": 1.0}
     with pytest.raises(InputError, match="targets is a text that is not JSON") as caught:
@@ -126,8 +148,47 @@ def test_a_field_that_was_never_rendered_can_be_used_as_well() -> None:
 def test_a_field_is_uncovered_as_it_was_rendered_whatever_it_is() -> None:
     task = Covered(values="source: {agent_id: rosa}", targets=[{"agent_id": "rosa"}])
     assert task.uncovered("values") == "source: {agent_id: rosa}"
-    task.render_template_fields({})  # type: ignore[arg-type,typeddict-item]
+    render(task)
     assert isinstance(task.values, MaskedArgument)
     assert task.uncovered("values") == "source: {agent_id: rosa}"
     assert task.uncovered("targets") == [{"agent_id": "rosa"}]
     assert Covered(values=None).uncovered("values") is None
+
+
+def test_every_part_is_rendered_and_values_of_a_mapped_task_are_left_alone() -> None:
+    mapped = {"pin": "{{ pin }}"}
+    task = Covered(values={"a": ["{{ pin }}", ("{{ pin }}", 1)], "b": {}, 7: "{{ pin }}"}, targets=mapped)
+    task._do_render_template_fields(task, task.template_fields, {}, NO_ENVIRONMENT, {id(mapped)})
+    assert task.argument("values") == {"a": ["hunter2", ("hunter2", 1)], "b": {}, 7: "hunter2"}
+    assert task.argument("targets") is mapped
+
+
+def test_a_field_that_is_covered_already_is_left_alone() -> None:
+    task = Covered(values={"a": 1})
+    render(task)
+    covered = task.values
+    render(task)
+    assert task.values is covered
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (UndefinedError, InputError),
+        (KeyError, VoiceAgentsError),
+        (AirflowSkipException, AirflowSkipException),
+        (AirflowFailException, AirflowFailException),
+    ],
+)
+def test_a_template_that_fails_names_field_and_key_only(
+    error: type[Exception], kind: type[Exception]
+) -> None:
+    task = Covered(values={"a": [{"the pin": "{{ fails }}"}], "b": "hunter2"})
+    with pytest.raises(kind, match=r'argument values\.a\[0\]\."the pin" could not be rendered') as caught:
+        render(task, {"error": error})
+    assert type(caught.value) is kind
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert error.__name__ in str(caught.value)
+    assert "canary" not in str(caught.value)
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.tb)]
+    assert "hunter2" not in repr([{k: v for k, v in f.items() if k != "task"} for f in frames])
