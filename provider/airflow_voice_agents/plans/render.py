@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.display import Display, Row, show_key, show_path, visible
-from airflow_voice_agents.plans.masking import mask_credentials
+from airflow_voice_agents.plans.display import Display, Row, show_key, show_path
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, Severity
 from airflow_voice_agents.plans.report import TROUBLE, Report, Status
+from airflow_voice_agents.transport.masking import mask_credentials
+from airflow_voice_agents.transport.text import visible
 
 __all__ = [
     "Display",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.masking import DECODINGS, is_sensitive, mask_credentials
+from airflow_voice_agents.transport.masking import DECODINGS, is_sensitive, mask_credentials
 from airflow_voice_agents.transport.redaction import MASK
 from support.json_values import bounded
 

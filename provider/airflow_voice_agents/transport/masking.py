@@ -1,4 +1,4 @@
-"""Masks for what a plan shows: sensitive names, and credentials inside URLs of any text."""
+"""Masks by name and by place: sensitive names, and credentials inside URLs of any text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-from airflow_voice_agents.transport.redaction import MASK
+MASK = "***"
 
 SENSITIVE_NAMES = (
     "access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer",
