@@ -165,5 +165,7 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWh
         if event is not None and status == "timeout":
             raise AirflowSensorTimeout(f"The condition did not hold within {self.timeout} seconds.")
         if event is not None and status == "error":
-            raise SensorError(str(event.get("message")))
+            from airflow_voice_agents.transport.text import one_line
+
+            raise SensorError(one_line(str(event.get("message")), None))
         raise SensorError(f"The trigger ended with an event that is not understood (status {status!r}).")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
-from airflow_voice_agents.transport.text import one_line
 
 if TYPE_CHECKING:
     from airflow_voice_agents.bases.shared_polls import PollResult
@@ -88,8 +87,8 @@ class PollingTrigger(BaseTrigger):
         if not isinstance(answer, VoiceAgentsError):
             return TriggerEvent({"status": "success", "found": answer[1]}) if answer[0] else None
         if answer.permanent:
-            return TriggerEvent({"status": "error", "message": one_line(str(answer), None)})
-        self.log.warning("Not known yet, asking again later: %s", one_line(str(answer), None))
+            return TriggerEvent({"status": "error", "message": str(answer)})
+        self.log.warning("Not known yet, asking again later: %s", answer)
         return None
 
     @property

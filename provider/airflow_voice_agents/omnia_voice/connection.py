@@ -58,7 +58,7 @@ class ConnectionFields(FieldReader):
     api_key: str | None = field(repr=False)
     host: str | None
     port: int | None
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(repr=False)
 
     @property
     def update_verb(self) -> UpdateVerb:

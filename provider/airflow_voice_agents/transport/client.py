@@ -65,13 +65,20 @@ def _not_ours(_: logging.LogRecord) -> bool:
     return not _sending.get()
 
 
-# They log full URLs, whose queries may hold the numbers of people, and every header of request and response.
-# Only records of our requests are dropped. A filter does not hold for the loggers below its own.
-QUIET_LOGGERS = (
-    "httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks",
-)  # fmt: skip
-for _name in QUIET_LOGGERS:
-    logging.getLogger(_name).addFilter(_not_ours)
+def _event_only(record: logging.LogRecord) -> bool:
+    """Leave of a record about our request the event's name: the rest holds every header and the full URL."""
+    if _sending.get():
+        record.msg, record.args = record.getMessage().partition(" ")[0], None
+    return True
+
+
+# Queries may hold the numbers of people, and headers keys. A filter does not hold for the loggers below its own.
+logging.getLogger("httpx").addFilter(_not_ours)
+HTTPCORE_LOGGERS = tuple(
+    f"httpcore{part}" for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")
+)
+for _name in HTTPCORE_LOGGERS:
+    logging.getLogger(_name).addFilter(_event_only)
 
 
 class _NoCookies(CookieJar):
