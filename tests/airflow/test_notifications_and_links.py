@@ -70,7 +70,7 @@ def test_a_message_holds_verdict_and_report() -> None:
     assert message.subject == "release.watch: verdict failed, roll back: 1 changed, 1 not as asked for"
     assert message.text.splitlines() == [
         "Verdict: failed",
-        "alerts: failed, it *fires*",
+        "alerts: failed, it ∗fires∗",
         "",
         "Report: roll back",
         "1 changed, 1 failed",
@@ -119,7 +119,7 @@ def test_notifiers_can_be_awaited() -> None:
 
     asyncio.run(tell())
 
-    assert told == ["Verdict: failed\nalerts: failed, it *fires*"]
+    assert told == ["Verdict: failed\nalerts: failed, it ∗fires∗"]
 
 
 # ------------------------------------------------------------------------------------------ links

@@ -114,13 +114,14 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWh
         :raises SensorError: when waiting cannot help.
         """
         from airflow_voice_agents.transport.errors import VoiceAgentsError
+        from airflow_voice_agents.transport.text import one_line
 
         try:
             done, found = self.check()
         except VoiceAgentsError as error:
             if error.permanent:
-                raise SensorError(str(error)) from error
-            self.log.warning("Not known yet, asking again later: %s", error)
+                raise SensorError(one_line(str(error), None)) from error
+            self.log.warning("Not known yet, asking again later: %s", one_line(str(error), None))
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=done, xcom_value=found)
 
@@ -164,5 +165,7 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWh
         if event is not None and status == "timeout":
             raise AirflowSensorTimeout(f"The condition did not hold within {self.timeout} seconds.")
         if event is not None and status == "error":
-            raise SensorError(str(event.get("message")))
+            from airflow_voice_agents.transport.text import one_line
+
+            raise SensorError(one_line(str(event.get("message")), None))
         raise SensorError(f"The trigger ended with an event that is not understood (status {status!r}).")

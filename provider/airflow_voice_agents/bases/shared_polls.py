@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -41,7 +41,7 @@ class PollResult:
 
     asked: float
     came: float
-    answers: list[Any] | VoiceAgentsError
+    answers: list[Any] | VoiceAgentsError = field(repr=False)
 
     @property
     def age(self) -> float:

@@ -270,7 +270,7 @@ class Applier(Generic[State]):
         if result is None:
             progress.mark_uncertain(write, f"the answer to {operation} does not mention it.", left_out=True)
         elif result.error is not None:
-            progress.fail(f"{operation}: {self.context.redact(result.error)}")
+            progress.fail(f"{operation}: {self.context.redact(result.error, write.request)}")
         else:
             progress.applied.append(operation)
             progress.seen = progress.answered = result.state

@@ -34,6 +34,17 @@ class TaskState(Protocol):
         """Forget the key; a missing key is not an error."""
 
 
+class Redact(Protocol):
+    """Cleans a text of the platform, so that it can be shown."""
+
+    def __call__(self, text: str, request: ApiRequest[Any] | None = None, /) -> str:
+        """Return the text without secrets, and without the values of the request that it answers."""
+
+
+def _as_it_is(text: str, _: ApiRequest[Any] | None = None, /) -> str:
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """The things that a run works with.
@@ -47,7 +58,7 @@ class RunContext:
     :param clock: monotonic seconds.
     :param sleep: waits the given seconds.
     :param random: numbers in [0, 1) for jitter.
-    :param redact: masks secrets in the platform's texts.
+    :param redact: cleans the platform's texts.
     :raises InputError: for a concurrency below 1.
     """
 
@@ -59,7 +70,7 @@ class RunContext:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random_module.random
-    redact: Callable[[str], str] = str
+    redact: Redact = _as_it_is
 
     def __post_init__(self) -> None:
         if (

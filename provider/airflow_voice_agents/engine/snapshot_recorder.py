@@ -109,10 +109,10 @@ class _SnapshotBuilder:
     """
 
     earlier: Snapshot[Any]
-    unchanged: Mapping[Resource, Any]
-    extra: Mapping[Resource, Mapping[str, Any]]
-    states: dict[Resource, Any] = field(default_factory=dict)
-    notes: dict[Resource, Any] = field(default_factory=dict)
+    unchanged: Mapping[Resource, Any] = field(repr=False)
+    extra: Mapping[Resource, Mapping[str, Any]] = field(repr=False)
+    states: dict[Resource, Any] = field(default_factory=dict, repr=False)
+    notes: dict[Resource, Any] = field(default_factory=dict, repr=False)
 
     def put(self, item: PlannedItem) -> None:
         """Put a resource in, unless nobody changes it."""

@@ -60,7 +60,7 @@ class ConnectionFields(FieldReader):
     api_key: str | None = field(repr=False)
     host: str | None
     port: int | None
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(repr=False)
     names: ClassVar[tuple[str, ...]] = ("api_key_header", "update_method")
 
     @property

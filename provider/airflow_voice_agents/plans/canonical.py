@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -30,6 +31,20 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """Return the SHA-256 of the canonical spelling, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def salted_digest(value: Any, salt: str) -> str:
+    """Return a digest that nobody can look up; two of one value are equal only under one salt.
+
+    For what is stored where others read it: the digest of a short value can be found by trying values. It takes
+    a secret to keep a value that is easy to guess from somebody who also has the salt.
+
+    :param value: a JSON value.
+    :param salt: random text, kept with the digest; without one it is :func:`digest`.
+    """
+    if not salt:
+        return digest(value)
+    return hmac.new(salt.encode(), digest(value).encode(), hashlib.sha256).hexdigest()
 
 
 def same(left: Any, right: Any) -> bool:

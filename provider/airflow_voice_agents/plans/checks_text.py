@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_voice_agents.plans.markdown import code, prose
-from airflow_voice_agents.plans.render import visible
+from airflow_voice_agents.transport.text import unmarked
 
 SHOWN = 20
 """Most checks that a text lists; the rest is counted."""
@@ -18,22 +18,26 @@ def verdict_markdown(found: Mapping[str, Any]) -> str:
     :param found: what :func:`.checks.document` returned.
     """
     lines = [
-        f"- {code(name)}: **{verdict}**{_after(prose(reason))}" for name, verdict, reason in _checks(found)
+        f"- {code(name)}: **{prose(verdict)}**{_after(prose(reason))}"
+        for name, verdict, reason in _checks(found)
     ]
-    return f"## Verdict: {_word(found)}\n\n" + "\n".join([*lines, *_more(found)])
+    return f"## Verdict: {prose(_word(found))}\n\n" + "\n".join([*lines, *_more(found)])
 
 
 def verdict_text(found: Mapping[str, Any]) -> str:
-    """Return a verdict as plain text, one line per check.
+    """Return a verdict as plain text, one line per check; no chat or mail program finds markup in it.
 
     :param found: what :func:`.checks.document` returned.
     """
-    lines = [f"{name}: {verdict}{_after(visible(reason))}" for name, verdict, reason in _checks(found)]
-    return "\n".join([f"Verdict: {_word(found)}", *lines, *_more(found)])
+    lines = [
+        f"{unmarked(name)}: {unmarked(verdict)}{_after(unmarked(reason))}"
+        for name, verdict, reason in _checks(found)
+    ]
+    return "\n".join([f"Verdict: {unmarked(_word(found))}", *lines, *_more(found)])
 
 
 def _word(found: Mapping[str, Any]) -> str:
-    return visible(str(found.get("verdict") or "none"))
+    return str(found.get("verdict") or "none")
 
 
 def _listed(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -44,8 +48,8 @@ def _listed(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _checks(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (
-            visible(str(each.get("name", ""))),
-            visible(str(each.get("verdict", ""))),
+            str(each.get("name", "")),
+            str(each.get("verdict", "")),
             str(each.get("reason") or ""),
         )
         for each in _listed(found)[:SHOWN]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import VoiceAgentsError
+from airflow_voice_agents.transport.text import one_line
 
 if TYPE_CHECKING:
     from airflow_voice_agents.transport.client import Client
@@ -20,9 +21,15 @@ Found = tuple[bool, dict[str, Any]]
 
 
 class WaitFailed(VoiceAgentsError):
-    """The condition can no longer come to hold."""
+    """The condition can no longer come to hold.
+
+    :param reason: what happened; it may hold words of the platform, so it becomes one printable line.
+    """
 
     permanent = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason, None))
 
 
 class Reader(Protocol):

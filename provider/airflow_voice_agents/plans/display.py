@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_voice_agents.plans.diff import ABSENT, Op, Path
-from airflow_voice_agents.plans.masking import is_sensitive, mask_credentials
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.selection import may_mean, page_paths
+from airflow_voice_agents.transport.masking import is_sensitive, mask_credentials
 from airflow_voice_agents.transport.suggestions import did_you_mean
+from airflow_voice_agents.transport.text import visible
 
 MASKED = "(sensitive)"
 HIDDEN = "(hidden)"
@@ -156,21 +156,6 @@ def show_key(key: str) -> str:
     return visible(json.dumps(mask_credentials(key), ensure_ascii=False))
 
 
-def visible(text: str) -> str:
-    """Escape what a terminal or a reader's eye could be fooled by: control and direction characters.
-
-    :param text: any text.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        _escaped(character)
-        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        else character
-        for character in text
-    )
-
-
 def _short_pair(before: str, after: str) -> tuple[str, str]:
     """Shorten two texts so that their first difference can be seen."""
     short = _shortened(before), _shortened(after)
@@ -187,11 +172,6 @@ def _first_difference(left: str, right: str) -> int:
 
 def _shortened(text: str) -> str:
     return visible(text if len(text) <= VALUE_WIDTH else text[: VALUE_WIDTH - 1] + "…")
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
 
 
 def _changed_paths(item: PlannedItem) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
@@ -54,7 +54,7 @@ class PlanDocument:
     operation: str
     digest: str
     pins: Mapping[Resource, ExpectedDigest]
-    request: Any
+    request: Any = field(repr=False)
     counts: Mapping[str, int]
 
     @classmethod

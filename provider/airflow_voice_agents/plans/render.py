@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.display import Display, Row, show_key, show_path, visible
-from airflow_voice_agents.plans.masking import mask_credentials
+from airflow_voice_agents.plans.display import Display, Row, show_key, show_path
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, Severity
 from airflow_voice_agents.plans.report import TROUBLE, Report, Status
+from airflow_voice_agents.transport.masking import mask_credentials
+from airflow_voice_agents.transport.text import visible
 
 __all__ = [
     "Display",
@@ -78,7 +79,7 @@ def render_plan(plan: Plan, display: Display | None = None) -> str:
     blocks = ["\n".join(_block(group)) for group in groups[:BLOCKS_SHOWN]]
     left += sum(len(group.items) for group in groups[BLOCKS_SHOWN:])
     more = [f"  … and {left} more resource(s) that are not listed"] if left else []
-    head = f"Plan: {plan.operation} (digest {plan.digest[:12]})"
+    head = f"Plan: {visible(plan.operation)} (digest {plan.digest[:12]})"
     notes = [f"  i {visible(note)}" for note in (display or Display()).unreached(told(plan)[:LOOKED_AT])]
     return "\n\n".join([head, *blocks, *more, *notes, counts_line(plan)])
 
@@ -100,7 +101,7 @@ def render_report(report: Report) -> str:
     if len(shown) > ROWS_SHOWN:
         lines.append(f"  … and {len(shown) - ROWS_SHOWN} more")
     notes = [f"  note: {visible(note)}" for note in report.notes]
-    return "\n".join([f"Report: {report.operation}", *lines, *notes, _report_counts(report)])
+    return "\n".join([f"Report: {visible(report.operation)}", *lines, *notes, _report_counts(report)])
 
 
 def told(plan: Plan) -> list[PlannedItem]:
@@ -174,7 +175,7 @@ def _block(group: TargetGroup) -> Iterator[str]:
     for line in group.lines:
         yield f"      {line}"
     for finding in item.findings:
-        yield f"      {FINDING_SIGNS[finding.severity]} {finding.code}: {visible(finding.message)}"
+        yield f"      {FINDING_SIGNS[finding.severity]} {visible(finding.code)}: {visible(finding.message)}"
 
 
 def _display_of(item: PlannedItem, display: Display) -> Display:

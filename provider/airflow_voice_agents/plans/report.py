@@ -8,7 +8,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from airflow_voice_agents.plans.display import visible
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.transport.errors import (
@@ -17,6 +16,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     VoiceAgentsError,
 )
+from airflow_voice_agents.transport.text import visible
 
 EXAMPLES = 3
 ITEMS_SHOWN = 200

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_voice_agents.plans.markdown import code, prose
-from airflow_voice_agents.plans.render import visible
+from airflow_voice_agents.transport.text import unmarked
 
 SHOWN = 20
 """Most items that a text lists; the rest is counted."""
@@ -18,24 +18,25 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     :param report: what :meth:`.Report.document` returned.
     """
     lines = [
-        f"- {code(name)}: **{status}**{f', {prose(reason)}' if reason else ''}"
+        f"- {code(name)}: **{prose(status)}**{f', {prose(reason)}' if reason else ''}"
         for name, status, reason in _items(report)
     ]
-    return f"## Report: {prose(_operation(report))}\n\n**{_counts(report)}**\n\n" + "\n".join(
+    return f"## Report: {prose(_operation(report))}\n\n**{prose(_counts(report))}**\n\n" + "\n".join(
         [*lines, *_more(report)]
     )
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """Return a report as plain text, trouble first.
+    """Return a report as plain text, trouble first; no chat or mail program finds markup in it.
 
     :param report: what :meth:`.Report.document` returned.
     """
     lines = [
-        f"{name}: {status}{f', {visible(reason)}' if reason else ''}"
+        f"{unmarked(name)}: {unmarked(status)}{f', {unmarked(reason)}' if reason else ''}"
         for name, status, reason in _items(report)
     ]
-    return "\n".join([f"Report: {visible(_operation(report))}", _counts(report), *lines, *_more(report)])
+    head = [f"Report: {unmarked(_operation(report))}", unmarked(_counts(report))]
+    return "\n".join([*head, *lines, *_more(report)])
 
 
 def _operation(report: Mapping[str, Any]) -> str:
@@ -45,7 +46,7 @@ def _operation(report: Mapping[str, Any]) -> str:
 def _counts(report: Mapping[str, Any]) -> str:
     counts = report.get("counts")
     told = [
-        f"{count} {visible(str(word))}"
+        f"{count} {word}"
         for word, count in (counts.items() if isinstance(counts, Mapping) else ())
         if count and word != "total"
     ]
@@ -61,7 +62,7 @@ def _items(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (
             f"{each.get('kind', '')} {each.get('owner', '')}/{each.get('name', '')}",
-            visible(str(each.get("status", ""))),
+            str(each.get("status", "")),
             str(each.get("reason") or ""),
         )
         for each in _listed(report)[:SHOWN]

@@ -22,8 +22,8 @@ class Snapshot(Generic[State]):
     :param notes: what a restore should know about some of them, as JSON without values.
     """
 
-    states: Mapping[Resource, State | None]
-    notes: Mapping[Resource, Any] = field(default_factory=dict)
+    states: Mapping[Resource, State | None] = field(repr=False)
+    notes: Mapping[Resource, Any] = field(default_factory=dict, repr=False)
 
     def document(self, kinds: Kinds) -> dict[str, Any]:
         """Return the snapshot as versioned JSON that checks itself. It holds values.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from airflow_voice_agents.transport.error_body import first_entries, one_line
+from airflow_voice_agents.transport.error_body import first_entries
 from airflow_voice_agents.transport.error_format import ErrorBody, ErrorFormat
 from airflow_voice_agents.transport.redaction import Redactor
 
@@ -69,7 +69,7 @@ def _conflict(item: Mapping[str, Any], redact: Redactor) -> str:
     path, kind = item.get("path"), item.get("type")
     where = "/".join(map(str, path)) if isinstance(path, list) else "?"
     label = kind if kind in ("add", "modify", "delete") else "change"
-    return f"{label} {one_line(redact(where), _PATH_LIMIT)}"
+    return f"{label} {redact.label(where, _PATH_LIMIT)}"
 
 
 ERROR_FORMAT: Final = ErrorFormat(

@@ -21,7 +21,7 @@ class PromotionMessage:
     """What there is to tell.
 
     :param subject: in one line.
-    :param text: verdict and report as plain text.
+    :param text: verdict and report as plain text, without anything that a channel takes for markup.
     :param markdown: the same as Markdown.
     """
 
@@ -128,7 +128,7 @@ def _with(context: Context, message: PromotionMessage) -> Any:
 
 
 def _subject(context: Context, verdict: Any, report: Any) -> str:
-    from airflow_voice_agents.plans.render import visible
+    from airflow_voice_agents.transport.text import unmarked
 
     ti = context.get("ti")
     where = f"{ti.dag_id}.{ti.task_id}" if ti is not None else "promotion"
@@ -136,7 +136,7 @@ def _subject(context: Context, verdict: Any, report: Any) -> str:
         *([f"verdict {verdict.get('verdict')}"] if verdict else []),
         *([f"{report.get('operation')}: {_changed(report)}"] if report else []),
     ]
-    return visible(f"{where}: {', '.join(told) or 'no report'}")
+    return unmarked(f"{where}: {', '.join(told) or 'no report'}")
 
 
 def _changed(report: Any) -> str:

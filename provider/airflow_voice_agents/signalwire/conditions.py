@@ -1,7 +1,8 @@
-"""Conditions that SignalWire sensors and their trigger wait for; of URLs they hold only digests."""
+"""Conditions that SignalWire sensors and their trigger wait for; of URLs they hold only salted digests."""
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Owned(NumbersCondition):
 class Routed(NumbersCondition):
     """The calls of every number go where they are wanted.
 
-    :param marks: number -> what its route leaves on the record, as digests.
+    :param marks: number -> what its route leaves on the record, as salted digests.
     """
 
     kind = "routed"
@@ -166,7 +167,7 @@ def routed(phone_numbers: object, route: object, routes: object) -> Routed:
     if parsed is None or (parsed.all is None) == (phone_numbers is not None):
         raise InputError("give phone_numbers and route, or routes alone, which names the numbers itself")
     numbers = parse_numbers(list(parsed.each) if parsed.all is None else phone_numbers)
-    return Routed(numbers, parsed.marks(numbers))
+    return Routed(numbers, parsed.marks(numbers, secrets.token_hex(16)))
 
 
 def registered(phone_numbers: object, e911_address_id: object) -> Registered:

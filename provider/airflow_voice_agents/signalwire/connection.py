@@ -65,7 +65,7 @@ class ConnectionFields(FieldReader):
     project_id: str | None
     api_token: str | None = field(repr=False)
     port: int | None
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(repr=False)
 
     def client_settings(self) -> ClientSettings:
         """Return what a client needs.

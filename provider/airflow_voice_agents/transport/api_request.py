@@ -41,6 +41,7 @@ class ApiRequest(Generic[T]):
     :param deadline: total seconds for the request, resends included; ``None`` takes the client's.
     :param shown: names of query and body fields whose values are identifiers (``phone_number``), so that an
         error can quote them; any other value that was sent is masked.
+    :param people: whether the answer is about calls to or from people, so that an error shows no number.
     """
 
     operation: str
@@ -53,6 +54,7 @@ class ApiRequest(Generic[T]):
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     deadline: float | None = None
     shown: frozenset[str] = frozenset()
+    people: bool = False
 
     @property
     def key(self) -> RequestKey:

@@ -21,7 +21,6 @@ import httpx
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.connection_pool import ConnectionPool
-from airflow_voice_agents.transport.error_body import one_line
 from airflow_voice_agents.transport.errors import (
     CallError,
     InputError,
@@ -31,7 +30,7 @@ from airflow_voice_agents.transport.errors import (
 from airflow_voice_agents.transport.event_loop import SyncRunner
 from airflow_voice_agents.transport.json_body import encode_body
 from airflow_voice_agents.transport.rate_limit import rate_limiter_for
-from airflow_voice_agents.transport.redaction import Redactor, redact_url
+from airflow_voice_agents.transport.redaction import Redactor
 from airflow_voice_agents.transport.response import (
     Attempt,
     Failure,
@@ -78,8 +77,20 @@ def _not_ours(_: logging.LogRecord) -> bool:
     return not _sending.get()
 
 
-# httpx logs full URLs; queries may hold the numbers of people. Only records of our requests are dropped.
+def _event_only(record: logging.LogRecord) -> bool:
+    """Leave of a record about our request the event's name: the rest holds every header and the full URL."""
+    if _sending.get():
+        record.msg, record.args = record.getMessage().partition(" ")[0], None
+    return True
+
+
+# Queries may hold the numbers of people, and headers keys. A filter does not hold for the loggers below its own.
 logging.getLogger("httpx").addFilter(_not_ours)
+HTTPCORE_LOGGERS = tuple(
+    f"httpcore{part}" for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")
+)
+for _name in HTTPCORE_LOGGERS:
+    logging.getLogger(_name).addFilter(_event_only)
 
 
 class _NoCookies(CookieJar):
@@ -134,12 +145,13 @@ class Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.system} at {self.settings.base_url})"
 
-    def redact(self, text: str) -> str:
-        """Mask the client's secrets in a text that comes from the platform.
+    def redact(self, text: str, request: ApiRequest[Any] | None = None) -> str:
+        """Clean a text that comes from the platform: one line, without the client's secrets.
 
         :param text: text from a response.
+        :param request: the request that it answers, whose values are masked as well.
         """
-        return self._redact(text)
+        return (self._redact.about(request) if request else self._redact)(text)
 
     async def asend(self, call: ApiRequest[T]) -> T:
         """Send a request and return the value that its ``read`` makes of the response.
@@ -257,8 +269,12 @@ class Client:
         return self._reader.read(attempt, response, self._wall_clock())
 
     async def _request(self, attempt: Attempt[Any]) -> RawResponse:
-        with self._connections.one() as connection:
-            return await self._send_on(connection, attempt)
+        sending = _sending.set(True)
+        try:
+            with self._connections.one() as connection:
+                return await self._send_on(connection, attempt)
+        finally:
+            _sending.reset(sending)
 
     async def _send_on(self, connection: httpx.AsyncClient, attempt: Attempt[Any]) -> RawResponse:
         header = self.settings.correlation_header
@@ -275,11 +291,7 @@ class Client:
         with self._lock:
             self.requests_sent += 1
         attempt.in_flight = True
-        sending = _sending.set(True)
-        try:
-            response = await connection.send(http_request, stream=True)
-        finally:
-            _sending.reset(sending)
+        response = await connection.send(http_request, stream=True)
         try:
             return await self._receive(response)
         finally:
@@ -316,7 +328,7 @@ class Client:
         return RawResponse(status, headers, bytes(body))
 
     def _lost(self, attempt: Attempt[Any], error: httpx.HTTPError) -> Failure:
-        text = one_line(redact_url(self._redact(_with_system_errors(error))), 240)
+        text = self._redact.about(attempt.request)(_with_system_errors(error), 240)
         cause = f"{type(error).__name__}: {text}" if text else type(error).__name__
         route = attempt.address + _proxy_on_the_way(self.settings)
         if isinstance(error, _NOT_SENT):

@@ -6,12 +6,12 @@ Messages are one line, cut short, without keys and sent values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.error_format import ErrorBody, ErrorFormat
+from airflow_voice_agents.transport.error_format import ErrorBody, ErrorFormat, normalize_code
 from airflow_voice_agents.transport.errors import (
     ApiError,
     BadRequest,
@@ -24,14 +24,12 @@ from airflow_voice_agents.transport.errors import (
     Unauthorized,
 )
 from airflow_voice_agents.transport.json_body import decode_body
-from airflow_voice_agents.transport.redaction import Redactor, mask_values, sent_values
+from airflow_voice_agents.transport.redaction import LONGEST, Redactor
+from airflow_voice_agents.transport.text import MESSAGE_LIMIT, one_line
 
-MESSAGE_LIMIT = 300
 _PATH_LIMIT = 80
+_CODE_LIMIT = 80
 _ENTRIES = 10
-_UNREADABLY_LONG = 8192
-
-_Clean = Callable[[str], str]
 
 _CLASS_OF_STATUS: dict[int, type[ApiError]] = {
     401: Unauthorized,
@@ -58,7 +56,7 @@ def read_error_body(
     try:
         payload = decode_body(body)
     except (ValueError, RecursionError):
-        return ErrorBody(message=_raw_text(body, _cleaner(request, redact)))
+        return ErrorBody(message=_raw_text(body, redact.about(request)))
     return error_body_of(payload, request, redact, error_format)
 
 
@@ -72,11 +70,11 @@ def error_body_of(
     :param redact: masks the client's secrets.
     :param error_format: the platform's own error shapes.
     """
-    clean = _cleaner(request, redact)
+    redact = redact.about(request)
     if isinstance(payload, dict):
         own = (reader(payload, redact) for reader in error_format.readers)
-        return next((body for body in own if body), None) or _common(payload, clean, redact)
-    errors = tuple(_field_errors(payload, clean, redact)) if isinstance(payload, list) else ()
+        return next((body for body in own if body), None) or _common(payload, redact, error_format)
+    errors = tuple(_field_errors(payload, redact)) if isinstance(payload, list) else ()
     return ErrorBody(field_errors=first_entries(errors), recognized=any(errors))
 
 
@@ -132,16 +130,6 @@ def reason_of(status: int, body: ErrorBody, sent_id: str | None = None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Make one printable line of ``text``, cut to ``limit`` characters.
-
-    :param text: anything a server sent.
-    :param limit: most characters to keep.
-    """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
 def first_entries(entries: Iterable[str]) -> tuple[str, ...]:
     """Keep the first ten different entries, and say how many more there are.
 
@@ -153,18 +141,7 @@ def first_entries(entries: Iterable[str]) -> tuple[str, ...]:
     return (*named[:_ENTRIES], f"and {len(named) - _ENTRIES} more")
 
 
-def _cleaner(request: ApiRequest[Any], redact: Redactor) -> _Clean:
-    def clean(text: str) -> str:
-        if len(text) > _UNREADABLY_LONG:
-            return f"a text of {len(text)} characters, left out"
-        query = (value for name, value in request.query if name not in request.shown)
-        masked = mask_values(redact(text), [*query, *sent_values(request.body, request.shown)])
-        return one_line(masked)
-
-    return clean
-
-
-def _common(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorBody:
+def _common(payload: dict[str, Any], redact: Redactor, error_format: ErrorFormat) -> ErrorBody:
     error = payload.get("error")
     nested = error if isinstance(error, dict) else {}
     errors = payload.get("errors")
@@ -176,9 +153,11 @@ def _common(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorBo
         nested.get("message"),
         *(payload.get(name) for name in ("detail", "title")),
     )
-    code = next((one_line(redact(code), 80) for code in map(_code, codes) if code), None)
-    message = next((clean(text) for text in messages if isinstance(text, str) and text.strip()), "")
-    field_errors = first_entries(_all_field_errors(payload, clean, redact))
+    code = next((_shown_code(code, redact, error_format) for code in map(_code, codes) if code), None)
+    message = next(
+        (_message(text, redact) for text in messages if isinstance(text, str) and text.strip()), ""
+    )
+    field_errors = first_entries(_all_field_errors(payload, redact))
     return ErrorBody(
         error_code=code,
         message=message,
@@ -188,26 +167,26 @@ def _common(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> ErrorBo
     )
 
 
-def _all_field_errors(payload: dict[str, Any], clean: _Clean, redact: Redactor) -> Iterator[str]:
+def _all_field_errors(payload: dict[str, Any], redact: Redactor) -> Iterator[str]:
     for name in ("errors", "detail"):
-        yield from _field_errors(payload.get(name), clean, redact)
+        yield from _field_errors(payload.get(name), redact)
     details = payload.get("details")
     if isinstance(details, dict):
-        yield from _field_errors(details.get("formErrors"), clean, redact)
-        yield from _field_errors(details.get("fieldErrors"), clean, redact)
+        yield from _field_errors(details.get("formErrors"), redact)
+        yield from _field_errors(details.get("fieldErrors"), redact)
 
 
-def _field_errors(errors: object, clean: _Clean, redact: Redactor) -> Iterator[str]:
+def _field_errors(errors: object, redact: Redactor) -> Iterator[str]:
     if isinstance(errors, dict):
         for path, messages in errors.items():
             for message in messages if isinstance(messages, list) else [messages]:
-                yield _labelled(path, message, clean, redact)
+                yield _labelled(path, message, redact)
     elif isinstance(errors, list):
         for item in errors:
             if isinstance(item, dict):
-                yield _labelled(_first_of(item, "field", "loc", "attribute"), _text_of(item), clean, redact)
+                yield _labelled(_first_of(item, "field", "loc", "attribute"), _text_of(item), redact)
             elif isinstance(item, str):
-                yield clean(item)
+                yield _message(item, redact)
 
 
 def _text_of(item: dict[str, Any]) -> object:
@@ -216,12 +195,12 @@ def _text_of(item: dict[str, Any]) -> object:
     return f"{text} ({code})" if isinstance(text, str) and code else text or code
 
 
-def _labelled(path: object, message: object, clean: _Clean, redact: Redactor) -> str:
+def _labelled(path: object, message: object, redact: Redactor) -> str:
     label = ".".join(map(str, path)) if isinstance(path, list) else path
-    text = clean(message) if isinstance(message, str) else ""
+    text = _message(message, redact) if isinstance(message, str) else ""
     if not isinstance(label, str) or not label:
         return text
-    return ": ".join(part for part in (one_line(redact(label), _PATH_LIMIT), text) if part)
+    return ": ".join(part for part in (redact.label(label, _PATH_LIMIT), text) if part)
 
 
 def _phrase(status: int) -> str:
@@ -231,11 +210,20 @@ def _phrase(status: int) -> str:
         return "refused without a reason"
 
 
-def _raw_text(body: bytes, clean: _Clean) -> str:
-    if len(body) > _UNREADABLY_LONG:
+def _raw_text(body: bytes, redact: Redactor) -> str:
+    if len(body) > LONGEST:
         return f"not JSON, {len(body)} bytes"
     text = body.decode("utf-8", errors="replace").strip()
-    return "an HTML page instead of JSON" if text.startswith("<") else clean(text)
+    return "an HTML page instead of JSON" if text.startswith("<") else _message(text, redact)
+
+
+def _message(text: str, redact: Redactor) -> str:
+    return redact(text, MESSAGE_LIMIT)
+
+
+def _shown_code(code: str, redact: Redactor, error_format: ErrorFormat) -> str:
+    """A documented code is the platform's own word, even where the request sent the same text."""
+    return code if normalize_code(code) in error_format.codes else redact.label(code, _CODE_LIMIT)
 
 
 def _code(value: object) -> str:

@@ -1,40 +1,109 @@
-"""Masks keys, sent values and the numbers of called people in every text that leaves the process."""
+"""Cleans every text that enters from outside: keys, sent values, called numbers, credentials, controls.
+
+A :class:`Redactor` does all of it at once, for every field alike: messages, codes, labels, paths and hosts.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-MASK = "***"
+from airflow_voice_agents.transport.masking import MASK, mask_credentials
+from airflow_voice_agents.transport.spellings import Needle, Readings, Span, fold, replace_spans
+from airflow_voice_agents.transport.text import one_line
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.transport.api_request import ApiRequest
+
+__all__ = [
+    "LONGEST",
+    "MASK",
+    "Redactor",
+    "mask_numbers",
+    "mask_person_number",
+    "mask_values",
+    "redact_url",
+    "sent_values",
+]
+
+LONGEST = 8192
+"""Characters of a text from outside that are looked at; what is longer is left out as a whole."""
 
 _USERINFO = re.compile(r"(?<=://)[^/\s?#@]+@")
 _QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)=[^&#\s]*")
+_URL = re.compile(r"\S*://\S*")
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,16}")
-_PREFIX = 12
+_TELEPHONE = re.compile(r"(?<!\w)\+?\(?\d(?:[\W_]{0,3}\d){6,16}(?!\w)")
+_SENT_NUMBER = re.compile(r"\s*\+?[\d\s().\-/]{7,30}\s*")
+_GAP = r"[\W_]{0,3}"
+_LOCAL = 7
+"""Last digits of a number by which it is recognized; those before may be missing or written in another way."""
 
 
 class Redactor:
-    """Masks known secrets, in the forms in which they travel, and the userinfo of URLs.
+    """Makes a text from outside fit to be shown: one line, without what must not be shown.
+
+    It masks the client's secrets, the values that a request sent and the numbers of people who are called, in
+    any spelling, and credentials inside URLs; and it removes control and direction characters.
 
     :param secrets: API keys, tokens, passwords; empty ones are ignored.
     """
 
-    __slots__ = ("_forms",)
+    __slots__ = ("_kept", "_numbers", "_people", "_secrets", "_values")
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        self._secrets = tuple(Needle(secret, whole_words=False) for secret in secrets if secret)
+        self._values: tuple[Needle, ...] = ()
+        self._numbers: tuple[re.Pattern[str], ...] = ()
+        self._people = False
+        self._kept: frozenset[str] = frozenset()
 
-    def __call__(self, text: str) -> str:
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MASK)
-        return _USERINFO.sub(f"{MASK}@", text) if "@" in text else text
+    def about(self, request: ApiRequest[Any]) -> Redactor:
+        """Return a redactor for the texts that answer a request, which also masks what the request sent.
+
+        :param request: the request; values of the fields that it names as ``shown`` stay.
+        """
+        query = (value for name, value in request.query if name not in request.shown)
+        values = list(dict.fromkeys([*query, *sent_values(request.body, request.shown)]))
+        made = Redactor(())
+        made._secrets = self._secrets
+        made._values = tuple(map(Needle, values))
+        made._numbers = tuple(_number_pattern(value) for value in values if _is_number(value))
+        made._people = request.people
+        made._kept = frozenset(_names(request.body)) | {name for name, _ in request.query}
+        return made
+
+    def __call__(self, text: str, limit: int | None = None) -> str:
+        """Return the text, cleaned.
+
+        :param text: text from outside.
+        :param limit: maximum number of characters to keep; ``None`` keeps all.
+        """
+        return self._clean(text, self._values, limit)
+
+    def label(self, text: str, limit: int | None = None) -> str:
+        """Return the name of a field or a path, cleaned; a name that the request itself used stays.
+
+        :param text: text from outside.
+        :param limit: maximum number of characters to keep; ``None`` keeps all.
+        """
+        return self._clean(text, [each for each in self._values if each.text not in self._kept], limit)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self._forms)} masked forms)"
+        return f"{type(self).__name__}({len(self._secrets)} keys, {len(self._values)} values)"
+
+    def _clean(self, text: str, values: Iterable[Needle], limit: int | None) -> str:
+        if len(text) > LONGEST:
+            return f"a text of {len(text)} characters, left out"
+        readings = Readings(text)
+        numbers = [*self._numbers, *([_TELEPHONE] if self._people else [])]
+        spans = chain(
+            *(needle.spans(readings) for needle in chain(self._secrets, values)),
+            _number_spans(readings, numbers),
+        )
+        return one_line(_without_credentials(one_line(replace_spans(text, spans, MASK), None)), limit)
 
 
 def redact_url(url: str) -> str:
@@ -53,6 +122,16 @@ def mask_person_number(text: str) -> str:
     :param text: a number or a sentence that holds some.
     """
     return _NUMBER.sub(_shortened, text)
+
+
+def mask_numbers(text: str, mask: str = MASK) -> str:
+    """Mask whatever could be a telephone number, in any spelling, and return one printable line.
+
+    :param text: text from outside, about a person whose number is not known here.
+    :param mask: what stands in the place of a number.
+    """
+    readings = Readings(text)
+    return one_line(replace_spans(text, _number_spans(readings, [_TELEPHONE]), mask), None)
 
 
 def sent_values(value: object, shown: Collection[str] = ()) -> Iterator[str]:
@@ -75,44 +154,52 @@ def sent_values(value: object, shown: Collection[str] = ()) -> Iterator[str]:
 
 
 def mask_values(text: str, values: Iterable[str]) -> str:
-    """Mask sent values wherever ``text`` quotes them: whole, escaped, or by a long beginning.
+    """Mask sent values wherever ``text`` quotes them: whole, in another spelling, or by a long part.
 
     :param text: text from the server.
     :param values: the sent values, as :func:`sent_values` yields them.
     """
-    found = {form for value in values for form in _quoted_forms(value) if form[:_PREFIX] in text}
-    for form in sorted(found, key=len, reverse=True):
-        text = _mask_beginnings(text, form) if len(form) > _PREFIX else _mask_word(text, form)
-    return text
+    readings = Readings(text)
+    return replace_spans(text, chain(*(Needle(value).spans(readings) for value in values)), MASK)
 
 
-def _forms(secret: str) -> set[str]:
-    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+def _names(value: object) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            yield from item
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
 
 
-def _quoted_forms(value: str) -> set[str]:
-    if not value.strip():
-        return set()
-    return {value, repr(value)[1:-1], json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+def _without_credentials(text: str) -> str:
+    masked = _USERINFO.sub(f"{MASK}@", mask_credentials(text))
+    return _URL.sub(lambda url: redact_url(url.group()), masked)
 
 
-def _mask_word(text: str, word: str) -> str:
-    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MASK, text)
+def _is_number(value: str) -> bool:
+    return bool(_SENT_NUMBER.fullmatch(value)) and 7 <= len(_digits(value)) <= 15
 
 
-def _mask_beginnings(text: str, value: str) -> str:
-    parts, end = [], 0
-    while (start := text.find(value[:_PREFIX], end)) >= 0:
-        parts += [text[end:start], MASK]
-        end = start + _common_length(text, start, value)
-    return "".join([*parts, text[end:]])
+def _digits(value: str) -> str:
+    return "".join(filter(str.isdecimal, fold(value)))
 
 
-def _common_length(text: str, start: int, value: str) -> int:
-    length = _PREFIX
-    while length < len(value) and text[start + length : start + length + 1] == value[length]:
-        length += 1
-    return length
+def _number_pattern(value: str) -> re.Pattern[str]:
+    """Return a pattern for a number in every spelling: with and without country code, prefixes and gaps."""
+    digits = _digits(value)
+    head, tail = digits[:-_LOCAL], digits[-_LOCAL:]
+    optional = "".join(rf"(?:\(?0\)?{_GAP})?(?:{digit}{_GAP})?" for digit in head)
+    return re.compile(rf"(?:(?:\+|00|011){_GAP})?{optional}(?:\(?0\)?{_GAP})?{_GAP.join(tail)}")
+
+
+def _number_spans(readings: Readings, patterns: Iterable[re.Pattern[str]]) -> Iterator[Span]:
+    for pattern in patterns:
+        for reading in readings.folded:
+            for found in pattern.finditer(reading.text):
+                yield reading.span(found.start(), found.end())
 
 
 def _shortened(match: re.Match[str]) -> str:

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.error_body import (
     error_body_of,
-    one_line,
     read_error_body,
     reason_of,
     to_error,
@@ -153,7 +152,9 @@ class ResponseReader:
             body = read_error_body(response.body, attempt.request, self._redact, self._format)
             return self._error(attempt, response, body, now)
         if response.status not in _ANSWERS:
-            return self._unclear(attempt, response, _strange_status(response), now)
+            return self._unclear(
+                attempt, response, _strange_status(response, self._redact.about(attempt.request)), now
+            )
         if response.flaw:
             return self._unclear(attempt, response, response.flaw, now, resendable=False)
         try:
@@ -173,7 +174,8 @@ class ResponseReader:
         except VoiceAgentsError:
             raise
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-            flaw = f"the answer could not be read: {self._redact(describe_read_failure(error))}"
+            redact = self._redact.about(attempt.request)
+            flaw = f"the answer could not be read: {redact.label(describe_read_failure(error))}"
         return self._unclear(attempt, response, flaw, now)
 
     def _error(self, attempt: Attempt[Any], response: RawResponse, body: ErrorBody, now: float) -> Failure:
@@ -252,7 +254,7 @@ def _unclear_reason(status: int, body: ErrorBody, sent_id: str) -> str:
     return f"{text}: {reason_of(status, body, sent_id)}" if body.recognized else text
 
 
-def _strange_status(response: RawResponse) -> str:
+def _strange_status(response: RawResponse, redact: Redactor) -> str:
     location = response.headers.get("location")
     if not location or not 300 <= response.status < 400:
         return f"{response.status} is a status that no operation answers with"
@@ -260,4 +262,4 @@ def _strange_status(response: RawResponse) -> str:
         host = urlsplit(location).hostname
     except ValueError:
         host = "an unreadable address"
-    return f"a redirect to {one_line(host or 'the same host', 100)} was refused"
+    return f"a redirect to {redact(host or 'the same host', 100)} was refused"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.bases.display import OPTION, display
 from airflow_voice_agents.get_provider_info import get_provider_info
-from airflow_voice_agents.plans.masking import SENSITIVE_NAMES, is_sensitive
 from airflow_voice_agents.plans.render import Display
 from airflow_voice_agents.state.folder import SECTION
+from airflow_voice_agents.transport.masking import SENSITIVE_NAMES, is_sensitive
 from support.json_values import bounded
 
 SETTING = f"AIRFLOW__{SECTION.upper()}__{OPTION.upper()}"

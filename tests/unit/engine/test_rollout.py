@@ -442,7 +442,7 @@ def test_what_the_platform_says_is_masked() -> None:
     there = fleet("a", always=refused)
 
     async def go() -> Report:
-        run = replace(there.run(), redact=lambda text: text.replace("hunter2", "***"))
+        run = replace(there.run(), redact=lambda text, request: text.replace("hunter2", "***"))
         return await there.roll_out(run, await there.plan(run, "a"), Pace())
 
     assert "key *** may not" in asyncio.run(go()).items[0].reason

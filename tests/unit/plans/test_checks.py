@@ -188,7 +188,7 @@ def test_a_verdict_is_one_line_per_check_and_counts_the_rest() -> None:
 
     text, markdown = verdict_text(found), verdict_markdown(found)
 
-    assert text.splitlines()[:2] == ["Verdict: failed", "check 0: failed, it *fired*"]
+    assert text.splitlines()[:2] == ["Verdict: failed", "check 0: failed, it ∗fired∗"]
     assert "… and 2 more check(s)" in text
     assert "… and 2 more check(s)" in markdown
     assert "`*fired*`" in markdown

@@ -17,9 +17,9 @@ from markdown_it.token import Token
 from airflow_voice_agents.plans.diff import diff
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import LIMIT, code, prose, render_plan_markdown
-from airflow_voice_agents.plans.masking import mask_credentials
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, warning
 from airflow_voice_agents.plans.render import BLOCKS_SHOWN, LOOKED_AT, Display, visible
+from airflow_voice_agents.transport.masking import mask_credentials
 from support.json_values import bounded
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])

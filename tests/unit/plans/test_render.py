@@ -14,7 +14,6 @@ from airflow_voice_agents.plans.diff import ABSENT, Change, Op, Path, diff
 from airflow_voice_agents.plans.display import HIDDEN, LEAD, MASKED, VALUE_WIDTH
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import render_plan_markdown
-from airflow_voice_agents.plans.masking import SENSITIVE_NAMES
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, error, refused, warning
 from airflow_voice_agents.plans.render import (
     BLOCKS_SHOWN,
@@ -31,6 +30,7 @@ from airflow_voice_agents.plans.render import (
     visible,
 )
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.transport.masking import SENSITIVE_NAMES
 from support.json_values import JSON, bounded
 
 BEFORE: dict[str, Any] = {

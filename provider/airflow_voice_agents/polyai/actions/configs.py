@@ -44,7 +44,7 @@ class ConfigTarget:
 
     agent_id: str
     environment: Environment
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

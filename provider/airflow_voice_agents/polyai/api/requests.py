@@ -41,6 +41,7 @@ def get(
     read: Callable[[Any], T],
     *,
     query: Mapping[str, str] | None = None,
+    people: bool = False,
     **ids: str,
 ) -> ApiRequest[T]:
     """Build a read.
@@ -49,11 +50,14 @@ def get(
     :param route: path template with the API's names.
     :param read: reader of the answer.
     :param query: query parameters by the API's names.
+    :param people: whether the answer is about calls to or from people.
     :param ids: what fills the template, by argument name (``agent_id`` fills ``{agentId}``).
     :raises InputError: for an id that cannot be a segment of a path.
     """
     parameters = tuple((query or {}).items())
-    return ApiRequest(operation, "GET", route, _path(route, ids), read, Replay.SAFE, query=parameters)
+    return ApiRequest(
+        operation, "GET", route, _path(route, ids), read, Replay.SAFE, query=parameters, people=people
+    )
 
 
 def send(

@@ -299,6 +299,7 @@ def get_outbound_call_status(
         f"{_OUTBOUND}/{{callSid}}/status",
         OutboundCallStatus.model_validate,
         query={"environment": parse_environment(environment).value},
+        people=True,
         agent_id=agent_id,
         call_sid=call_sid,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.canonical import salted_digest
 from airflow_voice_agents.plans.condition import Found
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.selection import value_at
@@ -30,9 +31,10 @@ class ConfigCondition:
 
     :param agent_id: the agent.
     :param environment: one of the three stages.
-    :param leaves: paths, and the digests that their values must have.
+    :param leaves: paths, and the salted digests that their values must have.
     :param page_digest: digest of schema and variables together; the beginning is enough.
     :param equals: ``[agent_id, environment]`` of the page that it must equal.
+    :param salt: salt of the digests in ``leaves``; empty in a condition that a former release has stored.
     """
 
     agent_id: str
@@ -40,12 +42,13 @@ class ConfigCondition:
     leaves: tuple[tuple[tuple[str, ...], str], ...] = ()
     page_digest: str | None = None
     equals: tuple[str, str] | None = None
+    salt: str = field(default="", compare=False)
 
     @classmethod
     def parse(
         cls, agent_id: object, environment: object, values: object, page_digest: object, equals: object
     ) -> ConfigCondition:
-        """Check a sensor's arguments; values are kept as digests only.
+        """Check a sensor's arguments; values are kept as salted digests only.
 
         :raises InputError: naming the argument that is wrong.
         """
@@ -56,7 +59,8 @@ class ConfigCondition:
             if not isinstance(values, Mapping) or not values:
                 raise InputError("values must be a mapping of at least one key")
             checked = parse_json_object(values, name="values")
-            return cls(*place, leaves=tuple(_leaves(checked, ())))
+            salt = secrets.token_hex(16)
+            return cls(*place, leaves=tuple(_leaves(checked, (), salt)), salt=salt)
         if page_digest is not None:
             if not isinstance(page_digest, str) or not _DIGEST.fullmatch(page_digest):
                 raise InputError("digest must be a text of at least 12 hexadecimal digits in lower case")
@@ -76,6 +80,7 @@ class ConfigCondition:
             "leaves": [[list(path), value] for path, value in self.leaves],
             "page_digest": self.page_digest,
             "equals": list(self.equals) if self.equals else None,
+            "salt": self.salt,
         }
 
     @classmethod
@@ -87,6 +92,7 @@ class ConfigCondition:
             leaves=tuple((tuple(path), value) for path, value in plain.get("leaves") or ()),
             page_digest=plain.get("page_digest"),
             equals=tuple(plain["equals"]) if plain.get("equals") else None,
+            salt=plain.get("salt") or "",
         )
 
     def reads(self) -> list[ApiRequest[list[ConfigPage]]]:
@@ -110,7 +116,9 @@ class ConfigCondition:
             return digest_found.startswith(self.page_digest), found
         values = mine.values if mine else {}
         shown = [(value_at(values, path), wanted) for path, wanted in self.leaves]
-        return all(value is not ABSENT and digest(value) == wanted for value, wanted in shown), found
+        return all(
+            value is not ABSENT and salted_digest(value, self.salt) == wanted for value, wanted in shown
+        ), found
 
 
 def _state(pages: list[ConfigPage], agent_id: str, environment: str) -> PageState | None:
@@ -126,10 +134,11 @@ def _place(agent_id: object, environment: object, prefix: str) -> tuple[str, str
     )
 
 
-def _leaves(values: Mapping[str, Any], path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
+def _leaves(values: Mapping[str, Any], path: tuple[str, ...], salt: str) -> list[tuple[tuple[str, ...], str]]:
     """Objects are compared member by member, so that a part of one may be waited for."""
     found = []
     for key, value in values.items():
         here = (*path, str(key))
-        found += _leaves(value, here) if isinstance(value, Mapping) and value else [(here, digest(value))]
+        nested = isinstance(value, Mapping) and value
+        found += _leaves(value, here, salt) if nested else [(here, salted_digest(value, salt))]
     return found

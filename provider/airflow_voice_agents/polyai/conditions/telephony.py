@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,10 +18,10 @@ from airflow_voice_agents.polyai.models import (
 )
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.redaction import LONGEST, mask_numbers
 from airflow_voice_agents.transport.validation import parse_identifier, parse_numbers
 
 _ENDS = ("SUCCESS", "FAILURE")
-_NUMBERS = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
 _REASON_SHOWN = 200
 
 
@@ -225,4 +224,4 @@ def _settings(value: object, connector_id: str) -> tuple[tuple[str, str | None],
 
 def _reason(text: str | None) -> str:
     """The platform's own words may repeat the number that was called."""
-    return _NUMBERS.sub("(number)", text)[:_REASON_SHOWN] if text else "the platform gave no reason"
+    return mask_numbers(text[:LONGEST], "(number)")[:_REASON_SHOWN] if text else "the platform gave no reason"

@@ -53,6 +53,14 @@ class PageState:
     variables: Mapping[str, Any] | None = None
     last_updated: str | None = field(default=None, compare=False)
 
+    def __repr__(self) -> str:
+        """Name the keys' number and the digest, never a value: tracebacks may show locals."""
+        try:
+            shown = self.digest[:12]
+        except ValueError:
+            shown = "none"
+        return f"{type(self).__name__}({len(self.values)} keys, digest {shown})"
+
     @property
     def values(self) -> Mapping[str, Any]:
         """The variables, with an unset page read as one without keys."""

@@ -59,7 +59,7 @@ class Rules:
     """
 
     selection: Selection = field(default_factory=Selection)
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stale_keys: StaleKeys = StaleKeys.FAIL
     promote_schema: bool = True
     allow_empty_source: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_voice_agents.plans.canonical import digest
+from airflow_voice_agents.plans.canonical import salted_digest
 from airflow_voice_agents.signalwire.models import SDK_ONLY
 from airflow_voice_agents.signalwire.resources.phone_number import RouteState
 from airflow_voice_agents.signalwire.routes import Route, parse_route
@@ -22,30 +22,35 @@ class RouteFingerprint:
 
     :param fields: names of the fields.
     :param digest: digest of names and values.
+    :param salt: salt of the digest, where it is to be stored in the open; empty for none.
     """
 
     fields: tuple[str, ...]
     digest: str
+    salt: str = ""
 
     @classmethod
-    def of(cls, route: Route) -> RouteFingerprint:
+    def of(cls, route: Route, salt: str = "") -> RouteFingerprint:
         """Return what a route leaves.
 
         :param route: the route.
+        :param salt: salt of the digest, where it is to be stored in the open.
         """
         values = {name: value for name, value in route.changes().items() if name not in SDK_ONLY}
-        return cls(tuple(values), digest(values))
+        return cls(tuple(values), salted_digest(values, salt), salt)
 
     def is_on(self, state: RouteState) -> bool:
         """Tell whether a number's routing is what the route leaves.
 
         :param state: the routing.
         """
-        return digest({name: state.value(name) for name in self.fields}) == self.digest
+        shown = {name: state.value(name) for name in self.fields}
+        return salted_digest(shown, self.salt) == self.digest
 
     def plain(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {"fields": list(self.fields), "digest": self.digest}
+        plain = {"fields": list(self.fields), "digest": self.digest}
+        return {**plain, "salt": self.salt} if self.salt else plain
 
     @classmethod
     def from_plain(cls, plain: object) -> RouteFingerprint:
@@ -55,8 +60,10 @@ class RouteFingerprint:
         :raises InputError: for anything else.
         """
         match plain:
-            case {"fields": [*names], "digest": str(value)} if all(isinstance(each, str) for each in names):
-                return cls(tuple(names), value)
+            case {"fields": [*names], "digest": str(value), **more} if all(
+                isinstance(each, str) for each in names
+            ):
+                return cls(tuple(names), value, str(more.get("salt") or ""))
         raise InputError("the mark of a route must have fields and digest")
 
 
@@ -95,8 +102,14 @@ class Routes:
         """Return the route of a number."""
         return self.each[number] if self.all is None else self.all
 
-    def marks(self, numbers: Iterable[str]) -> dict[str, RouteFingerprint]:
-        """Return what the routes leave on those of the numbers that they speak of."""
+    def marks(self, numbers: Iterable[str], salt: str = "") -> dict[str, RouteFingerprint]:
+        """Return what the routes leave on those of the numbers that they speak of.
+
+        :param numbers: the numbers.
+        :param salt: salt of the digests, where they are to be stored in the open.
+        """
         if self.all is not None:
-            return dict.fromkeys(numbers, RouteFingerprint.of(self.all))
-        return {number: RouteFingerprint.of(self.each[number]) for number in numbers if number in self.each}
+            return dict.fromkeys(numbers, RouteFingerprint.of(self.all, salt))
+        return {
+            number: RouteFingerprint.of(self.each[number], salt) for number in numbers if number in self.each
+        }

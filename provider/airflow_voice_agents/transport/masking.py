@@ -1,4 +1,4 @@
-"""Masks for what a plan shows: sensitive names, and credentials inside URLs of any text."""
+"""Masks by name and by place: sensitive names, and credentials inside URLs of any text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-from airflow_voice_agents.transport.redaction import MASK
+MASK = "***"
 
 SENSITIVE_NAMES = (
     "access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer",
@@ -17,7 +17,11 @@ SENSITIVE_NAMES = (
 )  # fmt: skip
 """A key whose name holds one of these is sensitive; Airflow masks by the same names."""
 
-QUERY_NAMES = frozenset({"auth", "code", "jwt", "key", "pass", "pwd", "sig", "signature"})
+QUERY_NAMES = frozenset({
+    "accountkey", "assertion", "auth", "code", "cred", "creds", "hash", "hmac", "jsessionid", "jwt", "key", "mac",
+    "nonce", "otp", "pass", "passcode", "phpsessid", "pin", "pw", "pwd", "refresh", "session", "sessionid",
+    "sharedkey", "sid", "sig", "signature", "ticket",
+})  # fmt: skip
 """Last words of names that are sensitive in the query of a URL, and say nothing elsewhere."""
 
 LONGEST_NAME_KEPT = 100
@@ -26,12 +30,21 @@ LONGEST_NAME_KEPT = 100
 DECODINGS = 3
 """Layers of percent-encoding that are looked through; a word with more of them is masked whole."""
 
-_CANDIDATE = re.compile(r"[@=%]")
+_CANDIDATE = re.compile(r"[@=%]|(?i:hook|telegram)")
 _WORD = re.compile(r"\S+")
 _SLASHES = re.compile(r"[/\\]{2,}")
 _SLASHES_OR_START = re.compile(r"\A[/\\]*|[/\\]{2,}")
 _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _SIP = re.compile(r"(?i)\bsips?:[^:@/]*:")
+_THIN = re.compile(r"(?i)(?<=:thin:)([^/@:]+)/.+@")
+"""User and password of an Oracle address."""
+_HOOK = re.compile(
+    r"(?i)(hooks\.slack\.com/[a-z]+/|/webhooks?/[0-9a-z-]+/|webhook\.office\.com/webhookb?2?/|//api\.telegram\.org/bot)"
+    r"[^?#\s]+"
+)
+"""Addresses whose path is the credential."""
+_RANDOM = re.compile(r"(?=[^\d]*\d[^\d]*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[\w.~+/-]{16,}={0,2}", re.ASCII)
+"""A value that nobody has typed, whatever its name is."""
 _NAME_OF_A_PERSON = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}")
 """Longer user names may be keys: some platforms take one in the place of the name."""
 _OUTSIDE_OF_A_NAME = re.compile(r"[^\w.%~+\[\]-]+")
@@ -74,7 +87,7 @@ def _masked(text: str, more: tuple[str, ...], decodings: int) -> str:
 
 
 def _masked_word(word: str, more: tuple[str, ...], decodings: int) -> str:
-    masked = _without_parameters(_without_sip_password(_without_user_info(word)), more)
+    masked = _without_parameters(_without_other_passwords(_without_user_info(word)), more)
     decoded = unquote(masked) if "%" in masked else masked
     if decoded == masked:
         return masked
@@ -118,6 +131,11 @@ def _masked_user_info(user_info: str) -> str:
     return f"{user}:{MASK}" if password and _NAME_OF_A_PERSON.fullmatch(user) else MASK
 
 
+def _without_other_passwords(word: str) -> str:
+    word = _THIN.sub(rf"\1/{MASK}@", word) if "@" in word else word
+    return _HOOK.sub(rf"\1{MASK}", _without_sip_password(word))
+
+
 def _without_sip_password(word: str) -> str:
     found, last = _SIP.search(word), word.rfind("@")
     return f"{word[: found.end()]}{MASK}{word[last:]}" if found and found.end() <= last else word
@@ -139,10 +157,14 @@ def _masked_parameters(part: str, more: tuple[str, ...], *, in_query: bool) -> I
         bare = in_query or parameter[:1] in ("?", "#", ";")
         for place, field in enumerate(fields[:-1]):
             name = _OUTSIDE_OF_A_NAME.split(field)[-1]
-            if is_sensitive(name, more) or (bare and not place and _last_word(name) in QUERY_NAMES):
+            if is_sensitive(name, more) or (bare and not place and _is_secret(name, fields[place + 1])):
                 yield "=".join([*fields[: place + 1], MASK])
                 return
         yield parameter
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return _last_word(name) in QUERY_NAMES or bool(_RANDOM.fullmatch(value[:LONGEST_NAME_KEPT]))
 
 
 def _last_word(name: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.masking import DECODINGS, is_sensitive, mask_credentials
+from airflow_voice_agents.transport.masking import DECODINGS, is_sensitive, mask_credentials
 from airflow_voice_agents.transport.redaction import MASK
 from support.json_values import bounded
 
@@ -83,6 +83,13 @@ def test_the_verdict_on_a_very_long_name_is_not_kept_and_the_same() -> None:
         ("/relative?token=secret", "/relative?token=***"),
         ("redis.example:6380,password=secret,ssl=True", "redis.example:6380,password=***"),
         ("Server=a;Password=secret", "Server=a;Password=***"),
+        ("https://a.example/x?pin=secret", "https://a.example/x?pin=***"),
+        ("https://a.example/x;jsessionid=secret", "https://a.example/x;jsessionid=***"),
+        ("https://a.example/x?t=Zm9vYmFy0123456789", "https://a.example/x?t=***"),
+        ("jdbc:oracle:thin:ann/secret@a.example:1521/x", "jdbc:oracle:thin:ann/***@a.example:1521/x"),
+        ("https://hooks.slack.com/services/T0/B0/secret", "https://hooks.slack.com/services/***"),
+        ("https://discord.com/api/webhooks/123/secret", "https://discord.com/api/webhooks/123/***"),
+        ("https://api.telegram.org/bot123:secret/sendMessage", "https://api.telegram.org/bot***"),
     ],
 )
 def test_credentials_are_masked(text: str, masked: str) -> None:
@@ -94,6 +101,7 @@ def test_credentials_are_masked(text: str, masked: str) -> None:
     "text",
     [
         "https://a.example/x?page=2#top",
+        "https://a.example/x?agent=harbour-hotels-uk-2&id=5b1c2d3e-0000-4000-8000-000000000000",
         "https://a.example:8443/@ann",
         "http://[::1]:8080/@ann",
         "ann@a.example",
@@ -141,7 +149,24 @@ def test_a_masked_text_is_not_masked_again(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["//a:b", "//", "@", "=", "a=b&", "a=b;", "%25", "sip:a", "sip:", "a", "/a?", "token"]
+    "piece",
+    [
+        "//a:b",
+        "//",
+        "@",
+        "=",
+        "a=b&",
+        "a=b;",
+        "%25",
+        "sip:a",
+        "sip:",
+        "a",
+        "/a?",
+        "token",
+        ":thin:",
+        "hook/",
+        "?a=A0",
+    ],
 )
 def test_a_huge_text_of_one_word_takes_linear_time(piece: str) -> None:
     """A quadratic search would need hours for these."""
