@@ -326,6 +326,7 @@ DISTRIBUTIONS = {
     "airflow.providers.standard": "apache-airflow-providers-standard",
     "dateutil": "python-dateutil",
     "jinja2": "jinja2",
+    "re2": "google-re2",
     "yaml": "pyyaml",
 }
 """Import name -> distribution, where the two differ."""

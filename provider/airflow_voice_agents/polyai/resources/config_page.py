@@ -21,7 +21,7 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, warning
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage
 from airflow_voice_agents.polyai.resources.page_schema import (
@@ -30,6 +30,7 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     value_problems,
 )
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.polyai.resources.schema_keywords import unchecked_patterns
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 
@@ -340,4 +341,8 @@ def _validity_findings(kind: ConfigPageKind, before: PageState, after: PageState
             "Neither order of writes keeps the page valid: the present values break the new schema, and the "
             "new values break the present one. Change one side first, or pass bridge_schema=True to put a "
             "permissive schema in between.",
+        )
+    if unchecked := unchecked_patterns(after.schema):
+        yield warning(
+            "unchecked_pattern", f"Not checked here: {', '.join(unchecked)}. The platform may refuse a value."
         )

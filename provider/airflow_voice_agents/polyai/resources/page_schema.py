@@ -6,11 +6,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from glob import escape
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 from urllib.parse import unquote
 
 from airflow_voice_agents.plans.canonical import canonical, digest
+from airflow_voice_agents.polyai.resources.schema_keywords import (
+    STEPS,
+    TooManySteps,
+    bounded_keywords,
+    bounded_steps,
+)
 
 Pattern = tuple[str, ...]
 
@@ -22,6 +28,10 @@ VERDICTS_KEPT = 20_000
 written, and the pages of a fleet are often alike."""
 
 PROBLEMS_SHOWN = 10
+PLACES_WALKED = 20_000
+"""Places of a schema that are searched for secrets, those behind references included."""
+EVERYTHING: tuple[Pattern, ...] = (("*",), ("$schema", "*"))
+"""The paths that count as secret where a schema is too large to be searched."""
 _BELOW_A_NAME: dict[str, Pattern] = {"properties": (), "patternProperties": ("*",)}
 _BELOW: dict[str, Pattern] = {
     **dict.fromkeys(("additionalProperties", "items", "additionalItems", "contains"), ("*",)),
@@ -31,6 +41,10 @@ _LITERALS = ("const", "default", "enum", "examples")
 """Members of a schema that hold values of what it describes."""
 _found: dict[tuple[str, str], tuple[str, ...]] = {}
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+class _TooLargeError(Exception):
+    """A schema has more places than are searched."""
 
 
 def schema_problems(schema: Any) -> list[str]:
@@ -77,8 +91,11 @@ def _evaluated(schema: str, values: dict[str, Any]) -> list[str]:
     from referencing.exceptions import Unresolvable
 
     try:
-        errors = _validator(schema).iter_errors(values)
-        return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
+        with bounded_steps(STEPS):
+            errors = _validator(schema).iter_errors(values)
+            return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
+    except TooManySteps:
+        return [f"the schema cannot be evaluated here within {STEPS:,} steps"]
     except Unresolvable as error:
         return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
     except Exception as error:  # noqa: BLE001  a malformed schema, as a page may hold, breaks the library anyhow
@@ -95,6 +112,8 @@ def _schema_problems(schema: str) -> tuple[str, ...]:
         Draft7Validator.check_schema(json.loads(schema))
     except SchemaError as error:
         return (f"{_place(error.absolute_path)}: breaks {error.validator!r} of JSON Schema Draft 7",)
+    except RecursionError:
+        return ("the schema is nested too deeply to be checked here",)
     return ()
 
 
@@ -104,7 +123,13 @@ def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
     plain = json.loads(schema)
     if not _marks(plain):
         return ()
-    found = [*_sensitive(plain, plain, (), frozenset()), *_literals(plain, ("$schema",), secret=False)]
+    try:
+        found = [
+            *_sensitive(plain, plain, (), frozenset(), count()),
+            *_literals(plain, ("$schema",), secret=False),
+        ]
+    except (_TooLargeError, RecursionError):
+        return EVERYTHING
     return tuple(dict.fromkeys(found))
 
 
@@ -114,7 +139,8 @@ def _validator(schema: str) -> Any:
     from jsonschema import Draft7Validator, validators
     from referencing import Registry
 
-    kind = validators.extend(Draft7Validator, {"properties": _Members()})  # type: ignore[no-untyped-call]
+    keywords = {**Draft7Validator.VALIDATORS, "properties": _Members()}
+    kind = validators.extend(Draft7Validator, bounded_keywords(keywords))  # type: ignore[no-untyped-call]
     return kind(json.loads(schema), registry=Registry())
 
 
@@ -160,18 +186,22 @@ def _is_secret(schema: Mapping[str, Any]) -> bool:
     return schema.get("writeOnly") is True or schema.get("format") == "password"
 
 
-def _sensitive(root: Any, schema: Any, path: Pattern, followed: frozenset[str]) -> Iterator[Pattern]:
+def _sensitive(
+    root: Any, schema: Any, path: Pattern, followed: frozenset[str], visits: Iterator[int]
+) -> Iterator[Pattern]:
     if not isinstance(schema, Mapping):
         return
+    if next(visits) > PLACES_WALKED:
+        raise _TooLargeError
     if path and _is_secret(schema):
         yield path
     for step, below in _subschemas(schema):
-        yield from _sensitive(root, below, (*path, *step), followed)
+        yield from _sensitive(root, below, (*path, *step), followed, visits)
     reference = schema.get("$ref")
     if not isinstance(reference, str):
         return
     if reference not in followed:
-        yield from _sensitive(root, _local(root, reference), path, followed | {reference})
+        yield from _sensitive(root, _local(root, reference), path, followed | {reference}, visits)
     elif path:  # a schema that contains itself: secrets may stand at any depth from here on
         yield path
 
@@ -242,6 +272,8 @@ def _problem(error: Any) -> str:
         return (
             f"{_place(error.absolute_path)}: must be {error.validator_value}, is {_type_of(error.instance)}"
         )
+    if rule == "additionalProperties":
+        return f"{_place(error.absolute_path)}: has keys that the schema does not know: {error.message}"
     return f"{_place(error.absolute_path)}: breaks rule {rule!r}"
 
 
