@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+import functools
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     _Base = BaseOperator
 else:
     _Base = object
+
+T = TypeVar("T")
 
 HIDDEN = "(hidden)"
 ITEMS_SHOWN = 50
@@ -48,7 +52,11 @@ class MaskedArgument:
 
 
 class MaskedArguments(_Base):
-    """Mixin for operators and sensors: covers arguments after rendering, and uncovers them for use."""
+    """Mixin for operators and sensors: covers arguments after rendering, and uncovers them for use.
+
+    An error that leaves a task holds no local variables any more, so that a log that shows those of a traceback
+    shows no arguments and no config pages.
+    """
 
     confidential_fields: ClassVar[Sequence[str]] = ()
     """Template fields of which Airflow keeps an outline only."""
@@ -56,6 +64,15 @@ class MaskedArguments(_Base):
     """Keys in those fields whose values are identifiers."""
     may_be_empty: ClassVar[Sequence[str]] = ()
     """Template fields, and keys in them, that can render to nothing."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "execute" in cls.__dict__:
+            cls.execute = _without_locals(cls.__dict__["execute"])  # type: ignore[method-assign]
+
+    def resume_execution(self, *args: Any, **kwargs: Any) -> Any:
+        """Go on after a deferral, as Airflow does."""
+        return _without_locals(super().resume_execution)(*args, **kwargs)
 
     def _do_render_template_fields(
         self,
@@ -170,6 +187,32 @@ class MaskedArguments(_Base):
         """
         value = getattr(self, name)
         return value.value if isinstance(value, MaskedArgument) else value
+
+
+def _without_locals(method: Callable[..., T]) -> Callable[..., T]:
+    @functools.wraps(method)
+    def run(*args: Any, **kwargs: Any) -> T:
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:
+            _clear_locals(error)
+            raise
+
+    return run
+
+
+def _clear_locals(error: BaseException) -> None:
+    """Clear the variables of all frames that an error and what led to it came through."""
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        pending += [each.__cause__, each.__context__]
+        pending += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
 
 
 def _step(key: Any) -> str:

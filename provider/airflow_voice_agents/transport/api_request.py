@@ -36,7 +36,7 @@ class ApiRequest(Generic[T]):
     :param path: the percent-encoded path that is sent.
     :param read: turns the decoded JSON body (``None`` for an empty one) into ``T``.
     :param replay: rule for an unknown outcome.
-    :param query: query parameters in order.
+    :param query: query parameters in order; never shown by ``repr``.
     :param body: JSON body, or ``None`` for no body; never shown by ``repr``.
     :param deadline: total seconds for the request, resends included; ``None`` takes the client's.
     :param shown: names of query and body fields whose values are identifiers (``phone_number``), so that an
@@ -50,7 +50,7 @@ class ApiRequest(Generic[T]):
     path: str
     read: Callable[[Any], T] = field(repr=False, compare=False)
     replay: Replay
-    query: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     deadline: float | None = None
     shown: frozenset[str] = frozenset()

@@ -23,7 +23,7 @@ from airflow_voice_agents.transport.errors import (
     VoiceAgentsError,
 )
 from airflow_voice_agents.transport.json_body import decode_body, describe_read_failure
-from airflow_voice_agents.transport.redaction import Redactor
+from airflow_voice_agents.transport.redaction import MASK, Redactor
 from airflow_voice_agents.transport.retry import (
     ErrorResponse,
     Outcome,
@@ -39,6 +39,8 @@ E = TypeVar("E", bound=CallError)
 _ANSWERS = frozenset({200, 201, 202, 204})
 _REFUSALS = frozenset({400, 401, 403, 404, 405, 409, 410, 412, 415, 422, 429})
 _REQUEST_TIMEOUT = 408
+_LABEL = 24
+"""Characters of a part of a foreign host's name that are shown; a longer one may be anything, encoded."""
 
 
 @dataclass(slots=True)
@@ -262,4 +264,6 @@ def _strange_status(response: RawResponse, redact: Redactor) -> str:
         host = urlsplit(location).hostname
     except ValueError:
         host = "an unreadable address"
-    return f"a redirect to {redact(host or 'the same host', 100)} was refused"
+    # Cut before it is masked: a host holds no sign that an encoding needs.
+    labels = [label if len(label) <= _LABEL else MASK for label in (host or "the same host").split(".")]
+    return f"a redirect to {redact('.'.join(labels), 100)} was refused"

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from urllib.parse import unquote
 
 from airflow_voice_agents.transport.text import is_unseen
 
@@ -35,6 +34,7 @@ _ESCAPE = re.compile(
     | (?P<two>%|\\x|=)[cd][0-9a-f](?P=two)[89ab][0-9a-f]
     | (?P<three>%|\\x|=)e[0-9a-f](?:(?P=three)[89ab][0-9a-f]){2}
     | (?P<four>%|\\x|=)f[0-7](?:(?P=four)[89ab][0-9a-f]){3}
+    | (?:%|\\x)[89a-f][0-9a-f]
     | \\+u(?:d[89ab][0-9a-f]{2}\\+ud[c-f][0-9a-f]{2} | [0-9a-f]{4} | \{[0-9a-f]{1,6}\})
     | \\["'\\/bfnrt]
     | &(?:\#[0-9]{1,7} | \#x[0-9a-f]{1,6} | [a-z][a-z0-9]{1,31});?
@@ -260,7 +260,8 @@ def _unescaped(escape: str) -> str | None:
         plain = html.unescape(escape)
         return None if plain == escape else plain
     if lead in "%=" or escape[:2].lower() == "\\x":
-        return unquote("%" + re.sub(r"\\x|=|%", "%", escape, flags=re.IGNORECASE).lstrip("%"))
+        raw = bytes.fromhex(re.sub(r"\\x|=|%", "", escape, flags=re.IGNORECASE))
+        return raw.decode("utf-8" if len(raw) > 1 else "latin-1", "replace")
     if escape[1:2] in ("u", "U", "\\") and len(escape) > 2:
         digits = re.findall(r"[0-9a-f]{1,6}", escape.replace("u", "").replace("U", ""), re.IGNORECASE)
         units = b"".join(int(unit, 16).to_bytes(4 if len(unit) > 4 else 2, "big") for unit in digits)
