@@ -13,7 +13,7 @@ PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constr
 export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast lint guarantees schema demo demo-ui bench bench-quick clean
+.PHONY: help install test test-fast lint guarantees security-table schema demo demo-ui bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ test-fast: lint  ## lint, then the unit tests; less than two minutes
 
 guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
 	@$(RUN) tests/guarantees/table.py
+
+security-table: $(STAMP)  ## search for leaked canaries in every spelling; write docs/security-audit.md
+	@$(RUN) tests/security/leaks.py | tee docs/security-audit.md
 
 schema: $(STAMP)  ## write the JSON Schema of promotion specs
 	@$(RUN) -m airflow_voice_agents.polyai.spec_schema > provider/airflow_voice_agents/polyai/promotion.schema.json

@@ -296,5 +296,17 @@ def markdown(table: Mapping[str, Counter[str]]) -> str:
     return "\n".join([head, "", *lines])
 
 
+HEADER = """# Security audit
+
+`make security-table` writes this page. A platform repeats canaries (an API key, a password, a prompt and the number of
+a person who is called) in every spelling below, in every part of an answer: messages, codes, field names, conflict
+paths, ids, redirects, headers, pages, broken connections. The table counts where a canary was found afterwards, whole
+or in part, in any spelling. The tests in `tests/security/` assert the same, and search what tasks leave in Airflow:
+messages to Airflow, rendered templates, XComs, events, logs at DEBUG, files, notifications, tracebacks with locals,
+and the bytes of the database.
+
+"""
+
 if __name__ == "__main__":
-    print(markdown(audit_transport()))
+    logging.lastResort = None
+    print(HEADER + markdown(audit_transport()))

@@ -192,3 +192,38 @@ def test_a_template_that_fails_names_field_and_key_only(
     assert "canary" not in str(caught.value)
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.tb)]
     assert "hunter2" not in repr([{k: v for k, v in f.items() if k != "task"} for f in frames])
+
+
+# ---------------------------------------------------------------------------------------- locals
+
+
+class Runs(Task):
+    """Stands for Airflow's operator, as far as running goes."""
+
+    def resume_execution(self, method: str) -> Any:
+        """Go on, as after a deferral."""
+        return getattr(self, method)()
+
+
+class Failing(MaskedArguments, Runs):
+    def execute(self) -> Any:
+        """Fail while a value is at hand, with an error that another one led to."""
+        value = "hunter2"
+        try:
+            return self.deeper(value)
+        except KeyError as error:
+            raise ExceptionGroup("both", [error]) from ValueError("no")
+
+    def deeper(self, value: str) -> Any:
+        """Fail below."""
+        raise KeyError(len(value))
+
+
+@pytest.mark.parametrize("run", [Failing.execute, lambda task: task.resume_execution("execute")])
+def test_an_error_that_leaves_a_task_holds_no_variables(run: Any) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        run(Failing())
+    errors = [caught.value, *caught.value.exceptions]
+    frames = [frame for error in errors for frame, _ in traceback.walk_tb(error.__traceback__)]
+    named = {frame.f_code.co_name: dict(frame.f_locals) for frame in frames}
+    assert named["execute"] == named["deeper"] == {}

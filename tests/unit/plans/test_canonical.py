@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.canonical import canonical, digest, same
+from airflow_voice_agents.plans.canonical import canonical, digest, salted_digest, same
 from airflow_voice_agents.plans.diff import ABSENT
 from support.json_values import JSON, bounded
 
@@ -111,3 +111,10 @@ def _strictly_equal(left: Any, right: Any) -> bool:
     if isinstance(left, list):
         return len(left) == len(right) and all(map(_strictly_equal, left, right))
     return repr(left) == repr(right)
+
+
+def test_a_salted_digest_differs_by_salt_and_value() -> None:
+    assert salted_digest("4711", "") == digest("4711")
+    marks = {salted_digest(value, salt) for value in ("4711", 4711) for salt in ("a", "b")}
+    assert len(marks | {digest("4711"), digest(4711)}) == 6
+    assert salted_digest({"a": 1, "b": 2}, "s") == salted_digest({"b": 2, "a": 1}, "s")

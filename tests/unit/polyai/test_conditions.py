@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
-from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.diff import ABSENT
 from airflow_voice_agents.plans.selection import value_at
 from airflow_voice_agents.polyai.conditions import ConfigCondition, NumbersCondition
@@ -231,3 +231,18 @@ def test_numbers_are_read_with_one_list_of_the_connector_where_it_is_named() -> 
 def test_what_is_left_as_xcom_counts_each_number_once() -> None:
     condition = numbers(phone_numbers=[ONE, ONE, TWO])
     assert condition.holds([[]]) == (False, {"agent_id": HOTEL, "phone_numbers": 2})
+
+
+def test_a_condition_that_a_former_release_stored_still_holds() -> None:
+    stored = {"agent_id": HOTEL, "environment": "live", "leaves": [[["pin"], digest("4711")]]}
+    condition = ConfigCondition.deserialize(stored)
+    answer = [ConfigPage.model_validate({"clientEnv": "live", "variables": {"pin": "4711"}, "schema": None})]
+    assert condition.salt == ""
+    assert condition.holds([answer])[0]
+    assert not ConfigCondition.deserialize({**stored, "salt": "other"}).holds([answer])[0]
+
+
+def test_digests_are_salted_for_each_sensor() -> None:
+    first, second = (config({"pin": "4711"}).serialize() for _ in range(2))
+    assert first["leaves"] != second["leaves"]
+    assert digest("4711") not in str(first)

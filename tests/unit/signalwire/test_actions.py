@@ -287,3 +287,10 @@ def test_a_purchase_is_never_repeated_and_an_answer_about_another_number_says_no
     assert write.judge(record(OTHER)) == {}
     assert kind.mismatches(Transition(here, None, OWNED), write.judge(record(NUMBER))[here].state) == []
     assert kind.mismatches(Transition(here, None, OWNED), None) == ["presence"]
+
+
+def test_a_salted_mark_matches_like_a_plain_one_and_can_be_stored() -> None:
+    plain, salted = (RouteFingerprint.of(ToSwml(URL), salt) for salt in ("", "salt"))
+    assert plain.digest != salted.digest
+    assert plain.plain().keys() == {"fields", "digest"}
+    assert RouteFingerprint.from_plain(json.loads(json.dumps(salted.plain()))) == salted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib
 import json
 import logging
 import pickle
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 
 from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.api_request import Replay
-from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.client import HTTPCORE_LOGGERS, Client
 from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import (
     BadRequest,
@@ -30,7 +31,7 @@ from airflow_voice_agents.transport.errors import (
     ServerError,
     TransportError,
 )
-from support.transport import FakeTime, Script, make_call, make_client, make_settings
+from support.transport import FakeTime, Script, make_call, make_client, make_settings, raw_server
 
 CLIENT_LOG = "airflow_voice_agents.transport.client"
 OK = httpx.Response(200, json={"ok": 1})
@@ -970,3 +971,22 @@ async def test_cancelling_a_call_gives_its_slot_back():
         with pytest.raises(asyncio.CancelledError):
             await task
         assert client._limiter.in_flight == 0
+
+
+def test_every_logger_of_httpcore_is_known():
+    names = ("connection", "http11", "http2", "http_proxy", "socks_proxy")
+    modules = [importlib.import_module(f"httpcore._async.{name}") for name in names]
+    assert {module.logger.name for module in modules} <= set(HTTPCORE_LOGGERS)
+
+
+async def test_httpcore_logs_of_our_requests_the_events_alone(caplog):
+    caplog.set_level(logging.DEBUG)
+    answer = b"HTTP/1.1 200 OK\r\nX-Echo: header-canary\r\nContent-Length: 2\r\n\r\n{}"
+    async with raw_server([answer]) as (url, _):
+        client = Client(make_settings(base_url=url))
+        await client.asend(make_call(query=(("to", "query-canary"),)))
+        await client.aclose()
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("httpcore")]
+    assert "connect_tcp.complete" in messages
+    assert "receive_response_headers.complete" in messages
+    assert "canary" not in caplog.text
