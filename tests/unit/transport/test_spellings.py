@@ -23,7 +23,7 @@ def masked(needle: str, text: str) -> str:
     ("needle", "text", "expected"),
     [
         ("open till nine o'clock", "'open till nine o&#39;clock' is too long", "'***' is too long"),
-        ("open till nine o'clock", "it holds: nine o'clock", "it holds: nine o'clock"),
+        ("open till nine o'clock", "it is eight o'clock", "it is eight o'clock"),
         ("the quick brown fox jumps over the lazy dog", "…brown fox jumps over the la…", "…***…"),
         ("Straße", "STRASSE 1", "*** 1"),
         ("live", "alive, LIVE", "alive, ***"),
