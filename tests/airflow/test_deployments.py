@@ -245,8 +245,8 @@ def test_no_backfill_goes_live(polyai: Emulated, task: Any) -> None:
         (promote(target_environment=SANDBOX), "nothing is promoted from sandbox to sandbox"),
         (promote(source_environment=LIVE), "nothing is promoted from live"),
         (promote(source_environment="staging"), "source_environment"),
-        (promote(expected_version=""), "expected_version is an empty text"),
-        (promote(expected_target_version=""), "expected_target_version is an empty text"),
+        (promote(expected_version=""), "expected_version is empty"),
+        (promote(expected_target_version=""), "expected_target_version is empty"),
         (promote(deployment_model="other"), "deployment_model"),
         (promote(agent_id=""), "agent_id"),
         (roll_back(strategy="promote"), "is for live"),
@@ -491,8 +491,8 @@ def test_what_was_published_is_what_is_promoted(polyai: Emulated) -> None:
 def test_a_pin_that_no_task_left_promotes_nothing(polyai: Emulated) -> None:
     outcome = polyai.run(promote(expected_version="{{ ti.xcom_pull(task_ids='publish', key='version') }}"))
 
-    assert isinstance(outcome.error, GuardRefused)
-    assert "None was expected" in str(outcome.error)
+    assert isinstance(outcome.error, InputError)
+    assert "expected_version rendered to nothing" in str(outcome.error)
     assert polyai.writes() == 0
 
 

@@ -9,6 +9,7 @@ from airflow.sdk import DAG
 
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 from airflow_voice_agents.polyai.sensors import PolyAIPhoneNumbersSensor
+from support.airflow_runner import make
 from support.emulated import HOTELS, SANDBOX, Emulated
 
 LIST = "list phone numbers"
@@ -18,8 +19,11 @@ NEW = "+442071838750"
 
 def wait(**arguments: Any) -> PolyAIPhoneNumbersSensor:
     with DAG("numbers", schedule=None):
-        return PolyAIPhoneNumbersSensor(
-            task_id="wait", agent_id=HOTELS, **{"poke_interval": 0, "timeout": 0, **arguments}
+        return make(
+            PolyAIPhoneNumbersSensor,
+            task_id="wait",
+            agent_id=HOTELS,
+            **{"poke_interval": 0, "timeout": 0, **arguments},
         )
 
 

@@ -246,7 +246,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
     ("arguments", "said"),
     [
         ({"values": None}, "values are missing for harbour-hotels/sandbox"),
-        ({"values": {}}, "values are missing for harbour-hotels/sandbox"),
+        ({"values": {}}, "values is empty"),
         ({"values": None, "targets": None}, "values is empty"),
         ({"values": {}, "targets": None}, "values is empty"),
         ({"targets": []}, "targets is empty"),

@@ -338,7 +338,7 @@ def test_an_approved_plan_is_carried_out_and_another_is_not(omnia: EmulatedOmnia
         ({"phone_numbers": None}, "give phone_numbers and agent_id, or assignments"),
         ({"agent_id": None}, "give phone_numbers and agent_id, or assignments"),
         ({"agent_id": "a/b"}, "agent_id must not hold a slash"),
-        ({"assignments": {}, "phone_numbers": None, "agent_id": None}, "mapping of at least one number"),
+        ({"assignments": {}, "phone_numbers": None, "agent_id": None}, "assignments is empty"),
         ({"assignments": {number(0): DESK}}, "give either phone_numbers and agent_id, or assignments"),
         (
             {"assignments": {"x": DESK}, "phone_numbers": None, "agent_id": None},
@@ -360,7 +360,7 @@ def test_bad_input_is_told_before_any_request(
     omnia: EmulatedOmnia, arguments: dict[str, Any], said: str
 ) -> None:
     usual = {"phone_numbers": numbers(1), "agent_id": DESK, "confirm_live": True}
-    task = OmniaVoiceAssignNumbersOperator(task_id="assign", **{**usual, **arguments}, retries=3)
+    task = make(OmniaVoiceAssignNumbersOperator, task_id="assign", **{**usual, **arguments}, retries=3)
 
     outcome = omnia.run(task)
 

@@ -22,7 +22,7 @@ from airflow_voice_agents.omnia_voice.operators.snapshots import (
 )
 from airflow_voice_agents.state.snapshots import load
 from airflow_voice_agents.transport.errors import GuardRefused, InputError, ItemsFailed
-from support.airflow_runner import Outcome
+from support.airflow_runner import Outcome, make
 from support.emulated import counts, items, kept_text
 from support.emulated_omnia import (
     CREATE,
@@ -64,8 +64,8 @@ def assign(folder: str, *phone_numbers: str, **arguments: Any) -> OmniaVoiceAssi
 
 def restore(snapshot: str, **arguments: Any) -> OmniaVoiceRestoreAssignmentsOperator:
     usual: dict[str, Any] = {"confirm_live": True}
-    return OmniaVoiceRestoreAssignmentsOperator(
-        task_id="restore", snapshot=snapshot, **{**usual, **arguments}
+    return make(
+        OmniaVoiceRestoreAssignmentsOperator, task_id="restore", snapshot=snapshot, **{**usual, **arguments}
     )
 
 
@@ -505,11 +505,11 @@ def test_a_snapshot_of_another_platform_is_not_used(omnia: EmulatedOmnia, folder
     ("arguments", "said"),
     [
         ({"snapshot": ""}, "snapshot is missing"),
-        ({"snapshot": "{{ ti.xcom_pull('nobody', key='snapshot') }}"}, "snapshot is missing"),
+        ({"snapshot": "{{ ti.xcom_pull('nobody', key='snapshot') }}"}, "snapshot rendered to nothing"),
         ({"snapshot": "file:///no-such-folder/x.snapshot"}, "cannot be read"),
         ({"expected_agent_id": DESK, "expected_assignments": {number(0): DESK}}, "give either expected"),
         ({"expected_agent_id": "a/b"}, "expected_agent_id must not hold a slash"),
-        ({"expected_assignments": {}}, "expected_assignments must be a mapping of at least one number"),
+        ({"expected_assignments": {}}, "expected_assignments is empty"),
     ],
 )
 def test_bad_input_is_told_before_any_request(

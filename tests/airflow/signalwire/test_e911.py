@@ -128,7 +128,7 @@ def test_an_address_must_be_named_or_removed_in_so_many_words() -> None:
     ("arguments", "said"),
     [
         ({"e911_address_id": ""}, "e911_address_id must be a UUID"),
-        ({"e911_address_id": "{{ none }}"}, "e911_address_id must be a UUID"),
+        ({"e911_address_id": "{{ none }}"}, "e911_address_id rendered to nothing"),
         ({"e911_address_id": "search"}, "e911_address_id must be a UUID"),
         ({"phone_numbers": []}, "phone_numbers is empty"),
         ({"phone_numbers": ["911"]}, "not E.164"),

@@ -369,7 +369,7 @@ def test_what_cannot_be_restored_later_is_told(carrier: EmulatedCarrier) -> None
         ({"route": None}, "give route, or routes"),
         ({"routes": {ONE: SWML}}, "give either route or routes"),
         ({"route": None, "routes": {ONE: SWML}}, "routes, which names the numbers itself"),
-        ({"route": None, "routes": {}}, "routes must be a mapping"),
+        ({"route": None, "routes": {}}, "routes is empty"),
         ({"route": None, "routes": {"06": SWML}, "phone_numbers": None}, "not E.164"),
         ({"route": {"to": "moon"}}, "route.to must be one of"),
         ({"route": {"to": "swml"}}, "route to swml needs url"),

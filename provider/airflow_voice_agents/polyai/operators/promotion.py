@@ -192,6 +192,10 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         "approved_digest",
         "baseline",
     )
+    may_be_empty = (
+        *PolyAIWritingOperator.may_be_empty,
+        "approved_digest",
+    )  # which is then refused as not approved
     operator_extra_links = LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
