@@ -520,8 +520,11 @@ def test_bad_input_is_told_before_any_request(
     omnia.server.journal.clear()
 
     outcome = omnia.run(
-        OmniaVoiceRestoreAssignmentsOperator(
-            task_id="restore", **{"snapshot": url, "confirm_live": True, **arguments}, retries=3
+        make(
+            OmniaVoiceRestoreAssignmentsOperator,
+            task_id="restore",
+            **{"snapshot": url, "confirm_live": True, **arguments},
+            retries=3,
         )
     )
 
