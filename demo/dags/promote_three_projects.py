@@ -50,6 +50,7 @@ with DAG(
     to_pre_release = PolyAIPromoteConfigOperator.partial(
         task_id="promote_to_pre_release",
         exclude_keys=OWN_VALUES,
+        unmatched="ignore",  # one list for three projects: not every project has every key
         map_index_template=BY_PROJECT,
     ).expand_kwargs(hop("sandbox", "pre-release"))
 
@@ -65,6 +66,7 @@ with DAG(
     to_live = PolyAIPromoteConfigOperator.partial(
         task_id="promote_to_live",
         exclude_keys=OWN_VALUES,
+        unmatched="ignore",  # one list for three projects: not every project has every key
         confirm_live=True,
         map_index_template=BY_PROJECT,
     ).expand_kwargs(hop("pre-release", "live"))
