@@ -22,6 +22,7 @@ from airflow_voice_agents.polyai.operators.deployments import PolyAIPromoteDeplo
 from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.transport.errors import InputError
+from support.emulated import Emulated
 from support.operators import public_operators
 
 HOTELS = {"agent_id": "harbour-hotels", "environment": "pre-release"}
@@ -171,7 +172,29 @@ def test_airflow_shows_it_as_an_import_error(tmp_path: Path) -> None:
     assert "merge must be 'deep' or 'replace', not 'deeply'. Did you mean 'deep'?" in errors[str(file)]
 
 
-def test_mapped_operators_are_checked_by_the_task_alone() -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dry_run", "yes"), ("dry_run", 1), ("verify", "no"), ("merge", "deeply"), ("allow_backfill", "no")],
+)
+@pytest.mark.parametrize("expanded", [False, True], ids=["partial", "expanded"])
+def test_a_mapped_operator_is_checked_by_its_task_before_any_request(
+    polyai: Emulated, name: str, value: Any, expanded: bool
+) -> None:
+    usual = {"values": {"holiday_message": "Closed"}, "targets": HOTELS}
+    mapped = {name: [value]} if expanded else {"targets": [usual.pop("targets")]}
+    with DAG("mapped", schedule=None):
+        task = PolyAIUpdateConfigOperator.partial(
+            task_id="a", retries=3, **usual, **({} if expanded else {name: value})
+        ).expand(**mapped)
+
+    outcome = polyai.run(task, map_index=0)
+
+    assert (outcome.state, type(outcome.error)) == ("failed", InputError)
+    assert f"PolyAIUpdateConfigOperator 'a': {name} must be " in str(outcome.error)
+    assert polyai.requests() == {}
+
+
+def test_a_mapped_operator_with_right_arguments_is_made() -> None:
     with DAG("mapped", schedule=None):
         mapped = PolyAIUpdateConfigOperator.partial(task_id="a", values={"a": 1}, merge="replace").expand(
             targets=[[LIVE]]

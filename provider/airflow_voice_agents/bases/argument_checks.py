@@ -6,10 +6,17 @@ import ast
 import inspect
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from airflow.sdk.bases.operator import BaseOperatorMeta
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+    _Base = BaseOperator
+else:
+    _Base = object
 
 RENAMED = {"dry_run": "plan_only"}
 """Arguments whose attribute has another name."""
@@ -56,14 +63,41 @@ class CheckedWhenMade(BaseOperatorMeta):
             return made
 
 
-def wrong_arguments(operator: Any, aliases: Mapping[str, Sequence[str]]) -> Iterator[str]:
+class CheckedArguments(_Base, metaclass=CheckedWhenMade):
+    """Mixin for operators and sensors: checks arguments when they are made, and again once they are rendered.
+
+    The second check is the only one of a mapped task, which Airflow makes when it renders it.
+    """
+
+    type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Names in the annotations of arguments -> the texts that they stand for."""
+
+    def check_arguments(self) -> None:
+        """Check what is known by now; a template is checked when the task runs.
+
+        :raises InputError: naming the arguments that are wrong; Airflow shows it as an import error of the file.
+        """
+        if wrong := list(self.argument_problems()):
+            from airflow_voice_agents.transport.errors import InputError
+
+            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
+
+    def argument_problems(self) -> Iterator[str]:
+        """Yield a sentence for each argument that is wrong."""
+        yield from empty_arguments(self)
+        yield from wrong_arguments(self)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        super()._do_render_template_fields(*args, **kwargs)
+        self.check_arguments()
+
+
+def wrong_arguments(operator: Any) -> Iterator[str]:
     """Yield a sentence for each argument that is neither a template nor of its annotated type.
 
     :param operator: an operator or sensor.
-    :param aliases: names in annotations -> texts that they stand for.
     """
-    yield from empty_arguments(operator)
-    texts = tuple(sorted((name, tuple(texts)) for name, texts in aliases.items()))
+    texts = tuple(sorted((name, tuple(texts)) for name, texts in operator.type_aliases.items()))
     for name, accepted in _accepted(cast("Hashable", type(operator)), texts):
         value = getattr(operator, RENAMED.get(name, name))
         if rendered_later(operator, name) or _fits(value, accepted):
@@ -79,7 +113,7 @@ def rendered_later(operator: Any, *names: str) -> bool:
     """
     attributes = (RENAMED.get(name, name) for name in names)
     return any(
-        _holds_template(getattr(operator, each)) for each in attributes if each in operator.template_fields
+        holds_template(getattr(operator, each)) for each in attributes if each in operator.template_fields
     )
 
 
@@ -114,22 +148,26 @@ def empty_arguments(operator: Any) -> Iterator[str]:
             yield f"{name} is empty: leave it out where its default is meant."
 
 
-def is_template(text: str) -> bool:
-    """Return whether a text holds a Jinja template.
+def is_template(value: Any) -> bool:
+    """Return whether a value is a text with a Jinja template, the output of a task, or an argument of a mapped group.
 
-    :param text: the text.
+    :param value: what the DAG's author wrote.
     """
-    return "{{" in text or "{%" in text or "{#" in text
-
-
-def _holds_template(value: Any) -> bool:
     if isinstance(value, str):
-        return is_template(value)
+        return "{{" in value or "{%" in value or "{#" in value
+    return isinstance(value, ResolveMixin)
+
+
+def holds_template(value: Any) -> bool:
+    """Return whether a value is a template, or a collection that holds one.
+
+    :param value: what the DAG's author wrote.
+    """
     if isinstance(value, Mapping):
-        return any(_holds_template(each) for pair in value.items() for each in pair)
+        return any(holds_template(each) for pair in value.items() for each in pair)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return any(map(_holds_template, value))
-    return isinstance(value, ResolveMixin)  # the output of a task, or an argument of a mapped group
+        return any(map(holds_template, value))
+    return is_template(value)
 
 
 @cache
@@ -191,8 +229,9 @@ def _fits(value: Any, accepted: Accepted) -> bool:
 
 
 def _sentence(name: str, value: Any, accepted: Accepted, *, hidden: bool) -> str:
-    from difflib import get_close_matches
     from reprlib import repr as shorten
+
+    from airflow_voice_agents.transport.suggestions import did_you_mean
 
     kinds = {
         "bool": "True or False",
@@ -206,6 +245,5 @@ def _sentence(name: str, value: Any, accepted: Accepted, *, hidden: bool) -> str
         *dict.fromkeys(kinds[each.__name__] for each in accepted.types),
     ]
     found = type(value).__name__ if hidden or not isinstance(value, (str, int, float)) else shorten(value)
-    near = get_close_matches(value, accepted.choices, n=1) if isinstance(value, str) else []
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    meant = did_you_mean(value, accepted.choices) if isinstance(value, str) and not hidden else ""
     return f"{name} must be {' or '.join(wanted)}, not {found}.{meant}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from airflow.sdk import AssetAlias, BaseOperator
 
 from airflow_voice_agents.airflow_compat import is_backfill, task_state
-from airflow_voice_agents.bases.argument_checks import CheckedWhenMade, wrong_arguments
+from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
 from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
 
@@ -36,7 +36,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMade):
+class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
@@ -48,8 +48,6 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
     may_be_empty: ClassVar[Sequence[str]] = ("message", "reason", "override_freeze")
-    type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """Names in the annotations of arguments -> the texts that they stand for."""
 
     def __init__(
         self,
@@ -69,16 +67,6 @@ class VoiceAgentsOperator(MaskedArguments, BaseOperator, metaclass=CheckedWhenMa
         self.confirm_live = confirm_live
         self.allow_backfill = allow_backfill
         self.concurrency = concurrency
-
-    def check_arguments(self) -> None:
-        """Check what is known when the DAG file is parsed; a template is checked when the task runs.
-
-        :raises InputError: naming the arguments that are wrong; Airflow shows it as an import error of the file.
-        """
-        from airflow_voice_agents.transport.errors import InputError
-
-        if wrong := list(wrong_arguments(self, self.type_aliases)):
-            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
 
     @abstractmethod
     def hook(self) -> VoiceAgentsHook:
@@ -239,7 +227,7 @@ class WritingOperator(VoiceAgentsOperator):
         self.sensitive_keys = sensitive_keys
 
     def check_arguments(self) -> None:
-        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
+        """Check the arguments; see :meth:`.CheckedArguments.check_arguments`."""
         super().check_arguments()
         if self.waves is not None or self.max_failures not in (None, 0) or self.max_changed is not None:
             from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves

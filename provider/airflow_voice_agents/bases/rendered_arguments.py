@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk.definitions._internal.mixins import ResolveMixin
-
-from airflow_voice_agents.bases.argument_checks import flags, is_template
+from airflow_voice_agents.bases.argument_checks import flags, holds_template, is_template
 
 NOTHING = ("", "none", "null")
 """Texts, in lower case, that a template makes of a value that is not there."""
@@ -41,7 +39,9 @@ def settle(operator: Any, written: Mapping[str, Any]) -> str | None:
 
 
 def _checked(operator: Any, name: str, before: Any, after: Any, booleans: Mapping[str, str]) -> Any:
-    if not _was_template(before):
+    if not holds_template(before):
+        return before
+    if not is_template(before):
         return _settled(before, after, name, operator.may_be_empty)
     if name in booleans:
         return _flag(after, booleans[name])
@@ -51,9 +51,9 @@ def _checked(operator: Any, name: str, before: Any, after: Any, booleans: Mappin
 
 
 def _settled(before: Any, after: Any, path: str, may_be_empty: Sequence[str]) -> Any:
-    if before is after or (isinstance(before, str) and not is_template(before)):
+    if isinstance(before, str) and not is_template(before):
         return before
-    if _was_template(before):
+    if is_template(before):
         if path.rsplit(".", 1)[-1] not in may_be_empty and _nothing(after):
             raise _WrongError(_said(path))
         return after
@@ -68,10 +68,6 @@ def _settled(before: Any, after: Any, path: str, may_be_empty: Sequence[str]) ->
         settled = (_settled(old, new, f"{path}[{place}]", may_be_empty) for place, (old, new) in parts)
         return tuple(settled) if isinstance(after, tuple) else list(settled)
     return after
-
-
-def _was_template(written: Any) -> bool:
-    return isinstance(written, ResolveMixin) or (isinstance(written, str) and is_template(written))
 
 
 def _nothing(rendered: Any) -> bool:

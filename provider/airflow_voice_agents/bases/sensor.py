@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_voice_agents.bases.argument_checks import CheckedWhenMade, wrong_arguments
+from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
 from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
 
@@ -31,7 +31,7 @@ class SensorError(AirflowFailException):
     """Waiting cannot help. Airflow skips the task instead when ``soft_fail`` is set, deferred or not."""
 
 
-class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWhenMade):
+class VoiceAgentsSensor(CheckedArguments, MaskedArguments, BaseSensorOperator):
     """Base of the sensors of every system.
 
     A subclass takes the connection's id as an argument, returns its condition, and names hook and trigger with
@@ -49,9 +49,6 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWh
     trigger_path: ClassVar[str]
     """Class of the trigger that waits for the same condition, as ``package.module:Class``."""
 
-    type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """Names in the annotations of arguments -> the texts that they stand for."""
-
     def __init__(
         self,
         *,
@@ -61,16 +58,6 @@ class VoiceAgentsSensor(MaskedArguments, BaseSensorOperator, metaclass=CheckedWh
     ) -> None:
         super().__init__(retry_policy=retry_policy or VoiceAgentsRetryPolicy(), **kwargs)
         self.deferrable = deferrable
-
-    def check_arguments(self) -> None:
-        """Check what is known when the DAG file is parsed; a template is checked when the sensor runs.
-
-        :raises InputError: naming the arguments that are wrong; Airflow shows it as an import error of the file.
-        """
-        from airflow_voice_agents.transport.errors import InputError
-
-        if wrong := list(wrong_arguments(self, self.type_aliases)):
-            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
 
     @abstractmethod
     def condition(self) -> Condition:

@@ -53,14 +53,11 @@ class PolyAIOperator(VoiceAgentsOperator):
         super().__init__(outlets=outlets, **kwargs)
         self.polyai_conn_id = polyai_conn_id
 
-    def check_arguments(self) -> None:
-        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
-        super().check_arguments()
-        wrong = [each for name in self.environment_fields for each in self._wrong_environments(name)]
-        if wrong:
-            from airflow_voice_agents.transport.errors import InputError
-
-            raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
+    def argument_problems(self) -> Iterator[str]:
+        """Yield a sentence for each argument that is wrong, environments that are written into the DAG included."""
+        yield from super().argument_problems()
+        for name in self.environment_fields:
+            yield from self._wrong_environments(name)
 
     def _wrong_environments(self, name: str) -> Iterator[str]:
         """Yield what is wrong with environments that are written into the DAG; templates are left alone."""
@@ -94,13 +91,12 @@ class PolyAIRestoringOperator(PolyAIOperator, RestoringOperator):
     template_fields: Sequence[str] = ("polyai_conn_id", *RestoringOperator.template_fields)
 
 
-def check_spec(operator: Any) -> None:
-    """Check a promotion spec that is written into the DAG and holds no template, by its JSON Schema.
+def spec_problems(operator: Any) -> Iterator[str]:
+    """Yield what is wrong with a promotion spec that is written into the DAG, by its JSON Schema.
 
     The schema is a file, so that parsing a DAG file loads none of the modules that read a spec; the task reads it.
 
-    :param operator: an operator or sensor with ``spec`` and ``targets``.
-    :raises InputError: naming a place that is wrong, without the value there.
+    :param operator: an operator with ``spec`` and ``targets``.
     """
     if not isinstance(operator.spec, Mapping) or rendered_later(operator, "spec", "targets"):
         return
@@ -110,9 +106,7 @@ def check_spec(operator: Any) -> None:
     spec = json.loads(json.dumps({**operator.spec, **targets}, default=str))
     wrong = best_match(_spec_validator().iter_errors(spec))
     if wrong is not None:
-        from airflow_voice_agents.transport.errors import InputError
-
-        raise InputError(f"{type(operator).__name__} {operator.task_id!r}: {_spec_problem(wrong)}")
+        yield _spec_problem(wrong)
 
 
 @cache
@@ -123,9 +117,9 @@ def _spec_validator() -> Any:
 
 
 def _spec_problem(wrong: Any) -> str:
-    where = "spec" + "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong.absolute_path
-    )
+    from airflow_voice_agents.transport.model_errors import place
+
+    where = place(["spec", *wrong.absolute_path])
     if wrong.validator == "additionalProperties":
         known = list(wrong.schema["properties"])
         unknown = ", ".join(sorted(key for key in wrong.instance if key not in known))

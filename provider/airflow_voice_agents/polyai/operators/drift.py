@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import REPORT_KEY
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, check_spec
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, spec_problems
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -85,10 +85,10 @@ class PolyAIDriftOperator(PolyAIOperator):
         self.state_folder = state_folder
         self.fail_on_drift = fail_on_drift
 
-    def check_arguments(self) -> None:
-        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
-        super().check_arguments()
-        check_spec(self)
+    def argument_problems(self) -> Iterator[str]:
+        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        yield from super().argument_problems()
+        yield from spec_problems(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, and tell."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, check_spec
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, spec_problems
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -92,10 +92,10 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
 
-    def check_arguments(self) -> None:
-        """Check the arguments; see :meth:`.VoiceAgentsOperator.check_arguments`."""
-        super().check_arguments()
-        check_spec(self)
+    def argument_problems(self) -> Iterator[str]:
+        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        yield from super().argument_problems()
+        yield from spec_problems(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
