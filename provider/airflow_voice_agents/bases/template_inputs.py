@@ -88,17 +88,6 @@ def read_document(path: str, *, name: str) -> Any:
     return read_json(path, name=name) if path.lower().endswith(".json") else read_yaml(path, name=name)
 
 
-def read_column(path: str, column: str, *, name: str) -> list[Any]:
-    """Read one column of a file, as :func:`read_cells` does, without the places.
-
-    :param path: local path, or a URL that Airflow's object storage knows; the ending tells the format.
-    :param column: name of the column or field.
-    :param name: what to call the argument in the error.
-    :raises InputError: when the file cannot be read or has no such column.
-    """
-    return [value for _, value in read_cells(path, column, name=name)]
-
-
 def read_cells(
     path: str, column: str, *, name: str, same: Mapping[str, str | None] | None = None
 ) -> list[tuple[str, Any]]:

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+from airflow_voice_agents.transport.phone_numbers import E164
+
 _PUNCTUATION = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
 
 
@@ -29,7 +30,7 @@ def number_key(text: str | None) -> str | None:
     digits = _PUNCTUATION.sub("", text or "")
     digits = f"+{digits[2:]}" if digits.startswith("00") else digits
     digits = digits if digits.startswith("+") else f"+{digits}"
-    return digits if _E164.fullmatch(digits) else None
+    return digits if E164.fullmatch(digits) else None
 
 
 def _text(value: object) -> object:

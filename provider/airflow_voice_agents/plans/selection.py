@@ -40,6 +40,14 @@ class Unmatched(StrEnum):
     WARN = "warn"
     IGNORE = "ignore"
 
+    @classmethod
+    def by_default(cls, *, live: bool) -> Unmatched:
+        """Return what is done where nobody has said it.
+
+        :param live: whether callers are on the environment that is written.
+        """
+        return cls.FAIL if live else cls.WARN
+
 
 class _Owner(Enum):
     SOURCE = auto()

@@ -3,7 +3,8 @@
 ENVIRONMENTS = ("sandbox", "pre-release", "live")
 """The environments of an agent, as arguments and specs name them."""
 
-SPELLINGS = (*ENVIRONMENTS, "pre_release", "prerelease")
+ALSO_PRE_RELEASE = ("pre_release", "prerelease")
+SPELLINGS = (*ENVIRONMENTS, *ALSO_PRE_RELEASE)
 """Every spelling of them that is read."""
 
 TYPE_ALIASES = {

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from airflow_voice_agents.polyai import ALSO_PRE_RELEASE
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.suggestions import did_you_mean, hints
 from airflow_voice_agents.transport.validation import parse_identifier, parse_text
@@ -42,10 +43,9 @@ class Environment(StrEnum):
     LIVE = "live"
 
 
-_ENVIRONMENTS = {str(environment): environment for environment in Environment} | {
-    "pre_release": Environment.PRE_RELEASE,
-    "prerelease": Environment.PRE_RELEASE,
-}
+_ENVIRONMENTS = {str(environment): environment for environment in Environment} | dict.fromkeys(
+    ALSO_PRE_RELEASE, Environment.PRE_RELEASE
+)
 
 
 def parse_environment(value: object, *, name: str = "environment") -> Environment:

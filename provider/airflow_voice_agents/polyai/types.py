@@ -186,8 +186,22 @@ class ItemwiseArguments(
     """Shared arguments of the operators that write connectors and numbers."""
 
 
+class _Deployment(TypedDict, total=False):
+    agent_id: Required[str]
+    message: str
+    deployment_model: DeploymentModelName
+
+
+class _Looking(TypedDict, total=False):
+    checks: Required[Sequence[Mapping[str, Any]] | Templated]
+    since: TemplatedText | None
+    poll_interval: float | TemplatedText
+    confirmations: int
+
+
 class MergeArguments(
     _Connection,
+    _Deployment,
     CommonWritingArguments,
     LockWait,
     TakeSnapshot,
@@ -198,21 +212,14 @@ class MergeArguments(
 ):
     """Shared arguments of the operator that merges a branch."""
 
-    agent_id: Required[str]
-    message: str
-    deployment_model: DeploymentModelName
 
-
-class DeploymentArguments(PolyAIWritingArguments, total=False):
+class DeploymentArguments(PolyAIWritingArguments, _Deployment, total=False):
     """Shared arguments of the operators that deploy."""
-
-    agent_id: Required[str]
-    message: str
-    deployment_model: DeploymentModelName
 
 
 class DeploymentRollbackArguments(
     _Connection,
+    _Deployment,
     CommonWritingArguments,
     LockWait,
     TakeSnapshot,
@@ -222,10 +229,6 @@ class DeploymentRollbackArguments(
     total=False,
 ):
     """Shared arguments of the operator that rolls a deployment back."""
-
-    agent_id: Required[str]
-    message: str
-    deployment_model: DeploymentModelName
 
 
 class ApplyArguments(_Connection, CommonWritingArguments, Verify, MaxSnapshotAge, StopVariable, total=False):
@@ -238,22 +241,12 @@ class PromotionRollbackArguments(_Connection, CommonRestoringArguments, Verify, 
     snapshot: Required[TemplatedText]
 
 
-class LookingArguments(PolyAIArguments, total=False):
+class LookingArguments(PolyAIArguments, _Looking, total=False):
     """Shared arguments of the operators that check what was promoted."""
 
-    checks: Required[Sequence[Mapping[str, Any]] | Templated]
-    since: TemplatedText | None
-    poll_interval: float | TemplatedText
-    confirmations: int
 
-
-class WatchArguments(_Connection, CommonRestoringArguments, Verify, MaxSnapshotAge, total=False):
+class WatchArguments(_Connection, _Looking, CommonRestoringArguments, Verify, MaxSnapshotAge, total=False):
     """Shared arguments of the operator that watches a promotion and rolls it back."""
-
-    checks: Required[Sequence[Mapping[str, Any]] | Templated]
-    since: TemplatedText | None
-    poll_interval: float | TemplatedText
-    confirmations: int
 
 
 class HoldArguments(PolyAIArguments, total=False):

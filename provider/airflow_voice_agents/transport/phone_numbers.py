@@ -12,7 +12,8 @@ from airflow_voice_agents.transport.errors import InputError
 EXTRA = "pip install 'airflow-provider-voice-agents[phonenumbers]'"
 """Command that installs the numbering plans."""
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+"""A number as it is sent."""
 _BLANKS = " \t\u00a0\u2007\u2009\u202f"
 _DASHES = "-\u2010\u2011\u2012\u2013"
 _WRITTEN = re.compile(rf"\+?(?:[0-9]|\([0-9]+\)|[{_BLANKS}.{re.escape(_DASHES)}])+")
@@ -38,7 +39,7 @@ def read_number(value: object, region: str | None = None) -> str:
     :param region: two-letter region, as :func:`check_region` returns it, for numbers in national form.
     :raises NotANumber: with the reason, for anything that is not surely one number.
     """
-    if isinstance(value, str) and _E164.fullmatch(value):
+    if isinstance(value, str) and E164.fullmatch(value):
         return _with_possible_length(value)
     text = _as_written(value)
     digits = "".join(character for character in text if character in "0123456789")
@@ -131,7 +132,7 @@ def _international(text: str, digits: str) -> str:
 
 
 def _with_possible_length(number: str) -> str:
-    if not _E164.fullmatch(number):
+    if not E164.fullmatch(number):
         raise NotANumber("has not 7 to 15 digits after the +, the first not 0")
     if library() is not None and not _is_possible(number[1:4], len(number) - 1):
         raise NotANumber("has more or fewer digits than numbers of that country have")

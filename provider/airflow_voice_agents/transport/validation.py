@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 
 from airflow_voice_agents.transport.api_request import path_segment
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.phone_numbers import NotANumber, read_number
+from airflow_voice_agents.transport.phone_numbers import E164, NotANumber, read_number
 from airflow_voice_agents.transport.strict_json import decode_json
 from airflow_voice_agents.transport.suggestions import did_you_mean
 
 T = TypeVar("T")
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 
 NAMED_AT_MOST = 10
@@ -140,7 +139,7 @@ def parse_e164(text: object, *, name: str = "phone_number", private: bool = Fals
     :param private: the number belongs to a person who is called, and the error must not show it.
     :raises InputError: for anything else, surrounding white space included.
     """
-    if isinstance(text, str) and _E164.fullmatch(text):
+    if isinstance(text, str) and E164.fullmatch(text):
         return text
     shown = "" if private else f", not {shorten(text)}"
     raise InputError(f"{name} must be an E.164 number: '+' and 7 to 15 digits without leading zero{shown}")
@@ -186,10 +185,29 @@ def number_cells(value: object, *, name: str) -> list[tuple[str, object]]:
     :raises InputError: for what is not a list of at least one.
     """
     if isinstance(value, str):
-        value = _from_text(value, name)
+        value = decode_list(value, name=name, lines=True)
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
     return [(f"{name}[{index}]", _number_in(item)) for index, item in enumerate(value)]
+
+
+def decode_list(text: str, *, name: str, lines: bool = False) -> Any:
+    """Return what a text that a template rendered holds: JSON, or else the parts between commas.
+
+    :param text: the text.
+    :param name: what to call the argument in the error.
+    :param lines: whether the ends of lines separate as well.
+    :raises InputError: for a text that begins as JSON and is not.
+    """
+    if not text.lstrip().startswith(("[", "{")):
+        pieces = text.splitlines() if lines else [text]
+        return [part.strip() for piece in pieces for part in piece.split(",") if part.strip()]
+    try:
+        return decode_json(text, where=name)
+    except InputError as error:
+        raise InputError(
+            f"{name} looks like JSON and is not; add | tojson to the template. {error}"
+        ) from None
 
 
 def read_numbers(cells: Sequence[tuple[str, object]], *, name: str, region: str | None = None) -> list[str]:
@@ -337,14 +355,3 @@ def _number_in(item: object) -> object:
         return item
     found = next((item[key] for key in RECORD_KEYS if key in item), None)
     return f"a record with {', '.join(map(str, item))}" if found is None else found
-
-
-def _from_text(text: str, name: str) -> object:
-    if not text.lstrip().startswith(("[", "{")):
-        return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
-    try:
-        return decode_json(text, where=name)
-    except InputError as error:
-        raise InputError(
-            f"{name} looks like JSON and is not; add | tojson to the template. {error}"
-        ) from None

@@ -16,7 +16,6 @@ from airflow_voice_agents.bases.template_inputs import (
     from_json,
     from_yaml,
     read_cells,
-    read_column,
     read_json,
     read_records,
     read_yaml,
@@ -25,6 +24,11 @@ from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.state.files import read_limited
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import JSON, bounded
+
+
+def read_column(path: str, column: str, *, name: str) -> list[Any]:
+    """Return the cells of a column without their places."""
+    return [value for _, value in read_cells(path, column, name=name)]
 
 
 @bounded(100)

@@ -87,7 +87,7 @@ class Telephony:
         )
 
     def _rules(self, asked: ConnectorsSpec | None) -> ConnectorRules:
-        by_default = Unmatched.FAIL if self.target.environment == LIVE else Unmatched.WARN
+        by_default = Unmatched.by_default(live=self.target.environment == LIVE)
         policy = Unmatched.IGNORE if asked is None else self.unmatched or by_default
         return ConnectorRules(**(asked or ConnectorsSpec()).model_dump(), unmatched=policy)
 

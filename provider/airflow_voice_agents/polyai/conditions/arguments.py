@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.strict_json import decode_json
-from airflow_voice_agents.transport.validation import parse_choice, parse_identifier
+from airflow_voice_agents.transport.validation import decode_list, parse_choice, parse_identifier
 
 FAIL_ON = ("failed", "never")
 """Fail the task on a bad outcome, or only report it."""
@@ -29,7 +28,7 @@ def parse_ids(value: object, *, name: str) -> tuple[str, ...]:
     :param name: what to call the argument in the error.
     :raises InputError: for anything else, and for an id that cannot be one.
     """
-    given = [] if value is None else _from_text(value, name) if isinstance(value, str) else value
+    given = [] if value is None else decode_list(value, name=name) if isinstance(value, str) else value
     if not isinstance(given, Sequence):
         raise InputError(f"{name} must be a list of ids, not {type(value).__name__}")
     ids = [parse_identifier(each, name=f"{name}[{index}]") for index, each in enumerate(given)]
@@ -78,14 +77,3 @@ def _read_moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _from_text(text: str, name: str) -> object:
-    if not text.lstrip().startswith(("[", "{")):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return decode_json(text, where=name)
-    except InputError as error:
-        raise InputError(
-            f"{name} looks like JSON and is not; add | tojson to the template. {error}"
-        ) from None

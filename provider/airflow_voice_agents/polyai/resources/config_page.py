@@ -27,10 +27,10 @@ from airflow_voice_agents.polyai.models import ConfigPage
 from airflow_voice_agents.polyai.resources.page_schema import (
     schema_problems,
     sensitive_patterns,
+    unchecked_patterns,
     value_problems,
 )
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
-from airflow_voice_agents.polyai.resources.schema_keywords import unchecked_patterns
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 

@@ -190,11 +190,12 @@ def _unmatched(
     target: Resource, source: PageState, paths: Mapping[Keys, bool], rules: Rules
 ) -> Iterator[Finding]:
     """Name every selector that reaches nothing: the source's keys for ``include``, those of either page else."""
-    policy = rules.unmatched or (Unmatched.FAIL if target.name == LIVE else Unmatched.WARN)
+    policy = rules.unmatched or Unmatched.by_default(live=target.name == LIVE)
     if policy is Unmatched.IGNORE or not source.values:
         return
-    of_source = page_paths(source.values)
-    if unused := [each for each in rules.selection.include or () if not meant(each, of_source)]:
+    include = rules.selection.include or ()
+    of_source = page_paths(source.values) if include else {}
+    if unused := [each for each in include if not meant(each, of_source)]:
         what = "include_keys names what the source does not have"
         yield error("include_keys", _sentence(what, unused, of_source))
     say = error if policy is Unmatched.FAIL else warning

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from airflow_voice_agents.plans.canonical import canonical, digest
+from airflow_voice_agents.polyai.resources import schema_keywords
 from airflow_voice_agents.polyai.resources.schema_keywords import (
     STEPS,
     TooManySteps,
@@ -77,6 +78,14 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     return list(found)
 
 
+def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
+    """Name the places of patterns that cannot be checked here.
+
+    :param schema: Draft 7 schema, or ``None``.
+    """
+    return list(_unchecked_patterns(canonical(schema))) if schema else []
+
+
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
     """List the paths whose values a schema marks as secret (``writeOnly`` or ``format: password``).
 
@@ -115,6 +124,11 @@ def _schema_problems(schema: str) -> tuple[str, ...]:
     except RecursionError:
         return ("the schema is nested too deeply to be checked here",)
     return ()
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _unchecked_patterns(schema: str) -> tuple[str, ...]:
+    return tuple(schema_keywords.unchecked_patterns(json.loads(schema)))
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
