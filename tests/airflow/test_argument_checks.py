@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,31 +22,11 @@ from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.transport.errors import InputError
 from support.emulated import Emulated
-from support.operators import public_operators
+from support.operators import public_operators, right_arguments
 
 HOTELS = {"agent_id": "harbour-hotels", "environment": "pre-release"}
 LIVE = {"agent_id": "harbour-hotels", "environment": "live"}
 SPEC = {"source": HOTELS, "targets": [LIVE], "config": {}}
-REQUIRED: Mapping[str, Any] = {
-    "agent_id": "harbour-hotels",
-    "environment": "live",
-    "source_environment": "pre-release",
-    "target_environment": "live",
-    "client_env": "live",
-    "until": "drift",
-    "max_numbers": 1,
-    "count": 1,
-}
-
-
-def arguments(operator: type[BaseOperator]) -> dict[str, Any]:
-    """Return right values of the arguments that have no default."""
-    found = {}
-    for base in operator.__mro__:
-        for name, parameter in inspect.signature(base.__init__).parameters.items():
-            if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
-                found[name] = REQUIRED.get(name, "x")
-    return {**found, "task_id": "task"}
 
 
 def annotations(operator: type[BaseOperator]) -> dict[str, str]:
@@ -86,10 +65,10 @@ CASES = [(each, name, value) for each in public_operators() for name, value in w
 def test_a_wrong_value_is_refused_when_the_operator_is_made(
     operator: type[BaseOperator], name: str, value: Any
 ) -> None:
-    operator(**arguments(operator))
+    operator(**right_arguments(operator))
 
     with pytest.raises(InputError, match=rf"{operator.__name__} 'task': .*\b{name} must be "):
-        operator(**{**arguments(operator), name: value})
+        operator(**{**right_arguments(operator), name: value})
 
 
 def test_every_kind_of_argument_is_covered() -> None:

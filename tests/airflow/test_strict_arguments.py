@@ -5,7 +5,6 @@ Every template field of every operator and sensor is walked, rendered by Airflow
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -22,33 +21,17 @@ from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import make
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, Emulated
 from support.json_values import bounded
-from support.operators import public_operators
+from support.operators import public_operators, right_arguments
 
 ARGUMENTS = {attribute: name for name, attribute in RENAMED.items()}
-REQUIRED: dict[str, Any] = {
-    **dict.fromkeys(("source_environment", "environment"), "pre-release"),
-    **dict.fromkeys(("target_environment", "client_env"), "live"),
-    **dict.fromkeys(("max_numbers", "count"), 1),
-    "until": "drift",
-}
 FIELDS = [(each, field) for each in public_operators() for field in each.template_fields]
 TEMPLATE = "{{ given }}"
-
-
-def arguments(operator: type[BaseOperator]) -> dict[str, Any]:
-    """Return right values of the arguments that have no default."""
-    found = {}
-    for base in operator.__mro__:
-        for name, parameter in inspect.signature(base.__init__).parameters.items():
-            if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
-                found[name] = REQUIRED.get(name, "x")
-    return {**found, "task_id": "task"}
 
 
 def rendered(operator: type[BaseOperator], field: str, written: Any, value: Any, **options: Any) -> Any:
     """Return a field after Airflow has rendered what was written, with a value for the template."""
     with DAG("dag", schedule=None, **options):
-        made = operator(**{**arguments(operator), ARGUMENTS.get(field, field): written})
+        made = operator(**{**right_arguments(operator), ARGUMENTS.get(field, field): written})
     made.render_template_fields({"given": value})  # type: ignore[typeddict-unknown-key]
     return made.uncovered(field)  # type: ignore[attr-defined]
 

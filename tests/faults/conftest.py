@@ -12,16 +12,11 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
 from support.emulated import Emulated
 from support.faults import CONNECTOR_UPDATE, NUMBER_IMPORT, PROMOTION, SCENARIOS, Scenario, Start
+from support.fixtures import running_server
 from support.forked_tasks import Nursery
 from support.no_pauses import no_pauses
 
-__all__ = ["no_pauses"]
-
-
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[EmulatorServer]:
-    with EmulatorServer() as server:
-        yield server
+__all__ = ["no_pauses", "running_server"]
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,9 @@ from airflow_voice_agents.engine import apply as engine_apply
 from airflow_voice_agents.engine import run_context
 from airflow_voice_agents.plans.plan import Plan
 from airflow_voice_agents.transport import retry
+from support.fixtures import running_server
 
-
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[EmulatorServer]:
-    with EmulatorServer() as server:
-        yield server
+__all__ = ["running_server"]
 
 
 @pytest.fixture

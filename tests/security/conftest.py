@@ -2,31 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from support.fixtures import fernet_key, polyai, running_server, server
 
-import pytest
-
-from airflow_voice_agents.emulator.core import default_seed
-from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.transport import retry
-from support.emulated import Emulated
-
-
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[EmulatorServer]:
-    with EmulatorServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
-    """The shipped seed; resends come without a pause."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
-    running_server.reset(default_seed())
-    return running_server
-
-
-@pytest.fixture
-def polyai(server: EmulatorServer) -> Emulated:
-    """Server and Airflow together, with a connection between them."""
-    return Emulated(server)
+__all__ = ["fernet_key", "polyai", "running_server", "server"]

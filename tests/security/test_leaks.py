@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from airflow.sdk.execution_time import comms
-from cryptography.fernet import Fernet
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.polyai.notifications import PolyAIPromotionNotifier
@@ -85,15 +82,6 @@ def test_the_page_is_of_this_audit() -> None:
 
 
 # ------------------------------------------------------------------------------- tasks in Airflow
-
-
-@pytest.fixture
-def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A Fernet key of the test's own, so that snapshots are kept."""
-    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-    get_fernet.cache_clear()
-    yield
-    get_fernet.cache_clear()
 
 
 def stores(outcome: Outcome, folder: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ import inspect
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import BaseOperator
 
@@ -30,3 +31,21 @@ def public_operators() -> tuple[type[BaseOperator], ...]:
             if inspect.isclass(each) and each.__module__ == module.__name__ and not name.startswith("_")
         ]
     return tuple(each for each in found if issubclass(each, BaseOperator) and not BASE.match(each.__name__))
+
+
+REQUIRED: dict[str, Any] = {
+    **dict.fromkeys(("source_environment", "environment"), "pre-release"),
+    **dict.fromkeys(("target_environment", "client_env"), "live"),
+    **dict.fromkeys(("max_numbers", "count"), 1),
+    "until": "drift",
+}
+
+
+def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
+    """Return right values of the arguments that have no default, and a task id."""
+    found = {}
+    for base in operator.__mro__:
+        for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
+            if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
+                found[name] = REQUIRED.get(name, "x")
+    return {**found, "task_id": "task"}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import ObjectStoragePath, conf
-from airflow.sdk.crypto import get_fernet
-from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,15 +69,6 @@ def test_a_wrong_setting_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) 
 
 
 # ------------------------------------------------------------------------------------------ snapshots
-
-
-@pytest.fixture
-def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An Airflow that encrypts."""
-    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-    get_fernet.cache_clear()
-    yield
-    get_fernet.cache_clear()
 
 
 def keep(folder: str | None) -> str:

@@ -1,0 +1,44 @@
+"""Fixtures of several folders: a local server per worker, an Airflow in memory, a Fernet key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from airflow.sdk.crypto import get_fernet
+from cryptography.fernet import Fernet
+
+from airflow_voice_agents.emulator.core import default_seed
+from airflow_voice_agents.emulator.server import EmulatorServer
+from airflow_voice_agents.transport import retry
+from support.emulated import Emulated
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[EmulatorServer]:
+    with EmulatorServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
+    """The shipped seed; resends come without a pause."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+    running_server.reset(default_seed())
+    return running_server
+
+
+@pytest.fixture
+def polyai(server: EmulatorServer) -> Emulated:
+    """Server and Airflow together, with a connection between them."""
+    return Emulated(server)
+
+
+@pytest.fixture
+def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Fernet key of the test's own."""
+    key = Fernet.generate_key().decode()
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", key)
+    get_fernet.cache_clear()
+    yield key
+    get_fernet.cache_clear()
