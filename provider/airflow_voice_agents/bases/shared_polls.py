@@ -62,7 +62,7 @@ class SharedPoll:
         self._waiting = 0
 
     async def result(self, since: float) -> PollResult:
-        """Return the newest result of a poll that began at ``since`` or later; poll if there is none.
+        """Return the newest result of a poll that began at ``since`` or later; poll if no result is that new.
 
         :param since: monotonic seconds.
         """
@@ -204,7 +204,7 @@ class Subscriber:
         return newest.age if newest is not None and newest.age < self._fresh else None
 
     async def poll(self, reads: Sequence[AnyRead[Any]], *, last: bool = False) -> PollResult:
-        """Return a result that is fresh enough; poll if there is none.
+        """Return a result that is fresh enough; otherwise poll.
 
         :param reads: what to ask.
         :param last: whether the time is up, so that the answer must be all but new.

@@ -110,7 +110,7 @@ class Journal:
             )
 
     def clear(self) -> None:
-        """Forget all requests and start counting anew; requests under way are not counted."""
+        """Forget all requests and reset the counts; requests in progress are not counted."""
         with self._lock:
             self._entries.clear()
             self._counts.clear()

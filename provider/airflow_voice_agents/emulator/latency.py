@@ -32,6 +32,6 @@ class Latency:
         return median * math.exp(math.log(p99 / median) / _NORMAL_P99 * self._draw.gauss())
 
     def clear(self) -> None:
-        """Begin the draw anew."""
+        """Restart the sequence of latencies."""
         self._seed = self._switches.latency_seed
         self._draw = random.Random(self._seed)  # noqa: S311 - repeatable, not secret

@@ -67,7 +67,7 @@ class Gate:
         await self._send(scope, receive, send, reply, action)
 
     def clear_limits(self) -> None:
-        """Let every caller begin anew, and the draw of waits as well."""
+        """Reset every caller's counters and the sequence of latencies."""
         self._latency.clear()
         for limiter in (self._limiter, *(room.limiter for room in self._rooms)):
             if limiter is not None:

@@ -37,7 +37,7 @@ def known_keys(place: str, value: Any, known: Collection[str]) -> Mapping[str, A
 def choice_at(place: str, value: Any, choices: Collection[Any]) -> None:
     """Check a word of a seed.
 
-    :raises SeedError: where it is none of the choices.
+    :raises SeedError: for a value outside the choices.
     """
     if value not in choices:
-        raise SeedError(f"{place}: {value!r} is none of {', '.join(map(str, choices))}")
+        raise SeedError(f"{place}: {value!r} is not one of {', '.join(map(str, choices))}")

@@ -74,7 +74,7 @@ class EmulatorRequest:
     :param agent: the addressed project, as the room knows it; for the journal.
     :param caller: who asks, as the room knows them.
     :param trace_id: correlation id, given by the client or made by the room.
-    :param spoils: told the name of an item of a batch, whether a fault lets it fail.
+    :param spoils: given the name of a batch item, return whether a fault makes it fail.
     """
 
     method: str

@@ -151,7 +151,7 @@ class State:
         """An independent copy of one part of the state.
 
         :param path: keys from the top, as in ``read("polyai", "agents", "a", "configs", "live")``.
-        :raises KeyError: where there is no such part.
+        :raises KeyError: for an unknown part.
         """
         with self.lock:
             part: Any = self.dump()

@@ -1,4 +1,4 @@
-"""Reads: one answer turned into states, unread resources told apart from absent ones, refused batches cut down."""
+"""Reads: turn one response into states, separate unread resources from absent ones, cut refused batches down."""
 
 from __future__ import annotations
 

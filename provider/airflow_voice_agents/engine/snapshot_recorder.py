@@ -40,7 +40,7 @@ class SnapshotRecorder:
     kinds: Kinds
 
     def announce(self, run: RunContext) -> None:
-        """Tell the snapshot of an earlier try: Airflow forgets what that try told, and this one may fail early.
+        """Publish the snapshot of an earlier try: Airflow drops that try's XComs, and this one can fail early.
 
         :param run: what the run works with.
         """

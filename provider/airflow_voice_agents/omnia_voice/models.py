@@ -21,7 +21,7 @@ _PUNCTUATION = re.compile(r"[\s().\-\u00a0\u2010-\u2015]+")
 
 
 def number_key(text: str | None) -> str | None:
-    """Return the E.164 spelling of a number that a platform shows, or ``None`` for what is none.
+    """Return the E.164 spelling of a number that a platform shows, or ``None`` for any other text.
 
     ``+1 (202) 555-0123``, ``0012025550123`` and ``12025550123`` are ``+12025550123``.
 
@@ -38,7 +38,7 @@ def _text(value: object) -> object:
 
 
 def _count(value: object) -> object:
-    """Counts are hints: one that is none is as if it were absent."""
+    """Counts are hints: an invalid count is treated as absent."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -102,7 +102,7 @@ class Number(Answer):
 
     @property
     def tells_agent(self) -> bool:
-        """Whether the answer says anything about the agent, be it that there is none."""
+        """Whether the response states the agent, or states that there is no agent."""
         return "agent_id" in self.model_fields_set or self.assigned_to is not None
 
     def has_status(self, *statuses: str) -> bool:

@@ -1,6 +1,7 @@
 """One spelling per JSON value, so that equality and digests are strict about types.
 
-``1``, ``1.0`` and ``true`` are three values; the order of keys is none. Python's ``==`` gets both wrong.
+``1``, ``1.0`` and ``true`` are three values; the order of keys does not count.
+Python's ``==`` takes the three values for equal.
 """
 
 from __future__ import annotations

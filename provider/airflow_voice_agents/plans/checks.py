@@ -59,7 +59,7 @@ class CheckResult:
         """Read what :meth:`document` returned.
 
         :param document: decoded JSON.
-        :raises InputError: when it is none.
+        :raises InputError: for any other value.
         """
         try:
             return cls(

@@ -73,7 +73,7 @@ class DriftFinding:
     :param now: digest of what it is, where that is known.
     :param desired: digest of what the source would make of it, where there is one.
     :param base: digest of what was applied last, where that is known.
-    :param reason: why nothing can be told, or what stands in the way of a promotion; without values.
+    :param reason: why the state is unknown, or what blocks a promotion; without values.
     """
 
     resource: Resource
@@ -155,7 +155,7 @@ class DriftReport:
 
     @property
     def drifted(self) -> bool:
-        """Whether any resource is not as it should be, as far as that can be told."""
+        """Whether any resource that could be compared differs."""
         return bool(self.having(*DRIFTED))
 
     @property

@@ -115,7 +115,7 @@ class Frozen:
 
 
 def windows(values: object, name: str = "freeze") -> tuple[FreezeWindow, ...]:
-    """Read a list of windows; ``None`` is none.
+    """Read a list of windows; ``None`` means no windows.
 
     :param values: a list of what :meth:`FreezeWindow.parse` reads.
     :param name: what the list is called in messages.

@@ -82,7 +82,7 @@ class FailureLimit:
 
         :param max_failures: a whole number from 0, a percentage of the targets as text, or both.
         :param name: what the value is called in messages.
-        :raises InputError: when it is none of these.
+        :raises InputError: for anything else.
         """
         if max_failures is None:
             return cls()

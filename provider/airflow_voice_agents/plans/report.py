@@ -159,7 +159,7 @@ def in_order(asked: Sequence[Resource], items: Iterable[ItemReport]) -> tuple[It
 
 
 def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
-    """Add the plan's digests and keys; a stale key is told even where nothing went wrong.
+    """Add the plan's digests and keys; a stale key is listed even where nothing went wrong.
 
     :param planned: the item as planned.
     :param item: how it ended.

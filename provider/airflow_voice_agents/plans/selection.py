@@ -314,7 +314,7 @@ def _parts(selector: str) -> tuple[bool, tuple[_Part, ...]]:
 
 
 def _split(selector: str) -> list[_Part]:
-    """Split a selector; empty for a text that is none."""
+    """Split a selector; empty for a text that is not a selector."""
     parts: list[_Part] = []
     end = 0
     while (found := _PART.match(selector, end)) is not None:

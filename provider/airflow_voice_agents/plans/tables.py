@@ -48,7 +48,7 @@ class Table:
     rows: tuple[Row, ...]
 
     def find(self, name: str) -> str | None:
-        """Return the column that is meant, as the header spells it, or ``None`` where there is none.
+        """Return the matching column as the header spells it, or ``None`` without a match.
 
         :param name: its name; case, blanks, hyphens and underscores make no difference.
         :raises InputError: when several columns could be meant.
@@ -66,7 +66,7 @@ class Table:
         """Return the column that is meant, as the header spells it.
 
         :param name: its name; case, blanks, hyphens and underscores make no difference.
-        :raises InputError: naming the columns found and the delimiter, when there is none.
+        :raises InputError: naming the columns found and the delimiter, when no column matches.
         """
         if (found := self.find(name)) is not None:
             return found

@@ -155,7 +155,7 @@ class AlertsCheck(_Check):
     """Alert rules of the account; only what began to fire after the promotion counts against it.
 
     Passed when every rule was evaluated after the promotion and is ok; failed when one has fired since;
-    inconclusive when one has no data, was not evaluated since, or there is none.
+    inconclusive when a rule has no data or was not evaluated since, or when there is no rule.
 
     :param project_ids: agents whose rules count, in the form in which the rules name them.
     :param rule_ids: further rules by id.

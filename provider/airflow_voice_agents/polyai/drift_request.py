@@ -1,4 +1,4 @@
-"""The comparison that a drift operator, sensor or trigger names: the job that makes it, and the wait for its result."""
+"""Arguments of drift operators, sensors and triggers: parse them into a comparison, or wait for its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.condition import Found, Read, Reader
 from airflow_voice_agents.plans.drift import DriftReport
-from airflow_voice_agents.polyai.actions.drift import BaselineDriftJob, DriftJob
+from airflow_voice_agents.polyai.actions.drift import BaselineDrift, SpecDrift
 from airflow_voice_agents.polyai.conditions import DriftCondition
 from airflow_voice_agents.polyai.export_files import read_spec, shelf
 from airflow_voice_agents.state import baselines
@@ -23,19 +23,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DriftWait:
-    """A drift condition together with the comparison that tells: all its requests are one read.
+    """A drift condition with its comparison; all requests of the comparison are one read.
 
-    :param condition: the drift that is waited for, and what is compared.
+    :param condition: the result to wait for, and what is compared.
     """
 
     condition: DriftCondition
 
     def reads(self) -> list[Read[DriftReport]]:
-        """Return the read that compares; named files are read again each time."""
+        """Return the read that compares; it reads spec and baseline files each time."""
         return [Read(("drift", digest(repr(self.condition.request()))), self._compare)]
 
     def holds(self, answers: Sequence[DriftReport]) -> Found:
-        """Decide whether there is the drift that is waited for.
+        """Decide whether the result is the one to wait for.
 
         :param answers: what :meth:`reads` returned, in order.
         :raises ItemsFailedPermanently: when something cannot be compared.
@@ -45,7 +45,7 @@ class DriftWait:
     def serialize(self) -> dict[str, Any]:
         """Return plain JSON, for the trigger.
 
-        :raises InputError: when config values are written down in it.
+        :raises InputError: when the condition contains config values.
         """
         return self.condition.serialize()
 
@@ -55,31 +55,31 @@ class DriftWait:
         return cls(DriftCondition.deserialize(plain))
 
     async def _compare(self, reader: Reader) -> DriftReport:
-        job = await asyncio.to_thread(drift_job, **self.condition.request())
+        comparison = await asyncio.to_thread(parse_drift, **self.condition.request())
         run = RunContext(reader.asend, _log.info, redact=(await reader.aclient()).redact)
-        return await job.run(run)
+        return await comparison.run(run)
 
 
-def drift_job(
+def parse_drift(
     *,
     spec: Any = None,
     spec_file: str | None = None,
     targets: Any = None,
     baseline: str | None = None,
     state_folder: str | None = None,
-) -> DriftJob | BaselineDriftJob:
-    """Read what is named, and return the job that compares. It blocks; nothing is asked of the platform.
+) -> SpecDrift | BaselineDrift:
+    """Read the named files and return the comparison. Blocks on files; sends no request.
 
     :param spec: the promotion; a text is read as YAML or JSON.
-    :param spec_file: file that holds it.
+    :param spec_file: file that holds the promotion.
     :param targets: targets instead of those of the promotion.
     :param baseline: name under which promotions noted what they applied.
-    :param state_folder: URL of the folder that it is in; ``None`` takes the configured one.
+    :param state_folder: URL of the folder for baselines; ``None`` takes the configured one.
     :raises InputError: for arguments that are wrong or do not go together, and for files that cannot be read.
     """
     noted = baselines.load(state_folder, baseline) if baseline else None
     if spec is not None or spec_file is not None:
-        return DriftJob(read_spec(spec, spec_file, targets), shelf(), noted)
+        return SpecDrift(read_spec(spec, spec_file, targets), shelf(), noted)
     if not baseline:
         raise InputError("give spec or spec_file to compare with the source, or baseline, or both")
     if targets is not None:
@@ -90,4 +90,4 @@ def drift_job(
         raise InputError(
             f"nothing was noted under the name {baseline} yet: no promotion with that baseline ran"
         )
-    return BaselineDriftJob(noted)
+    return BaselineDrift(noted)

@@ -229,5 +229,5 @@ def _record(value: Any, keys: Collection[str], where: str) -> Mapping[str, Any]:
             f"{where} has unknown fields {', '.join(unknown)}; allowed are {', '.join(keys)}{hints(unknown, keys)}"
         )
     if missing := [key for key in keys if key not in value]:
-        raise InputError(f"{where} lacks {', '.join(missing)}; write null where there is none")
+        raise InputError(f"{where} lacks {', '.join(missing)}; write null for a missing value")
     return value

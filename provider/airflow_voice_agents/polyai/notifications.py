@@ -43,7 +43,7 @@ class PolyAIPromotionNotifier(BaseNotifier):
 
     :param notifiers: notifiers of any provider.
     :param send: called with the :class:`PromotionMessage`, for a channel without a notifier.
-    :param task_id: task whose verdict and report are told; ``None`` is the one that notifies.
+    :param task_id: task whose verdict and report are sent; ``None`` means the task that notifies.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ def _readable_number(value: object) -> str | None:
     try:
         return _number(value)
     except ValueError:
-        return None  # told by its own place
+        return None  # reported at its own place
 
 
 def _selector(value: str) -> str:

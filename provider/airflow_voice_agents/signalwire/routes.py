@@ -87,7 +87,7 @@ class ToCxmlWebhook(Route):
     :param method: ``GET`` or ``POST``.
     :param fallback_url: asked when ``url`` fails.
     :param fallback_method: ``GET`` or ``POST``; with ``fallback_url`` only.
-    :param status_callback_url: told about the course of calls.
+    :param status_callback_url: receives the status of calls.
     :param status_callback_method: ``GET`` or ``POST``; with ``status_callback_url`` only.
     """
 
@@ -148,7 +148,7 @@ class ToRelayTopic(Route):
     """Calls go to the Relay clients that listen to a topic.
 
     :param topic: the topic.
-    :param status_callback_url: told about the course of calls; not given, it stays as the number has it.
+    :param status_callback_url: receives the status of calls; left out, the number keeps its own.
     """
 
     handler = "relay_topic"

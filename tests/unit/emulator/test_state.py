@@ -131,7 +131,7 @@ def test_unusable_seed_is_refused_with_the_place(change: dict[str, Any], message
         ({"numbers": {"+441632960020": {"clientEnv": "live"}}}, "belongs to"),
         ({"deployments": [{"environment": "live"}]}, r"deployments\[0\] lacks version, createdAt"),
         ({"branches": {"b": {"colour": 1}}}, "unknown key colour"),
-        ({"testOutcome": "great"}, "testOutcome: 'great' is none of passed"),
+        ({"testOutcome": "great"}, "testOutcome: 'great' is not one of passed"),
         ({"testCases": []}, "testCases must be an object"),
         ({"conversations": {"c": {}}}, r"conversations\.c\.environment: None is no environment"),
         ({"conversations": {"c": {"environment": "live", "colour": 1}}}, "unknown key colour"),
@@ -152,9 +152,9 @@ def test_unusable_agent_is_refused_with_the_place(change: dict[str, Any], messag
     ("rule", "message"),
     [
         ({"metric": "api_errors"}, "no account None"),
-        ({"account": "demo-uk", "metric": "errors"}, "metric: 'errors' is none of turn_latency_p50"),
+        ({"account": "demo-uk", "metric": "errors"}, "metric: 'errors' is not one of turn_latency_p50"),
         ({"account": "demo-uk", "metric": "api_errors", "agent": "x"}, "no agent 'x'"),
-        ({"account": "demo-uk", "metric": "api_errors", "state": "x"}, "state: 'x' is none of ok"),
+        ({"account": "demo-uk", "metric": "api_errors", "state": "x"}, "state: 'x' is not one of ok"),
         ({"account": "demo-uk", "metric": "api_errors", "colour": 1}, "unknown key colour"),
     ],
 )
@@ -170,7 +170,7 @@ def test_a_key_is_of_a_known_host() -> None:
     seed = default_seed()
     seed["polyai"]["keys"]["demo-key-uk"]["host"] = "elsewhere"
 
-    with pytest.raises(SeedError, match="host: 'elsewhere' is none of build, runtime"):
+    with pytest.raises(SeedError, match="host: 'elsewhere' is not one of build, runtime"):
         Emulator(seed)
 
 

@@ -13,7 +13,7 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.drift import DRIFTED, SETTLED, Drift, DriftFinding, DriftReport
-from airflow_voice_agents.polyai.actions.drift import Baseline, BaselineDriftJob, DriftJob
+from airflow_voice_agents.polyai.actions.drift import Baseline, BaselineDrift, SpecDrift
 from airflow_voice_agents.polyai.files import EnvironmentFiles
 from airflow_voice_agents.polyai.resources.config_page import PageState
 from airflow_voice_agents.polyai.spec import PromotionSpec
@@ -71,11 +71,11 @@ class Desk:
         self.server = server
         self.said: list[str] = []
 
-    def look(self, job: DriftJob | BaselineDriftJob, **options: Any) -> DriftReport:
+    def look(self, comparison: SpecDrift | BaselineDrift, **options: Any) -> DriftReport:
         self.server.journal.clear()
         client = Client(make_settings(self.server.url, options.pop("key", FLEET_KEY)))
         try:
-            return client.run(job.run(RunContext(client.asend, self.said.append, **options)))
+            return client.run(comparison.run(RunContext(client.asend, self.said.append, **options)))
         finally:
             client.close()
 
@@ -121,12 +121,12 @@ def spec(*indices: int, environment: str = PRE_RELEASE, **more: Any) -> Promotio
     return PromotionSpec.parse({"targets": targets, **sections, **more})
 
 
-def job(*indices: int, baseline: Baseline | None = None, **more: Any) -> DriftJob:
-    return DriftJob(spec(*indices, **more), no_files, baseline)
+def comparison(*indices: int, baseline: Baseline | None = None, **more: Any) -> SpecDrift:
+    return SpecDrift(spec(*indices, **more), no_files, baseline)
 
 
-def pages_only(*indices: int, baseline: Baseline | None = None, **more: Any) -> DriftJob:
-    return job(*indices, baseline=baseline, connectors=None, deployment=None, **more)
+def pages_only(*indices: int, baseline: Baseline | None = None, **more: Any) -> SpecDrift:
+    return comparison(*indices, baseline=baseline, connectors=None, deployment=None, **more)
 
 
 def noted(report: DriftReport) -> dict[str, dict[str, str]]:
@@ -153,12 +153,12 @@ def only(report: DriftReport) -> DriftFinding:
 
 
 def test_drift_of_two_sites_is_found_and_that_of_no_other(desk: Desk) -> None:
-    base = noted(desk.look(job()))
+    base = noted(desk.look(comparison()))
     desk.put(3, holiday_message=SECRET)
     desk.put(9, SANDBOX, holiday_message=SECRET, flags={})
     before = desk.server.state.snapshot()
 
-    report = desk.look(job(baseline=base))
+    report = desk.look(comparison(baseline=base))
 
     assert open_ones(report) == {
         f"config page of {target(3)}": Drift.EDITED,
@@ -172,7 +172,7 @@ def test_drift_of_two_sites_is_found_and_that_of_no_other(desk: Desk) -> None:
 
 
 def test_the_reads_are_those_of_a_plan_and_nothing_is_written(desk: Desk) -> None:
-    report = desk.look(job())
+    report = desk.look(comparison())
 
     assert report.settled
     assert desk.requests() == {PAGES: SITES, ACTIVE: SITES, CONNECTORS: SITES, VARIANTS: SITES}
@@ -187,11 +187,11 @@ def test_findings_come_in_the_order_of_the_targets(desk: Desk, concurrency: int)
 
 
 def test_each_kind_is_compared(desk: Desk) -> None:
-    base = noted(desk.look(job()))
+    base = noted(desk.look(comparison()))
     desk.agent(1)["connectors"][f"conn_1_{PRE_RELEASE}"]["voiceName"] = "en-GB-Neural2-A"
     desk.deploy(2, SANDBOX, "6" * 32)
 
-    report = desk.look(job(baseline=base))
+    report = desk.look(comparison(baseline=base))
 
     assert open_ones(report) == {
         f"connector of {target(1)}": Drift.EDITED,
@@ -293,9 +293,9 @@ def test_files_are_a_source_as_well(desk: Desk) -> None:
             "never_promote": [],
         }
     )
-    still = desk.look(DriftJob(made, shelf))
+    still = desk.look(SpecDrift(made, shelf))
     desk.put(1, LIVE, holiday_message="x")
-    moved = desk.look(DriftJob(made, shelf))
+    moved = desk.look(SpecDrift(made, shelf))
 
     assert [only(each).drift for each in (still, moved)] == [Drift.IN_SYNC, Drift.DIFFERS]
     assert asked == [("/fleet", site(1), LIVE)] * 2
@@ -313,17 +313,17 @@ def test_what_concerns_all_targets_or_passes_ends_the_run(
     desk.server.fault("answer", operation=PAGES, status=status, times=None)
 
     with pytest.raises(failure):
-        desk.look(pages_only() if with_source else BaselineDriftJob(base))
+        desk.look(pages_only() if with_source else BaselineDrift(base))
 
 
 # ------------------------------------------------------------------------- with what was applied
 
 
-def everything() -> DriftJob:
+def everything() -> SpecDrift:
     numbers = [{"routing": {"numbers": {number(index): "Main"}}} for index in range(1, SITES + 1)]
     plain = spec().plain()
     targets = [{**each, **own} for each, own in zip(plain["targets"], numbers, strict=True)]
-    return DriftJob(PromotionSpec.parse({**plain, "targets": targets}), no_files)
+    return SpecDrift(PromotionSpec.parse({**plain, "targets": targets}), no_files)
 
 
 def test_without_a_source_everything_that_was_noted_is_compared(desk: Desk) -> None:
@@ -335,7 +335,7 @@ def test_without_a_source_everything_that_was_noted_is_compared(desk: Desk) -> N
     desk.deploy(9, PRE_RELEASE, "6" * 32)
     del desk.agent(10)["connectors"][f"conn_10_{PRE_RELEASE}"]
 
-    report = desk.look(BaselineDriftJob(base))
+    report = desk.look(BaselineDrift(base))
 
     assert open_ones(report) == {
         f"config page of {target(5)}": Drift.EDITED,
@@ -353,7 +353,7 @@ def test_what_cannot_be_read_is_unknown(desk: Desk) -> None:
     base = noted(desk.look(pages_only(1, 2)))
     desk.server.fault("answer", operation=PAGES, route=site(1), status=404, times=None)
 
-    report = desk.look(BaselineDriftJob(base))
+    report = desk.look(BaselineDrift(base))
 
     assert open_ones(report) == {f"config page of {target(1)}": Drift.UNKNOWN}
     assert report.having(Drift.UNKNOWN)[0].reason.startswith("It could not be read: ")
@@ -364,6 +364,6 @@ def test_what_cannot_be_read_is_unknown(desk: Desk) -> None:
 )
 def test_a_baseline_of_something_else_is_refused_before_any_request(desk: Desk, key: str) -> None:
     with pytest.raises(InputError, match="no resource that can be compared here"):
-        desk.look(BaselineDriftJob({key: {"digest": "a", "at": "now"}}))
+        desk.look(BaselineDrift({key: {"digest": "a", "at": "now"}}))
 
     assert desk.requests() == {}

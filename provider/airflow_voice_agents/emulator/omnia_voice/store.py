@@ -93,7 +93,7 @@ class OmniaVoiceStore:
 
         :param number: E.164.
         :param workspace: whose; without it, the first one that has the number.
-        :raises KeyError: where there is none.
+        :raises KeyError: for an unknown key.
         """
         with self.state.lock:
             owner, number_id = self._place(number, workspace)
@@ -102,7 +102,7 @@ class OmniaVoiceStore:
     def edit_number(self, number: str, workspace: str | None = None, **fields: Any) -> None:
         """Set fields of a number, by the names of the API, unchecked.
 
-        :raises KeyError: where there is none.
+        :raises KeyError: for an unknown key.
         """
         with self.state.lock:
             owner, number_id = self._place(number, workspace)
@@ -119,7 +119,7 @@ class OmniaVoiceStore:
     def remove_number(self, number: str, workspace: str | None = None) -> None:
         """Take a number out of its workspace.
 
-        :raises KeyError: where there is none.
+        :raises KeyError: for an unknown key.
         """
         with self.state.lock:
             self.drop(*self._place(number, workspace))

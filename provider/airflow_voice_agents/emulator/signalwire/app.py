@@ -105,7 +105,7 @@ class SignalWireRoom:
 
 
 def _credentials(exchange: EmulatorRequest) -> tuple[str, str]:
-    """Project id and token of Basic authentication; empty texts where there is none."""
+    """Project id and token of Basic authentication; empty strings without it."""
     scheme, _, encoded = exchange.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""

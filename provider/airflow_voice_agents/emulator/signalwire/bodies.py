@@ -25,5 +25,5 @@ def read_object(exchange: EmulatorRequest) -> Record:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a query parameter holds, or ``None`` where it is none."""
+    """The number that a query parameter holds, or ``None`` when it is not a number."""
     return int(text) if _WHOLE.fullmatch(text) else None

@@ -32,12 +32,12 @@ IGNORED_CODES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class DriftJob:
-    """A comparison of targets with their source, three-way where it is known what was applied last.
+class SpecDrift:
+    """A comparison of targets with their source; three-way with a baseline.
 
-    :param spec: which targets, which source, and what of it they take.
-    :param shelf: reads files of an export, where those are the source.
-    :param baseline: what promotions have noted, or ``None``.
+    :param spec: the promotion: targets, source and what is promoted.
+    :param shelf: reads export files that serve as source.
+    :param baseline: what promotions recorded, or ``None``.
     """
 
     spec: PromotionSpec
@@ -50,9 +50,9 @@ class DriftJob:
         Vendor operations: list real-time configs, get active deployments, list deployments, list
         connectors, list variants, batch get numbers.
 
-        :param run: what the run works with.
+        :param run: client, log and limits of the run.
         :raises Unauthorized: when the platform refuses the key.
-        :raises CallError: when a read failed for a reason that a retry of the task may mend.
+        :raises CallError: when a read failed for a reason that a retry of the task can resolve.
         :raises InputError: when two targets hold the same resource.
         """
         targets = await PromotionPlanner(run, self.spec, self.shelf).targets()
@@ -71,24 +71,24 @@ class DriftJob:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineDriftJob:
-    """A comparison of everything that promotions have noted under one name with what is there now.
+class BaselineDrift:
+    """A comparison of a whole baseline with the present state.
 
-    :param baseline: what they have noted.
+    :param baseline: what promotions recorded under one name.
     """
 
     baseline: Baseline = field(repr=False)
 
     async def run(self, run: RunContext) -> DriftReport:
-        """Read what was noted, and compare; nothing is written.
+        """Read every resource of the baseline and compare; nothing is written.
 
         Vendor operations: list real-time configs, get active deployments, batch get connectors, list
         connectors, batch get numbers.
 
-        :param run: what the run works with.
+        :param run: client, log and limits of the run.
         :raises Unauthorized: when the platform refuses the key.
-        :raises CallError: when a read failed for a reason that a retry of the task may mend.
-        :raises InputError: when something was noted of which nothing is known here.
+        :raises CallError: when a read failed for a reason that a retry of the task can resolve.
+        :raises InputError: when the baseline holds a kind of resource that is unknown here.
         """
         ways = kinds()
         bases = {_resource(key, ways): str(entry["digest"]) for key, entry in self.baseline.items()}

@@ -28,19 +28,19 @@ from airflow_voice_agents.transport.validation import (
 OPERATION = "export"
 KIND = "environment"
 FILES = "files"
-"""Under which an item of the report names the files that changed."""
+"""Key of a report item that lists the changed files."""
 
 Keep = Callable[[Resource, EnvironmentFiles], Sequence[str]]
-"""Takes an environment and what it holds, keeps that, and returns the names of the files that changed."""
+"""Writes the files of an environment and returns the names of those that changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExportJob:
+class Export:
     """An export, checked and ready to run.
 
-    :param environments: what is exported, each at most once.
+    :param environments: environments to export, each at most once.
     :param include: which parts of an environment.
-    :param keep: takes each environment as soon as it is read; runs in a thread of its own, several at a time.
+    :param keep: writes each environment as soon as it is read; called in a thread, several at a time.
     """
 
     environments: tuple[Resource, ...]
@@ -48,11 +48,11 @@ class ExportJob:
     keep: Keep = field(compare=False)
 
     async def run(self, run: RunContext) -> Report:
-        """Read every agent once and keep its environments; what cannot be read or kept is a failed item.
+        """Read every agent once and write its environments; a read or write that fails is a failed item.
 
         Vendor operations: list real-time configs, list connectors, list variants, list numbers.
 
-        :param run: what the run works with.
+        :param run: client, log and limits of the run.
         :raises Unauthorized: when the platform refuses the key.
         """
         items: list[ItemReport] = []
@@ -147,12 +147,12 @@ class _Agent:
         return {each.number: _told_apart(by_id[str(each.connector_id)], mine, environment) for each in routed}
 
 
-def job(targets: Sequence[object], include: object, keep: Keep) -> ExportJob:
-    """Check the arguments of an export and return it ready to run.
+def parse_export(targets: Sequence[object], include: object, keep: Keep) -> Export:
+    """Check the arguments of an export.
 
     :param targets: mappings of ``agent_id`` and ``environment``.
     :param include: some of ``config``, ``connectors`` and ``routing``.
-    :param keep: takes each environment.
+    :param keep: writes each environment.
     :raises InputError: naming the argument that is wrong.
     """
     places = parse_batch(targets, parse_target, name="targets")
@@ -161,7 +161,7 @@ def job(targets: Sequence[object], include: object, keep: Keep) -> ExportJob:
     parts = parse_batch(
         include, lambda part, name: parse_choice(part, name=name, choices=PARTS), name="include"
     )
-    return ExportJob(environments, frozenset(parts), keep)
+    return Export(environments, frozenset(parts), keep)
 
 
 def _told_apart(one: Connector, mine: Sequence[Connector], environment: str) -> str:

@@ -57,7 +57,7 @@ class OneShotChecks:
     """Checks that are made once, ready to be made.
 
     :param checks: any checks; those that only read are left alone.
-    :param notes: what outlives a try, so that no call is placed twice; ``None`` where there is none.
+    :param notes: state kept between tries, so that no call is placed twice; ``None`` without such a store.
     :param mark: tells the notes of this watch from those of another.
     :param confirmations: how many chats must fail before the check has failed.
     """

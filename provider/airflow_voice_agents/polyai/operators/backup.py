@@ -24,7 +24,7 @@ class PolyAIExportOperator(PolyAIOperator):
     """Keep environments as files, for backup, review and restore; nothing is written at the platform.
 
     Below the folder, ``<agent>/<environment>/`` gets ``config.json``, ``connectors.json`` and
-    ``routing.json``. Equal states give the same bytes, connectors and variants are told by their names, and
+    ``routing.json``. Equal states give the same bytes, connectors and variants are identified by name, and
     what the platform adds itself is left out. A file is written only if its text changes, so a second export
     writes nothing. Every agent is read once, whatever the number of its environments. A promotion whose
     source is the folder brings the files back.
@@ -74,9 +74,9 @@ class PolyAIExportOperator(PolyAIOperator):
         from airflow_voice_agents.state.export_files import checked
 
         folder = checked(self.folder)
-        job = export.job(as_list(self.argument("targets")), self.include, partial(_keep, folder))
+        wanted = export.parse_export(as_list(self.argument("targets")), self.include, partial(_keep, folder))
         context["ti"].xcom_push(key=FOLDER_KEY, value=folder)
-        report = self.work(context, job.run)
+        report = self.work(context, wanted.run)
         changed = sum(len(item.details.get(export.FILES, ())) for item in report.items)
         return {**self.finish(context, report, changes={}), "files_changed": changed}
 

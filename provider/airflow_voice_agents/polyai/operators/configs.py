@@ -45,7 +45,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     Every target is read, planned and checked before the first write. Values are compared with their
     types; only top-level keys that differ are sent, each whole; schema and values are written in an order
-    that keeps each page valid in between. A second run writes nothing. What no request can remove is told.
+    that keeps each page valid in between. A second run writes nothing. The report names what no request can remove.
 
     Vendor operations: list real-time configs, update schema, update variables.
 

@@ -95,16 +95,16 @@ class PolyAIDriftOperator(PolyAIOperator):
         from airflow_voice_agents.bases.assets import emit
         from airflow_voice_agents.plans.drift import render_drift
         from airflow_voice_agents.polyai.assets import drifts
-        from airflow_voice_agents.polyai.drift_request import drift_job
+        from airflow_voice_agents.polyai.drift_request import parse_drift
 
-        job = drift_job(
+        comparison = parse_drift(
             spec=self.uncovered("spec"),
             spec_file=self.spec_file,
             targets=self.argument("targets"),
             baseline=self.baseline,
             state_folder=self.state_folder,
         )
-        report = self.work(context, job.run)
+        report = self.work(context, comparison.run)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.write_log(render_drift(report))
         if self.fail_on_drift and not report.settled:

@@ -287,7 +287,7 @@ def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
     """Return a saved plan, and the promotion that it was made from.
 
     :param value: what :class:`PolyAIPlanPromotionOperator` returned.
-    :raises InputError: when it is none, or cannot be opened here.
+    :raises InputError: when it is not a plan, or cannot be decrypted here.
     """
     from airflow_voice_agents.bases.plan_encryption import unseal
     from airflow_voice_agents.plans.document import PlanDocument

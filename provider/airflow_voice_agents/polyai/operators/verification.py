@@ -125,8 +125,8 @@ class _LookingOperator(PolyAIOperator):
             return OneShotResults.from_document(note["once"])
         if all(check.polled for check in checks):
             return OneShotResults(())
-        job = OneShotChecks(checks, task_state(context), note.mark, self.confirmations)
-        once = self.work(context, job.run)
+        one_shot = OneShotChecks(checks, task_state(context), note.mark, self.confirmations)
+        once = self.work(context, one_shot.run)
         note.add(once=once.document())
         return once
 
@@ -370,14 +370,14 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         :param context: the task's context.
         :param event: the answer, as Airflow hands it on.
-        :raises GuardRefused: when there is none.
+        :raises GuardRefused: without a snapshot.
         """
         from airflow_voice_agents.transport.errors import GuardRefused
 
         note = self._note(context)
         chosen = (event or {}).get("chosen_options") or []
         if "found" not in note or event is None or "error" in event or len(chosen) != 1:
-            told = reasons(note["found"]) if "found" in note else "What was found is not known any more."
+            told = reasons(note["found"]) if "found" in note else "The findings are no longer available."
             raise GuardRefused(
                 f"{told} Nobody decided in time, and nothing was rolled back. Decide, then roll "
                 "back with PolyAIRollbackOperator, or clear this task to watch again."

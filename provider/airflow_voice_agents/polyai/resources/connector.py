@@ -150,7 +150,7 @@ class ConnectorKind(Kind[ConnectorState]):
     ) -> PlannedItem:
         """Plan the way back to kept settings; the synthesis language follows the voice.
 
-        No connector is created or deleted: one that is gone, or came since, is told of and left.
+        No connector is created or deleted: the plan names those removed or added since, and leaves them.
 
         :param resource: the connector.
         :param wanted: what it was; ``None`` where the agent did not have it.

@@ -37,7 +37,7 @@ class NamedSettings:
 
 
 def named(states: Iterable[ConnectorState], variants: Mapping[str, str]) -> list[NamedSettings]:
-    """Return connectors by name, sorted; a variant that has no name is told by its id in angle brackets.
+    """Return connectors by name, sorted; a variant without a name is identified by its id in angle brackets.
 
     :param states: connectors of one project.
     :param variants: variant id -> name, of that project's main branch.

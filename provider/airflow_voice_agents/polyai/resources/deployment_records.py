@@ -68,7 +68,7 @@ def overtakes(records: Iterable[Deployment], there: str | None, candidate: str) 
 def choose(
     records: Sequence[Deployment], to: str, environment: str, *, now: str | None
 ) -> Deployment | Finding:
-    """Return the record that a rollback goes to, or say why there is none.
+    """Return the record to roll back to, or say why no record qualifies.
 
     :param records: history of the environment that the record must be of, in any order.
     :param to: id of a record, a version (its newest record is taken), or ``previous``.

@@ -139,7 +139,7 @@ class PhoneNumberKind(Kind[NumberState]):
     def restore(self, resource: Resource, wanted: NumberState | None, now: NumberState | None) -> PlannedItem:
         """Plan the way back to the connector that answered a number.
 
-        A number is never imported, deleted or taken to another environment; what that leaves is told.
+        A number is never imported, deleted or moved to another environment; the plan names what stays different.
 
         :param resource: the number.
         :param wanted: where it was; ``None`` where the agent did not have it.

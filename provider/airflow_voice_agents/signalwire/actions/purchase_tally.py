@@ -16,7 +16,7 @@ from airflow_voice_agents.transport.errors import CallError, Forbidden, RateLimi
 T = TypeVar("T")
 
 PURCHASE: Final = "purchase phone number"
-"""The operation by which purchases are told apart from reads."""
+"""The operation name that marks purchases in the tally."""
 
 MEMORY: Final = "purchase"
 """Key of the task state; it outlives success, because a task buys once."""

@@ -97,7 +97,7 @@ class E911Kind(Kind[E911State]):
         return ((_write(transition),) for transition in transitions)
 
     def mismatches(self, transition: Transition[E911State], observed: E911State | None) -> list[str]:
-        """List the differences; a registration that is under way is none."""
+        """List the differences; a registration in progress is not a difference."""
         if observed is None:
             return ["presence"]
         wrong = ["e911_address_id"] if observed.holds != transition.after.holds else []

@@ -72,7 +72,7 @@ class Routes:
     """The desired routes: one route for all numbers, or one per number.
 
     :param all: the route of all numbers, or ``None``.
-    :param each: number -> route, where there is none for all.
+    :param each: number -> route, when there is no route for all.
     """
 
     all: Route | None = None
