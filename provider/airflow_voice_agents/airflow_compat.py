@@ -1,32 +1,120 @@
-"""The only module that knows what differs between Airflow versions.
+"""The only module that knows what differs between Airflow versions: 3.1.3 and newer.
 
-Everything that came with Airflow 3.3 is reached through here, so that the floor can be lowered by
-changing this module alone. What an Airflow does not offer is ``None`` here, never an error.
+Names that moved are exported under one name. What an Airflow does not offer is ``None`` here, or does the same
+by older means; it is never an error.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from airflow.sdk import BaseHook, RetryDecision, RetryPolicy
+from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection, Context
+    from airflow.sdk import BaseOperator, Connection, Context, RetryDecision, RetryPolicy, conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowRescheduleException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+    from airflow.sdk.types import TaskInstanceKey as TaskInstanceKey  # noqa: PLC0414  for others
 
     from airflow_voice_agents.engine.run_context import TaskState
+else:
+    try:
+        from airflow.sdk import conf
+    except ImportError:  # before 3.2
+        from airflow.configuration import conf
+    try:
+        from airflow.sdk.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowRescheduleException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+    except ImportError:  # before 3.2
+        from airflow.exceptions import (
+            AirflowException,
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowRescheduleException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+    try:
+        from airflow.sdk import RetryDecision, RetryPolicy
+    except ImportError:  # before 3.3
+
+        class RetryAction(Enum):
+            """What becomes of a task that failed, as in Airflow 3.3."""
+
+            RETRY = "retry"
+            FAIL = "fail"
+            DEFAULT = "default"
+
+        @dataclass(frozen=True)
+        class RetryDecision:
+            """The decision of a retry policy, as in Airflow 3.3."""
+
+            action: RetryAction = RetryAction.DEFAULT
+            retry_delay: timedelta | None = None
+            reason: str | None = None
+
+            @classmethod
+            def fail(cls, reason=None):
+                """Return that the task is not tried again."""
+                return cls(RetryAction.FAIL, None, reason)
+
+            @classmethod
+            def retry(cls, delay=None, reason=None):
+                """Return that the task is tried again, after a delay where one is named."""
+                return cls(RetryAction.RETRY, delay, reason)
+
+            @classmethod
+            def default(cls):
+                """Return that the task's own settings decide."""
+                return cls()
+
+        class RetryPolicy:
+            """The base of retry policies, as in Airflow 3.3."""
+
 
 __all__ = [
+    "RETRY_POLICIES",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowRescheduleException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
     "RetryDecision",
     "RetryPolicy",
     "ask_a_person",
+    "conf",
     "connection_async",
     "connection_extra_async",
+    "defer_for",
+    "forget_fernet",
+    "get_fernet",
     "is_backfill",
     "run_type",
     "task_state",
 ]
+
+RETRY_POLICIES = RetryPolicy.__module__.startswith("airflow.")
+"""Whether Airflow asks a task's retry policy itself (since 3.3)."""
 
 
 def task_state(context: Context) -> TaskState | None:
@@ -68,7 +156,49 @@ async def connection_extra_async(connection: Connection) -> Any:
 
     :param connection: as :func:`connection_async` returned it.
     """
-    return await connection.aextra_dejson()
+    if hasattr(connection, "aextra_dejson"):
+        return await connection.aextra_dejson()
+    # Before 3.3.2. The property of the same name sends synchronously, which blocks a triggerer's event loop; in a
+    # thread it takes answers that belong to other triggers, which ends the triggerer.
+    try:
+        extra = json.loads(connection.extra) if connection.extra else {}
+    except ValueError:
+        return {}
+    await _mask_async(extra)
+    return extra
+
+
+async def _mask_async(secret: Any) -> None:
+    """Mask a secret in this process and in its supervisor, without blocking the event loop."""
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:  # before 3.3
+        from airflow.sdk._shared.secrets_masker import _secrets_masker
+        from airflow.sdk.execution_time import task_runner
+        from airflow.sdk.execution_time.comms import MaskSecret
+
+        _secrets_masker().add_mask(secret)
+        with suppress(Exception):  # no supervisor, or one that takes no such message
+            await task_runner.SUPERVISOR_COMMS.asend(MaskSecret(value=secret))
+    else:
+        await amask_secret(secret)
+
+
+def get_fernet() -> Any:
+    """Return what encrypts with Airflow's key, or what lets everything through where there is none."""
+    return _fernet_module().get_fernet()
+
+
+def forget_fernet() -> None:
+    """Have the next :func:`get_fernet` read the key again."""
+    _fernet_module().get_fernet.cache_clear()
+
+
+def _fernet_module() -> Any:
+    try:
+        return import_module("airflow.sdk.crypto")
+    except ImportError:  # before 3.2
+        return import_module("airflow.models.crypto")
 
 
 def ask_a_person(
@@ -96,9 +226,10 @@ def ask_a_person(
     """
     from airflow.providers.standard.operators import hitl
 
+    ti_id, choices = context["ti"].id, list(options)
     hitl.upsert_hitl_detail(  # type: ignore[attr-defined]
-        ti_id=context["ti"].id,
-        options=list(options),
+        ti_id=ti_id,
+        options=choices,
         subject=subject,
         body=body,
         defaults=None,
@@ -106,4 +237,25 @@ def ask_a_person(
         params={},
         assigned_users=list(assigned_users) if assigned_users else None,
     )
-    raise hitl.TaskAwaitingInput(method_name=method_name, timeout=response_timeout)  # type: ignore[attr-defined]
+    if hasattr(hitl, "TaskAwaitingInput"):
+        raise hitl.TaskAwaitingInput(method_name=method_name, timeout=response_timeout)
+    # Before 3.3 the triggerer waits.
+    from airflow.providers.standard.triggers.hitl import HITLTrigger
+
+    until = None if response_timeout is None else datetime.now(UTC) + response_timeout
+    trigger = HITLTrigger(ti_id=ti_id, options=choices, params={}, timeout_datetime=until)
+    operator: Any = context["task"]
+    operator.defer(trigger=trigger, method_name=method_name)
+    raise AssertionError("a deferral does not return")
+
+
+def defer_for(operator: BaseOperator, wait: timedelta, method_name: str, **kwargs: Any) -> NoReturn:
+    """Have the triggerer wait.
+
+    :param operator: the running task's operator.
+    :param wait: how long.
+    :param method_name: method of the operator that goes on. It takes the context, ``event`` and ``kwargs``.
+    """
+    from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+    operator.defer(trigger=TimeDeltaTrigger(wait), method_name=method_name, kwargs=kwargs)

@@ -9,9 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
+from airflow_voice_agents.airflow_compat import (
+    AirflowNotFoundException,
+    connection_async,
+    connection_extra_async,
+)
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError

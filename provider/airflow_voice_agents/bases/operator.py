@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_voice_agents.airflow_compat import is_backfill, task_state
+from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
+class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
@@ -85,6 +85,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param hook: an open hook, if the caller needed one for the connection's fields.
         """
         from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.state.task_state import task_state
 
         with hook or self.hook() as opened:
             run = RunContext(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from airflow_voice_agents.transport.errors import InputError
 
-Room = Literal["snapshots", "holds", "locks", "baselines"]
+Room = Literal["snapshots", "holds", "locks", "baselines", "tasks"]
 
 SECTION, OPTION = "voice_agents", "state_folder"
 """Section and option of Airflow's configuration that name the folder."""
@@ -24,7 +24,7 @@ def state_folder(explicit: str | None, room: Room) -> str:
     :param room: which room.
     :raises InputError: for what is neither a URL nor an absolute path.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     if explicit:
         return f"{_base(explicit, 'the state folder')}/{room}"
