@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Connection, Context, RetryDecision, RetryPolicy, conf
+    from airflow.sdk import BaseOperator, Connection, Context, RetryDecision, RetryPolicy, TaskGroup, conf
     from airflow.sdk.exceptions import (
         AirflowException,
         AirflowFailException,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from airflow_voice_agents.engine.run_context import TaskState
 else:
+    from airflow.sdk import TaskGroup
+
     try:
         from airflow.sdk import conf
     except ImportError:  # before 3.2
@@ -90,6 +92,14 @@ else:
         class RetryPolicy:
             """The base of retry policies, as in Airflow 3.3."""
 
+    if not hasattr(TaskGroup, "__getitem__"):  # before 3.3
+
+        class TaskGroup(TaskGroup):
+            """A task group that returns its tasks by name, as in Airflow 3.3."""
+
+            def __getitem__(self, name):
+                return self.get_child_by_label(name)
+
 
 __all__ = [
     "RETRY_POLICIES",
@@ -101,12 +111,12 @@ __all__ = [
     "AirflowSkipException",
     "RetryDecision",
     "RetryPolicy",
+    "TaskGroup",
     "ask_a_person",
     "conf",
     "connection_async",
     "connection_extra_async",
     "defer_for",
-    "forget_fernet",
     "get_fernet",
     "is_backfill",
     "run_type",
@@ -186,19 +196,11 @@ async def _mask_async(secret: Any) -> None:
 
 def get_fernet() -> Any:
     """Return what encrypts with Airflow's key, or what lets everything through where there is none."""
-    return _fernet_module().get_fernet()
-
-
-def forget_fernet() -> None:
-    """Have the next :func:`get_fernet` read the key again."""
-    _fernet_module().get_fernet.cache_clear()
-
-
-def _fernet_module() -> Any:
     try:
-        return import_module("airflow.sdk.crypto")
+        crypto = import_module("airflow.sdk.crypto")
     except ImportError:  # before 3.2
-        return import_module("airflow.models.crypto")
+        crypto = import_module("airflow.models.crypto")
+    return crypto.get_fernet()
 
 
 def ask_a_person(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -31,6 +30,7 @@ from airflow_voice_agents.state import baselines
 from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently, Unauthorized
 from support.airflow_home import AirflowHome
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import AirflowSensorTimeout
 from support.emulated import (
     BANK,
     HOTELS,

@@ -40,7 +40,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailed,
 )
 from support.airflow_runner import Outcome, make
-from support.answers import TIMED_OUT, answer, go_on, question, questions
+from support.answers import TIMED_OUT, WAITING, answer, go_on, question, questions
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, SANDBOX, VALUES, Emulated, kept_text, place
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
@@ -576,7 +576,7 @@ def unclear_as_it_is(desk: Desk, **options: Any) -> tuple[PolyAIWatchPromotionOp
 def test_an_inconclusive_period_asks_and_holds_no_slot(desk: Desk) -> None:
     _, asking = unclear(desk, notifiers=[Told()], response_timeout=timedelta(hours=2))
 
-    assert asking.state == "awaiting_input"
+    assert asking.state == WAITING
     assert question(asking).options == [KEEP, ROLL_BACK, WATCH_AGAIN]
     assert "no\\_data" in (question(asking).body or "") or "no_data" in (question(asking).body or "")
     assert asking.report.timeout == timedelta(hours=2)
@@ -649,7 +649,7 @@ def test_a_rule_that_was_not_evaluated_since_the_promotion_does_not_pass(desk: D
 
     _, asking = unclear_as_it_is(desk)
 
-    assert asking.state == "awaiting_input"
+    assert asking.state == WAITING
     assert "not evaluated since" in str(asking.xcoms["verdict"]["checks"])
 
 
@@ -663,7 +663,7 @@ def test_errors_alone_never_roll_back(desk: Desk, status: int) -> None:
 
     outcome = desk.end(desk.watch(watch_minutes=3))
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert outcome.xcoms["verdict"]["verdict"] == "error"
     assert not desk.rolled_back
     assert desk.polyai.writes() == 0
@@ -684,7 +684,7 @@ def test_one_failed_look_among_errors_rolls_nothing_back(desk: Desk) -> None:
 
     outcome = desk.end(desk.watch(watch_minutes=3))
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert not desk.rolled_back
 
 
@@ -698,7 +698,7 @@ def test_a_trigger_that_ends_otherwise_is_an_error(desk: Desk, event: Any) -> No
 
     outcome = desk.polyai.runner.resume_with(task, waiting, event)
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert not desk.rolled_back
 
 

@@ -29,15 +29,42 @@ from airflow.sdk.api.datamodels._generated import DagRun, DagRunState, TIRunCont
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time import comms, task_runner
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 from airflow.sdk.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_voice_agents.transport.errors import InputError
+from support.airflow_versions import (
+    NATIVE,
+    decode_trigger_kwargs,
+    deserialize,
+    message,
+    read_kwargs,
+    serialize,
+    set_supervisor_comms,
+    stored_kwargs,
+)
 
 T = TypeVar("T")
 RUN_ID = "test-run"
 CONNECTION_FIELDS = ("host", "login", "password", "schema", "port", "extra")
+
+
+class InMemoryTaskState:
+    """The task state store of an Airflow that has none itself; what it holds passes through JSON."""
+
+    def __init__(self, runner: AirflowRunner, owner: tuple[str, int]) -> None:
+        self._values = runner.state_store.setdefault(owner, {})
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+        return _through_json(self._values[key]) if key in self._values else default
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._values[key] = _through_json(value)
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._values.pop(key, None)
 
 
 class BlockedTriggerer(BaseException):
@@ -181,9 +208,11 @@ class AirflowRunner:
         self, task: Any, outcome: Outcome, event: Any, *, try_number: int = 1, map_index: int = -1
     ) -> Outcome:
         """Let a deferred task go on with an event of the test's choice."""
-        message = _deferral(outcome)
-        kwargs = _through_json(serialize({**deserialize(message.next_kwargs or {}), "event": event}))
-        return self._attempt(task, try_number, map_index, next_method=message.next_method, next_kwargs=kwargs)
+        deferral = _deferral(outcome)
+        kwargs = _through_json(stored_kwargs({**read_kwargs(deferral.next_kwargs), "event": event}))
+        return self._attempt(
+            task, try_number, map_index, next_method=deferral.next_method, next_kwargs=kwargs
+        )
 
     def expire(self, task: Any, outcome: Outcome, *, try_number: int = 1, map_index: int = -1) -> Outcome:
         """Let a deferred task go on as Airflow does when the deferral's time-out passed."""
@@ -193,7 +222,7 @@ class AirflowRunner:
             try_number,
             map_index,
             next_method=TRIGGER_FAIL_REPR,
-            next_kwargs=serialize({"error": TriggerFailureReason.TRIGGER_TIMEOUT.value}),
+            next_kwargs=_through_json(stored_kwargs({"error": TriggerFailureReason.TRIGGER_TIMEOUT.value})),
         )
 
     def stored(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
@@ -232,6 +261,8 @@ class AirflowRunner:
         before, logged = len(self.sent), len(self.log)
         with set_supervisor_comms(self), _process_state_restored(), _captured_logs(self._text) as logger:
             context = instance.get_template_context()
+            if not NATIVE:
+                context["task_state_store"] = InMemoryTaskState(self, self._current)
             state, report, error = task_runner.run(instance, context, logger)
             task_runner.finalize(instance, state, context, logger, error)
         return Outcome(
@@ -258,16 +289,15 @@ class AirflowRunner:
             state=DagRunState.RUNNING,
             conf=self.conf,
             consumed_asset_events=[],
-            partition_key=None,
+            **dict.fromkeys(DagRun.model_fields.keys() & {"partition_key"}),
         )
 
     def _revive(self, outcome: Outcome) -> Any:
-        from airflow.serialization.decoders import smart_decode_trigger_kwargs
-
-        message = _deferral(outcome)
-        stored = _through_json(message.trigger_kwargs)
-        kwargs = {name: smart_decode_trigger_kwargs(value) for name, value in deserialize(stored).items()}
-        return import_string(message.classpath)(**kwargs)
+        deferral = _deferral(outcome)
+        stored = _through_json(stored_kwargs(read_kwargs(deferral.trigger_kwargs)))
+        decoded = decode_trigger_kwargs(stored) if "__type" in stored else deserialize(stored)
+        kwargs = {name: decode_trigger_kwargs(value) for name, value in decoded.items()}
+        return import_string(deferral.classpath)(**kwargs)
 
     def _xcoms_of(self, task_id: str, map_index: int) -> dict[str, Any]:
         return {
@@ -325,21 +355,21 @@ class AirflowRunner:
         ]
         return comms.XComSequenceSliceResult(root=values[slice(msg.start, msg.stop, msg.step)])
 
-    def _get_task_store(self, msg: comms.GetTaskStateStore) -> Any:
+    def _get_task_store(self, msg: Any) -> Any:
         store = self.stored(*self._current)
         if msg.key not in store:
             return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND, detail={"key": msg.key})
         return comms.TaskStateStoreResult(value=_through_json(store[msg.key]))
 
-    def _set_task_store(self, msg: comms.SetTaskStateStore) -> Any:
+    def _set_task_store(self, msg: Any) -> Any:
         self.state_store.setdefault(self._current, {})[msg.key] = _through_json(msg.value)
         return comms.OKResponse(ok=True)
 
-    def _delete_task_store(self, msg: comms.DeleteTaskStateStore) -> Any:
+    def _delete_task_store(self, msg: Any) -> Any:
         self.state_store.get(self._current, {}).pop(msg.key, None)
         return comms.OKResponse(ok=True)
 
-    def _clear_task_store(self, _: comms.ClearTaskStateStore) -> Any:
+    def _clear_task_store(self, _: Any) -> Any:
         self.state_store.pop(self._current, None)
         return comms.OKResponse(ok=True)
 
@@ -358,10 +388,10 @@ _HANDLERS: dict[type, Any] = {
     comms.GetXCom: AirflowRunner._get_xcom,
     comms.DeleteXCom: AirflowRunner._delete_xcom,
     comms.GetXComSequenceSlice: AirflowRunner._get_xcom_slice,
-    comms.GetTaskStateStore: AirflowRunner._get_task_store,
-    comms.SetTaskStateStore: AirflowRunner._set_task_store,
-    comms.DeleteTaskStateStore: AirflowRunner._delete_task_store,
-    comms.ClearTaskStateStore: AirflowRunner._clear_task_store,
+    message("GetTaskStateStore"): AirflowRunner._get_task_store,
+    message("SetTaskStateStore"): AirflowRunner._set_task_store,
+    message("DeleteTaskStateStore"): AirflowRunner._delete_task_store,
+    message("ClearTaskStateStore"): AirflowRunner._clear_task_store,
     comms.MaskSecret: AirflowRunner._mask,
     comms.ValidateInletsAndOutlets: AirflowRunner._validate_assets,
 }

@@ -154,7 +154,7 @@ class PolicyRetries(_Base):
         decision = self.retry_policy.evaluate(error, ti.try_number, ti.max_tries, context)  # type: ignore[union-attr]
         if decision.action.value == "fail":
             self.log.error("%s", decision.reason)
-            raise _failing_at_once(error) from error.__cause__
+            raise _failing_at_once(error)
         delay, last = decision.retry_delay, ti.try_number > ti.max_tries
         if delay is None or last or delay <= self.retry_delay:
             return
@@ -174,10 +174,16 @@ def _asking(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failing_at_once(error: Exception) -> Exception:
-    """Return an error that is also Airflow's for permanent failures, so that callbacks still find its class."""
-    final = _final_class(type(error))  # type: ignore[arg-type]  mypy takes hash() of the class for its instances'
+    """Return an error that is Airflow's for permanent failures; one of ours keeps its class, for callbacks."""
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
+
+    if not isinstance(error, VoiceAgentsError):
+        failing: Exception = AirflowFailException(str(error))
+        failing.__cause__ = error
+        return failing
+    final = _final_class(type(error))  # type: ignore[arg-type]
     failing = final.__new__(final, *error.args)
-    failing.args = error.args
+    failing.args, failing.__cause__ = error.args, error.__cause__
     failing.__dict__.update(error.__dict__)
     return failing.with_traceback(error.__traceback__)
 

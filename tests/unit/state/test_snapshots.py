@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
+from support.airflow_versions import forget_fernet
 
 
 @pytest.fixture
 def broken_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An Airflow whose key is none, such as one without a configuration file."""
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "{FERNET_KEY}")
-    get_fernet.cache_clear()
+    forget_fernet()
     yield
-    get_fernet.cache_clear()
+    forget_fernet()
 
 
 @pytest.mark.usefixtures("broken_key")
