@@ -112,6 +112,7 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "TaskGroup",
+    "add_connection_form",
     "ask_a_person",
     "conf",
     "connection_async",
@@ -122,6 +123,9 @@ __all__ = [
     "run_type",
     "task_state",
 ]
+
+FORMS_IN_METADATA = conf.__class__.__module__.startswith("airflow.sdk")
+"""Whether Airflow reads connection forms from the provider's metadata (since 3.2)."""
 
 RETRY_POLICIES = RetryPolicy.__module__.startswith("airflow.")
 """Whether Airflow asks a task's retry policy itself (since 3.3)."""
@@ -151,6 +155,42 @@ def is_backfill(context: Context) -> bool:
     :param context: the task's context.
     """
     return run_type(context) == "backfill"
+
+
+def add_connection_form(hook: Any) -> None:
+    """Give a hook the methods that Airflow asks for its connection's form before 3.2; later ones read metadata.
+
+    :param hook: the hook's class.
+    """
+    if FORMS_IN_METADATA:
+        return
+
+    def described() -> Any:
+        from airflow_voice_agents.get_provider_info import get_provider_info
+
+        types: Any = get_provider_info()["connection-types"]
+        return next(each for each in types if each["connection-type"] == hook.conn_type)
+
+    def behaviour() -> dict[str, Any]:
+        stated = described()["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in stated.items()}
+
+    hook.get_connection_form_widgets = staticmethod(lambda: _form_fields(described()["conn-fields"]))
+    hook.get_ui_field_behaviour = staticmethod(behaviour)
+
+
+def _form_fields(fields: Any) -> dict[str, Any]:
+    forms: Any = import_module("wtforms")  # Airflow puts it, or its stand-in, there for the hook
+    validators: Any = import_module("wtforms.validators")
+    made = {}
+    for name, described in fields.items():
+        schema = described["schema"]
+        kind = forms.IntegerField if "integer" in schema["type"] else forms.StringField
+        kind = forms.PasswordField if schema.get("format") == "password" else kind
+        choices = [validators.any_of(schema["enum"])] if "enum" in schema else []
+        text = {"label": described["label"], "description": described["description"]}
+        made[name] = kind(validators=[validators.Optional(), *choices], default=schema.get("default"), **text)
+    return made
 
 
 async def connection_async(conn_id: str) -> Connection:

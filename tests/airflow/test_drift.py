@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset
 from airflow.sdk.module_loading import import_string
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
@@ -30,7 +29,7 @@ from airflow_voice_agents.state import baselines
 from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently, Unauthorized
 from support.airflow_home import AirflowHome
 from support.airflow_runner import Outcome, make
-from support.airflow_versions import AirflowSensorTimeout
+from support.airflow_versions import AirflowSensorTimeout, DagSerialization
 from support.emulated import (
     BANK,
     HOTELS,

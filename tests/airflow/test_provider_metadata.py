@@ -19,6 +19,7 @@ import pytest
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
+from packaging.version import Version
 
 import airflow
 import airflow_voice_agents
@@ -114,10 +115,18 @@ def test_the_names_and_versions_are_those_of_the_distribution() -> None:
     assert importlib.metadata.version(DISTRIBUTION) == airflow_voice_agents.__version__
 
 
-def test_the_metadata_module_imports_nothing() -> None:
+def test_the_metadata_module_imports_nothing_but_the_version() -> None:
     tree = ast.parse((PACKAGE / "get_provider_info.py").read_text())
 
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert imports == ["from airflow_voice_agents import __version__"]
+
+
+def test_settings_were_added_in_a_version_that_there_is_or_was() -> None:
+    options = INFO["config"]["voice_agents"]["options"].values()
+
+    present = Version(airflow_voice_agents.__version__)
+    assert all(Version(option["version_added"]) <= present for option in options)
 
 
 def test_importing_airflow_imports_no_more_than_the_metadata() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, AssetAlias
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.polyai.operators.configs import (
     PolyAIPromoteConfigOperator,
@@ -16,6 +15,7 @@ from airflow_voice_agents.polyai.operators.configs import (
 from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateConnectorsOperator
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
+from support.airflow_versions import DagSerialization
 
 PLACE = {"agent_id": "harbour-hotels", "environment": "sandbox"}
 OTHER = {"agent_id": "harbour-hotels", "environment": "pre-release"}

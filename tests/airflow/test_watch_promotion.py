@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.module_loading import import_string
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.bases import protections
 from airflow_voice_agents.bases import trigger as edge_trigger
@@ -40,7 +39,8 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailed,
 )
 from support.airflow_runner import Outcome, make
-from support.answers import TIMED_OUT, WAITING, answer, go_on, question, questions
+from support.airflow_versions import DagSerialization
+from support.answers import TIMED_OUT, WAITING, answer, go_on, patience, question, questions
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, SANDBOX, VALUES, Emulated, kept_text, place
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
@@ -579,7 +579,7 @@ def test_an_inconclusive_period_asks_and_holds_no_slot(desk: Desk) -> None:
     assert asking.state == WAITING
     assert question(asking).options == [KEEP, ROLL_BACK, WATCH_AGAIN]
     assert "no\\_data" in (question(asking).body or "") or "no_data" in (question(asking).body or "")
-    assert asking.report.timeout == timedelta(hours=2)
+    assert patience(asking) == timedelta(hours=2)
     assert (desk.rolled_back, Told.seen) == (False, ["inconclusive"])
 
 

@@ -17,10 +17,11 @@ import io
 import json
 import logging
 import os
+import pickle
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
@@ -31,9 +32,11 @@ from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time import comms, task_runner
 from airflow.sdk.module_loading import import_string
 
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
 from support.airflow_versions import (
+    MASKS_WITHOUT_BLOCKING,
     NATIVE,
+    AirflowFailException,
     decode_trigger_kwargs,
     deserialize,
     message,
@@ -101,6 +104,10 @@ class Outcome:
     """All messages to the supervisor, in order."""
     log: str
     """Everything logged, by whomever, from DEBUG up, with tracebacks; nothing is masked here."""
+    raised: BaseException | None = None
+    """What left the task; where Airflow asks no retry policy, ``error`` lacks its mark of a permanent one."""
+    waited: float | None = None
+    """Seconds of a wait that the server named and the triggerer waited for, where Airflow's retry does not."""
 
     @property
     def result(self) -> Any:
@@ -115,7 +122,7 @@ class Outcome:
     @property
     def retry_delay(self) -> float | None:
         """Seconds until the next try, where the retry policy named them."""
-        return getattr(self.report, "retry_delay_seconds", None)
+        return self.waited or getattr(self.report, "retry_delay_seconds", None)
 
     @property
     def retry_reason(self) -> str | None:
@@ -173,7 +180,12 @@ class AirflowRunner:
         if isinstance(task, NotMade):
             return Outcome("failed", task.error, {}, None, (), "")
         keys = [key for task_id, index, key in self.xcoms if (task_id, index) == (task.task_id, map_index)]
-        return self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
+        outcome = self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
+        if NATIVE or outcome.deferred is None or outcome.deferred.next_method != "fail_after_wait":
+            return outcome
+        seconds = read_kwargs(outcome.deferred.next_kwargs)["seconds"]
+        ended = self.resume_with(task, outcome, None, try_number=try_number, map_index=map_index)
+        return replace(ended, waited=seconds, sent=(*outcome.sent, *ended.sent), log=outcome.log + ended.log)
 
     def fire(self, outcome: Outcome, *, timeout: float = 20) -> Any:
         """Rebuild the trigger from what was stored, run it, and return the payload of its first event.
@@ -267,7 +279,8 @@ class AirflowRunner:
             task_runner.finalize(instance, state, context, logger, error)
         return Outcome(
             state=state.value,
-            error=error,
+            error=_importable(error),
+            raised=error,
             xcoms=self._xcoms_of(task.task_id, map_index),
             report=report,
             sent=tuple(self.sent[before:]),
@@ -310,6 +323,8 @@ class AirflowRunner:
 
     def send(self, msg: Any) -> Any:
         """Answer a message as the supervisor does; inside a trigger only :meth:`asend` may be used."""
+        if self._in_trigger and isinstance(msg, comms.MaskSecret) and not MASKS_WITHOUT_BLOCKING:
+            raise RuntimeError("a triggerer sends nothing synchronously")
         if self._in_trigger:
             raise BlockedTriggerer(f"{type(msg).__name__} was sent synchronously from a trigger")
         return self._answer(msg)
@@ -395,6 +410,15 @@ _HANDLERS: dict[type, Any] = {
     comms.MaskSecret: AirflowRunner._mask,
     comms.ValidateInletsAndOutlets: AirflowRunner._validate_assets,
 }
+
+
+def _importable(error: BaseException | None) -> BaseException | None:
+    """Return an error of ours without the mark that it is Airflow's as well."""
+    if not (isinstance(error, VoiceAgentsError) and isinstance(error, AirflowFailException)):
+        return error
+    plain: BaseException = pickle.loads(pickle.dumps(error))  # noqa: S301
+    plain.__cause__ = error.__cause__
+    return plain
 
 
 def _index(msg: Any) -> int:

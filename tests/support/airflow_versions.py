@@ -20,12 +20,15 @@ from airflow_voice_agents.airflow_compat import (
 )
 
 __all__ = [
+    "MASKS_WITHOUT_BLOCKING",
     "NATIVE",
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "DagBag",
+    "DagSerialization",
     "ParamValidationError",
     "TaskDeferralTimeout",
     "decode_trigger_kwargs",
@@ -47,6 +50,15 @@ def _first(*places: str) -> Any:
         except (ImportError, AttributeError):
             continue
     raise ImportError(f"none of {places}")
+
+
+DagBag = _first("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
+DagSerialization = _first(
+    "airflow.serialization.serialized_objects:DagSerialization",
+    "airflow.serialization.serialized_objects:SerializedDAG",
+)
+MASKS_WITHOUT_BLOCKING = hasattr(importlib.import_module("airflow.sdk.log"), "amask_secret")
+"""Before 3.3 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
 
 
 def forget_fernet() -> None:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseHook
 
 from airflow_voice_agents.airflow_compat import (
     AirflowNotFoundException,
+    add_connection_form,
     connection_async,
     connection_extra_async,
 )
@@ -38,6 +39,10 @@ class VoiceAgentsHook(BaseHook):
     default_conn_name: ClassVar[str]
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        add_connection_form(cls)
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()

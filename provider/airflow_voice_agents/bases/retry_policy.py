@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_voice_agents import airflow_compat
@@ -38,6 +39,10 @@ DELAY_LIMIT = timedelta(days=1)
 
 DECIDED = (AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException)
 """Exceptions that say by themselves what becomes of the task."""
+
+
+PLAIN = (str, int, float, bool)
+"""Types of an error's values that outlive a deferral."""
 
 
 class VoiceAgentsRetryPolicy(RetryPolicy):
@@ -108,17 +113,23 @@ class PolicyRetries(_Base):
         with self._policy_asked(context):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def fail_after_wait(self, context: Context, event: Any, failure: str) -> NoReturn:
+    def fail_after_wait(self, context: Context, event: Any, kind: str, **error: Any) -> NoReturn:
         """Fail the try whose delay is over, so that Airflow repeats it.
 
         :param context: the task's context.
         :param event: the event of the trigger that waited.
-        :param failure: what ended the try.
+        :param kind: class of the error that ended the try, as ``package.module:Class``.
+        :param error: the error's text or ``args``, its plain ``values``, and the ``seconds`` that were waited.
         :raises VoiceAgentsError: always.
         """
         from airflow_voice_agents.transport.errors import VoiceAgentsError
 
-        raise VoiceAgentsError(f"The wait that the server named is over; the try ended before it: {failure}")
+        self.log.info("The wait of %s s that the server named is over.", error["seconds"])
+        found: type[VoiceAgentsError] = resolve_name(kind)
+        again = found.__new__(found)
+        again.args = tuple(error["args"])
+        again.__dict__.update(error["values"])
+        raise again
 
     def _do_render_template_fields(
         self,
@@ -158,10 +169,24 @@ class PolicyRetries(_Base):
         delay, last = decision.retry_delay, ti.try_number > ti.max_tries
         if delay is None or last or delay <= self.retry_delay:
             return
-        self.log.warning("%s. Waiting %s s in the triggerer.", decision.reason, round(delay.total_seconds()))
-        airflow_compat.defer_for(
-            self, delay - self.retry_delay, "fail_after_wait", failure=_reason("", error)
-        )
+        seconds = delay.total_seconds()
+        self.log.warning("%s. The triggerer waits for %s s.", decision.reason, seconds)
+        wait = delay - self.retry_delay
+        airflow_compat.defer_for(self, wait, "fail_after_wait", seconds=seconds, **_plain(error))
+
+
+def _plain(error: Exception) -> dict[str, Any]:
+    """Return what an error can be raised from again; one that is not ours is raised as its text."""
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
+
+    kind = type(error) if isinstance(error, VoiceAgentsError) else VoiceAgentsError
+    own = error.__dict__ if isinstance(error, VoiceAgentsError) else {}
+    values = {name: value for name, value in own.items() if value is None or isinstance(value, PLAIN)}
+    return {
+        "kind": f"{kind.__module__}:{kind.__qualname__}",
+        "args": [str(each) for each in error.args] or [str(error)],
+        "values": {**values, "retry_after": None},
+    }
 
 
 def _asking(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,5 +240,5 @@ def _delay(seconds: float | None) -> timedelta | None:
 
 
 def _reason(verdict: str, error: BaseException) -> str:
-    text = f"{verdict}: {error}" if verdict else str(error)
+    text = f"{verdict}: {error}"
     return text if len(text) <= REASON_LIMIT else f"{text[: REASON_LIMIT - 1]}…"

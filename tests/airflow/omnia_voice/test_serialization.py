@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, AssetAlias
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import (
     OmniaVoiceAssignNumbersOperator,
@@ -21,6 +20,7 @@ from airflow_voice_agents.omnia_voice.operators.snapshots import (
     OmniaVoiceSnapshotAssignmentsOperator,
 )
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
+from support.airflow_versions import DagSerialization
 from support.emulated_omnia import DESK, numbers
 
 CASES: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [

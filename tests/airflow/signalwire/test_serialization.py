@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, AssetAlias
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
 from airflow_voice_agents.signalwire.operators.phone_numbers import (
@@ -28,6 +27,7 @@ from airflow_voice_agents.signalwire.sensors import (
     SignalWireRouteSensor,
     SignalWireSensor,
 )
+from support.airflow_versions import DagSerialization
 from support.carrier import ADDRESS, MARKER, SECRET_URL, SWML, numbers
 
 NUMBERS = {"phone_numbers": [numbers(2), "{{ ti.xcom_pull('numbers') }}"]}
