@@ -28,8 +28,6 @@ import structlog
 from airflow.sdk import DAG
 from airflow.sdk.api.datamodels._generated import DagRun, DagRunState, TIRunContext
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time import comms, task_runner
 from airflow.sdk.module_loading import import_string
 
 from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
@@ -37,13 +35,17 @@ from support.airflow_versions import (
     MASKS_WITHOUT_BLOCKING,
     NATIVE,
     AirflowFailException,
+    ErrorType,
+    comms,
     decode_trigger_kwargs,
     deserialize,
+    give_task_state,
     message,
     read_kwargs,
     serialize,
     set_supervisor_comms,
     stored_kwargs,
+    task_runner,
 )
 
 T = TypeVar("T")
@@ -171,17 +173,25 @@ class AirflowRunner:
         """Everything that was logged so far, by tasks and triggers, unmasked."""
         return self._text.getvalue()
 
-    def run(self, task: Any, *, try_number: int = 1, map_index: int = -1) -> Outcome:
+    def run(
+        self, task: Any, *, try_number: int = 1, map_index: int = -1, through_waits: bool = True
+    ) -> Outcome:
         """Run a fresh attempt; XComs of the task's earlier attempts are deleted, its state store is kept.
 
         :param task: operator, or mapped operator together with ``map_index``.
         :param try_number: from 1; the task may be retried while it is not above its ``retries``.
+        :param through_waits: whether a wait that the server named, and the triggerer waits for, is gone through.
         """
         if isinstance(task, NotMade):
             return Outcome("failed", task.error, {}, None, (), "")
         keys = [key for task_id, index, key in self.xcoms if (task_id, index) == (task.task_id, map_index)]
         outcome = self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
-        if NATIVE or outcome.deferred is None or outcome.deferred.next_method != "fail_after_wait":
+        if (
+            NATIVE
+            or not through_waits
+            or outcome.deferred is None
+            or outcome.deferred.next_method != "fail_after_wait"
+        ):
             return outcome
         seconds = read_kwargs(outcome.deferred.next_kwargs)["seconds"]
         ended = self.resume_with(task, outcome, None, try_number=try_number, map_index=map_index)
@@ -274,7 +284,7 @@ class AirflowRunner:
         with set_supervisor_comms(self), _process_state_restored(), _captured_logs(self._text) as logger:
             context = instance.get_template_context()
             if not NATIVE:
-                context["task_state_store"] = InMemoryTaskState(self, self._current)
+                give_task_state(context, InMemoryTaskState(self, self._current))
             state, report, error = task_runner.run(instance, context, logger)
             task_runner.finalize(instance, state, context, logger, error)
         return Outcome(

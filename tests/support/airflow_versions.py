@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk.execution_time import comms
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import comms, task_runner
 from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents import airflow_compat
@@ -29,16 +30,20 @@ __all__ = [
     "AirflowSkipException",
     "DagBag",
     "DagSerialization",
+    "ErrorType",
     "ParamValidationError",
     "TaskDeferralTimeout",
+    "comms",
     "decode_trigger_kwargs",
     "deserialize",
     "forget_fernet",
     "get_fernet",
+    "give_task_state",
     "read_kwargs",
     "serialize",
     "set_supervisor_comms",
     "stored_kwargs",
+    "task_runner",
 ]
 
 
@@ -86,6 +91,11 @@ TaskDeferralTimeout = _first(
 ParamValidationError = _first(
     "airflow.sdk.exceptions:ParamValidationError", "airflow.exceptions:ParamValidationError"
 )
+
+
+def give_task_state(context: Any, store: Any) -> None:
+    """Put a task state store where Airflow has its own, in a version that has none."""
+    context["task_state_store"] = store
 
 
 def message(name: str) -> Any:
