@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
     from airflow_voice_agents.bases.hook import VoiceAgentsHook
+    from airflow_voice_agents.bases.lineage import Lineage
     from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.bases.types import Flag
     from airflow_voice_agents.engine.action import Action
@@ -48,6 +49,7 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
     may_be_empty: ClassVar[Sequence[str]] = ("message", "reason", "override_freeze")
+    _lineage: Lineage | None = None
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
         *,
         changes: Mapping[str, Mapping[str, Any]],
         tolerate: bool = False,
+        sources: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Leave the report, emit asset events for the changes, and fail if anything failed.
 
@@ -134,19 +137,30 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
         :param report: the final report.
         :param changes: asset URI -> facts, for everything that changed.
         :param tolerate: whether failed items leave the task successful.
+        :param sources: asset URIs of what the changes were taken from, for lineage.
         :returns: the report's summary.
         :raises ItemsFailed: when an item failed, was skipped or ended unknown.
         """
         from airflow_voice_agents.bases.assets import emit
+        from airflow_voice_agents.bases.lineage import Lineage
         from airflow_voice_agents.plans.render import render_report
         from airflow_voice_agents.plans.report import failure_of
 
+        changed = () if report.dry_run else tuple(changes)
+        self._lineage = Lineage(tuple(sources), changed, report.plan_digest)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.log.info("%s", render_report(report))
         if not report.complete and not tolerate:
             raise failure_of(report)
         emit(context, {} if report.dry_run else changes, report.summary())
         return report.summary()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the run took and changed, for OpenLineage; ``None`` where that is not installed.
+
+        :param task_instance: the task instance; not used.
+        """
+        return None if self._lineage is None else self._lineage.openlineage()
 
 
 class WritingOperator(VoiceAgentsOperator):
