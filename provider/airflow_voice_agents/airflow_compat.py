@@ -102,6 +102,7 @@ else:
 
 
 __all__ = [
+    "FORMS_IN_METADATA",
     "RETRY_POLICIES",
     "AirflowException",
     "AirflowFailException",
