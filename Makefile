@@ -13,7 +13,7 @@ PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constr
 export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast lint guarantees security-table schema demo demo-ui bench bench-quick clean
+.PHONY: help install test test-fast test-matrix test-wheel lint guarantees security-table schema demo demo-ui bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,12 @@ test: lint  ## lint, then run all tests
 
 test-fast: lint  ## lint, then the unit tests; less than two minutes
 	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+
+test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
+	$(PYTHON) tests/matrix/run.py
+
+test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment that holds nothing else of ours
+	$(RUN) tests/matrix/wheel.py
 
 guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
 	@$(RUN) tests/guarantees/table.py
