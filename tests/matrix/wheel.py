@@ -16,7 +16,8 @@ names = [each.name for each in pkgutil.walk_packages(ours.__path__, ours.__name_
 kept = [name for name in names if ".emulator" not in name]
 for name in kept:
     importlib.import_module(name)
-(entry,) = importlib.metadata.entry_points(group="apache_airflow_provider", name="provider_info").__iter__()
+entries = importlib.metadata.entry_points(group="apache_airflow_provider")
+(entry,) = [each for each in entries if each.value.startswith("airflow_voice_agents.")]
 assert entry.load()()["versions"] == [importlib.metadata.version("airflow-provider-voice-agents")]
 print(len(kept), "modules imported")
 """
