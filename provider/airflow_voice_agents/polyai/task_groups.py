@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
+FOR_APPROVAL = ("waves", "max_failures", "take_snapshot")
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
 
 
@@ -111,7 +112,7 @@ def promotion(
         apply = PolyAIApplyPromotionOperator(
             task_id="apply",
             plan=plan,
-            approved_digest=_approval(plan, approval),
+            approved_digest=_approval(plan, approval, options),
             **_but(FOR_PLAN_ALONE, options),
         )
         verify = PolyAIVerifyPromotionOperator(task_id="verify", plan=plan, **_only(FOR_ALL, options))
@@ -119,13 +120,13 @@ def promotion(
     return group
 
 
-def _approval(plan: Any, approval: bool | Mapping[str, Any]) -> Any:
+def _approval(plan: Any, approval: bool | Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
         return NOT_ASKED_FOR
     from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
-    given = {} if approval is True else approval
+    given = {**_only(FOR_APPROVAL, options), **({} if approval is True else approval)}
     return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output
 
 

@@ -104,17 +104,18 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.plans.document import save
         from airflow_voice_agents.plans.markdown import render_plan_markdown
         from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors
+        from airflow_voice_agents.polyai.actions.promotion_summary import summarize
         from airflow_voice_agents.polyai.export_files import read_spec, shelf
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
-        plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
+        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
         markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         refuse_errors(plan)
-        return save(plan, request)
+        return save(plan, request, summary=summarize(spec, targets).document())
 
     def policy(self) -> Policy:
         """Return what bounds the plan, and how it is shown.
