@@ -7,13 +7,14 @@ JOBS ?= 2
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
+DOCS_STAMP := $(VENV)/.docs-installed
 PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 # Nothing may fall back to the user's own Airflow home.
 export AIRFLOW_HOME := $(abspath $(VENV))/airflow-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast lint guarantees security-table schema demo demo-ui bench bench-quick clean
+.PHONY: help install test test-fast lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +48,10 @@ demo: $(STAMP)  ## promote three projects to live in a real Airflow, against a l
 demo-ui: $(STAMP)  ## the same with Airflow's web interface left up; Ctrl-C ends it
 	@$(RUN) demo/run.py --ui
 
+docs: $(DOCS_STAMP)  ## build the documentation site in build/docs; a warning is an error
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -b html docs build/docs
+	@echo "Open build/docs/index.html"
+
 bench: $(BENCH_STAMP)  ## measure the provider beside what one would write instead; takes most of an hour
 	@$(RUN) benchmarks/run.py
 
@@ -64,6 +69,10 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) pip hatchling editables
 	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers]' --group dev
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP_INSTALL) --group docs
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)

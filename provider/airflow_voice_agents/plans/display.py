@@ -136,7 +136,7 @@ class Row:
         """The values, shortened; of two that are masked alike, only that they differ."""
         if HIDDEN in self.texts:
             return HIDDEN
-        alike = f"  ({', '.join(map(show_key, self.keys))})" if self.keys else ""
+        alike = f"  ({_some(self.keys)})" if self.keys else ""
         if self.op is not Op.CHANGE:
             return _shortened(self.texts[0]) + alike
         before, after = self.texts
@@ -180,6 +180,12 @@ def _starred(parts: Path, at: int) -> str:
         + ("." if after and after[0] != "[" else "")
         + after
     )
+
+
+def _some(keys: Sequence[str]) -> str:
+    """Name a few keys, or first and last of many with their number."""
+    shown = [show_key(key) for key in keys]
+    return ", ".join(shown) if len(shown) <= ALIKE else f"{shown[0]} … {shown[-1]}, {len(shown)} keys"
 
 
 def show_path(path: Path) -> str:

@@ -33,6 +33,8 @@ FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNIN
 SCHEMA = "$schema"
 """First key of the changes to a page's schema."""
 PATH_WIDTH = 60
+LINE_WIDTH = 100
+"""Longest line that several keys share."""
 ROWS_SHOWN = 200
 BLOCKS_SHOWN = 100
 LOOKED_AT = 2000
@@ -233,15 +235,30 @@ def _display_of(item: PlannedItem, display: Display) -> Display:
 
 def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
     """Yield values first, then the schema, then what stays as it is."""
-    rows = sorted(join_alike(rows), key=lambda row: row.path.startswith(SCHEMA))
-    width = min(max((len(row.path) for row in rows), default=0), PATH_WIDTH)
-    for row in rows:
-        yield f"{row.op.value} {row.path:<{width}}  {row.shown}"
-    if kept := [visible(mask_credentials(path)) for path in item.kept_keys]:
-        yield f"= {', '.join(kept)}  the target keeps its own value{'s' * (len(kept) > 1)}"
-    if stale := [show_key(key) for key in item.stale_keys]:
-        them = "them" if len(stale) > 1 else "it"
-        yield f"! {', '.join(stale)}  only the target has {them}; no request can remove {them}"
+    joined = join_alike(rows)
+    for part in (False, True):
+        mine = [row for row in joined if row.path.startswith(SCHEMA) is part]
+        width = min(max((len(row.path) for row in mine), default=0), PATH_WIDTH)
+        for row in mine:
+            yield f"{row.op.value} {row.path:<{width}}  {row.shown}"
+    kept = [visible(mask_credentials(path)) for path in item.kept_keys]
+    yield from _joined("=", kept, "the target keeps its own value", "the target keeps its own values")
+    stale = [show_key(key) for key in item.stale_keys]
+    one, many = (
+        "only the target has it; no request can remove it",
+        "only the target has them; no request can remove them",
+    )
+    yield from _joined("!", stale, one, many)
+
+
+def _joined(sign: str, keys: Sequence[str], one: str, many: str) -> Iterator[str]:
+    """Yield one line for all keys, or one for each where that would be too long."""
+    line = f"{sign} {', '.join(keys)}  {many}"
+    if len(keys) > 1 and len(line) <= LINE_WIDTH:
+        yield line
+        return
+    for key in keys:
+        yield f"{sign} {key}  {one}"
 
 
 def _shown_digest(item: PlannedItem, display: Display) -> str:
