@@ -20,6 +20,7 @@ class SignalWireSensor(VoiceAgentsSensor):
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id",)
+    types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
     conn_name_attr = "signalwire_conn_id"
     hook_path = "airflow_voice_agents.signalwire.hooks:SignalWireHook"

@@ -30,6 +30,7 @@ class SignalWireOperator(VoiceAgentsOperator):
     """
 
     asset_alias: ClassVar[str] = ALIAS
+    types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
 
     def __init__(
