@@ -36,6 +36,7 @@ RUN: list[Any] = [*EMPTY, " ", "null", "x", 0, -1, 3, ["x"], {"x": "x"}]
 """Values that are run; all are tried where operators are made."""
 
 Change = tuple[str, str, str]
+Given = tuple[Case, str, Any]
 
 
 def ready(case: Case, server: EmulatorServer, folder: str) -> World:
@@ -94,8 +95,9 @@ def own_folder(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def problems(case: Case, name: str, value: Any, outcome: Any, world: World, usual: Any) -> Iterator[Any]:
+def problems(given: Given, outcome: Any, world: World, usual: Any) -> Iterator[Any]:
     """What a run with the value did that it must not do."""
+    case, name, value = given
     error = outcome.error
     if error is not None and not isinstance(error, VoiceAgentsError):
         yield name, value, repr(error)
@@ -126,7 +128,7 @@ def test_no_value_makes_a_run_write_what_nobody_asked_for(
                 continue
             server.journal.clear()
             outcome = world.run(task)
-            wrong += problems(case, name, value, outcome, world, usual)
+            wrong += problems((case, name, value), outcome, world, usual)
             if world.writes():
                 world = ready(case, server, next(folders))
     assert not wrong

@@ -126,6 +126,8 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
     """Further spellings of such texts."""
     types_path: ClassVar[str] = SHARED_TYPES
     """Module with the types that annotations name; it is imported where a structure is to be checked."""
+    advised_keys: ClassVar[Sequence[str]] = ()
+    """Keys in mappings about which the task says what to do instead."""
     checked_elsewhere: ClassVar[Sequence[str]] = ()
     """Names of such types that have a check of their own."""
 
@@ -304,6 +306,10 @@ class _Names:
             shape.objects and not isinstance(value, JSON_TYPES)
         )
 
+    def advises(self, keys: Iterable[str]) -> bool:
+        """Return whether the task has more to say about one of some keys."""
+        return any(key in self._operator.advised_keys for key in keys)
+
     def is_choice(self, value: Any, choices: Sequence[str]) -> bool:
         """Return whether a text is one of some, in any spelling."""
         return isinstance(value, str) and self._operator.spellings.get(value, value) in choices
@@ -376,15 +382,22 @@ def _wrong_mapping(value: Mapping[Any, Any], shape: Shape, path: str, names: _Na
         return Wrong(path, value, shape)
     known = dict(shape.keys)
     given = {key if key in known else _snake(key): each for key, each in value.items()}
-    if unknown := [key for key in value if key not in known and _snake(key) not in known]:
-        from airflow_voice_agents.transport.suggestions import hints
-
-        text = f"has unknown keys {', '.join(unknown)}; allowed are {', '.join(known)}"
-        return Wrong(path, value, shape, f"{text}{hints(unknown, known)}".removesuffix("."))
-    if missing := [key for key in shape.required if key not in given]:
-        return Wrong(path, value, shape, f"lacks {', '.join(missing)}")
+    if names.advises(given):
+        return None
+    if keys := _wrong_keys(value, given, shape):
+        return Wrong(path, value, shape, keys)
     found = (_wrong(each, known[key], f"{path}.{key}", names) for key, each in given.items())
     return next(filter(None, found), None)
+
+
+def _wrong_keys(written: Iterable[str], given: Mapping[str, Any], shape: Shape) -> str:
+    known = [key for key, _ in shape.keys]
+    if unknown := [key for key, meant in zip(written, given, strict=False) if meant not in known]:
+        from airflow_voice_agents.transport.suggestions import hints
+
+        return f"has unknown keys {', '.join(unknown)}; allowed are {', '.join(known)}{hints(unknown, known)}"
+    missing = [key for key in shape.required if key not in given]
+    return f"lacks {', '.join(missing)}" if missing else ""
 
 
 def _fitting(value: Any, shapes: Sequence[Shape], path: str, names: _Names) -> Wrong | None:
@@ -410,7 +423,7 @@ def _sentence(wrong: Wrong, *, hidden: bool) -> str:
 
     path, value, shape, keys = wrong
     if keys:
-        return f"{path} {keys}."
+        return f"{path} {keys}" if keys.endswith("?") else f"{path} {keys}."
     kinds = {
         "bool": "True or False",
         "datetime": "a time",
@@ -422,9 +435,9 @@ def _sentence(wrong: Wrong, *, hidden: bool) -> str:
     }
     wanted = [
         *([listed(shape.choices)] if shape.choices else []),
-        *dict.fromkeys(kinds[each.__name__] for each in shape.types),
         *(["a mapping"] if shape.mappings or shape.keys else []),
         *(["a list"] if shape.lists else []),
+        *dict.fromkeys(kinds[each.__name__] for each in shape.types),
     ]
     found = type(value).__name__ if hidden or not isinstance(value, (str, int, float)) else shorten(value)
     meant = did_you_mean(value, shape.choices) if isinstance(value, str) and not hidden else ""

@@ -19,5 +19,8 @@ TYPES_PATH = "airflow_voice_agents.polyai.types"
 SPEC_TYPES = ("Spec", "PromotionTarget")
 """Types that a JSON Schema describes, which checks them."""
 
+ADVISED_KEYS = ("project_id",)
+"""Keys of an update about which a task says what to do instead."""
+
 NEVER_PROMOTE = ("**.mock_*", "**.use_mock_*", "**.use_dev_*")
 """Selectors of test switches: by default each environment keeps its own."""

@@ -12,7 +12,7 @@ from airflow.sdk import AssetAlias
 
 from airflow_voice_agents.bases.argument_checks import listed, rendered_later
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
-from airflow_voice_agents.polyai import SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
+from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook
@@ -38,6 +38,7 @@ class PolyAIOperator(VoiceAgentsOperator):
     type_aliases = TYPE_ALIASES
     spellings = SPELLINGS
     types_path = TYPES_PATH
+    advised_keys = ADVISED_KEYS
     checked_elsewhere = SPEC_TYPES
     ui_color: str = "#e8e4ff"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers, Templated
     from airflow_voice_agents.polyai.conditions import (
         ConfigCondition,
         ConnectorCondition,
@@ -230,7 +230,7 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self,
         *,
         agent_id: str,
-        phone_numbers: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
         client_env: EnvironmentName | None = None,
         connector_id: str | None = None,
         **kwargs: Unpack[PolyAISensorArguments],

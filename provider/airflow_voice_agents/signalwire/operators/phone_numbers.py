@@ -11,7 +11,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Flag, Templated
+    from airflow_voice_agents.bases.types import Flag, PhoneNumbers
     from airflow_voice_agents.signalwire.types import SignalWireArguments, SignalWireWritingArguments
 
 
@@ -247,8 +247,8 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated,
-        expected: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
+        expected: PhoneNumbers,
         **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)
