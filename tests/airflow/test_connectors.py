@@ -274,7 +274,7 @@ def test_a_selector_that_fits_nothing_is_refused(polyai: Emulated) -> None:
         ({"updates": french("")}, "must not be empty"),
         (
             {"updates": [{"connector_id": "a", "voice": VOICE}]},
-            "unknown keys voice; allowed are variant_id, asr_lang_code, voice_name, connector_id. Did you mean 'voice_name'?",
+            "Did you mean 'voice_name'?",
         ),
         ({"updates": [{"connector_id": "a", "voice_name": None}]}, "updates[0].voice_name must be a text"),
         ({"updates": [{"connector_id": "a", "asr_lang_code": ""}]}, "asr_lang_code must not be empty"),
@@ -294,11 +294,11 @@ def test_a_selector_that_fits_nothing_is_refused(polyai: Emulated) -> None:
         ({"updates": french("a"), "changes": {"asr_lang_code": "x"}}, "give either updates, or selector"),
         (
             {"selector": {}, "changes": {"connector_id": "a", "asr_lang_code": "x"}},
-            "changes has unknown keys connector_id",
+            "has unknown keys connector_id",
         ),
         (
             {"selector": {}, "changes": {"connectorId": "a", "asr_lang_code": "x"}},
-            "changes has unknown keys connectorId",
+            "has unknown keys connectorId",
         ),
     ],
 )
