@@ -195,6 +195,14 @@ def flags(operator: type) -> dict[str, str]:
     }
 
 
+def arguments(operator: type) -> tuple[str, ...]:
+    """Return the names of the arguments of ours.
+
+    :param operator: class of an operator or sensor.
+    """
+    return tuple(name for name, _, _ in _shapes(cast("Hashable", operator)))
+
+
 def empty_arguments(operator: Any) -> Iterator[str]:
     """Yield a sentence for each argument that was given and is empty, where leaving it out means everything.
 

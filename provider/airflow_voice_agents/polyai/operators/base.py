@@ -74,12 +74,13 @@ def spec_problems(operator: Any) -> Iterator[str]:
 
     :param operator: an operator with ``spec`` and ``targets``.
     """
-    if not isinstance(operator.spec, Mapping) or rendered_later(operator, "spec", "targets"):
+    written, own = operator.uncovered("spec"), operator.uncovered("targets")
+    if not isinstance(written, Mapping) or rendered_later(operator, "spec", "targets"):
         return
     from jsonschema.exceptions import best_match
 
-    targets = {} if operator.targets is None else {"targets": operator.targets}
-    spec = json.loads(json.dumps({**operator.spec, **targets}, default=str))
+    targets = {} if own is None else {"targets": own}
+    spec = json.loads(json.dumps({**written, **targets}, default=str))
     wrong = best_match(_spec_validator().iter_errors(spec))
     if wrong is not None:
         yield _spec_problem(wrong)
