@@ -92,7 +92,8 @@ def test_an_output_that_is_nothing_is_no_default_in_a_mapped_task(
     runner.push("before", [None])
     with DAG("dag", schedule=None):
         before = EmptyOperator(task_id="before")
-        task = operator.partial(**right_arguments(operator)).expand(**{name: PlainXComArg(before)})
+        usual = {key: each for key, each in right_arguments(operator).items() if key != name}
+        task = operator.partial(**usual).expand(**{name: PlainXComArg(before)})
 
     outcome = runner.run(task, map_index=0)
 
