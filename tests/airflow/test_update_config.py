@@ -268,7 +268,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
             "harbour-hotels/pre-release twice",
         ),
         ({"targets": [place(HOTELS, SANDBOX), place(HOTELS, SANDBOX)]}, "harbour-hotels/sandbox twice"),
-        ({"targets": {"agent_id": HOTELS}}, "targets[0].environment must be"),
+        ({"targets": {"agent_id": HOTELS}}, "targets lacks environment"),
         ({"targets": place(HOTELS, SANDBOX, overrides={})}, "unknown keys overrides"),
         ({"merge": "shallow"}, "merge must be 'deep' or 'replace'"),
         ({"values_file": "any.json"}, "give either values or values_file"),

@@ -317,7 +317,7 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
         self,
         *,
         phone_numbers: PhoneNumbers,
-        expected: Sequence[str] | Templated,
+        expected: PhoneNumbers,
         **kwargs: Unpack[OmniaVoiceWritingArguments],
     ) -> None:
         super().__init__(**kwargs)

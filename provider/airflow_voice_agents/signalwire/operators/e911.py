@@ -10,7 +10,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOper
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.signalwire.types import SignalWireWritingArguments
 
 
@@ -72,7 +72,7 @@ class SignalWireAssignE911Operator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
         e911_address_id: str | None,
         **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:

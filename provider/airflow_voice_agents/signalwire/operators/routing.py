@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.signalwire.types import (
         RouteArgument,
         RoutesArgument,
@@ -100,7 +100,7 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,

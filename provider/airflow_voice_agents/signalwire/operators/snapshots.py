@@ -13,7 +13,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated, TemplatedText
+    from airflow_voice_agents.bases.types import PhoneNumbers, TemplatedText
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.types import (
         RouteArgument,
@@ -61,7 +61,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,
