@@ -372,6 +372,8 @@ def test_a_failure_of_one_site_is_retried_alone(polyai: Emulated) -> None:
 
     assert (first.state, counts(first)) == ("up_for_retry", {"changed": 1, "failed": 1})
     assert isinstance(first.error, ItemsFailed)
+    assert f"Now:  {HOTELS}/{SANDBOX} changed and in effect" in first.log
+    assert "Next: retry or clear the task" in first.log
     assert (second.state, counts(second)) == ("success", {"changed": 1, "unchanged": 1})
     assert requests == {PAGES: 2, VALUES: 1}
 

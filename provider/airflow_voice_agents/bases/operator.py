@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.engine.run_context import RunContext
     from airflow_voice_agents.plans.guards import GuardContext, Overrides
     from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 T = TypeVar("T")
 
@@ -85,8 +87,9 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param hook: an open hook, if the caller needed one for the connection's fields.
         """
         from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.transport.errors import VoiceAgentsError
 
-        with hook or self.hook() as opened:
+        with self._explained(VoiceAgentsError), hook or self.hook() as opened:
             run = RunContext(
                 sender=opened.asend,
                 log=self.write_log,
@@ -96,6 +99,21 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
                 redact=opened.client.redact,
             )
             return opened.run(work(run))
+
+    @contextmanager
+    def _explained(self, errors: type[VoiceAgentsError]) -> Iterator[None]:
+        try:
+            yield
+        except errors as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: VoiceAgentsError, report: Report | None = None) -> None:
+        """Log a failure in short lines, ahead of Airflow's traceback."""
+        from airflow_voice_agents.plans.failure_text import failure_lines
+
+        for line in failure_lines(error, report):
+            self.log.error("%s", line)
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
@@ -143,7 +161,9 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.log.info("%s", render_report(report))
         if not report.complete and not tolerate:
-            raise failure_of(report)
+            failure = failure_of(report)
+            self._explain(failure, report)
+            raise failure
         emit(context, {} if report.dry_run else changes, report.summary())
         return report.summary()
 
