@@ -257,7 +257,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
         ({"values": {"a": [{"b": "x\0y"}]}}, "values.a[0].b must not hold a null byte"),
         ({"values": {"a\0b": 1}}, "a key of values must not hold a null byte"),
         ({"values": {7: 1}}, "values"),
-        ({"targets": None}, "'holiday_message' is no such key"),
+        ({"targets": None}, "'holiday_message' is not a key of that form"),
         ({"values": {f"{HOTELS}/staging": MESSAGE}, "targets": None}, "not 'staging'"),
         ({"values": {f"a/b/{SANDBOX}": MESSAGE}, "targets": None}, "must not hold a slash"),
         ({"values": {f"/{SANDBOX}": MESSAGE}, "targets": None}, "must not be empty"),
