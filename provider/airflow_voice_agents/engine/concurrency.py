@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Protocol, TypeVar
 
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -19,6 +22,39 @@ class Sender(Protocol):
 
     async def __call__(self, request: ApiRequest[T], /) -> T:
         """Send one request and return its parsed response."""
+
+
+class _Planners:
+    """One thread for plans that block: threads of the event loop's own are needed to look up hosts, for one."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+
+    def get(self) -> ThreadPoolExecutor:
+        """Return the thread, made when it is first needed."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice-agents-plans")
+        return self._threads
+
+    def forget(self) -> None:
+        """Let go of the thread after a fork, which takes no threads along."""
+        self._threads = None
+
+
+_planners = _Planners()
+os.register_at_fork(after_in_child=_planners.forget)
+
+
+async def off_loop(work: Callable[[], T], *, blocking: bool) -> T:
+    """Return what ``work`` returns; what may block runs in a thread, so that the event loop stays free.
+
+    :param work: plans something.
+    :param blocking: whether it may block.
+    """
+    if not blocking:
+        return work()
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_planners.get(), context.run, work)
 
 
 async def for_each_limited(

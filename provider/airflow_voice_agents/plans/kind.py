@@ -148,6 +148,10 @@ class ResourceKind(Protocol[State]):
     def restorable(self) -> bool:
         """Whether a kept state can be restored."""
 
+    @property
+    def blocking(self) -> bool:
+        """Whether plans and write sequences may wait for another process, so that no event loop may make them."""
+
     def observe(self, resources: Sequence[Resource], known: Known = ...) -> Iterable[Observation[State]]:
         """Return the reads that report the states of these resources, in as few requests as possible."""
 
@@ -192,6 +196,7 @@ class Kind(Generic[State]):
     name: ClassVar[str] = ""
     repeatable: ClassVar[bool] = True
     restorable: ClassVar[bool] = True
+    blocking: ClassVar[bool] = False
 
     def continues(self, transition: Transition[State], observed: State | None) -> bool:
         """Return ``False``: the planned writes lead all the way."""

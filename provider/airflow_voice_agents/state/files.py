@@ -12,7 +12,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.strict_json import Limits, decode_json
 
+LIMITS = Limits(size=256 * 1024 * 1024, nodes=20_000_000, depth=20)
+"""Limits of a file of state; the baseline of a fleet may be large."""
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
 
@@ -143,8 +146,8 @@ def to_bytes(document: Any) -> bytes:
 
 
 def from_bytes(content: bytes) -> Any:
-    """Return the JSON that bytes hold.
+    """Return the JSON that bytes hold, read strictly: anybody who may write to the folder can have written them.
 
-    :raises ValueError: when it is none.
+    :raises ValueError: when it is not JSON in UTF-8, repeats a key, or is larger or nested more deeply than allowed.
     """
-    return json.loads(content)
+    return decode_json(content.decode(), where="it", limits=LIMITS)

@@ -38,6 +38,7 @@ SETTLE = 5.0
 """Seconds after which a run that only tried to take a lock has withdrawn its file."""
 RENEWALS = 3
 """Renewals of a lock within its lifetime."""
+_LAST_MOMENT = datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp()
 EVERY = "/*"
 """End of a name that covers every target of an owner."""
 
@@ -83,6 +84,19 @@ class LockOwner:
         """Return the holder for a task instance of Airflow."""
         return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
 
+    @classmethod
+    def of_json(cls, said: Any) -> LockOwner:
+        """Return the holder that a lock's file names.
+
+        :param said: decoded JSON.
+        :raises TypeError: when it names none.
+        """
+        owner = cls(**said)
+        _texts([owner.dag_id, owner.run_id, owner.task_id])
+        if type(owner.map_index) is not int or type(owner.try_number) is not int:
+            raise TypeError
+        return owner
+
     @property
     def instance(self) -> tuple[str, str, str, int]:
         """What all tries of one task instance have in common."""
@@ -126,8 +140,8 @@ class LockFile:
         try:
             told = from_bytes(content)
             times = (datetime.fromisoformat(told[name]).timestamp() for name in ("acquired_at", "expires_at"))
-            return cls(file, LockOwner(**told["holder"]), tuple(map(str, told["targets"])), *times)
-        except (ValueError, TypeError, KeyError):
+            return cls(file, LockOwner.of_json(told["holder"]), _texts(told["targets"]), *times)
+        except (ValueError, TypeError, KeyError, OverflowError):
             return cls(file, None)
 
     def meets(self, other: LockFile) -> bool:
@@ -432,5 +446,12 @@ def _span(claim: LockFile) -> str:
     return f" since {since}, and unless that run renews it until {until} at most"
 
 
+def _texts(said: Any) -> tuple[str, ...]:
+    if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
+        raise TypeError
+    return tuple(said)
+
+
 def _text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+    """Return a moment as a text; a lock's file may name one beyond what a calendar has."""
+    return datetime.fromtimestamp(min(max(seconds, 0.0), _LAST_MOMENT), UTC).isoformat()

@@ -163,6 +163,13 @@ class ResponseError(CallError):
     advice_default = "Something between here and the platform answered in its place, or its contract changed."
 
 
+class OversizedResponse(ResponseError):
+    """A read got a response of more bytes, values or levels than are read; the resource has to become smaller."""
+
+    permanent = True
+    advice_default = "Nothing was taken from it. Make what the platform holds there smaller or flatter."
+
+
 class ApiError(CallError):
     """The platform refused or failed the call."""
 

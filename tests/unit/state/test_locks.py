@@ -457,7 +457,43 @@ def test_a_task_that_comes_back_within_the_same_try_takes_its_lock_over() -> Non
     assert (before.still_mine(), after.still_mine()) == (False, True)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"holder": {"dag_id": 1}}', b"null"])
+def lock_file(**changes: Any) -> bytes:
+    """Return a lock's file of another task, with some fields changed."""
+    owner = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
+    times = {"acquired_at": "2026-08-01T08:00:00+00:00", "expires_at": "2227-08-01T09:00:00+00:00"}
+    return json.dumps({"version": 1, "holder": owner, "targets": [HERE], **times, **changes}).encode()
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59-14:00"])
+def test_a_lock_that_never_expires_bars_its_targets_and_names_its_owner(moment: str) -> None:
+    cabinet = Cabinet(contents={"x.lock": lock_file(expires_at=moment)})
+
+    with pytest.raises(TargetLocked, match=r"task t in run r of DAG d.* until 9999-12-31T23:59:59"):
+        held(cabinet, ONE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"holder": {"dag_id": 1}}',
+        b"null",
+        b"[" * 100_000 + b"]" * 100_000,
+        lock_file(expires_at="10000-01-01T00:00:00+00:00"),
+        lock_file(expires_at=1),
+        lock_file(targets="house/a"),
+        lock_file(targets=[1]),
+        lock_file(targets={"house/a": 1}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": []}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": "1"}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": True}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "more": 1}),
+        lock_file()[:-1] + b', "targets": []}',
+    ],
+)
 def test_a_file_that_cannot_be_read_bars_everything_until_people_remove_it(content: bytes) -> None:
     cabinet = Cabinet(contents={"x.lock": content})
 
