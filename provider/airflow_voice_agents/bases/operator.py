@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.engine.run_context import RunContext
     from airflow_voice_agents.plans.guards import GuardContext, Overrides
     from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.state.snapshots import Origin
 
 T = TypeVar("T")
 
@@ -71,6 +72,15 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     @abstractmethod
     def hook(self) -> VoiceAgentsHook:
         """Return a hook for the operator's connection."""
+
+    def origin(self) -> Origin:
+        """Return the platform that the operator's connection leads to, to which its snapshots are bound.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        from airflow_voice_agents.state.snapshots import Origin
+
+        return Origin(self.asset_alias, *self.hook().place())
 
     def work(
         self,
@@ -296,6 +306,7 @@ class WritingOperator(VoiceAgentsOperator):
 
         return ProtectionSettings(
             name=f"{self.dag_id}-{self.task_id}",
+            origin=self.origin,
             state_folder=self.state_folder or None,
             lock_wait=self.lock_wait,
             take_snapshot=self.take_snapshot,

@@ -101,6 +101,7 @@ class ProtectionSettings:
     """The arguments of an operator about locks, snapshots, blocks and stops.
 
     :param name: name of the snapshot's file.
+    :param origin: returns the platform that the task's connection leads to.
     :param state_folder: URL of the state folder, or ``None`` for the configured one.
     :param snapshot_folder: URL of the snapshots, or ``None`` for the folder below the state folder.
     :param lock_wait: seconds to wait for another run.
@@ -115,6 +116,7 @@ class ProtectionSettings:
     """
 
     name: str
+    origin: Callable[[], snapshots.Origin]
     state_folder: str | None = None
     snapshot_folder: str | None = None
     lock_wait: float = 0.0
@@ -196,6 +198,7 @@ class AirflowProtections:
         def save(document: dict[str, Any]) -> str:
             return snapshots.save(
                 document,
+                origin=mine.origin(),
                 folder=mine.snapshot_folder or state_folder(mine.state_folder, "snapshots"),
                 name=mine.name,
                 allow_unencrypted=mine.allow_unencrypted,
@@ -203,7 +206,10 @@ class AirflowProtections:
                 log=self.log,
             )
 
+        def load(url: str) -> Any:
+            return snapshots.load(url, mine.origin())
+
         def publish(url: str) -> None:
             self.context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url)
 
-        return SnapshotRecorder(save, snapshots.load, publish, SNAPSHOT_NOTE, kinds)
+        return SnapshotRecorder(save, load, publish, SNAPSHOT_NOTE, kinds)

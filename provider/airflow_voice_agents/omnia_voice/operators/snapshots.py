@@ -75,6 +75,7 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
         hook = self.hook()
         return save(
             self.work(context, SnapshotAssignments(workspace_of(hook), numbers).run, hook),
+            origin=self.origin(),
             folder=self.folder or None,
             name=f"{self.dag_id}-{self.task_id}",
             allow_unencrypted=self.allow_unencrypted,
@@ -164,7 +165,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
         hook = self.hook()
         action = snapshots.parse_restore(
             workspace_of(hook),
-            load(self.snapshot),
+            load(self.snapshot, self.origin()),
             expected_agent_id=self.expected_agent_id or None,
             expected_assignments=self.argument("expected_assignments"),
             force=is_true(self.force),

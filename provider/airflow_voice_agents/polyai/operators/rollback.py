@@ -76,7 +76,7 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        action = parse_rollback(snapshots.load(self.snapshot), force=is_true(self.force))
+        action = parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 

@@ -96,6 +96,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
         document = self.work(context, lambda run: take_snapshot(run, space, selection), hook)
         return snapshots.save(
             document,
+            origin=self.origin(),
             folder=self.folder or None,
             name=f"signalwire-{space.label}-{context['ti'].id}",
             allow_unencrypted=self.allow_unencrypted,
@@ -194,7 +195,7 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
         hook = self.hook()
         action = parse_restore(
             self.space(hook),
-            snapshots.load(self.snapshot),
+            snapshots.load(self.snapshot, self.origin()),
             self.argument("expected_route"),
             self.argument("expected_routes"),
             force=is_true(self.force),
