@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -40,7 +41,7 @@ SNAPSHOT_NOTE = "snapshot"
 """Key of the task state under which a task remembers the URL of its snapshot."""
 
 RENEWAL_INTERVAL = 15.0
-"""Seconds of planning after which the lock is renewed when that is due."""
+"""Seconds after which the lock is renewed when that is due."""
 
 TARGET_NOTE = "unit"
 """Note in a snapshot: the target that a resource belongs to."""
@@ -100,7 +101,8 @@ class _Run:
         await self._refuse_twice_named(self.action.scope().targets)
         with ExitStack() as stack:
             lock = await self._lock(stack)
-            return await self._locked(lock, frozen)
+            async with kept_up(lock):
+                return await self._locked(lock, frozen)
 
     async def _lock(self, stack: ExitStack) -> HeldLock:
         scope = self.action.scope()
@@ -341,6 +343,29 @@ class _Run:
         if self.policy.dry_run:
             return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} request(s)")
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
+
+
+@asynccontextmanager
+async def kept_up(lock: HeldLock) -> AsyncIterator[None]:
+    """Renew a lock in the background, also while one request or one wait takes longer than the lock lasts.
+
+    Nothing stops here when it is lost: the rollout asks for the lock before each target.
+
+    :param lock: the lock on the targets.
+    """
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_INTERVAL)
+            await asyncio.to_thread(lock.renew_when_due)
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def renewing(run: RunContext, lock: HeldLock) -> Sender:

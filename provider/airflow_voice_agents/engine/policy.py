@@ -67,12 +67,19 @@ class HeldLock(Protocol):
     def renew_when_due(self) -> str | None:
         """Renew the lock when it is time, and return why the run must stop if it is lost."""
 
+    def check(self) -> str | None:
+        """Look whether the lock still stands, and return why the run must stop if it does not."""
+
 
 class _NoLock:
     def narrow(self, targets: Collection[str]) -> None:
         """Do nothing."""
 
     def renew_when_due(self) -> str | None:
+        """Let the run go on."""
+        return None
+
+    def check(self) -> str | None:
         """Let the run go on."""
         return None
 
