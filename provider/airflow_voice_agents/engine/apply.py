@@ -92,12 +92,13 @@ class _Run:
         """Run the action."""
         frozen = self.protections.frozen()
         given = self.run.guard_context
-        early = (*self.action.guards(given), *frozen)
+        local = self.protections.local_state(bool(self.action.scope().live))
+        early = (*self.action.guards(given), *frozen, *local)
         self.run.guard(self.action.operation, early, dry_run=self.policy.dry_run)
         if self.policy.dry_run:
             targets = await self.planned(())
             return await self._unwritten(targets)
-        self._log_overridden(frozen)
+        self._log_warnings((*frozen, *local))
         await self._refuse_twice_named(self.action.scope().targets)
         with ExitStack() as stack:
             lock = await self._lock(stack)
@@ -208,6 +209,9 @@ class _Run:
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
+        if target.live and target.changed and self.action.scope().live is None:
+            local = self.protections.local_state(True)
+            findings += [each for each in local if each.severity is Severity.ERROR]
         if self.policy.dry_run:
             findings = [
                 warning(each.code, f"A run that writes would be refused. {each.message}") for each in findings
@@ -317,8 +321,8 @@ class _Run:
 
     # --------------------------------------------------------------------------------------- reports
 
-    def _log_overridden(self, frozen: Sequence[Finding]) -> None:
-        for finding in frozen:
+    def _log_warnings(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
             if finding.severity is Severity.WARNING:
                 self.run.log(f"{self.action.operation}: {finding.message}")
 

@@ -95,6 +95,11 @@ def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock
     return {}
 
 
+def shared_state(_: bool) -> tuple[Finding, ...]:
+    """Return no findings: every worker sees the state folder."""
+    return ()
+
+
 BlockDigests = Mapping[str, Mapping[Resource, str]]
 """Target -> resource -> digest of the state that was rolled back."""
 
@@ -113,6 +118,8 @@ class Protections:
         keeps nothing.
     :param stop: asked before each wave: the stop switch and the freeze windows.
     :param frozen: the findings of the freeze windows now.
+    :param local_state: takes whether the run writes live, and returns the findings about a state folder that workers
+        of other machines do not see.
     """
 
     lock: Callable[[Sequence[str], TargetNames], AbstractContextManager[HeldLock]] = unlocked
@@ -121,3 +128,4 @@ class Protections:
     recorder: Callable[[Kinds, bool], SnapshotRecorder | None] | None = None
     stop: StopCheck = always_continue
     frozen: Callable[[], tuple[Finding, ...]] = tuple
+    local_state: Callable[[bool], tuple[Finding, ...]] = shared_state

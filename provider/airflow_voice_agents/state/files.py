@@ -56,6 +56,23 @@ class StateFiles:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in listed)
 
+    def missing(self) -> str | None:
+        """Return what has to be created before a file can be written, or ``None``; nothing is created."""
+        self._forget()
+        try:
+            self._fs.ls(self._root.path, detail=False)
+        except FileNotFoundError:
+            if self._root.protocol not in BUCKETS:
+                return f"folder {self._root.path}"
+            bucket = str(self._root.path).lstrip("/").partition("/")[0]
+            return None if self._fs.exists(bucket) else f"bucket {bucket}"
+        return None
+
+    @property
+    def path(self) -> str:
+        """The folder's path in its file system."""
+        return str(self._root.path)
+
     def read(self, name: str, *, limit: int | None = None) -> bytes | None:
         """Return what a file holds, or ``None`` where it is not there.
 
