@@ -87,6 +87,14 @@ def _settings() -> dict[str, object]:
                     "example": "s3://aws_default@my-bucket/voice-agents",
                     "default": "",
                 },
+                "allow_local_state": {
+                    "description": "Whether live is written although state_folder is empty and the executor can "
+                    "run tasks on several machines, which then do not see each other's locks.",
+                    "version_added": "0.2.0",
+                    "type": "boolean",
+                    "example": "True",
+                    "default": "False",
+                },
                 "show_values": {
                     "description": "Whether plans in task logs and on approval screens show config values. "
                     "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",

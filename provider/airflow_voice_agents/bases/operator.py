@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.engine.run_context import RunContext
     from airflow_voice_agents.plans.guards import GuardContext, Overrides
     from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.state.snapshots import Origin
     from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 T = TypeVar("T")
@@ -73,6 +74,15 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     @abstractmethod
     def hook(self) -> VoiceAgentsHook:
         """Return a hook for the operator's connection."""
+
+    def origin(self) -> Origin:
+        """Return the platform that the operator's connection leads to, to which its snapshots are bound.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        from airflow_voice_agents.state.snapshots import Origin
+
+        return Origin(self.asset_alias, *self.hook().place())
 
     def work(
         self,
@@ -184,6 +194,8 @@ class WritingOperator(VoiceAgentsOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, rollback blocks, locks and baselines; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many targets are reached wave by wave: numbers and percentages, counted from the first target;
         the last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many targets may fail before no further one is begun: a number, a percentage, or a
@@ -215,6 +227,7 @@ class WritingOperator(VoiceAgentsOperator):
         snapshot_retention: timedelta | None = None,
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
+        allow_local_state: bool = False,
         waves: Sequence[int | str] | None = None,
         max_failures: int | str | Mapping[str, Any] | None = None,
         max_changed: int | str | None = None,
@@ -235,6 +248,7 @@ class WritingOperator(VoiceAgentsOperator):
         self.snapshot_retention = snapshot_retention
         self.allow_unencrypted = allow_unencrypted
         self.state_folder = state_folder
+        self.allow_local_state = allow_local_state
         self.waves = waves
         self.max_failures = max_failures
         self.max_changed = max_changed
@@ -276,8 +290,10 @@ class WritingOperator(VoiceAgentsOperator):
         :param policy: options of the run; ``None`` uses the operator's.
         """
         from airflow_voice_agents.engine.apply import apply
+        from airflow_voice_agents.state.folder_check import check_state_folder
 
         options, protections = policy or self.policy(), self.protections(context)
+        check_state_folder(self.state_folder or None, writes=not options.dry_run, log=self.write_log)
         return self.work(context, lambda run: apply(run, action, options, protections), hook)
 
     def policy(self) -> Policy:
@@ -316,6 +332,7 @@ class WritingOperator(VoiceAgentsOperator):
 
         return ProtectionSettings(
             name=f"{self.dag_id}-{self.task_id}",
+            origin=self.origin,
             state_folder=self.state_folder or None,
             lock_wait=self.lock_wait,
             take_snapshot=self.take_snapshot,
@@ -324,6 +341,8 @@ class WritingOperator(VoiceAgentsOperator):
             stop_variable=self.stop_variable,
             freeze=self.freeze,
             override_freeze=self.override_freeze or None,
+            allow_local_state=self.allow_local_state,
+            executor=self.executor,
         )
 
 

@@ -38,6 +38,8 @@ class PromotionOptions(TypedDict, total=False):
     :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param baseline: name under which the digests that were applied are kept.
     :param waves: how many targets are reached, wave by wave.
     :param max_failures: how many targets may go wrong before no further one is begun.
@@ -59,6 +61,7 @@ class PromotionOptions(TypedDict, total=False):
     max_changed: int | str | None
     allow_unencrypted: bool
     state_folder: str | None
+    allow_local_state: bool
     baseline: str | None
     waves: Sequence[int | str] | None
     max_failures: FailureLimitArgument

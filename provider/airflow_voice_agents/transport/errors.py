@@ -49,6 +49,10 @@ class TargetLocked(VoiceAgentsError):
     """Another run holds the lock of a target, or took this run's lock away; a later try may get it."""
 
 
+class StateFolderUnavailable(VoiceAgentsError):
+    """The state folder cannot be reached, listed or written; nothing was read or written at the platform."""
+
+
 class ItemsFailed(VoiceAgentsError):
     """Some items failed or ended unknown; the report that the task pushed names them."""
 

@@ -73,7 +73,13 @@ def test_a_wrong_setting_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) 
 
 def keep(folder: str | None) -> str:
     return snapshots.save(
-        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, log=lambda _: None
+        {"resources": []},
+        origin=snapshots.Origin("polyai", "api.example"),
+        folder=folder,
+        name="x",
+        allow_unencrypted=True,
+        retention=None,
+        log=lambda _: None,
     )
 
 

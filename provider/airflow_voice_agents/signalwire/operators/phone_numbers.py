@@ -106,6 +106,8 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     :param lock_wait: seconds to wait for another run on the space's numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are bought wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
@@ -221,6 +223,8 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
