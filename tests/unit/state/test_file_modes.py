@@ -20,8 +20,8 @@ from airflow_voice_agents.state.locks import LockOwner, hold_lock
 
 PACKAGE = Path(airflow_voice_agents.__file__).parent
 AT = "2026-11-27T00:00:00+00:00"
-WRITERS = {"state/files.py", "emulator/state.py"}
-"""The modules that write files; everything else writes through them."""
+WRITERS = {"state/files.py", "emulator/state.py", "polyai/resources/schema_evaluation.py"}
+"""The modules that write files; everything else writes through them. The last one writes a setting of the system."""
 WRITING = {"write_bytes", "write_text", "pipe_file", "mkdir", "makedirs", "symlink_to"}
 
 
