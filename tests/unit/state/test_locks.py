@@ -536,7 +536,7 @@ def lock_file(**changes: Any) -> bytes:
 def test_a_lock_that_never_expires_bars_its_targets_and_names_its_owner(moment: str) -> None:
     cabinet = Cabinet(contents={"x.lock": lock_file(expires_at=moment)})
 
-    with pytest.raises(TargetLocked, match=r"task t in run r of DAG d.* until 9999-12-31T23:59:59"):
+    with pytest.raises(TargetLocked, match=r"task t in run r of DAG d.* ends at 9999-12-31T23:59:59"):
         held(cabinet, ONE)
 
 
