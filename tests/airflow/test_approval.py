@@ -13,7 +13,7 @@ from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 from airflow_voice_agents.polyai.task_groups import promotion
 from airflow_voice_agents.transport.errors import GuardRefused, InputError, StateMoved
 from support.airflow_runner import Outcome
-from support.answers import TIMED_OUT, answer, go_on, question, questions
+from support.answers import TIMED_OUT, WAITING, answer, go_on, patience, question, questions
 from support.emulated import HOTELS, PRE_RELEASE, SANDBOX, VALUES, Emulated
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
@@ -68,7 +68,7 @@ def test_the_plan_is_shown_and_the_task_waits(gate: Gate) -> None:
     planned = gate.run(gate.plan)
     asked = gate.run(gate.approval)
 
-    assert asked.state == "awaiting_input"
+    assert asked.state == WAITING
     table, _, plan = str(question(asked).body).partition("\n\n")
     assert plan == planned.xcoms["plan_markdown"]
     assert table.splitlines()[2:] == [
@@ -181,7 +181,7 @@ def test_a_key_that_looks_like_a_template_is_shown_and_not_rendered(
 
     asked = gate.asked()
 
-    assert asked.state == "awaiting_input", asked.error
+    assert asked.state == WAITING, asked.error
     assert key in str(question(asked).body)
     assert gate.answered(asked).state == "success"
     assert gate.run(gate.apply).state == "success"
@@ -234,7 +234,7 @@ def test_who_may_answer_and_how_long_is_handed_on(polyai: Emulated, tmp_path: Pa
     asked = gate.asked()
 
     assert [user.id for user in question(asked).assigned_users or ()] == ["7"]
-    assert asked.report.timeout == timedelta(hours=12)
+    assert patience(asked) == timedelta(hours=12)
     assert question(asked).defaults is None
 
 

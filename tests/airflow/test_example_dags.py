@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
@@ -25,6 +22,7 @@ from airflow_voice_agents.polyai.connection import REGIONS, ConnectionFields
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.signalwire.connection import ConnectionFields as SignalWireFields
 from support.airflow_home import AirflowHome, DagRunResult
+from support.airflow_versions import AirflowFailException, DagBag, DagSerialization, ParamValidationError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "example_dags"

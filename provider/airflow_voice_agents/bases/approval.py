@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,7 +25,7 @@ DIGITS = 12
 NAMED = 3
 
 
-class PromotionApprovalOperator(ApprovalOperator):
+class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
     """Ask a person whether a plan may be carried out; meanwhile the task holds no worker slot.
 
     The task returns the digest that was approved: hand it to the task that carries the plan out, which

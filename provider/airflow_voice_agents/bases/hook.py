@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
+from airflow_voice_agents.airflow_compat import (
+    AirflowNotFoundException,
+    add_connection_form,
+    connection_async,
+    connection_extra_async,
+)
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
@@ -36,6 +40,10 @@ class VoiceAgentsHook(BaseHook):
     default_conn_name: ClassVar[str]
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        add_connection_form(cls)
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()

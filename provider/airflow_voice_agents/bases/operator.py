@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_voice_agents.airflow_compat import is_backfill, task_state
+from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
     from airflow_voice_agents.bases.hook import VoiceAgentsHook
+    from airflow_voice_agents.bases.lineage import Lineage
     from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.bases.types import Flag
     from airflow_voice_agents.engine.action import Action
@@ -39,7 +40,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
+class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
@@ -51,6 +52,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
     may_be_empty: ClassVar[Sequence[str]] = ("message", "reason", "override_freeze")
+    _lineage: Lineage | None = None
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param hook: an open hook, if the caller needed one for the connection's fields.
         """
         from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.transport.errors import VoiceAgentsError
 
         with self._explained(VoiceAgentsError), hook or self.hook() as opened:
@@ -154,6 +157,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         *,
         changes: Mapping[str, Mapping[str, Any]],
         tolerate: bool = False,
+        sources: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Leave the report, emit asset events for the changes, and fail if anything failed.
 
@@ -161,13 +165,17 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param report: the final report.
         :param changes: asset URI -> facts, for everything that changed.
         :param tolerate: whether failed items leave the task successful.
+        :param sources: asset URIs of what the changes were taken from, for lineage.
         :returns: the report's summary.
         :raises ItemsFailed: when an item failed, was skipped or ended unknown.
         """
         from airflow_voice_agents.bases.assets import emit
+        from airflow_voice_agents.bases.lineage import Lineage
         from airflow_voice_agents.plans.render import render_report
         from airflow_voice_agents.plans.report import failure_of
 
+        changed = () if report.dry_run else tuple(changes)
+        self._lineage = Lineage(tuple(sources), changed, report.plan_digest)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.log.info("%s", render_report(report))
         if not report.complete and not tolerate:
@@ -176,6 +184,13 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
             raise failure
         emit(context, {} if report.dry_run else changes, report.summary())
         return report.summary()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the run took and changed, for OpenLineage; ``None`` where that is not installed.
+
+        :param task_instance: the task instance; not used.
+        """
+        return None if self._lineage is None else self._lineage.openlineage()
 
 
 class WritingOperator(VoiceAgentsOperator):

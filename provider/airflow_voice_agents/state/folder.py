@@ -9,7 +9,7 @@ from typing import Literal
 
 from airflow_voice_agents.transport.errors import InputError
 
-Room = Literal["snapshots", "holds", "locks", "baselines"]
+Room = Literal["snapshots", "holds", "locks", "baselines", "tasks"]
 
 SECTION, OPTION = "voice_agents", "state_folder"
 """Section and option of Airflow's configuration that name the folder."""
@@ -44,7 +44,7 @@ def base_folder(explicit: str | None) -> str:
     :param explicit: URL of the folder; ``None`` or empty takes the configured one, else one in the Airflow home.
     :raises InputError: for what is neither a URL nor an absolute path.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     if explicit:
         return _base(explicit, "the state folder")
@@ -59,14 +59,14 @@ def is_configured(explicit: str | None) -> bool:
 
     :param explicit: the argument of the task.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     return bool(explicit or conf.get(SECTION, OPTION, fallback=""))
 
 
 def allows_local_state() -> bool:
     """Return whether ``[voice_agents] allow_local_state`` is set."""
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     return bool(conf.getboolean(SECTION, "allow_local_state", fallback=False))
 
@@ -76,7 +76,7 @@ def remote_executors(own: str | None) -> list[str]:
 
     :param own: executor of the task, or ``None``.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     listed = re.split(r"[,;]", f"{conf.get('core', 'executor', fallback='')},{own or ''}")
     named = [each.rpartition("=")[2].partition(":")[0].strip() for each in listed]  # team=class:alias

@@ -118,7 +118,8 @@ def load(url: str, origin: Origin | None = None) -> Any:
 
 def _read(url: str) -> Any:
     from airflow.sdk import ObjectStoragePath
-    from airflow.sdk.crypto import get_fernet
+
+    from airflow_voice_agents.airflow_compat import get_fernet
 
     if not isinstance(url, str) or url in ("", "None"):  # what a template makes of an XCom that is not there
         raise InputError("snapshot is missing; the task that was to take it left none")
@@ -139,8 +140,7 @@ def _owners(document: Any) -> str:
 
 def fernet() -> Any:
     """Return what encrypts, or what lets everything through where there is no key."""
-    from airflow.sdk.crypto import get_fernet
-    from airflow.sdk.exceptions import AirflowException
+    from airflow_voice_agents.airflow_compat import AirflowException, get_fernet
 
     try:
         return get_fernet()

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
 from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
 from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import AirflowSensorTimeout
 from support.emulated import kept_text
 from support.emulated_omnia import (
     DESK,

@@ -540,8 +540,9 @@ def test_a_snapshot_of_another_space_is_refused(carrier: EmulatedCarrier, folder
 def test_a_snapshot_that_cannot_be_read_is_refused(
     carrier: EmulatedCarrier, folder: Path, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.sdk.crypto import get_fernet
     from cryptography.fernet import Fernet
+
+    from support.airflow_versions import forget_fernet
 
     url = carrier.run(keep(folder, ONE)).result
     (path,) = folder.iterdir()
@@ -551,7 +552,7 @@ def test_a_snapshot_that_cannot_be_read_is_refused(
         path.write_bytes(path.read_bytes()[:-10])
     else:
         monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-        get_fernet.cache_clear()
+        forget_fernet()
 
     outcome = carrier.run(restore(url, retries=3))
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from airflow.sdk import ObjectStoragePath, conf
+from airflow.sdk import ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.airflow_compat import conf
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
 from airflow_voice_agents.state.folder import state_folder

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 
+from airflow_voice_agents.airflow_compat import get_fernet
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.state.snapshots import Origin
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
+from support.airflow_versions import forget_fernet
 
 HERE = Origin("polyai", "api.uk.poly.ai")
 DOCUMENT = {"resources": [{"owner": "harbour-hotels", "name": "live", "state": {"greeting": "Ahoy"}}]}
@@ -27,9 +28,9 @@ def keep(folder: Path, origin: Origin = HERE, **options: Any) -> str:
 def key(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An Airflow with the given ``fernet_key``."""
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", request.param)
-    get_fernet.cache_clear()
+    forget_fernet()
     yield
-    get_fernet.cache_clear()
+    forget_fernet()
 
 
 @pytest.mark.usefixtures("key")

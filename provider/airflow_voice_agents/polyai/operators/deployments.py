@@ -46,11 +46,14 @@ class _DeploymentOperator(PolyAIWritingOperator):
         self.message = message
         self.deployment_model = deployment_model
 
-    def deploy(self, context: Context, action: DeployingAction) -> dict[str, Any]:
+    def deploy(
+        self, context: Context, action: DeployingAction, sources: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Carry an action out and leave its report.
 
         :param context: the task's context.
         :param action: the action.
+        :param sources: asset URIs of what is taken.
         """
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
@@ -65,7 +68,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
             if name in item.details
         }
         uri = deployment_uri(action.agent_id, action.environment)
-        return self.finish(context, report, changes={uri: facts} if changed else {})
+        return self.finish(context, report, changes={uri: facts} if changed else {}, sources=sources)
 
     def publisher(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
         """Return a function that makes XComs of the ids of a deployment at once.
@@ -199,6 +202,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
         from airflow_voice_agents.polyai.actions.deployments import parse_promote
+        from airflow_voice_agents.polyai.assets import deployment_uri
 
         action = parse_promote(
             self.agent_id,
@@ -211,7 +215,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
             message=self.message,
             on_facts=self.publisher(context),
         )
-        return self.deploy(context, action)
+        return self.deploy(context, action, [deployment_uri(self.agent_id, self.source_environment)])
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""

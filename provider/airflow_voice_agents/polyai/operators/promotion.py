@@ -227,7 +227,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.actions.promotion import Promotion
-        from airflow_voice_agents.polyai.assets import changes
+        from airflow_voice_agents.polyai.assets import changes, sources_of
         from airflow_voice_agents.polyai.export_files import shelf
 
         document, spec = read_plan(self.argument("plan"))
@@ -240,7 +240,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
             on_report=lambda report: self._record(document, report),
         )
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
-        return self.finish(context, report, changes=changes(report))
+        return self.finish(context, report, changes=changes(report), sources=sources_of(spec))
 
     def _check_approval(self, document: PlanDocument) -> None:
         from airflow_voice_agents.transport.errors import GuardRefused

@@ -99,8 +99,8 @@ class _LookingOperator(PolyAIOperator):
         :param minutes: how long is looked.
         :param mark: what makes this another watch than one before.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.bases.protections import now
+        from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.state.watch_state import WatchState
 
         ti = context["ti"]
@@ -118,8 +118,8 @@ class _LookingOperator(PolyAIOperator):
         :param checks: all checks.
         :param note: what earlier tries noted.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.polyai.actions.smoke import OneShotChecks, OneShotResults
+        from airflow_voice_agents.state.task_state import task_state
 
         if "once" in note:
             return OneShotResults.from_document(note["once"])
