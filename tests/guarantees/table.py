@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[str, str]] = {
 ONE_TARGET = "It has one target, so there is nothing to divide."
 NOT_AN_AGENT = "Numbers have one spelling."
 MERGE = (
-    "It goes to sandbox, where no callers are; in a simplified project it goes live and needs both arguments."
+    "It goes to sandbox, where no callers are; in the branches model it goes live and needs both arguments."
 )
 
 REASONS: dict[tuple[str, str], str] = {

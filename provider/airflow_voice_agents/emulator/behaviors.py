@@ -68,7 +68,20 @@ class Behaviors:
         "conflict", "publishing with nothing new: 409, or 200 with an error envelope"
     )
     simplified: list[str] = field(
-        default_factory=list, metadata={"meaning": "slugs of projects whose merges go straight to live"}
+        default_factory=list,
+        metadata={"meaning": "slugs of projects on the branches model: merges go straight to live"},
+    )
+    branch_divergence: Literal["absent", "shown"] = _switch(
+        "absent", "whether branches tell that main was changed since they were made (isDiverged)"
+    )
+    diverged_merge: Literal["merge", "refuse"] = _switch(
+        "merge", "merging a branch that has diverged: merged where nothing conflicts, or 409"
+    )
+    staging_environment: Literal["sandbox", "pre-release"] = _switch(
+        "sandbox", "environment that a branch is deployed to when Staging gets it"
+    )
+    staging_tag: Literal["shown", "absent"] = _switch(
+        "shown", "whether branches and deployments tell that Staging holds them (tag)"
     )
     ab_test: list[str] = field(
         default_factory=list,

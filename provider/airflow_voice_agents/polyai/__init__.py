@@ -9,7 +9,7 @@ SPELLINGS = (*ENVIRONMENTS, *ALSO_PRE_RELEASE)
 
 TYPE_ALIASES = {
     "EnvironmentName": SPELLINGS,
-    "DeploymentModelName": ("ladder", "simplified"),
+    "DeploymentModelName": ("ladder", "branches", "auto", "simplified"),
     "DriftState": ("drift", "in_sync"),
     "StaleKeysName": ("fail", "keep", "null"),
 }

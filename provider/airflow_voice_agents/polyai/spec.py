@@ -196,14 +196,16 @@ class DeploymentSpec(_Part):
     :param expected_target_version: version that the target must run before.
     :param allow_downgrade: whether the target may go back to an older version, or to one that sandbox
         never had.
-    :param deployment_model: ``ladder``, or ``simplified``, in which nothing is promoted.
+    :param deployment_model: ``ladder``; ``branches``, in which nothing is promoted (deprecated spelling:
+        ``simplified``); ``auto``, which concludes it from the deployments that the platform lists; or null, which
+        assumes the ladder.
     :param message: kept with the new deployment.
     """
 
     expected_version: Text | None = None
     expected_target_version: Text | None = None
     allow_downgrade: StrictBool = False
-    deployment_model: Literal["ladder", "simplified"] = "ladder"
+    deployment_model: Literal["ladder", "branches", "auto", "simplified"] | None = None
     message: str = ""
 
 

@@ -39,7 +39,7 @@ UnmatchedName = Literal["fail", "warn", "ignore"]
 SettingName = Literal["variant_id", "asr_lang_code", "voice_name"]
 DriftState = Literal["drift", "in_sync"]
 PartName = Literal["config", "connectors", "routing"]
-DeploymentModelName = Literal["ladder", "simplified"]
+DeploymentModelName = Literal["ladder", "branches", "auto", "simplified"]
 
 
 class EnvironmentArgument(TypedDict):
@@ -111,7 +111,7 @@ class DeploymentSection(TypedDict, total=False):
     expected_version: str | None
     expected_target_version: str | None
     allow_downgrade: bool
-    deployment_model: DeploymentModelName
+    deployment_model: DeploymentModelName | None
     message: str
 
 
@@ -189,7 +189,7 @@ class ItemwiseArguments(
 class _Deployment(TypedDict, total=False):
     agent_id: Required[str]
     message: str
-    deployment_model: DeploymentModelName
+    deployment_model: DeploymentModelName | None
 
 
 class _Looking(TypedDict, total=False):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from airflow_voice_agents.engine.concurrency import for_each_limited
 from airflow_voice_agents.engine.reads import SharedReads
@@ -16,6 +17,7 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, er
 from airflow_voice_agents.plans.selection import Selection
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
+from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
 from airflow_voice_agents.polyai.actions.telephony import Telephony
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
 from airflow_voice_agents.polyai.ladder import LIVE, SKIP_PRE_RELEASE, check_ladder
@@ -35,6 +37,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     needs_history,
     plan_deployment,
 )
+from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.polyai.spec import (
     ConfigSpec,
@@ -44,6 +47,7 @@ from airflow_voice_agents.polyai.spec import (
     SourceSpec,
     TargetSpec,
 )
+from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import CallError, InputError
 
 
@@ -264,12 +268,21 @@ class _TargetPlanner:
         rules = DeploymentRules(**asked.model_dump())
         kind = DeploymentKind()
         active = await self.reading.read(agent_id, api.get_active_deployments(agent_id))
+        rules = replace(rules, known_model=await self._model(agent_id, rules.deployment_model))
         target = deployment.deployment(agent_id, self.target.environment)
         history: list[Deployment] = []
         if needs_history(kind, target, active, rules, environment):
             call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
             history = await self.reading.read(agent_id, call)
         return [plan_deployment(kind, target, active, history, rules, environment)]
+
+    async def _model(self, agent_id: str, given: str | None) -> KnownModel:
+        async def read(request: ApiRequest[Any]) -> Any:
+            return await self.reading.read(agent_id, request)
+
+        if given == SIMPLIFIED:
+            self.promotion.run.log("deployment_model: simplified is deprecated; write branches")
+        return await find_model(self.promotion.run, agent_id, parse_model(given), read)
 
     async def _moves(self) -> Sequence[PlannedItem]:
         return await (await self._telephony()).moves()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.actions.deployments import DeployingAction
     from airflow_voice_agents.polyai.types import (
         DeploymentArguments,
+        DeploymentModelName,
         DeploymentRollbackArguments,
         EnvironmentName,
         MergeArguments,
@@ -38,13 +39,19 @@ class _DeploymentOperator(PolyAIWritingOperator):
         *,
         agent_id: str,
         message: str = "",
-        deployment_model: Literal["ladder", "simplified"] = "ladder",
+        deployment_model: DeploymentModelName | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
         self.message = message
         self.deployment_model = deployment_model
+
+    def check_arguments(self) -> None:
+        """Check the arguments, and warn of a deprecated spelling of one of them."""
+        super().check_arguments()
+        if self.deployment_model == "simplified":
+            warn_of_simplified()
 
     def deploy(self, context: Context, action: DeployingAction) -> dict[str, Any]:
         """Carry an action out and leave its report.
@@ -64,7 +71,10 @@ class _DeploymentOperator(PolyAIWritingOperator):
             for name in ("version", "deployment_id", "previous_version")
             if name in item.details
         }
-        uri = deployment_uri(action.agent_id, action.environment)
+        reached = next(
+            (item.details["environment"] for item in changed if "environment" in item.details), None
+        )
+        uri = deployment_uri(action.agent_id, reached or action.environment)
         return self.finish(context, report, changes={uri: facts} if changed else {})
 
     def publisher(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
@@ -95,8 +105,10 @@ class PolyAIPublishOperator(_DeploymentOperator):
     :param environment: only ``sandbox`` is taken; other environments get content by promotion. (templated)
     :param message: text that is kept with the deployment. (templated)
     :param nothing_new: what it is when there is nothing new to publish: ``unchanged``, or a ``fail``.
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: nothing is published there. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: nothing is published there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param verify: whether an independent read follows.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
@@ -151,8 +163,10 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         whatever runs there now. (templated)
     :param expected_target_version: version that the target must run before; ``None`` takes any. (templated)
     :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: nothing is promoted there. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: nothing is promoted there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param message: text that is kept with the deployment. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
@@ -246,8 +260,10 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
     :param allow_previous_live: live may go back to ``previous``, without a version or id.
     :param expected_target_version: version that the environment must run before, unless it runs the wanted one
         already; ``None`` takes any. (templated)
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: only live is rolled back there.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: only live is rolled back there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param message: text that is kept with the deployment where the platform keeps it. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
@@ -330,12 +346,19 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)
     :param message: text that is kept with the deployment. (templated)
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: that counts as a change of live. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: that counts as a change of live (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param verify: whether the list of branches is read after a merge that was answered; the deployment that it
         made is read in any case.
-    :param confirm_live: must be true for a merge in a simplified project.
-    :param allow_backfill: a backfill run may merge in a simplified project.
+    :param confirm_live: must be true for a merge that goes to live.
+    :param expected_digest: digest that the plan must have; for a merge that goes to live it is what somebody
+        approved. (templated)
+    :param allow_unapproved: a merge may go to live without ``expected_digest``.
+    :param allow_diverged: a merge may go to live although main was changed since the branch was made.
+    :param allow_staging_held: a merge may go to live although Staging holds another branch.
+    :param allow_backfill: a backfill run may merge where that goes to live.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
     :raises GuardRefused: when a guard refuses, before any request.
@@ -345,19 +368,52 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
 
     template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "branch")
 
-    def __init__(self, *, branch: str, verify: bool = False, **kwargs: Unpack[MergeArguments]) -> None:
+    def __init__(
+        self,
+        *,
+        branch: str,
+        verify: bool = False,
+        allow_unapproved: bool = False,
+        allow_diverged: bool = False,
+        allow_staging_held: bool = False,
+        **kwargs: Unpack[MergeArguments],
+    ) -> None:
         super().__init__(verify=verify, **kwargs)
         self.branch = branch
+        self.allow_unapproved = allow_unapproved
+        self.allow_diverged = allow_diverged
+        self.allow_staging_held = allow_staging_held
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge, look where it was deployed, and report."""
         from airflow_voice_agents.polyai.actions.publishing import parse_merge
+        from airflow_voice_agents.polyai.resources.branch_merge import MergeConsent
 
         action = parse_merge(
             self.agent_id,
             self.branch,
             message=self.message,
             deployment_model=self.deployment_model,
+            consent=MergeConsent(
+                approved=bool(self.expected_digest),
+                allow_unapproved=self.allow_unapproved,
+                allow_diverged=self.allow_diverged,
+                allow_staging_held=self.allow_staging_held,
+            ),
             on_facts=self.publisher(context),
         )
         return self.deploy(context, action)
+
+
+def warn_of_simplified() -> None:
+    """Warn of the deprecated spelling of the branches model."""
+    import warnings
+
+    from airflow.exceptions import AirflowProviderDeprecationWarning
+
+    warnings.warn(
+        "deployment_model='simplified' is deprecated; use deployment_model='branches', in which a merge also needs an "
+        "approval (expected_digest) or allow_unapproved=True",
+        AirflowProviderDeprecationWarning,
+        stacklevel=3,
+    )
