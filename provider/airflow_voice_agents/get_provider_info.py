@@ -12,7 +12,7 @@ SYSTEMS = {
         "https://docs.poly.ai",
         (
             *("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
-            *("promotion", "rollback", "verification"),
+            *("promotion", "rollback", "test_runs", "verification"),
         ),
     ),
     "SignalWire": (

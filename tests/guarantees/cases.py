@@ -31,6 +31,7 @@ from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIPlanPromotionOperator,
 )
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
+from airflow_voice_agents.polyai.operators.test_runs import PolyAIRunTestsOperator
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
 from airflow_voice_agents.signalwire.operators.phone_numbers import (
     SignalWireReleasePhoneNumbersOperator,
@@ -309,6 +310,16 @@ POLYAI = [
         live=False,
         items=1,
         spelled=lambda world: {"agent_id": ROSA_PROJECT},
+    ),
+    Case(
+        PolyAIRunTestsOperator,
+        _polyai,
+        lambda world: {"agent_id": HOTELS, "branch": "main", "test_ids": ["CASE-OPENING"]},
+        lambda world: f"{HOTELS}/{SANDBOX}",
+        lambda world: f"{HOTELS}/{SANDBOX}",
+        live=False,
+        items=1,
+        spelled=lambda world: {"agent_id": PROJECT},
     ),
     Case(
         PolyAIApplyPromotionOperator,

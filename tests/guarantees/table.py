@@ -44,6 +44,8 @@ MERGE = (
     "It goes to sandbox, where no callers are; in the branches model it goes live and needs both arguments."
 )
 
+TESTS = "Tests run on a branch outside of live, where no callers are."
+
 REASONS: dict[tuple[str, str], str] = {
     **{
         (operator, row): ONE_TARGET
@@ -52,6 +54,7 @@ REASONS: dict[tuple[str, str], str] = {
             "PolyAIPromoteDeploymentOperator",
             "PolyAIRollbackDeploymentOperator",
             "PolyAIMergeBranchOperator",
+            "PolyAIRunTestsOperator",
         )
         for row in ("waves", "failures")
     },
@@ -79,6 +82,10 @@ REASONS: dict[tuple[str, str], str] = {
     ): "No request takes a publication back; roll the deployment back instead.",
     ("PolyAIPublishOperator", "consent"): "It goes to sandbox, where no callers are.",
     ("PolyAIPublishOperator", "backfill"): "It goes to sandbox, where no callers are.",
+    ("PolyAIRunTestsOperator", "hold"): "It deploys nothing, so there is no state to come back to.",
+    ("PolyAIRunTestsOperator", "snapshot"): "A test run changes nothing that could be taken back.",
+    ("PolyAIRunTestsOperator", "consent"): TESTS,
+    ("PolyAIRunTestsOperator", "backfill"): TESTS,
     ("PolyAIMergeBranchOperator", "consent"): MERGE,
     ("PolyAIMergeBranchOperator", "backfill"): MERGE,
     ("PolyAIMergeBranchOperator", "hold"): "A merged branch is gone, so the same merge cannot come back.",

@@ -311,6 +311,7 @@ WRITES = {
     "PolyAIPromoteDeploymentOperator": "promote",
     "PolyAIRollbackDeploymentOperator": "rollback",
     "PolyAIMergeBranchOperator": "merge",
+    "PolyAIRunTestsOperator": "trigger",
     "PolyAIApplyPromotionOperator": "variables",
     "PolyAIRollbackOperator": "variables",
     "SignalWireRoutePhoneNumbersOperator": "phone_numbers",

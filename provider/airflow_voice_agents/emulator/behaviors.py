@@ -107,6 +107,10 @@ class Behaviors:
         "passed",
         "how test runs end; completed leaves it to the counts, cancelled is undocumented, never: under way",
     )
+    test_trigger: Literal["both", "select", "flat"] = _switch(
+        "both",
+        "forms in which tests to run are taken: the current select, the deprecated list of ids, or both",
+    )
     test_run_reads: float = _switch(2.0, "reads that show a test run as under way before it ends")
     test_run_errors: float = _switch(0.0, "reads of each test run that are answered 500 before others")
     conversation_deployments: Literal["shown", "absent"] = _switch(

@@ -27,6 +27,8 @@ VERDICT_KEY = "verdict"
 KEEP, ROLL_BACK, WATCH_AGAIN = "Keep", "Roll back", "Watch again"
 """The choices of the person who decides."""
 
+GOOD = ("passed", "skipped")
+"""Verdicts that stand in nobody's way."""
 SLACK = 600.0
 """Seconds beyond its period and its last looks for which a watch is waited for."""
 
@@ -179,8 +181,9 @@ class _LookingOperator(PolyAIOperator):
 class PolyAICheckPromotionOperator(_LookingOperator):
     """Look at what was promoted, once or until it passes, and fail when it does not hold.
 
-    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell) or ``error`` (it could not be
-    looked at). Nothing is rolled back. While it waits, the task holds no worker slot.
+    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell), ``error`` (it could not be
+    looked at) or ``skipped`` (there was nothing to look at, and need not be).
+    Nothing is rolled back. While it waits, the task holds no worker slot.
 
     Vendor operations: those of the checks: list real-time configs, get active deployments, batch get
     connectors, batch get numbers, get test run, list alert rules, list conversations, list agent
@@ -262,7 +265,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         publish(self, context, found)
         if found["verdict"] == "failed":
             raise ChecksFailed(f"{reasons(found)} Nothing was rolled back.")
-        if found["verdict"] != "passed" and self.on_unclear == "fail":
+        if found["verdict"] not in GOOD and self.on_unclear == "fail":
             raise ChecksUnclear(f"{reasons(found)} Nothing was rolled back. A retry looks again.")
         return found
 
@@ -395,7 +398,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         answer = found.get("answer", {}).get("option")
         if found["verdict"] == "failed" or answer == ROLL_BACK:
             self._go_back(context, note, found)
-        if found["verdict"] == "passed" or answer == KEEP:
+        if found["verdict"] in GOOD or answer == KEEP:
             return found
         if answer == WATCH_AGAIN:
             self._watch_again(context, note)
