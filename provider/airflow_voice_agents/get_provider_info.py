@@ -12,7 +12,7 @@ SYSTEMS = {
         "https://docs.poly.ai",
         (
             *("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
-            *("promotion", "rollback", "test_runs", "verification"),
+            *("promotion", "releases", "rollback", "test_runs", "verification"),
         ),
     ),
     "SignalWire": (

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "deployment-models.md"
 BEGIN, END = "<!-- guards: begin -->", "<!-- guards: end -->"
 MODELS = "tests/airflow/test_deployment_models.py"
+RELEASE = "tests/airflow/test_release.py"
 DEPLOYMENTS = "tests/airflow/test_deployments.py"
 
 
@@ -108,6 +109,46 @@ GUARDS = [
         "refused",
         "`allow_staging_held`",
         "test_a_merge_while_staging_holds_another_branch_is_refused",
+    ),
+    Guard(
+        "branches",
+        "Release whose tests did not pass on exactly this branch state",
+        "refused",
+        "–",
+        "test_tests_of_another_state_of_the_branch_stop_the_plan",
+        RELEASE,
+    ),
+    Guard(
+        "branches",
+        "Release whose tests did not run: skipped is not passed",
+        "refused",
+        "`required: false`",
+        "test_tests_that_did_not_run_stop_the_plan",
+        RELEASE,
+    ),
+    Guard(
+        "branches",
+        "Release of a branch, a main, a live or test results that changed since the approval",
+        "refused",
+        "–",
+        "test_what_moved_since_the_approval_stops_the_merge",
+        RELEASE,
+    ),
+    Guard(
+        "branches",
+        "Release that live does not run after the merge",
+        "fails for good, with the question",
+        "–",
+        "test_a_merge_that_did_not_reach_live_fails",
+        RELEASE,
+    ),
+    Guard(
+        "branches",
+        "Automatic rollback over what somebody deployed to live since the release",
+        "refused",
+        "–",
+        "test_newer_work_in_live_is_not_rolled_back",
+        RELEASE,
     ),
     Guard(
         "branches",

@@ -140,6 +140,19 @@ class Spec(TypedDict, total=False):
     allow_skip_pre_release: bool
 
 
+class TestGateArgument(TypedDict, total=False):
+    """Tests that must have passed, and on what."""
+
+    test_run_ids: Sequence[str] | Templated
+    version: str | None
+    state: str | None
+    agent_id: str | None
+    branch_id: str | None
+    since: str | None
+    after: str | None
+    required: bool
+
+
 class ConnectorChanges(TypedDict, total=False):
     """Settings of a connector; ``None`` for ``variant_id`` unassigns the variant."""
 
