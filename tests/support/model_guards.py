@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "deployment-models.md"
 BEGIN, END = "<!-- guards: begin -->", "<!-- guards: end -->"
 MODELS = "tests/airflow/test_deployment_models.py"
+TESTED = "tests/airflow/test_tested_promotions.py"
 RELEASE = "tests/airflow/test_release.py"
 DEPLOYMENTS = "tests/airflow/test_deployments.py"
 
@@ -44,6 +45,14 @@ GUARDS = [
         "`allow_skip_pre_release`",
         "test_guards_refuse_before_any_request",
         DEPLOYMENTS,
+    ),
+    Guard(
+        "ladder",
+        "Promotion whose tests ran on another version, failed, are too old, or did not run",
+        "refused, where `tests` are asked for",
+        "`required: false` for no run",
+        "test_tests_that_do_not_count_stop_a_promotion",
+        TESTED,
     ),
     Guard(
         "ladder",

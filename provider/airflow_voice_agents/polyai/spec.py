@@ -23,6 +23,7 @@ from airflow_voice_agents.polyai.ladder import LADDER, LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
+from airflow_voice_agents.polyai.resources.test_gate import TestGate
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.model_errors import explain_all, listed
 from airflow_voice_agents.transport.suggestions import did_you_mean
@@ -200,6 +201,7 @@ class DeploymentSpec(_Part):
         ``simplified``); ``auto``, which concludes it from the deployments that the platform lists; or null, which
         assumes the ladder.
     :param message: kept with the new deployment.
+    :param tests: tests that must have passed on the version that is promoted.
     """
 
     expected_version: Text | None = None
@@ -207,6 +209,7 @@ class DeploymentSpec(_Part):
     allow_downgrade: StrictBool = False
     deployment_model: Literal["ladder", "branches", "auto", "simplified"] | None = None
     message: str = ""
+    tests: TestGate | None = None
 
 
 class TargetSpec(_Part):

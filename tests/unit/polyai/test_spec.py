@@ -344,6 +344,7 @@ def test_a_targets_pins_are_laid_over_those_for_all_even_where_they_say_what_hol
         "allow_downgrade": False,
         "deployment_model": None,
         "message": "for all",
+        "tests": None,
     }
     assert other == found.deployment
     assert spec().deployment_of(found.targets[0]) == found.targets[0].deployment

@@ -28,6 +28,7 @@ from airflow_voice_agents.polyai.actions.deployment_xcoms import (
     silent,
     with_advice,
 )
+from airflow_voice_agents.polyai.actions.tested import tested
 from airflow_voice_agents.polyai.ladder import LADDER, LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources.deployment import (
@@ -47,6 +48,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
 )
 from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, choose
+from airflow_voice_agents.polyai.resources.test_gate import TestGate
 from airflow_voice_agents.transport.errors import CallError, InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_lines, parse_text
 
@@ -215,12 +217,14 @@ class PromoteDeployment(_VersionAction):
 
     :param source: environment whose version is taken.
     :param rules: the conditions of the promotion.
+    :param tests: tests that must have passed on the version; ``None`` asks for none.
     """
 
     operation: ClassVar[str] = "promote deployment"
 
     source: Environment
     rules: DeploymentRules = field(default_factory=DeploymentRules)
+    tests: TestGate | None = None
 
     def guards(self, given: GuardContext) -> Iterator[Finding]:
         """Guard the model of the project, live, and the order of the environments."""
@@ -236,7 +240,8 @@ class PromoteDeployment(_VersionAction):
         history: list[Deployment] = []
         if needs_history(kind, self.deployment, active, rules, self.source):
             history = await run.send(api.list_deployments(self.agent_id, environment=Environment.SANDBOX))
-        return plan_deployment(kind, self.deployment, active, history, rules, self.source)
+        item = plan_deployment(kind, self.deployment, active, history, rules, self.source)
+        return await tested(item, self.tests, run.send)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +373,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
     if LADDER.index(origin) >= LADDER.index(goal):
         raise InputError(f"nothing is promoted from {origin.value} to {goal.value}: name a later environment")
     return PromoteDeployment(
+        tests=TestGate.parse(options.pop("tests", None)),
         agent_id=parse_identifier(agent_id, name="agent_id"),
         source=origin,
         environment=goal,

@@ -19,7 +19,7 @@ from airflow_voice_agents.polyai.actions.branch_content import MAIN, BranchConte
 from airflow_voice_agents.polyai.actions.deployment_model import parse_model
 from airflow_voice_agents.polyai.actions.deployments import Active
 from airflow_voice_agents.polyai.actions.publishing import MEMORY, REPLACED, Merge
-from airflow_voice_agents.polyai.actions.test_runs import read_runs
+from airflow_voice_agents.polyai.actions.tested import read_runs
 from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Branch, Deployment, Environment
 from airflow_voice_agents.polyai.observations import TestRun
@@ -75,7 +75,7 @@ class Release(Merge):
         )
         theirs = await read_content(run, self.agent_id, mine)
         ours = await read_content(run, self.agent_id, main)
-        runs = [] if self.tests is None else await read_runs(run, self.agent_id, self.tests)
+        runs = [] if self.tests is None else await read_runs(self.agent_id, self.tests, run.send)
         item = await super().merge_of(run, mine, branches, active, known)
         live = active.get(LIVE)
         return replace(

@@ -17,7 +17,6 @@ from airflow_voice_agents.polyai.actions.branch_content import find_branch, read
 from airflow_voice_agents.polyai.models import Environment
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.polyai.resources import test_run
-from airflow_voice_agents.polyai.resources.test_gate import TestGate
 from airflow_voice_agents.polyai.resources.test_run import TestRunKind, runs_of, state_of
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import (
@@ -147,18 +146,6 @@ class TriggerTests(PolyAIAction):
         noted = run.recall(MEMORY) or {}
         mine = {"agent_id": self.agent_id, "branch": self.branch, "tests": list(self.tests)}
         return dict(noted) if {key: noted.get(key) for key in mine} == mine else {}
-
-
-async def read_runs(run: RunContext, agent_id: str, gate: TestGate) -> list[TestRun]:
-    """Read the runs of a gate.
-
-    Vendor operation: get test run.
-
-    :param run: the run.
-    :param agent_id: the agent.
-    :param gate: the gate.
-    """
-    return [await run.send(api.get_test_run(agent_id, test_run_id=each)) for each in gate.test_run_ids]
 
 
 def parse_tests(agent_id: object, branch: object, tests: object, **options: Any) -> TriggerTests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.plans.guards import Overrides
     from airflow_voice_agents.polyai.actions.deployments import DeployingAction
     from airflow_voice_agents.polyai.types import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         DeploymentRollbackArguments,
         EnvironmentName,
         MergeArguments,
+        TestGateArgument,
     )
 
 
@@ -168,6 +170,9 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
         ladder, and says so.
     :param message: text that is kept with the deployment. (templated)
+    :param tests: tests that must have passed on exactly the version that is promoted, as
+        :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate` has it: ``test_run_ids``, ``version`` and, if
+        wanted, ``after``; ``None`` asks for none. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
         with the same plan. ``None`` takes any plan. (templated)
@@ -189,7 +194,10 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         "target_environment",
         "expected_version",
         "expected_target_version",
+        "tests",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"tests": "json"}
+    may_be_empty = (*_DeploymentOperator.may_be_empty, "test_run_ids")
 
     def __init__(
         self,
@@ -200,6 +208,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         expected_target_version: str | None = None,
         allow_downgrade: bool = False,
         allow_skip_pre_release: bool = False,
+        tests: TestGateArgument | Templated | None = None,
         **kwargs: Unpack[DeploymentArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -209,6 +218,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         self.expected_target_version = expected_target_version
         self.allow_downgrade = allow_downgrade
         self.allow_skip_pre_release = allow_skip_pre_release
+        self.tests = tests
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
@@ -223,6 +233,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
             allow_downgrade=self.allow_downgrade,
             deployment_model=self.deployment_model,
             message=self.message,
+            tests=self.argument("tests"),
             on_facts=self.publisher(context),
         )
         return self.deploy(context, action)

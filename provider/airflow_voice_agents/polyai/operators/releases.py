@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         DeploymentModelName,
         PolyAIArguments,
         PolyAIWritingArguments,
+        ReleaseWatchArguments,
         TestGateArgument,
-        WatchArguments,
     )
 
 
@@ -232,7 +232,7 @@ class PolyAIWatchReleaseOperator(PolyAIWatchPromotionOperator):
         agent_id: str,
         version: TemplatedText,
         previous_deployment_id: TemplatedText | None,
-        **kwargs: Unpack[WatchArguments],
+        **kwargs: Unpack[ReleaseWatchArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id

@@ -7,13 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from airflow_voice_agents.plans.plan import Finding, error, warning
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.model_errors import explain_all
-from airflow_voice_agents.transport.validation import parse_identifier
+from airflow_voice_agents.transport.validation import decode_list, parse_identifier
 
 SKIPPED = "skipped"
 """The verdict where no test ran, which is not passed."""
@@ -22,6 +30,16 @@ SKIPPED = "skipped"
 def _identifier(value: object) -> str:
     try:
         return parse_identifier(value, name="it")
+    except InputError as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _listed(value: object) -> object:
+    """A list that a template rendered is a text."""
+    if not isinstance(value, str):
+        return () if value is None else value
+    try:
+        return decode_list(value, name="it")
     except InputError as problem:
         raise ValueError(str(problem)) from None
 
@@ -36,6 +54,12 @@ def _moment(value: object) -> object:
 
 
 Identifier = Annotated[str, BeforeValidator(_identifier)]
+RunIds = Annotated[
+    tuple[Identifier, ...],
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
+]
+"""Ids as a list, or as the text that a template renders: JSON, or separated by commas."""
 
 
 class TestGate(BaseModel):
@@ -54,7 +78,7 @@ class TestGate(BaseModel):
     __test__ = False
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    test_run_ids: tuple[Identifier, ...] = ()
+    test_run_ids: RunIds = ()
     version: str | None = Field(default=None, min_length=1)
     state: str | None = Field(default=None, min_length=1)
     agent_id: Identifier | None = None
