@@ -114,7 +114,11 @@ def test_runs_that_pass_end_the_wait_with_their_counts(polyai: Emulated, deferra
 
     counts = {"verdict": "passed", "tests": 2, "passed": 2, "failed": 0, "errors": 0}
     assert outcome.state == "success"
-    assert outcome.result == {"agent_id": HOTELS, "test_runs": dict.fromkeys(runs, counts)}
+    assert outcome.result == {
+        "agent_id": HOTELS,
+        "test_runs": dict.fromkeys(runs, counts),
+        "verdict": "passed",
+    }
     assert polyai.requests() == {"get test run": 6}
 
 
@@ -172,7 +176,10 @@ def test_without_runs_there_is_nothing_to_wait_for(polyai: Emulated, deferrable:
 
     outcome = polyai.run(runs_of(deferrable, ids))
 
-    assert (outcome.state, outcome.result) == ("success", {"agent_id": HOTELS, "test_runs": {}})
+    assert (outcome.state, outcome.result) == (
+        "success",
+        {"agent_id": HOTELS, "test_runs": {}, "verdict": "skipped"},
+    )
     assert polyai.requests() == {}
 
 

@@ -9,7 +9,7 @@ SPELLINGS = dict.fromkeys(ALSO_PRE_RELEASE, "pre-release")
 
 TYPE_ALIASES = {
     "EnvironmentName": ENVIRONMENTS,
-    "DeploymentModelName": ("ladder", "simplified"),
+    "DeploymentModelName": ("ladder", "branches", "auto", "simplified"),
     "DriftState": ("drift", "in_sync"),
     "StaleKeysName": ("fail", "keep", "null"),
 }
