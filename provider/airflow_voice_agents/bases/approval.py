@@ -150,7 +150,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         summary = PlanSummary.read(document.summary)
         if summary is None:
             return ""
-        rows = rollout_rows(summary.targets, self.waves, self.max_failures, self.take_snapshot)
+        rows = rollout_rows(summary, self.waves, self.max_failures, self.take_snapshot)
         if self.response_timeout:
             until = datetime.now(UTC) + self.response_timeout
             rows.append(("Answer until", f"{until:%d %b %Y %H:%M} UTC; after that the plan is not approved"))

@@ -22,6 +22,7 @@ class PlanSummary:
     :param affected: who notices.
     :param changes: what changes, in words.
     :param targets: number of targets.
+    :param undo: how the run is undone, where it is not by a snapshot.
     """
 
     subject: str
@@ -30,6 +31,7 @@ class PlanSummary:
     affected: str
     changes: str
     targets: int
+    undo: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the summary as JSON."""
@@ -73,21 +75,23 @@ def cell(text: str) -> str:
 
 
 def rollout_rows(
-    targets: int, waves: object, max_failures: object, take_snapshot: object
+    summary: PlanSummary, waves: object, max_failures: object, take_snapshot: object
 ) -> list[tuple[str, str]]:
     """Return the rows that say in which order targets are reached, and how the run is undone.
 
-    :param targets: number of targets of the plan.
+    :param summary: the plan's summary.
     :param waves: as the task that applies has it.
     :param max_failures: as the task that applies has it.
     :param take_snapshot: as the task that applies has it.
     :raises InputError: for waves and limits that the task would refuse.
     """
+    targets = summary.targets
     reached = accumulate(len(wave) for wave in Waves.parse(waves).cut(range(targets)))
     order = " → ".join(map(str, reached))
     allowed = FailureLimit.parse(max_failures).allows(targets)
     stops = f"stops after {allowed + 1} failures" if allowed else "stops at the first failure"
-    undo = "no snapshot is taken, so there is no rollback"
-    if take_snapshot is not False:
-        undo = "a snapshot is taken first; a rollback restores it"
+    kept = "a snapshot is taken first; a rollback restores it"
+    undo = summary.undo or (
+        "no snapshot is taken, so there is no rollback" if take_snapshot is False else kept
+    )
     return [("Order", f"{order} target{'s' * (targets != 1)}; {stops}"), ("Undo", undo)]

@@ -309,7 +309,10 @@ def _watch(agent_id: str, apply: Any, verify: Any, watch: WatchOptions, options:
 
 
 def _approval(
-    plan: Any, approval: bool | Mapping[str, Any], options: Mapping[str, Any], none: str | None = NOT_ASKED_FOR
+    plan: Any,
+    approval: bool | Mapping[str, Any],
+    options: Mapping[str, Any],
+    none: str | None = NOT_ASKED_FOR,
 ) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, TargetPlan
 from airflow_voice_agents.plans.summary import PlanSummary, cell, rollout_rows
-from airflow_voice_agents.polyai.actions.promotion_summary import summarize
+from airflow_voice_agents.polyai.actions.promotion_summary import summarize, summarize_release
 from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import InputError
 from support.json_values import JSON, bounded
@@ -131,16 +132,28 @@ def test_no_text_leaves_its_cell(text: str) -> None:
 
 
 def test_order_and_undo_are_those_of_the_task_that_applies() -> None:
-    assert rollout_rows(25, [1, "20%", "100%"], {"count": 5, "percent": 10}, True) == [
+    assert rollout_rows(
+        replace(SUMMARY, targets=25), [1, "20%", "100%"], {"count": 5, "percent": 10}, True
+    ) == [
         ("Order", "1 → 5 → 25 targets; stops after 3 failures"),
         ("Undo", "a snapshot is taken first; a rollback restores it"),
     ]
-    assert rollout_rows(1, None, 0, False) == [
+    assert rollout_rows(replace(SUMMARY, targets=1), None, 0, False) == [
         ("Order", "1 target; stops at the first failure"),
         ("Undo", "no snapshot is taken, so there is no rollback"),
     ]
 
 
+def test_a_merge_is_undone_by_going_back_not_by_a_snapshot() -> None:
+    merge = PlannedItem(Resource("branch", "harbour-hotels", "spring"), "b", "a", writes=1)
+    summary = summarize_release("harbour-hotels", "spring", Plan("release", (merge,)))
+    assert summary.subject == "harbour-hotels spring → live: merge"
+    assert rollout_rows(summary, None, 0, True)[1] == (
+        "Undo",
+        "live is rolled back to the deployment that it ran before",
+    )
+
+
 def test_waves_that_the_task_would_refuse_are_refused_here() -> None:
     with pytest.raises(InputError, match="waves"):
-        rollout_rows(5, ["50%"], 0, True)
+        rollout_rows(SUMMARY, ["50%"], 0, True)

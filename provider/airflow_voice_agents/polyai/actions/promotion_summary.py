@@ -1,4 +1,4 @@
-"""Summary of a promotion's plan: from where to where, who is affected, how much changes."""
+"""Summaries of plans of promotions and releases: from where to where, who is affected, how much changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from airflow_voice_agents.plans.diff import Op
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, TargetPlan
 from airflow_voice_agents.plans.summary import PlanSummary
 from airflow_voice_agents.polyai.models import Environment
 from airflow_voice_agents.polyai.resources import (
@@ -54,6 +54,25 @@ def summarize(spec: PromotionSpec, plans: Sequence[TargetPlan]) -> PlanSummary:
         affected=_affected(spec, environments),
         changes="; ".join([amounts, *_operations(plans)]),
         targets=len(spec.targets),
+    )
+
+
+def summarize_release(agent_id: str, branch: str, plan: Plan) -> PlanSummary:
+    """Return the summary of a planned merge into live.
+
+    :param agent_id: the agent.
+    :param branch: the branch, as the task names it.
+    :param plan: the plan.
+    """
+    merges = any(item.changed for item in plan.items)
+    return PlanSummary(
+        subject=f"{agent_id} {branch} → live: {'merge' if merges else 'nothing changes'}",
+        source=f"branch {branch} of {agent_id}",
+        target=f"live of {agent_id}",
+        affected="callers of 1 project, as soon as the branch is merged",
+        changes="the content of the branch becomes live" if merges else "nothing changes",
+        targets=1,
+        undo="live is rolled back to the deployment that it ran before",
     )
 
 
