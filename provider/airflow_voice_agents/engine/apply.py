@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.concurrency import Sender, planning
 from airflow_voice_agents.engine.expected import check_document, check_expected_digest, first_read_key
 from airflow_voice_agents.engine.policy import HeldLock, Policy, Protections
 from airflow_voice_agents.engine.rollout import Rollout, foreseen, with_sender
@@ -59,7 +59,8 @@ async def plan(
     :returns: the plan, which may hold errors, and its targets.
     """
     work = _Run(run, action, policy, protections)
-    targets = await work.planned(())
+    async with planning(action.kinds().values()):
+        targets = await work.planned(())
     return plan_of(action.operation, targets), targets
 
 
@@ -75,7 +76,8 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """
-    return await _Run(run, action, policy, protections).report()
+    async with planning(action.kinds().values()):
+        return await _Run(run, action, policy, protections).report()
 
 
 @dataclass

@@ -152,6 +152,9 @@ class ResourceKind(Protocol[State]):
     def blocking(self) -> bool:
         """Whether plans and write sequences may wait for another process, so that no event loop may make them."""
 
+    def release(self) -> None:
+        """End what blocking plans and write sequences have started; the next one starts it again."""
+
     def observe(self, resources: Sequence[Resource], known: Known = ...) -> Iterable[Observation[State]]:
         """Return the reads that report the states of these resources, in as few requests as possible."""
 
@@ -197,6 +200,9 @@ class Kind(Generic[State]):
     repeatable: ClassVar[bool] = True
     restorable: ClassVar[bool] = True
     blocking: ClassVar[bool] = False
+
+    def release(self) -> None:
+        """Do nothing: nothing was started."""
 
     def continues(self, transition: Transition[State], observed: State | None) -> bool:
         """Return ``False``: the planned writes lead all the way."""

@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
+from airflow_voice_agents.plans.kind import Kind
 
 current: ContextVar[str] = ContextVar("current")
 
@@ -143,3 +145,33 @@ async def test_errors_and_context_go_along() -> None:
     assert await off_loop(current.get, blocking=True) == "run 1"
     with pytest.raises(ZeroDivisionError):
         await off_loop(lambda: 1 / 0, blocking=True)
+
+
+class Blocking(Kind[Any]):
+    """Counts how often what it started is ended."""
+
+    name = "blocking"
+    blocking = True
+
+    def __init__(self) -> None:
+        self.released: list[str] = []
+
+    def release(self) -> None:
+        self.released.append(threading.current_thread().name)
+
+
+def plan_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("voice-agents-plans")]
+
+
+async def test_after_the_last_of_those_who_plan_nothing_is_left() -> None:
+    kind: Any = Blocking()
+    async with planning([kind]):
+        async with planning([kind]):
+            await off_loop(lambda: None, blocking=True)
+        assert (plan_threads() != [], kind.released) == (True, [])
+    assert plan_threads() == []
+    assert len(kind.released) == 1
+    async with planning([kind]):
+        pass
+    assert len(kind.released) == 1, "nothing was started"

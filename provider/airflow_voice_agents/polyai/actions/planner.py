@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
 from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -147,7 +147,8 @@ class PromotionPlanner:
             reading.over(self._agents(target))
             progress.add("planned")
 
-        await for_each_limited(targets, plan, limit=self.run.concurrency)
+        async with planning(self.kinds.values()):
+            await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
 
     def _agents(self, target: TargetSpec) -> set[str]:

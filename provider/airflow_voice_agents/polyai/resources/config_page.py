@@ -24,6 +24,7 @@ from airflow_voice_agents.plans.kind import (
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage
+from airflow_voice_agents.polyai.resources import schema_process
 from airflow_voice_agents.polyai.resources.page_schema import (
     schema_problems,
     sensitive_patterns,
@@ -103,6 +104,10 @@ class ConfigPageKind(Kind[PageState]):
     blocking: ClassVar[bool] = True
 
     bridge_schema: bool = False
+
+    def release(self) -> None:
+        """End the process that evaluates schemas."""
+        schema_process.PROCESS.close()
 
     def observe(
         self, resources: Sequence[Resource], known: Known = NOTHING
