@@ -87,22 +87,16 @@ def _settings() -> dict[str, object]:
                     "example": "s3://aws_default@my-bucket/voice-agents",
                     "default": "",
                 },
-                "allow_local_state": {
-                    "description": "Whether live is written although state_folder is empty and the executor can "
-                    "run tasks on several machines, which then do not see each other's locks.",
-                    "version_added": "0.2.0",
-                    "type": "boolean",
-                    "example": "True",
-                    "default": "False",
-                },
-                "show_values": {
-                    "description": "Whether plans in task logs and on approval screens show config values. "
-                    "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
-                    "version_added": "0.2.0",
-                    "type": "boolean",
-                    "example": "False",
-                    "default": "True",
-                },
+                "allow_local_state": _flag(
+                    "Whether live is written although state_folder is empty and the executor can run tasks on "
+                    "several machines, which then do not see each other's locks.",
+                    default=False,
+                ),
+                "show_values": _flag(
+                    "Whether plans in task logs and on approval screens show config values. Sensitive ones are "
+                    "masked in any case. False hides all values, whatever a DAG says.",
+                    default=True,
+                ),
                 "studio_url": {
                     "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
                     "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
@@ -115,6 +109,16 @@ def _settings() -> dict[str, object]:
                 },
             },
         },
+    }
+
+
+def _flag(description: str, *, default: bool) -> dict[str, str]:
+    return {
+        "description": description,
+        "version_added": "0.2.0",
+        "type": "boolean",
+        "example": str(not default),
+        "default": str(default),
     }
 
 
