@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from airflow_voice_agents.transport.errors import InputError, StateFolderUnavail
 
 LIMIT = 10.0
 """Seconds that the folder has to answer."""
+PROBE = ".probe"
+"""Name of the file that is written and removed; one name, so that a killed run leaves nothing that stays."""
 
 
 def check_state_folder(
@@ -77,10 +78,9 @@ def _list(files: StateFiles, named: str) -> None:
 
 def _write(files: StateFiles, named: str) -> None:
     locks = StateFiles(files.url("locks"))
-    name = f".{uuid.uuid4().hex}.probe"
     try:
-        locks.write(name, b"")
-        locks.remove(name)
+        locks.write(PROBE, b"")
+        locks.remove(PROBE)
     except Exception as error:  # noqa: BLE001  whatever the storage's library raises
         raise _trouble(files, f"cannot be written ({type(error).__name__})", named) from None
 

@@ -158,6 +158,14 @@ def test_a_local_folder_is_made_for_its_owner_and_left_clean(tmp_path: Path) -> 
     assert [path.name for path in folder.rglob("*")] == ["locks"]
 
 
+def test_the_probe_of_a_run_that_was_killed_does_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / ".probe").write_bytes(b"")
+
+    assert check(tmp_path.as_uri()) == []
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
 def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("x")
 
