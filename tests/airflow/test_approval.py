@@ -69,11 +69,18 @@ def test_the_plan_is_shown_and_the_task_waits(gate: Gate) -> None:
     asked = gate.run(gate.approval)
 
     assert asked.state == WAITING
-    assert question(asked).body == planned.xcoms["plan_markdown"]
+    table, _, plan = str(question(asked).body).partition("\n\n")
+    assert plan == planned.xcoms["plan_markdown"]
+    assert table.splitlines()[2:] == [
+        f"| From | {HOTELS} sandbox |",
+        f"| To | pre-release of {HOTELS} |",
+        "| Affected | no callers: pre-release only |",
+        "| Changes | 1 key; 1 changed (values); 1 request |",
+        "| Order | 1 target; stops at the first failure |",
+        "| Undo | a snapshot is taken first; a rollback restores it |",
+    ]
     assert question(asked).options == ["Approve", "Reject"]
-    assert question(asked).subject == (
-        f"promote {gate.digest[:12]}: 1 of 1 resource(s) to change with 1 request(s), of {HOTELS}"
-    )
+    assert question(asked).subject == f"{HOTELS} sandbox → pre-release: 1 key"
     assert "holiday_message" in str(question(asked).body)
     assert "Joyeux" in str(question(asked).body)  # nobody can approve what is hidden
 
@@ -190,6 +197,20 @@ def test_a_text_of_another_plan_is_not_asked_about(gate: Gate) -> None:
     assert asked.state == "failed"
     assert isinstance(asked.error, StateMoved)
     assert questions(asked) == []
+
+
+def test_what_the_group_applies_with_is_shown(polyai: Emulated, tmp_path: Path) -> None:
+    with DAG("gated", schedule=None):
+        group = promotion(
+            spec=SPEC,
+            approval={"response_timeout": timedelta(hours=2)},
+            state_folder=f"file://{tmp_path}",
+            take_snapshot=False,
+        )
+    polyai.run(group["plan"])  # type: ignore[attr-defined]
+    body = str(question(polyai.run(group["approval"])).body)  # type: ignore[attr-defined]
+    assert "no snapshot is taken" in body
+    assert "| Answer until |" in body
 
 
 def test_without_a_plan_nothing_is_asked(gate: Gate) -> None:

@@ -202,7 +202,7 @@ def test_an_unset_page_equals_nothing(polyai: Emulated) -> None:
         ({"values": None}, "give exactly one of values, digest and equals"),
         ({"values": {"a": 1}, "digest": "a" * 12}, "give exactly one of values, digest and equals"),
         ({"values": {}}, "values is empty"),
-        ({"values": [1]}, "values must be a mapping of at least one key"),
+        ({"values": [1]}, "values must be a mapping or a text or None, not list"),
         ({"values": "no json"}, "values is a text that is not JSON"),
         ({"values": {"a": {1, 2}}}, "values"),
         ({"digest": "abc"}, "digest must be a text of at least 12 hexadecimal digits"),

@@ -68,6 +68,7 @@ def test_every_option_reaches_the_tasks_that_know_it() -> None:
         "max_changed": "10%",
         "allow_unencrypted": True,
         "state_folder": "/state",
+        "allow_local_state": True,
         "baseline": "fleet",
         "waves": [1, "100%"],
         "max_failures": 3,

@@ -380,13 +380,48 @@ def test_the_rule_for_constructors_tells_right_from_wrong(statement: str, verdic
 
 
 @pytest.mark.parametrize(
-    "path", [ROOT / "constraints.txt", *(ROOT / "constraints").glob("*.txt")], ids=lambda path: path.name
+    "path",
+    [*ROOT.glob("constraints*.txt"), *(ROOT / "constraints").glob("*.txt")],
+    ids=lambda path: path.name,
 )
 def test_constraints_are_plain_sorted_pins(path: Path) -> None:
     lines = path.read_text().splitlines()
 
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     assert lines == sorted(lines, key=str.lower)
+
+
+def test_the_lock_has_the_hashes_of_every_pin_and_nothing_else() -> None:
+    pins = (ROOT / "constraints.txt").read_text().lower().splitlines()
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements-dev.lock").read_text().strip())
+
+    assert sorted(entry.partition(" ")[0].lower() for entry in entries) == sorted(
+        re.sub(r"[._](?=[^=]*==)", "-", pin) for pin in pins
+    )
+    assert all(re.fullmatch(r"\S+( \\\n +--hash=sha256:[0-9a-f]{64})+", entry) for entry in entries)
+
+
+def floor(package: str) -> tuple[int, ...]:
+    """Return the lower bound that the project declares for a package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["emulator"]]
+    (found,) = [line for line in lines if line.startswith(f"{package}>=")]
+    return tuple(map(int, found.removeprefix(f"{package}>=").split(",")[0].split(".")))
+
+
+def test_lower_bounds_are_past_known_vulnerabilities() -> None:
+    assert floor("h11") >= (0, 16)
+    assert floor("starlette") >= (0, 49, 1)
+
+
+def test_the_local_server_reads_nothing_that_later_vulnerabilities_are_about() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (PACKAGE / "emulator").rglob("*.py")]
+    starlette = [text for text in texts if "from starlette" in text]
+
+    assert starlette
+    assert not [
+        text for text in starlette if re.search(r"\brequest\.(url|base_url|form)\b|FileResponse", text)
+    ]
 
 
 DISTRIBUTIONS = {

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -110,6 +111,16 @@ class VoiceAgentsHook(BaseHook):
             connection = self.get_connection(self.conn_id)
             self._client = Client(self.settings(connection, extra_of(connection)))
         return self._client
+
+    def place(self) -> tuple[str, str]:
+        """Return the host name of the connection's API, and the account where the connection names one.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        connection = self.get_connection(self.conn_id)
+        extra = extra_of(connection)
+        base_url = self.settings(connection, extra).base_url
+        return urlsplit(base_url).hostname or base_url, str(extra.get("account_id") or "")
 
     def get_conn(self) -> Client:
         """Return the client."""

@@ -201,7 +201,7 @@ def test_the_time_may_run_out(omnia: EmulatedOmnia, deferrable: bool) -> None:
         ({"phone_numbers": ["12"]}, "1 number(s) that are not E.164"),
         ({"agent_id": "a/b"}, "agent_id must not hold a slash"),
         ({"statuses": [" x"]}, "statuses must not be empty or have surrounding white space"),
-        ({"statuses": 7}, "statuses must be a status, or a list of at least one"),
+        ({"statuses": 7}, "statuses must be a list or a text or None, not 7"),
     ],
 )
 def test_bad_input_is_told_before_any_request(

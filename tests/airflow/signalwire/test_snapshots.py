@@ -479,6 +479,7 @@ def test_a_snapshot_of_a_former_version_still_restores(carrier: EmulatedCarrier,
     body = {name: value for name, value in document.items() if name != "digest"}
     old = snapshots.save(
         {**body, "digest": digest(body)},
+        origin=snapshots.Origin("signalwire", "127.0.0.1"),
         folder=folder.as_uri(),
         name="old",
         allow_unencrypted=False,
@@ -530,7 +531,8 @@ def test_a_snapshot_of_another_space_is_refused(carrier: EmulatedCarrier, folder
     outcome = carrier.run(restore(url, force=True))
 
     assert isinstance(outcome.error, InputError)
-    assert "the snapshot is of space" in str(outcome.error)
+    assert "is of signalwire at 127.0.0.1 (" in str(outcome.error)
+    assert "the task's connection leads to signalwire at localhost" in str(outcome.error)
     assert carrier.requests() == {}
 
 

@@ -98,8 +98,6 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "overrides")
-    environment_fields = ("source", "targets")
-    environment_keys = ("agent_id", "environment", "overrides")
 
     def __init__(
         self,
@@ -209,9 +207,6 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
-
-    environment_fields = ("targets",)
-    environment_keys = ("agent_id", "environment", "values")
 
     def __init__(
         self,
