@@ -21,7 +21,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-matrix test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,12 @@ test: lint  ## lint, then run all tests
 
 test-fast: lint  ## lint, then the unit tests; less than two minutes
 	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+
+test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
+	$(PYTHON) tests/matrix/run.py
+
+test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment that holds nothing else of ours
+	$(RUN) tests/matrix/wheel.py
 
 guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
 	@$(RUN) tests/guarantees/table.py

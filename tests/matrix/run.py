@@ -166,22 +166,20 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--feature", action="append", choices=list(FEATURES), help="only this one")
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args(arguments)
-    results, failed = read(), 0
+    failed = 0
     for airflow, version in MATRIX:
         if (asked.airflow and airflow not in asked.airflow) or (asked.python and version not in asked.python):
             continue
         if (found := interpreter(version)) is None:
             print(f"Airflow {airflow} with Python {version}: no such interpreter, left out", flush=True)
             continue
-        python, column = (
-            environment(airflow, version, found),
-            results.setdefault(f"{airflow}-py{version}", {}),
-        )
+        python = environment(airflow, version, found)
         for feature in asked.feature or FEATURES:
             count = run(python, FEATURES[feature], asked.jobs)
             failed += count.failed
-            column[feature] = str(count)
             print(json.dumps([airflow, version, feature, str(count)]), flush=True)
+            results = read()
+            results.setdefault(f"{airflow}-py{version}", {})[feature] = str(count)
             write(results)
     return 1 if failed else 0
 
