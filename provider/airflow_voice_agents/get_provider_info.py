@@ -1,8 +1,10 @@
 """The provider's metadata for Airflow.
 
-This module imports nothing: Airflow calls it while ``import airflow`` is still running, and whatever
+This module imports nothing but the version: Airflow calls it while ``import airflow`` is still running, and whatever
 fails here takes the whole deployment with it.
 """
+
+from airflow_voice_agents import __version__
 
 PACKAGE = "airflow_voice_agents"
 
@@ -34,7 +36,7 @@ def get_provider_info() -> dict[str, object]:
         "name": "Voice Agents",
         "description": "Voice-agent telephony and configuration as pipelines: import phone numbers, "
         "update connectors, promote environments inside one project and across many, and wire carriers.",
-        "versions": ["0.1.0"],
+        "versions": [__version__],
         "integrations": [
             {"integration-name": name, "external-doc-url": url, "tags": ["ai", "service"]}
             for name, (_, url, _) in SYSTEMS.items()
@@ -77,36 +79,48 @@ def _settings() -> dict[str, object]:
         "voice_agents": {
             "description": "Settings of the operators for voice agents.",
             "options": {
-                "state_folder": {
-                    "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
-                    "knows, the same for all workers. Below it lie the folders snapshots, holds, locks and "
-                    "baselines. Empty means the folder voice-agents in the Airflow home, which only workers "
-                    "of one machine share.",
-                    "version_added": "0.2.0",
-                    "type": "string",
-                    "example": "s3://aws_default@my-bucket/voice-agents",
-                    "default": "",
-                },
-                "show_values": {
-                    "description": "Whether plans in task logs and on approval screens show config values. "
-                    "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
-                    "version_added": "0.2.0",
-                    "type": "boolean",
-                    "example": "False",
-                    "default": "True",
-                },
-                "studio_url": {
-                    "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
-                    "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
+                "state_folder": _option(
+                    "URL of the folder for snapshots, holds, locks and baselines, as Airflow's object storage knows "
+                    "it; the same for all workers. Empty means the folder voice-agents in the Airflow home, which "
+                    "only workers of one machine share.",
+                    "0.1.0",
+                    example="s3://aws_default@my-bucket/voice-agents",
+                ),
+                "allow_local_state": _option(
+                    "Whether live is written although state_folder is empty and the executor can run tasks on "
+                    "several machines, which then do not see each other's locks.",
+                    "0.2.0",
+                    example="True",
+                    default="False",
+                ),
+                "show_values": _option(
+                    "Whether plans in task logs and on approval screens show config values. Sensitive ones are "
+                    "masked in any case. False hides all values, whatever a DAG says.",
+                    "0.2.0",
+                    example="False",
+                    default="True",
+                ),
+                "studio_url": _option(
+                    "Address of an agent in PolyAI's Agent Studio, for links. {region}, {account_id} and {agent_id} "
+                    "are filled in from the connection and the task. Empty takes "
                     "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
                     "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
-                    "version_added": "0.2.0",
-                    "type": "string",
-                    "example": "https://studio.uk.poly.ai/{account_id}/{agent_id}",
-                    "default": "",
-                },
+                    "0.1.0",
+                    example="https://studio.uk.poly.ai/{account_id}/{agent_id}",
+                ),
             },
         },
+    }
+
+
+def _option(description: str, added: str, *, example: str, default: str = "") -> dict[str, object]:
+    kind = "boolean" if default else "string"
+    return {
+        "description": description,
+        "version_added": added,
+        "type": kind,
+        "example": example,
+        "default": default,
     }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.polyai.assets import deployment_uri
@@ -26,6 +25,7 @@ from airflow_voice_agents.transport.errors import (
     StateMoved,
 )
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import DagSerialization
 from support.emulated import BANK, HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items
 from support.no_pauses import no_pauses  # noqa: F401  a fixture
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, SecretsMasker
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai import api
@@ -20,6 +19,7 @@ from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError, NotFound, Unauthorized
 from airflow_voice_agents.transport.settings import ClientSettings
 from support.airflow_runner import AirflowRunner
+from support.airflow_versions import set_supervisor_comms
 from support.emulated import HOTELS, KEY, LIVE, PAGES, ROSA, Emulated
 
 SECRET = "s3cret-key-marker"

@@ -19,9 +19,11 @@ import pytest
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 from airflow.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
+from packaging.version import Version
 
 import airflow
 import airflow_voice_agents
+from airflow_voice_agents.airflow_compat import FORMS_IN_METADATA
 from airflow_voice_agents.get_provider_info import get_provider_info
 from airflow_voice_agents.polyai.connection import REGIONS
 from airflow_voice_agents.transport.fields import MAX_CONCURRENCY
@@ -102,6 +104,7 @@ def test_the_metadata_fits_the_schema_that_airflow_loads_it_with() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
+@pytest.mark.skipif(not FORMS_IN_METADATA, reason="the schema of this Airflow knows no form fields")
 def test_the_metadata_fits_the_stricter_schema_for_provider_authors() -> None:
     release_fields = {"state": "ready", "source-date-epoch": 0}
 
@@ -114,16 +117,24 @@ def test_the_names_and_versions_are_those_of_the_distribution() -> None:
     assert importlib.metadata.version(DISTRIBUTION) == airflow_voice_agents.__version__
 
 
-def test_the_metadata_module_imports_nothing() -> None:
+def test_the_metadata_module_imports_nothing_but_the_version() -> None:
     tree = ast.parse((PACKAGE / "get_provider_info.py").read_text())
 
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert imports == ["from airflow_voice_agents import __version__"]
+
+
+def test_settings_were_added_in_a_version_that_there_is_or_was() -> None:
+    options = INFO["config"]["voice_agents"]["options"].values()
+
+    present = Version(airflow_voice_agents.__version__)
+    assert all(Version(option["version_added"]) <= present for option in options)
 
 
 def test_importing_airflow_imports_no_more_than_the_metadata() -> None:
     ours = in_a_new_process("import airflow", shown="airflow_voice_agents")
 
-    assert ours == ["airflow_voice_agents", "airflow_voice_agents.get_provider_info"]
+    assert {*ours} <= {"airflow_voice_agents", "airflow_voice_agents.get_provider_info"}
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)
@@ -194,7 +205,7 @@ def test_the_form_offers_what_the_hook_accepts() -> None:
 
     assert tuple(region["schema"]["enum"]) == REGIONS
     assert region["value"] is None, "a preset region would be a trap for the users of the others"
-    assert concurrency["schema"]["maximum"] == MAX_CONCURRENCY
+    assert not FORMS_IN_METADATA or concurrency["schema"]["maximum"] == MAX_CONCURRENCY
     assert concurrency["value"] == ClientSettings.max_concurrency
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.concurrency import Sender, planning
 from airflow_voice_agents.engine.expected import check_document, check_expected_digest, first_read_key
 from airflow_voice_agents.engine.policy import HeldLock, Policy, Protections
 from airflow_voice_agents.engine.rollout import Rollout, foreseen, with_sender
@@ -40,7 +41,7 @@ SNAPSHOT_NOTE = "snapshot"
 """Key of the task state under which a task remembers the URL of its snapshot."""
 
 RENEWAL_INTERVAL = 15.0
-"""Seconds of planning after which the lock is renewed when that is due."""
+"""Seconds after which the lock is renewed when that is due."""
 
 TARGET_NOTE = "unit"
 """Note in a snapshot: the target that a resource belongs to."""
@@ -58,7 +59,8 @@ async def plan(
     :returns: the plan, which may hold errors, and its targets.
     """
     work = _Run(run, action, policy, protections)
-    targets = await work.planned(())
+    async with planning(action.kinds().values()):
+        targets = await work.planned(())
     return plan_of(action.operation, targets), targets
 
 
@@ -74,7 +76,8 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """
-    return await _Run(run, action, policy, protections).report()
+    async with planning(action.kinds().values()):
+        return await _Run(run, action, policy, protections).report()
 
 
 @dataclass
@@ -91,16 +94,18 @@ class _Run:
         """Run the action."""
         frozen = self.protections.frozen()
         given = self.run.guard_context
-        early = (*self.action.guards(given), *frozen)
+        local = self.protections.local_state(bool(self.action.scope().live))
+        early = (*self.action.guards(given), *frozen, *local)
         self.run.guard(self.action.operation, early, dry_run=self.policy.dry_run)
         if self.policy.dry_run:
             targets = await self.planned(())
             return await self._unwritten(targets)
-        self._log_overridden(frozen)
+        self._log_warnings((*frozen, *local))
         await self._refuse_twice_named(self.action.scope().targets)
         with ExitStack() as stack:
             lock = await self._lock(stack)
-            return await self._locked(lock, frozen)
+            async with kept_up(lock):
+                return await self._locked(lock, frozen)
 
     async def _lock(self, stack: ExitStack) -> HeldLock:
         scope = self.action.scope()
@@ -206,6 +211,9 @@ class _Run:
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
+        if target.live and target.changed and self.action.scope().live is None:
+            local = self.protections.local_state(True)
+            findings += [each for each in local if each.severity is Severity.ERROR]
         if self.policy.dry_run:
             findings = [
                 warning(each.code, f"A run that writes would be refused. {each.message}") for each in findings
@@ -315,8 +323,8 @@ class _Run:
 
     # --------------------------------------------------------------------------------------- reports
 
-    def _log_overridden(self, frozen: Sequence[Finding]) -> None:
-        for finding in frozen:
+    def _log_warnings(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
             if finding.severity is Severity.WARNING:
                 self.run.log(f"{self.action.operation}: {finding.message}")
 
@@ -341,6 +349,29 @@ class _Run:
         if self.policy.dry_run:
             return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} request(s)")
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
+
+
+@asynccontextmanager
+async def kept_up(lock: HeldLock) -> AsyncIterator[None]:
+    """Renew a lock in the background, also while one request or one wait takes longer than the lock lasts.
+
+    Nothing stops here when it is lost: the rollout asks for the lock before each target.
+
+    :param lock: the lock on the targets.
+    """
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_INTERVAL)
+            await asyncio.to_thread(lock.renew_when_due)
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def renewing(run: RunContext, lock: HeldLock) -> Sender:

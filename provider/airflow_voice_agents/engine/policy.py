@@ -67,12 +67,19 @@ class HeldLock(Protocol):
     def renew_when_due(self) -> str | None:
         """Renew the lock when it is time, and return why the run must stop if it is lost."""
 
+    def check(self) -> str | None:
+        """Look whether the lock still stands, and return why the run must stop if it does not."""
+
 
 class _NoLock:
     def narrow(self, targets: Collection[str]) -> None:
         """Do nothing."""
 
     def renew_when_due(self) -> str | None:
+        """Let the run go on."""
+        return None
+
+    def check(self) -> str | None:
         """Let the run go on."""
         return None
 
@@ -86,6 +93,11 @@ def unlocked(_: Sequence[str], __: TargetNames) -> Iterator[HeldLock]:
 def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock]:
     """Return no rollback blocks."""
     return {}
+
+
+def shared_state(_: bool) -> tuple[Finding, ...]:
+    """Return no findings: every worker sees the state folder."""
+    return ()
 
 
 BlockDigests = Mapping[str, Mapping[Resource, str]]
@@ -106,6 +118,8 @@ class Protections:
         keeps nothing.
     :param stop: asked before each wave: the stop switch and the freeze windows.
     :param frozen: the findings of the freeze windows now.
+    :param local_state: takes whether the run writes live, and returns the findings about a state folder that workers
+        of other machines do not see.
     """
 
     lock: Callable[[Sequence[str], TargetNames], AbstractContextManager[HeldLock]] = unlocked
@@ -114,3 +128,4 @@ class Protections:
     recorder: Callable[[Kinds, bool], SnapshotRecorder | None] | None = None
     stop: StopCheck = always_continue
     frozen: Callable[[], tuple[Finding, ...]] = tuple
+    local_state: Callable[[bool], tuple[Finding, ...]] = shared_state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,7 +27,7 @@ class Rollout:
     :param run: the run; its sender sends the writes.
     :param action: the action.
     :param policy: the options of the run.
-    :param lock: the lock on the targets, renewed on the way.
+    :param lock: the lock on the targets, asked for before each target, or each wave of items.
     :param stop: asked before each wave.
     :param checkpoints: finished targets; receives each target that ends well.
 
@@ -82,6 +83,7 @@ class Rollout:
     # ------------------------------------------------------------------------------------- by target
 
     async def _target(self, target: TargetPlan, planned_at: float, progress: ProgressLog) -> None:
+        await self._check_lock()
         if self._stopped is not None:
             self._ended[target.name] = self._skipped(target.items, f"not attempted. {self._stopped}")
             return
@@ -123,6 +125,7 @@ class Rollout:
         waves = self.policy.waves.cut(changed)
         for number, wave in enumerate(waves, start=1):
             self._ask()
+            await self._check_lock()
             for stage in _by_kind([item for _, item in wave]):
                 if self._stopped is None:
                     reports = await self._write(stage, planned_at, fresh=False, quiet=False)
@@ -187,6 +190,11 @@ class Rollout:
         if self._stopped is None and (reason := self.stop()) is not None:
             self.halted = reason
             self._stop(reason)
+
+    async def _check_lock(self) -> None:
+        """Ask whether the lock still stands; its folder may be far, so not on the event loop."""
+        if self._stopped is None:
+            self._stop(await asyncio.to_thread(self.lock.check))
 
     def _check_failures(self) -> None:
         limit = self.policy.failure_limit

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
-from airflow.sdk import TaskGroup
-
+from airflow_voice_agents.airflow_compat import TaskGroup
 from airflow_voice_agents.polyai.operators.promotion import (
     MARKDOWN_KEY,
     NOT_ASKED_FOR,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
+FOR_APPROVAL = ("waves", "max_failures", "take_snapshot")
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
 
 
@@ -57,6 +57,8 @@ class PromotionOptions(TypedDict, total=False):
     :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param baseline: name under which the digests that were applied are kept.
     :param waves: how many targets are reached, wave by wave.
     :param max_failures: how many targets may go wrong before no further one is begun.
@@ -78,6 +80,7 @@ class PromotionOptions(TypedDict, total=False):
     max_changed: int | str | None
     allow_unencrypted: bool
     state_folder: str | None
+    allow_local_state: bool
     baseline: str | None
     waves: Sequence[int | str] | None
     max_failures: FailureLimitArgument
@@ -131,7 +134,7 @@ def promotion(
         apply = PolyAIApplyPromotionOperator(
             task_id="apply",
             plan=plan,
-            approved_digest=_approval(plan, approval),
+            approved_digest=_approval(plan, approval, options),
             **_but(FOR_PLAN_ALONE, options),
         )
         verify = PolyAIVerifyPromotionOperator(task_id="verify", plan=plan, **_only(FOR_ALL, options))
@@ -252,7 +255,7 @@ def _merge(
     apply: Any = PolyAIReleaseBranchOperator(
         task_id="apply",
         plan=plan,
-        approved_digest=_approval(plan, approval, none=None),
+        approved_digest=_approval(plan, approval, options, none=None),
         allow_unapproved=approval is False,
         **_but(FOR_RELEASE_PLAN_ALONE, options),
     )
@@ -305,13 +308,18 @@ def _watch(agent_id: str, apply: Any, verify: Any, watch: WatchOptions, options:
     ).set_upstream(verify)
 
 
-def _approval(plan: Any, approval: bool | Mapping[str, Any], none: str | None = NOT_ASKED_FOR) -> Any:
+def _approval(
+    plan: Any,
+    approval: bool | Mapping[str, Any],
+    options: Mapping[str, Any],
+    none: str | None = NOT_ASKED_FOR,
+) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
         return none
     from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
-    given = {} if approval is True else approval
+    given = {**_only(FOR_APPROVAL, options), **({} if approval is True else approval)}
     return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.connection_pool import ConnectionPool
+from airflow_voice_agents.transport.connection_pool import ConnectionPool, holds_surplus
 from airflow_voice_agents.transport.errors import (
     CallError,
     InputError,
@@ -295,6 +295,8 @@ class Client:
         try:
             return await self._receive(response)
         finally:
+            if holds_surplus(response):
+                await response.extensions["network_stream"].aclose()  # else it answers the next request
             await response.aclose()
 
     async def _receive(self, response: httpx.Response) -> RawResponse:
@@ -316,7 +318,9 @@ class Client:
                 status, headers, flaw="the response has a content encoding that was not asked for"
             )
         most = self.settings.max_response_bytes
-        too_large = RawResponse(status, headers, flaw=f"the response is larger than {most} bytes")
+        too_large = RawResponse(
+            status, headers, flaw=f"the response is larger than {most} bytes", oversized=True
+        )
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 15 or int(length) > most):
             return too_large

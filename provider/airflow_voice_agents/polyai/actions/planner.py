@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
-from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
 from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -148,7 +148,8 @@ class PromotionPlanner:
             reading.over(self._agents(target))
             progress.add("planned")
 
-        await for_each_limited(targets, plan, limit=self.run.concurrency)
+        async with planning(self.kinds.values()):
+            await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
 
     def _log_models(self, targets: Sequence[TargetSpec]) -> None:
@@ -242,7 +243,8 @@ class _TargetPlanner:
         taken = await self._source_page()
         target = page(self.target.agent_id, self.target.environment)
         kind = ConfigPageKind(bridge_schema=self._config.bridge_schema)
-        return [plan_promotion(kind, target, taken, now.get(self.target.environment), self._rules())]
+        plan = partial(plan_promotion, kind, target, taken, now.get(self.target.environment), self._rules())
+        return [await off_loop(plan, blocking=kind.blocking)]
 
     async def _source_page(self) -> PageState | None:
         if (files := await self._files()) is not None:

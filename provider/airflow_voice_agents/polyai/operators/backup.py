@@ -51,8 +51,6 @@ class PolyAIExportOperator(PolyAIOperator):
     confidential_fields: ClassVar[Sequence[str]] = ("targets",)
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
-    environment_fields = ("targets",)
-
     def __init__(
         self,
         *,

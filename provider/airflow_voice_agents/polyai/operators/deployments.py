@@ -55,11 +55,14 @@ class _DeploymentOperator(PolyAIWritingOperator):
         if self.deployment_model == "simplified":
             warn_of_simplified()
 
-    def deploy(self, context: Context, action: DeployingAction) -> dict[str, Any]:
+    def deploy(
+        self, context: Context, action: DeployingAction, sources: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Carry an action out and leave its report.
 
         :param context: the task's context.
         :param action: the action.
+        :param sources: asset URIs of what is taken.
         """
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
@@ -77,7 +80,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
             (item.details["environment"] for item in changed if "environment" in item.details), None
         )
         uri = deployment_uri(action.agent_id, reached or action.environment)
-        return self.finish(context, report, changes={uri: facts} if changed else {})
+        return self.finish(context, report, changes={uri: facts} if changed else {}, sources=sources)
 
     def publisher(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
         """Return a function that makes XComs of the ids of a deployment at once.
@@ -223,6 +226,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
         from airflow_voice_agents.polyai.actions.deployments import parse_promote
+        from airflow_voice_agents.polyai.assets import deployment_uri
 
         action = parse_promote(
             self.agent_id,
@@ -236,7 +240,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
             tests=self.argument("tests"),
             on_facts=self.publisher(context),
         )
-        return self.deploy(context, action)
+        return self.deploy(context, action, [deployment_uri(self.agent_id, self.source_environment)])
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""

@@ -10,7 +10,7 @@ from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.polyai.types import DeploymentModelName, EnvironmentName, ItemwiseArguments
 
 
@@ -70,7 +70,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         *,
         agent_id: str,
         client_env: EnvironmentName,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         source_file: str | None = None,
         column: str = "phone_number",
         connector_id: str | None = None,

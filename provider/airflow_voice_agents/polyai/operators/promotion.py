@@ -104,17 +104,20 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.plans.document import save
         from airflow_voice_agents.plans.markdown import render_plan_markdown
         from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors
+        from airflow_voice_agents.polyai.actions.promotion_summary import summarize
         from airflow_voice_agents.polyai.export_files import read_spec, shelf
+        from airflow_voice_agents.state.folder_check import check_state_folder
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
-        plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
+        check_state_folder(self.state_folder or None, writes=False, log=self.write_log)
+        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
         markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         refuse_errors(plan)
-        return save(plan, request)
+        return save(plan, request, summary=summarize(spec, targets).document())
 
     def policy(self) -> Policy:
         """Return what bounds the plan, and how it is shown.
@@ -171,6 +174,8 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` takes
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
     :param confirm_live: must be true for a run that writes into live.
     :param allow_backfill: a backfill run may write into live.
@@ -222,7 +227,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.actions.promotion import Promotion
-        from airflow_voice_agents.polyai.assets import changes
+        from airflow_voice_agents.polyai.assets import changes, sources_of
         from airflow_voice_agents.polyai.export_files import shelf
 
         document, spec = read_plan(self.argument("plan"))
@@ -235,7 +240,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
             on_report=lambda report: self._record(document, report),
         )
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
-        return self.finish(context, report, changes=changes(report))
+        return self.finish(context, report, changes=changes(report), sources=sources_of(spec))
 
     def _check_approval(self, document: PlanDocument) -> None:
         from airflow_voice_agents.transport.errors import GuardRefused

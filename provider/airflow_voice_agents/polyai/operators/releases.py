@@ -90,6 +90,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         from airflow_voice_agents.plans.document import save
         from airflow_voice_agents.plans.markdown import render_plan_markdown
         from airflow_voice_agents.polyai.actions.promotion import refuse_errors
+        from airflow_voice_agents.polyai.actions.promotion_summary import summarize_release
         from airflow_voice_agents.polyai.actions.release import parse_release
 
         action = parse_release(
@@ -106,7 +107,9 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, Protections()))
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=render_plan_markdown(plan, policy.display))
         refuse_errors(plan)
-        return save(plan, action.request())
+        return save(
+            plan, action.request(), summary=summarize_release(action.agent_id, self.branch, plan).document()
+        )
 
 
 class PolyAIReleaseBranchOperator(PolyAIWritingOperator):

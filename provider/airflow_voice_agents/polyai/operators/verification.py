@@ -102,8 +102,8 @@ class _LookingOperator(PolyAIOperator):
         :param minutes: how long is looked.
         :param mark: what makes this another watch than one before.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.bases.protections import now
+        from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.state.watch_state import WatchState
 
         ti = context["ti"]
@@ -121,8 +121,8 @@ class _LookingOperator(PolyAIOperator):
         :param checks: all checks.
         :param note: what earlier tries noted.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.polyai.actions.smoke import OneShotChecks, OneShotResults
+        from airflow_voice_agents.state.task_state import task_state
 
         if "once" in note:
             return OneShotResults.from_document(note["once"])
@@ -467,7 +467,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot), force=is_true(self.force))
+        return parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""

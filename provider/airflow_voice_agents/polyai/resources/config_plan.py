@@ -83,6 +83,9 @@ def plan_promotion(
     :param rules: what is taken, overridden, kept.
     """
     source, before = source or UNSET, now or UNSET
+    if before.flaw or source.flaw:
+        problem = f"{target} {before.flaw}" if before.flaw else f"the source {source.flaw}"
+        return kind.unusable(target, before, problem)
     paths = page_paths(source.values, before.values)
     unmatched = tuple(_unmatched(target, source, paths, rules))
     rules = replace(rules, selection=rules.selection.on(paths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
@@ -55,7 +55,7 @@ class PolyAITestRunsSensor(PolyAISensor):
         agent_id: str,
         test_run_ids: Sequence[str] | str | None,
         allowed_failures: int = 0,
-        fail_on: str = "failed",
+        fail_on: Literal["failed", "never"] = "failed",
         **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -107,7 +107,7 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         agent_id: str,
         call_sid: str,
         environment: EnvironmentName,
-        fail_on: str = "failed",
+        fail_on: Literal["failed", "never"] = "failed",
         **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
