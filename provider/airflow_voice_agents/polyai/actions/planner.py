@@ -17,7 +17,7 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, er
 from airflow_voice_agents.plans.selection import Selection
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
-from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
+from airflow_voice_agents.polyai.actions.deployment_model import ASSUMED, find_model, parse_model
 from airflow_voice_agents.polyai.actions.telephony import Telephony
 from airflow_voice_agents.polyai.actions.tested import tested
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
@@ -38,7 +38,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     needs_history,
     plan_deployment,
 )
-from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel
+from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.polyai.spec import (
     ConfigSpec,
@@ -134,6 +134,7 @@ class PromotionPlanner:
         """
         refuse_entangled(self.spec)
         targets = [target for target in self.spec.targets if target.name not in done]
+        self._log_models(targets)
         reading = SharedReads(
             self.run.send,
             (agent for target in targets for agent in self._agents(target)),
@@ -150,6 +151,15 @@ class PromotionPlanner:
         async with planning(self.kinds.values()):
             await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
+
+    def _log_models(self, targets: Sequence[TargetSpec]) -> None:
+        """Say once for all targets what is taken for granted about deployment models."""
+        sections = [section for each in targets if (section := self.spec.deployment_of(each)) is not None]
+        given = [section.deployment_model for section in sections]
+        if None in given:
+            self.run.log(f"{OPERATION}: {given.count(None)} target(s): {ASSUMED}")
+        if SIMPLIFIED in given:
+            self.run.log(f"{OPERATION}: deployment_model: simplified is deprecated; write branches")
 
     def _agents(self, target: TargetSpec) -> set[str]:
         source = self.spec.source_of(target)
@@ -287,8 +297,8 @@ class _TargetPlanner:
         return read
 
     async def _model(self, agent_id: str, given: str | None) -> KnownModel:
-        if given == SIMPLIFIED:
-            self.promotion.run.log("deployment_model: simplified is deprecated; write branches")
+        if given is None:
+            return KnownModel(Model.LADDER)  # which the planner says once for all targets
         return await find_model(self.promotion.run, agent_id, parse_model(given), self._reader(agent_id))
 
     async def _moves(self) -> Sequence[PlannedItem]:
