@@ -95,6 +95,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
             return document.digest
         self.body = "\n\n".join(filter(None, [self._summary(document), str(self.body)]))
         context["ti"].xcom_push(key=SHOWN_KEY, value=document.digest)
+        self._note(context, "waiting")
         return str(super().execute(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str | None:
@@ -108,10 +109,13 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
+            self._note(context, "rejected")
             raise GuardRefused(f"The plan was rejected by {_who(event)}. Nothing was written.") from None
         if answer["chosen_options"] != [self.APPROVE]:
+            self._note(context, "rejected")
             return None
         digest = self._as_shown(context)
+        self._note(context, "approved")
         self.log.info("%s: approved by %s", digest[:DIGITS], _who(event))
         return digest
 
@@ -155,6 +159,15 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
             until = datetime.now(UTC) + self.response_timeout
             rows.append(("Answer until", f"{until:%d %b %Y %H:%M} UTC; after that the plan is not approved"))
         return summary.markdown(rows)
+
+    def _note(self, context: Context, state: str) -> None:
+        """Tell the status page that a person is asked, or has answered."""
+        from airflow_voice_agents.state.status import StatusRecorder
+
+        document = self._document()
+        until = None if self.response_timeout is None else datetime.now(UTC) + self.response_timeout
+        recorder = StatusRecorder.of(context["ti"], None, lambda text: self.log.info("%s", text))
+        recorder.approval(state, document.digest, until)
 
     def _document(self) -> PlanDocument:
         from airflow_voice_agents.bases.template_inputs import from_json

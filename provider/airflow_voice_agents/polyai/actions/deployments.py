@@ -44,6 +44,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     refusals,
     state_of,
     unexpected_target,
+    versions_of,
 )
 from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, choose
 from airflow_voice_agents.transport.errors import CallError, InputError
@@ -225,7 +226,9 @@ class PromoteDeployment(_VersionAction):
         history: list[Deployment] = []
         if needs_history(kind, self.deployment, active, self.rules, self.source):
             history = await run.send(api.list_deployments(self.agent_id, environment=Environment.SANDBOX))
-        return plan_deployment(kind, self.deployment, active, history, self.rules, self.source)
+        item = plan_deployment(kind, self.deployment, active, history, self.rules, self.source)
+        source = f"{self.agent_id}/{self.source}"
+        return replace(item, facts={"versions": versions_of(active), "source": source})
 
 
 @dataclass(frozen=True, kw_only=True)

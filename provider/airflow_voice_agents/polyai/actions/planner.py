@@ -34,6 +34,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentRules,
     needs_history,
     plan_deployment,
+    versions_of,
 )
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.polyai.spec import (
@@ -152,7 +153,8 @@ class PromotionPlanner:
 
     async def _target(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
         one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
-        items = await one.items()
+        origin = _origin(self.spec, target)
+        items = [replace(item, facts={"source": origin, **item.facts}) for item in await one.items()]
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
@@ -270,7 +272,8 @@ class _TargetPlanner:
         if needs_history(kind, target, active, rules, environment):
             call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
             history = await self.reading.read(agent_id, call)
-        return [plan_deployment(kind, target, active, history, rules, environment)]
+        item = plan_deployment(kind, target, active, history, rules, environment)
+        return [replace(item, facts={"versions": versions_of(active)})]
 
     async def _moves(self) -> Sequence[PlannedItem]:
         return await (await self._telephony()).moves()
