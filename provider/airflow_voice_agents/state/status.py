@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_voice_agents.plans.diff import Op
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
@@ -128,7 +129,8 @@ class StatusRecorder:
         with self._optional():
             by_target: dict[str, list[ItemReport]] = {}
             for item in report.items:
-                if name := self._owners.get(item.resource):
+                name = self._owners.get(item.resource, str(item.resource))
+                if self._targets.get(name, {}).get("applied", {}).get("outcome") == RUNNING:
                     by_target.setdefault(name, []).append(item)
             self._merge({name: {"applied": self._ended(items)} for name, items in by_target.items()})
 
@@ -145,7 +147,7 @@ class StatusRecorder:
             for finding in report.findings:
                 known = {"kind": finding.resource.kind, "name": finding.resource.name}
                 items.setdefault(finding.target, []).append(
-                    {**known, "drift": finding.drift.value, **_keys(finding.keys)}
+                    {**known, "drift": finding.drift.value, **_keys(dict.fromkeys(finding.keys, "~"))}
                 )
                 sections.setdefault(finding.target, {}).update(self._facts([finding]))
             worst = report.targets
@@ -308,7 +310,16 @@ def latest(record: Mapping[str, Any]) -> str:
 def _is_section(section: Any) -> bool:
     match section:
         case {"at": str(), "run": {"dag_id": str(), "run_id": str(), "task_id": str()}}:
-            return True
+            items = section.get("items", [])
+            return isinstance(items, list) and all(map(_is_item, items))
+    return False
+
+
+def _is_item(item: Any) -> bool:
+    match item:
+        case {"kind": str(), "name": str()}:
+            pairs = [*item.get("keys", ()), *item.get("codes", ())]
+            return all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
     return False
 
 
@@ -325,11 +336,22 @@ def _planned(item: PlannedItem) -> Record:
         "after": item.after[:DIGITS],
         "changed": item.changed,
         **{sign: signs.count(sign) for sign in ("add", "change", "remove") if sign in signs},
-        **_keys(item.changed_keys),
+        **_keys(_signs(item)),
         "kept_keys": list(item.kept_keys)[:KEYS_KEPT],
         "codes": [[finding.severity.value, finding.code] for finding in item.findings],
     }
 
 
-def _keys(keys: Sequence[str]) -> Record:
-    return {"keys": list(keys)[:KEYS_KEPT], "key_count": len(keys)}
+def _signs(item: PlannedItem) -> dict[str, str]:
+    """Return the top-level keys that change, each with its sign; a change inside a key changes the key."""
+    signs: dict[str, str] = {}
+    for change in item.changes:
+        if change.path:
+            sign = change.op.value if len(change.path) == 1 else Op.CHANGE.value
+            signs.setdefault(str(change.path[0]), sign)
+    return dict(sorted(signs.items()))
+
+
+def _keys(signs: Mapping[str, str]) -> Record:
+    """Return keys as pairs of sign and key, and how many there are."""
+    return {"keys": [[sign, key] for key, sign in signs.items()][:KEYS_KEPT], "key_count": len(signs)}

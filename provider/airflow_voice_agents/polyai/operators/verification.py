@@ -571,7 +571,7 @@ def _targets(checks: Sequence[Any]) -> list[str]:
         if getattr(check, "agent_id", None) and getattr(check, "environment", None)
     ]
     of_plans = [
-        f"{pin.owner}/{pin.name}"
+        str(pin.key)
         for check in checks
         for pin in getattr(check, "pins", ())
         if pin.kind in ("config page", "deployment")
