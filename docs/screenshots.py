@@ -66,7 +66,7 @@ def take(browser: str, url: str, path: Path, theme: str, size: tuple[int, int]) 
             *dark,
             url,
         ]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
     return path
 
 

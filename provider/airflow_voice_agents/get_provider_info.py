@@ -57,6 +57,7 @@ def get_provider_info() -> dict[str, object]:
         "extra-links": [
             f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
         ],
+        "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
         "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],
         "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
         "config": _settings(),
