@@ -61,6 +61,8 @@ def status(args: Any) -> int:
     if board.unreadable:
         sys.stderr.write(f"{board.unreadable} file(s) of the state folder cannot be read.\n")
         return ERROR
+    if not shown:
+        return ERROR
     return IN_SYNC if all(target.state is State.IN_SYNC for target in shown) else DIFFERS
 
 

@@ -106,6 +106,11 @@ def test_status_tells_by_its_exit_code_whether_all_is_in_sync(
     assert (row["target"], row["state"]) == ("hotel-1/live", state)
 
 
+def test_nothing_on_record_is_not_in_sync(run: Run, base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("status", "--state-folder", base) == 1
+    assert "Nothing is on record" in capsys.readouterr().out
+
+
 def test_status_is_filtered_and_the_exit_code_is_that_of_what_is_shown(run: Run, base: str) -> None:
     look(base, Drift.IN_SYNC, "hotel-1/live")
     look(base, Drift.EDITED, "hotel-2/live")
