@@ -83,9 +83,9 @@ def _settings() -> dict[str, object]:
             "options": {
                 "state_folder": {
                     "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
-                    "knows, the same for all workers. Below it lie the folders snapshots, holds, locks and "
-                    "baselines. Empty means the folder voice-agents in the Airflow home, which only workers "
-                    "of one machine share.",
+                    "knows, the same for all workers and the API server. Below it lie the folders snapshots, "
+                    "holds, locks, baselines and status. Empty means the folder voice-agents in the Airflow home, "
+                    "which only workers of one machine share.",
                     "version_added": "0.1.0",
                     "type": "string",
                     "example": "s3://aws_default@my-bucket/voice-agents",
