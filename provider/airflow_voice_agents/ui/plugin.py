@@ -36,7 +36,7 @@ def base_path() -> str:
 
 
 class VoiceAgentsPlugin(AirflowPlugin):
-    """Adds the page to Airflow's navigation, under Browse."""
+    """Adds the page to Airflow's navigation."""
 
     name: str = "voice_agents"
     fastapi_apps: list[Any] = [  # noqa: RUF012  as Airflow declares it
@@ -47,7 +47,7 @@ class VoiceAgentsPlugin(AirflowPlugin):
             "name": NAME,
             "href": f"{base_path()}{PREFIX}/",
             "destination": "nav",
-            "category": "browse",
+            "nav_top_level": True,
             "url_route": "voice-agents",
             "icon": f"{base_path()}{PREFIX}/static/icon.svg",
         }
