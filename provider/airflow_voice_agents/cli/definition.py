@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, CLICommand, GroupCommand
@@ -75,60 +75,58 @@ def _command(name: str, help: str, *args: Arg) -> ActionCommand:  # noqa: A002  
 
 def get_voice_agents_cli_commands() -> list[CLICommand]:
     """Return the commands, for the ``cli`` of the provider's metadata."""
-    commands = (
-        _command(
-            "status",
-            "Show how targets stand, from what runs left; no request is sent",
-            Arg(("--project",), help="Only this project", default=None),
-            Arg(("--state",), help="Only targets in this state, such as 'on hold'", default=None),
-            FOLDER,
-        ),
-        _command(
-            "agents",
-            "List the agents of an account",
-            Arg(("--account-id",), help="Account (default: that of the connection)", default=None),
-            CONNECTION,
-        ),
-        _command(
-            "diff", "Show how the targets of a spec differ from their sources", SPEC, CONNECTION, FOLDER
-        ),
-        _command(
-            "plan",
-            "Plan a promotion, and with --apply carry out exactly what was shown",
-            SPEC,
-            Arg(("--apply",), help="Carry the plan out after it was shown", action="store_true"),
-            YES,
-            Arg(("--confirm-live",), help="The run may write where callers are", action="store_true"),
-            Arg(("--hide-values",), help="Show keys without their values", action="store_true"),
-            CONNECTION,
-            FOLDER,
-        ),
-        _command(
-            "validate",
-            "Check spec and export files without a connection, for a pull request",
-            Arg(("files",), help="Spec files, and folders of an export", nargs="+"),
-        ),
-        _command(
-            "export",
-            "Keep environments as files",
-            Arg(("targets",), help="Environments, as agent/environment", nargs="+"),
-            Arg(("--folder",), help="Absolute path or URL that the files go to", required=True),
-            CONNECTION,
-        ),
-        _command("locks", "List the locks of runs", FOLDER),
-        _command("holds", "List the targets on hold", FOLDER),
-        _command(
-            "release-hold",
-            "Release targets that a rollback put on hold",
-            Arg(("targets",), help="Targets, as agent/environment", nargs="+"),
-            YES,
-            FOLDER,
-        ),
+    help_text = "See and promote voice agents (PolyAI, SignalWire, Omnia Voice)"
+    commands = (*_of_the_state_folder(), *_of_the_platform())
+    return [GroupCommand(name="voice-agents", help=help_text, subcommands=commands)]
+
+
+def _of_the_state_folder() -> Iterator[ActionCommand]:
+    yield _command(
+        "status",
+        "Show how targets stand, from what runs left; no request is sent",
+        Arg(("--project",), help="Only this project", default=None),
+        Arg(("--state",), help="Only targets in this state, such as 'on hold'", default=None),
+        FOLDER,
     )
-    return [
-        GroupCommand(
-            name="voice-agents",
-            help="See and promote voice agents (PolyAI, SignalWire, Omnia Voice)",
-            subcommands=commands,
-        )
-    ]
+    yield _command("locks", "List the locks of runs", FOLDER)
+    yield _command("holds", "List the targets on hold", FOLDER)
+    yield _command(
+        "release-hold",
+        "Release targets that a rollback put on hold",
+        Arg(("targets",), help="Targets, as agent/environment", nargs="+"),
+        YES,
+        FOLDER,
+    )
+
+
+def _of_the_platform() -> Iterator[ActionCommand]:
+    yield _command(
+        "agents",
+        "List the agents of an account",
+        Arg(("--account-id",), help="Account (default: that of the connection)", default=None),
+        CONNECTION,
+    )
+    yield _command("diff", "Show how targets of a spec differ from their sources", SPEC, CONNECTION, FOLDER)
+    yield _command(
+        "plan",
+        "Plan a promotion, and with --apply carry out exactly what was shown",
+        SPEC,
+        Arg(("--apply",), help="Carry the plan out after it was shown", action="store_true"),
+        YES,
+        Arg(("--confirm-live",), help="The run may write where callers are", action="store_true"),
+        Arg(("--hide-values",), help="Show keys without their values", action="store_true"),
+        CONNECTION,
+        FOLDER,
+    )
+    yield _command(
+        "validate",
+        "Check spec and export files without a connection, for a pull request",
+        Arg(("files",), help="Spec files, and folders of an export", nargs="+"),
+    )
+    yield _command(
+        "export",
+        "Keep environments as files",
+        Arg(("targets",), help="Environments, as agent/environment", nargs="+"),
+        Arg(("--folder",), help="Absolute path or URL that the files go to", required=True),
+        CONNECTION,
+    )
