@@ -25,6 +25,8 @@ SYSTEMS = {
     "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
 }
 """Name -> folder, documentation, modules of operators."""
+PORT = "443; the Test button in Airflow's list needs one"
+"""Airflow's list sends port 0 for a connection without a port, and then refuses to test it as another connection."""
 SPLIT = {("polyai", "sensors"): ("sensors.outcomes", "sensors.resources")}
 """Modules of what a system has more than one module of, beside its operators."""
 
@@ -128,9 +130,10 @@ def _polyai() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.polyai.hooks.PolyAIHook",
         "hook-name": "PolyAI",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Host override"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Host override"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that Agent Studio showed once",
                 "host": "empty, unless a proxy or a local server stands in for PolyAI",
             },
@@ -177,9 +180,14 @@ def _signalwire() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.signalwire.hooks.SignalWireHook",
         "hook-name": "SignalWire",
         "ui-field-behaviour": {
-            "hidden-fields": ["port", "schema"],
-            "relabeling": {"host": "Space", "login": "Project id", "password": "API token"},
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "Space (required)",
+                "login": "Project id (required)",
+                "password": "API token (required)",
+            },
             "placeholders": {
+                "port": PORT,
                 "host": "acme, or acme.signalwire.com",
                 "login": "the project's UUID",
                 "password": "a token with the scope Numbers",
@@ -195,9 +203,10 @@ def _omnia_voice() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.omnia_voice.hooks.OmniaVoiceHook",
         "hook-name": "Omnia Voice",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Base URL"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Base URL (required)"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that the dashboard showed once",
                 "host": "https://api.omnia-voice.com/api/v1",
             },
