@@ -209,7 +209,9 @@ def plan(args: Any) -> int:
 def _apply(args: Any, action: Any, policy: Any, guards: Any) -> int:
     from airflow_voice_agents.engine import apply as engine
     from airflow_voice_agents.plans.render import render_report
+    from airflow_voice_agents.state.folder_check import check_state_folder
 
+    check_state_folder(args.state_folder, writes=True, log=_tell)
     protections = _protections(args)
     report = send(args.conn_id, lambda run: engine.apply(run, action, policy, protections), guards=guards)
     sys.stderr.write(f"{render_report(report)}\n")
@@ -220,23 +222,29 @@ def _protections(args: Any) -> Any:
     """Return the locks, holds, snapshots and stops of a run that a person started here."""
     from airflow_voice_agents.bases.operator import STOP_VARIABLE
     from airflow_voice_agents.bases.protections import AirflowProtections, ProtectionSettings
+    from airflow_voice_agents.polyai.hooks import PolyAIHook
+    from airflow_voice_agents.state.snapshots import Origin
 
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
     with suppress(OSError, KeyError):
         started += f" by {getpass.getuser()}"
 
-    def log(text: str) -> None:
-        sys.stderr.write(f"{visible(text)}\n")
-
     def xcom_push(key: str, value: Any) -> None:
-        log(f"{key}: {value}")
+        _tell(f"{key}: {value}")
 
     ids = {"dag_id": COMMAND_LINE, "run_id": started, "task_id": "plan", "map_index": -1, "try_number": 1}
     ti = SimpleNamespace(**ids, xcom_push=xcom_push)
     settings = ProtectionSettings(
-        name="command-line", state_folder=args.state_folder, stop_variable=STOP_VARIABLE
+        name="command-line",
+        origin=lambda: Origin("polyai", *PolyAIHook(args.conn_id).place()),
+        state_folder=args.state_folder,
+        stop_variable=STOP_VARIABLE,
     )
-    return AirflowProtections(settings, {"ti": ti}, log).build()  # type: ignore[typeddict-item]
+    return AirflowProtections(settings, {"ti": ti}, _tell).build()  # type: ignore[typeddict-item]
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{visible(text)}\n")
 
 
 def export(args: Any) -> int:
