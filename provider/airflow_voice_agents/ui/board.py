@@ -21,6 +21,8 @@ OTHER = "other"
 """Column of targets that are no environment of an agent: carriers, workspaces."""
 COLUMNS = (*ENVIRONMENTS, OTHER)
 NOTHING: Mapping[str, Any] = {}
+PAGES = ("config page:", "deployment:")
+"""Beginnings of the keys of resources that are named as their target is."""
 DONE = ("changed", "unchanged")
 Readable = Callable[[str], bool]
 """Tells whether the user may read the DAG of this id."""
@@ -64,6 +66,7 @@ class Target:
     :param hold_shown: whether the user may see who placed the hold, and why.
     :param lock: the lock of a run that works on it; ``None`` without one, and where the user may not see it.
     :param approval: the question that waits for a person's answer, or ``None``.
+    :param noted: name of the baseline that noted it last, and when; ``None`` where none did.
     :param now: the moment that ages and ends are counted from.
     """
 
@@ -75,6 +78,7 @@ class Target:
     hold_shown: bool = False
     lock: LockFile | None = None
     approval: Mapping[str, Any] | None = None
+    noted: tuple[str, str] | None = None
     now: datetime = field(kw_only=True)
 
     @cached_property
@@ -181,8 +185,13 @@ class Project:
 
     @cached_property
     def last_promotion(self) -> Mapping[str, Any]:
-        """The newest write of any of its targets; empty where there is none."""
-        return max((t.applied for t in self.targets.values()), key=lambda each: each.get("at", ""))
+        """The newest write of any of its targets, by its own record or a baseline's; empty where there is none."""
+        found = [target.applied for target in self.targets.values()]
+        for target in self.targets.values():
+            if target.noted is not None and not target.applied:
+                name, at = target.noted
+                found.append({"at": at, "outcome": DONE[0], "run": {"dag_id": f"baseline {name}"}})
+        return max(found, key=lambda each: str(each.get("at", "")))
 
     @cached_property
     def at(self) -> str:
@@ -252,6 +261,9 @@ def build(records: StateRecords, readable: Collection[str] | None, now: datetime
 
     mine = [one for one in records.status if may_read(one["run"]["dag_id"])]
     newest = _newest(mine)
+    for block in records.blocks:
+        if may_read(block.placed_by.get("dag_id", "")):
+            newest.setdefault(block.target, {})
     around = _Around.of(records, mine, may_read, now)
     targets = [_target(name, sections, around, may_read, now) for name, sections in newest.items()]
     rows: dict[str, dict[str, Target]] = {}
@@ -280,6 +292,7 @@ def _target(
         hold_shown=hold is not None and readable(hold.placed_by.get("dag_id", "")),
         lock=around.lock(name),
         approval=around.approval(sections),
+        noted=around.noted.get(name),
         now=now,
     )
 
@@ -304,6 +317,7 @@ class _Around:
     locks: Mapping[str, LockFile]
     wide_locks: tuple[LockFile, ...]
     approvals: Mapping[str, Mapping[str, Any]]
+    noted: Mapping[str, tuple[str, str]]
 
     @classmethod
     def of(
@@ -324,6 +338,11 @@ class _Around:
             {name: lock for lock in alive for name in lock.targets},
             tuple(lock for lock in alive if any(name.endswith(EVERY) for name in lock.targets)),
             {plan: each for plan, each in answers.items() if _is_open(each, now)},
+            {
+                key.partition(":")[2]: noted
+                for key, noted in sorted(records.promoted.items(), key=lambda each: each[1][1])
+                if key.startswith(PAGES)
+            },
         )
 
     def lock(self, name: str) -> LockFile | None:

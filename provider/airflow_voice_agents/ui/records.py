@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -77,6 +77,7 @@ class StateRecords:
     :param blocks: targets on hold.
     :param locks: locks, those that have ended too.
     :param unreadable: how many files could not be read.
+    :param promoted: resource -> name of the baseline that noted it last, and when.
     """
 
     stamp: frozenset[Any]
@@ -84,6 +85,7 @@ class StateRecords:
     blocks: tuple[RollbackBlock, ...] = ()
     locks: tuple[LockFile, ...] = ()
     unreadable: int = 0
+    promoted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class StateReader:
@@ -97,24 +99,55 @@ class StateReader:
         self._status = CachedFolder(_url(base, "status"), lambda _, content: read_status(content))
         self._blocks = CachedFolder(_url(base, "holds"), _block)
         self._locks = CachedFolder(_url(base, "locks"), LockFile.read)
+        self._baselines = CachedFolder(_url(base, "baselines"), _baseline)
 
     def read(self) -> StateRecords:
         """Return what is there now."""
         with self._lock:
             status, blocks, locks = self._status.read(), self._blocks.read(), self._locks.read()
-            marks = (self._status.marks(), self._blocks.marks(), self._locks.marks())
+            baselines = self._baselines.read()
+            folders: tuple[CachedFolder[Any], ...] = (
+                self._status,
+                self._blocks,
+                self._locks,
+                self._baselines,
+            )
+            marks = [folder.marks() for folder in folders]
         claims = [lock for name, lock in locks.items() if lock is not None and name.endswith(SUFFIX)]
         return StateRecords(
             frozenset(enumerate(marks)),
             tuple(each for each in status.values() if each is not None),
             tuple(each for each in blocks.values() if each is not None),
             tuple(each for each in claims if each.holder is not None),
-            [*status.values(), *blocks.values()].count(None) + sum(each.holder is None for each in claims),
+            [*status.values(), *blocks.values(), *baselines.values()].count(None)
+            + sum(each.holder is None for each in claims),
+            _latest(each for each in baselines.values() if each is not None),
         )
 
 
 def _url(base: str | None, room: Room) -> str:
     return state_folder(base, room)
+
+
+def _baseline(_: str, content: bytes) -> dict[str, tuple[str, str]]:
+    """Return what a baseline has noted: resource -> name of the baseline, and when."""
+    match from_bytes(content):
+        case {"name": str(name), "resources": dict(found)} if all(map(_has_time, found.values())):
+            return {resource: (name, entry["at"]) for resource, entry in found.items()}
+    raise ValueError("not a baseline")
+
+
+def _has_time(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("at"), str)
+
+
+def _latest(baselines: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for baseline in baselines:
+        for resource, noted in baseline.items():
+            if resource not in found or noted[1] > found[resource][1]:
+                found[resource] = noted
+    return found
 
 
 def _block(_: str, content: bytes) -> RollbackBlock:

@@ -14,7 +14,7 @@ from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, error, plan_of
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
-from airflow_voice_agents.state import rollback_blocks
+from airflow_voice_agents.state import baselines, rollback_blocks
 from airflow_voice_agents.state.files import StateFiles
 from airflow_voice_agents.state.locks import LockFile, LockOwner
 from airflow_voice_agents.state.status import StatusRecorder
@@ -165,6 +165,12 @@ def test_a_hold_shows_over_a_difference(look: Look, live: Callable[..., Target],
     assert live().state is State.HOLD
 
 
+def test_a_hold_shows_without_any_other_record(live: Callable[..., Target], base: str) -> None:
+    rollback_blocks.place(base, RollbackBlock(LIVE, {}, "", {"dag_id": WATCH}, NOW.isoformat()))
+
+    assert live().state is State.HOLD
+
+
 def test_a_question_waits_until_it_is_answered_or_ends(
     recorder: Record, live: Callable[..., Target], board: Callable[..., Board]
 ) -> None:
@@ -213,6 +219,28 @@ def test_one_read_of_an_agent_shows_the_versions_of_all_its_environments(
 )
 def test_what_is_no_environment_of_an_agent_has_a_row_of_its_own(name: str, place: tuple[str, str]) -> None:
     assert split(name) == place
+
+
+def test_a_baseline_tells_of_the_last_promotion_where_no_record_does(
+    look: Look, board: Callable[..., Board], base: str
+) -> None:
+    look(Drift.IN_SYNC)
+    baselines.merge(
+        base, "nightly", {"config page:hotel-1/live": {"digest": "d", "at": "2026-11-01T00:00:00Z"}}
+    )
+    baselines.merge(
+        base, "other", {"config page:hotel-1/live": {"digest": "d", "at": "2026-10-01T00:00:00Z"}}
+    )
+
+    (project,) = board().projects
+    assert project.last_promotion["at"] == "2026-11-01T00:00:00Z"
+    assert project.last_promotion["run"]["dag_id"] == "baseline nightly"
+
+
+def test_a_baseline_alone_shows_nobody_a_project(board: Callable[..., Board], base: str) -> None:
+    baselines.merge(base, "nightly", {"config page:hotel-1/live": {"digest": "d", "at": "2026"}})
+
+    assert board().projects == ()
 
 
 def test_commands_are_quoted_for_a_shell(look: Look, board: Callable[..., Board], base: str) -> None:
