@@ -82,44 +82,53 @@ def _settings() -> dict[str, object]:
     return {
         "voice_agents": {
             "description": "Settings of the operators for voice agents.",
-            "options": {
-                "state_folder": {
-                    "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
-                    "knows, the same for all workers and the API server. Below it lie the folders snapshots, "
-                    "holds, locks, baselines and status. Empty means the folder voice-agents in the Airflow home, "
-                    "which only workers of one machine share.",
-                    "version_added": "0.1.0",
-                    "type": "string",
-                    "example": "s3://aws_default@my-bucket/voice-agents",
-                    "default": "",
-                },
-                "allow_local_state": {
-                    "description": "Whether live is written although state_folder is empty and the executor can "
-                    "run tasks on several machines, which then do not see each other's locks.",
-                    "version_added": "0.2.0",
-                    "type": "boolean",
-                    "example": "True",
-                    "default": "False",
-                },
-                "show_values": {
-                    "description": "Whether plans in task logs and on approval screens show config values. "
-                    "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
-                    "version_added": "0.1.0",
-                    "type": "boolean",
-                    "example": "False",
-                    "default": "True",
-                },
-                "studio_url": {
-                    "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
-                    "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
-                    "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
-                    "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
-                    "version_added": "0.1.0",
-                    "type": "string",
-                    "example": "https://studio.uk.poly.ai/{account_id}/{agent_id}",
-                    "default": "",
-                },
-            },
+            "options": {**_state_options(), **_display_options()},
+        },
+    }
+
+
+def _state_options() -> dict[str, object]:
+    return {
+        "state_folder": {
+            "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
+            "knows, the same for all workers and the API server. Below it lie the folders snapshots, "
+            "holds, locks, baselines and status. Empty means the folder voice-agents in the Airflow home, "
+            "which only workers of one machine share.",
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "s3://aws_default@my-bucket/voice-agents",
+            "default": "",
+        },
+        "allow_local_state": {
+            "description": "Whether live is written although state_folder is empty and the executor can "
+            "run tasks on several machines, which then do not see each other's locks.",
+            "version_added": "0.2.0",
+            "type": "boolean",
+            "example": "True",
+            "default": "False",
+        },
+    }
+
+
+def _display_options() -> dict[str, object]:
+    return {
+        "show_values": {
+            "description": "Whether plans in task logs and on approval screens show config values. "
+            "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
+            "version_added": "0.1.0",
+            "type": "boolean",
+            "example": "False",
+            "default": "True",
+        },
+        "studio_url": {
+            "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
+            "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
+            "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
+            "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "https://studio.uk.poly.ai/{account_id}/{agent_id}",
+            "default": "",
         },
     }
 

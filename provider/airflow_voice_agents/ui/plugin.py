@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk import conf
+
+from airflow_voice_agents.airflow_compat import conf
 
 NAME = "Voice agents"
 PREFIX = "/voice-agents"
