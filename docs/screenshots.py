@@ -94,7 +94,7 @@ def page(state: Path, *, more: int = 20) -> Any:
     """
     sys.path.insert(0, str(Path(__file__).parent))
     import demo_state
-    from airflow.api_fastapi.core_api.security import get_user
+    from airflow.api_fastapi.core_api import security
 
     from airflow_voice_agents.ui import app as ui
     from airflow_voice_agents.ui.records import StateReader
@@ -106,12 +106,11 @@ def page(state: Path, *, more: int = 20) -> Any:
         def is_authorized_dag(self, **_: Any) -> bool:
             return True
 
-    from airflow.api_fastapi import app as airflow_app
-
-    airflow_app._AuthManagerState.instance = Everybody()  # type: ignore[assignment]
+    for module in (security, ui):
+        module.get_auth_manager = Everybody  # type: ignore[attr-defined]
     demo_state.write(state, more=more)
     app = ui.create_app(StateReader(f"file://{state}"), clock=lambda: demo_state.NOW, stopped=lambda _: None)
-    app.dependency_overrides[get_user] = lambda: None
+    app.dependency_overrides[security.get_user] = lambda: None
     return app
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.core_api import security
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -17,6 +16,7 @@ from fastapi.testclient import TestClient
 from airflow_voice_agents.plans.drift import Drift, DriftFinding, DriftReport
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.state.status import StatusRecorder
+from airflow_voice_agents.ui import app as page_app
 from airflow_voice_agents.ui.app import create_app
 from airflow_voice_agents.ui.plugin import PREFIX
 from airflow_voice_agents.ui.records import StateReader
@@ -43,7 +43,8 @@ class Rights:
 @pytest.fixture
 def rights(monkeypatch: pytest.MonkeyPatch) -> Rights:
     rights = Rights()
-    monkeypatch.setattr(airflow_app._AuthManagerState, "instance", rights)
+    for module in (security, page_app):
+        monkeypatch.setattr(module, "get_auth_manager", lambda: rights)
     return rights
 
 
