@@ -37,6 +37,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentRules,
     needs_history,
     plan_deployment,
+    versions_of,
 )
 from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
@@ -168,7 +169,8 @@ class PromotionPlanner:
 
     async def _target(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
         one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
-        items = await one.items()
+        origin = _origin(self.spec, target)
+        items = [replace(item, facts={"source": origin, **item.facts}) for item in await one.items()]
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
@@ -288,7 +290,8 @@ class _TargetPlanner:
             call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
             history = await self.reading.read(agent_id, call)
         item = plan_deployment(kind, target, active, history, rules, environment)
-        return [await tested(item, asked.tests, self._reader(agent_id))]
+        item = await tested(item, asked.tests, self._reader(agent_id))
+        return [replace(item, facts={"versions": versions_of(active)})]
 
     def _reader(self, agent_id: str) -> Callable[[ApiRequest[Any]], Awaitable[Any]]:
         async def read(request: ApiRequest[Any]) -> Any:
