@@ -25,6 +25,8 @@ SYSTEMS = {
     "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
 }
 """Name -> folder, documentation, modules of operators."""
+PORT = "443; the Test button in Airflow's list needs one"
+"""Airflow's list sends port 0 for a connection without a port, and then refuses to test it as another connection."""
 SPLIT = {("polyai", "sensors"): ("sensors.outcomes", "sensors.resources")}
 """Modules of what a system has more than one module of, beside its operators."""
 
@@ -57,6 +59,8 @@ def get_provider_info() -> dict[str, object]:
         "extra-links": [
             f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
         ],
+        "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
+        "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],
         "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
         "config": _settings(),
     }
@@ -80,9 +84,9 @@ def _settings() -> dict[str, object]:
             "description": "Settings of the operators for voice agents.",
             "options": {
                 "state_folder": _option(
-                    "URL of the folder for snapshots, holds, locks and baselines, as Airflow's object storage knows "
-                    "it; the same for all workers. Empty means the folder voice-agents in the Airflow home, which "
-                    "only workers of one machine share.",
+                    "URL of the folder for snapshots, holds, locks, baselines and status records, as Airflow's object "
+                    "storage knows it; the same for all workers and the API server. Empty means the folder "
+                    "voice-agents in the Airflow home, which only workers of one machine share.",
                     "0.1.0",
                     example="s3://aws_default@my-bucket/voice-agents",
                 ),
@@ -130,9 +134,10 @@ def _polyai() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.polyai.hooks.PolyAIHook",
         "hook-name": "PolyAI",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Host override"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Host override"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that Agent Studio showed once",
                 "host": "empty, unless a proxy or a local server stands in for PolyAI",
             },
@@ -179,9 +184,14 @@ def _signalwire() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.signalwire.hooks.SignalWireHook",
         "hook-name": "SignalWire",
         "ui-field-behaviour": {
-            "hidden-fields": ["port", "schema"],
-            "relabeling": {"host": "Space", "login": "Project id", "password": "API token"},
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "Space (required)",
+                "login": "Project id (required)",
+                "password": "API token (required)",
+            },
             "placeholders": {
+                "port": PORT,
                 "host": "acme, or acme.signalwire.com",
                 "login": "the project's UUID",
                 "password": "a token with the scope Numbers",
@@ -197,9 +207,10 @@ def _omnia_voice() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.omnia_voice.hooks.OmniaVoiceHook",
         "hook-name": "Omnia Voice",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Base URL"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Base URL (required)"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that the dashboard showed once",
                 "host": "https://api.omnia-voice.com/api/v1",
             },

@@ -187,6 +187,25 @@ def test_the_ladder_is_assumed_aloud(polyai: Emulated) -> None:
     assert "the ladder is assumed" in polyai.runner.log
 
 
+def test_a_plan_says_once_for_all_targets_that_the_ladder_is_assumed(polyai: Emulated) -> None:
+    spec = {
+        "targets": [
+            {**place(agent, PRE_RELEASE), "source": place(agent, SANDBOX)} for agent in (HOTELS, ROSA)
+        ],
+        "deployment": {},
+    }
+    polyai.run(PolyAIPlanPromotionOperator(task_id="plan", spec=spec))
+
+    assert polyai.runner.log.count("the ladder is assumed") == 1
+    assert "2 target(s): no deployment_model was given" in polyai.runner.log
+
+
+def test_the_former_spelling_in_a_plan_is_told_once(polyai: Emulated) -> None:
+    refused(polyai.run(plan(deployment_model="simplified")), "nothing is promoted")
+
+    assert polyai.runner.log.count("simplified is deprecated; write branches") == 1
+
+
 def test_a_tag_in_the_history_contradicts_the_ladder(polyai: Emulated) -> None:
     polyai.server.polyai.give_staging(HOTELS, "BRANCH-X")
 

@@ -178,16 +178,33 @@ def test_the_connection_form_is_what_the_web_interface_shows() -> None:
     assert form.hook_name == "PolyAI"
     assert standard is not None
     assert standard.password is not None
-    assert standard.password.title == "API key"
+    assert standard.password.title == "API key (required)"
     assert standard.host is not None
     assert standard.host.title == "Host override"
     assert standard.host.placeholder
-    assert [standard.port.hidden, standard.login.hidden, standard.url_schema.hidden] == [True] * 3
+    assert [standard.login.hidden, standard.url_schema.hidden] == [True] * 2
     assert list(extra) == [
         *("region", "account_id", "runtime_api_key", "runtime_host"),
         *("requests_per_second", "max_concurrency", "timeout"),
     ]
     assert all(field["schema"]["title"] and field["description"] for field in extra.values())
+
+
+@pytest.mark.parametrize("connection", INFO["connection-types"], ids=lambda one: one["connection-type"])
+def test_a_connection_form_shows_the_port_and_marks_what_is_required(connection: dict[str, Any]) -> None:
+    """Without a stored port, the Test button of Airflow's list is refused: it sends port 0."""
+    (form,) = [
+        one
+        for one in HookMetaService.hook_meta_data()
+        if one.connection_type == connection["connection-type"]
+    ]
+    standard = form.standard_fields
+
+    assert standard is not None
+    assert standard.port is not None
+    assert (standard.port.hidden, "443" in str(standard.port.placeholder)) == (False, True)
+    assert standard.password is not None
+    assert str(standard.password.title).endswith("(required)")
 
 
 def test_the_form_masks_the_key_of_the_runtime_host() -> None:
@@ -228,7 +245,13 @@ def test_all_of_one_system_costs_few_modules_at_parse(system: str) -> None:
     assert len(extra) <= MODULES_AT_PARSE, extra
 
 
-@pytest.mark.parametrize("heavy", ["phonenumbers", "starlette", "uvicorn", "airflow.models", "sqlalchemy"])
+@pytest.mark.parametrize(
+    "heavy",
+    [
+        *("phonenumbers", "starlette", "fastapi", "uvicorn", "rich", "airflow.models", "sqlalchemy"),
+        *("airflow_voice_agents.ui", "airflow_voice_agents.cli"),
+    ],
+)
 def test_parsing_a_dag_file_loads_nothing_heavy(heavy: str) -> None:
     modules = [name for system in SYSTEMS for name in for_dag_files(system)]
 

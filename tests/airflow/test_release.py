@@ -186,8 +186,9 @@ def test_an_approved_release_is_merged_and_live_runs_it(polyai: Emulated) -> Non
     before = versions(polyai)
     plan = planned(polyai, tests=run_tests(polyai))
 
-    outcome = polyai.run(apply_task(plan))
+    outcome, requests = polyai.again(apply_task(plan))
 
+    assert sum(requests.values()) == 10
     assert counts(outcome) == {"changed": 1}
     assert versions(polyai)[:-1] == before
     assert outcome.xcoms["version"] == versions(polyai)[-1]

@@ -42,6 +42,8 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
     :param waves: waves of the task that applies the plan, shown with the question.
     :param max_failures: failure limit of the task that applies the plan, shown with the question.
     :param take_snapshot: whether the task that applies the plan takes a snapshot, shown with the question.
+    :param state_folder: URL of the folder that the status page reads; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
     :param response_timeout: how long to wait for an answer; ``None`` waits for good.
     :param fail_on_reject: whether a rejection fails the task; otherwise what follows is skipped.
     :param retry_policy: decides whether a failed try is repeated.
@@ -51,7 +53,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
     :returns: the digest that was approved.
     """
 
-    template_fields: Sequence[str] = ("plan", "body")
+    template_fields: Sequence[str] = ("plan", "body", "state_folder")
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json", "body": "md"}
     FIXED_ARGS = [*ApprovalOperator.FIXED_ARGS, "defaults"]  # noqa: RUF012  as Airflow declares it
 
@@ -63,6 +65,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         waves: Sequence[int | str] | None = None,
         max_failures: FailureLimitArgument = 0,
         take_snapshot: bool = True,
+        state_folder: str | None = None,
         fail_on_reject: bool = True,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
@@ -78,6 +81,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         self.waves = waves
         self.max_failures = max_failures
         self.take_snapshot = take_snapshot
+        self.state_folder = state_folder
 
     def execute(self, context: Context) -> str:
         """Note what is shown, and ask; or approve what changes nothing."""
@@ -95,6 +99,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
             return document.digest
         self.body = "\n\n".join(filter(None, [self._summary(document), str(self.body)]))
         context["ti"].xcom_push(key=SHOWN_KEY, value=document.digest)
+        self._note(context, "waiting")
         return str(super().execute(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str | None:
@@ -108,10 +113,13 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
+            self._note(context, "rejected")
             raise GuardRefused(f"The plan was rejected by {_who(event)}. Nothing was written.") from None
         if answer["chosen_options"] != [self.APPROVE]:
+            self._note(context, "rejected")
             return None
         digest = self._as_shown(context)
+        self._note(context, "approved")
         self.log.info("%s: approved by %s", digest[:DIGITS], _who(event))
         return digest
 
@@ -155,6 +163,17 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
             until = datetime.now(UTC) + self.response_timeout
             rows.append(("Answer until", f"{until:%d %b %Y %H:%M} UTC; after that the plan is not approved"))
         return summary.markdown(rows)
+
+    def _note(self, context: Context, state: str) -> None:
+        """Tell the status page that a person is asked, or has answered."""
+        from airflow_voice_agents.state.status import StatusRecorder
+
+        document = self._document()
+        until = None if self.response_timeout is None else datetime.now(UTC) + self.response_timeout
+        recorder = StatusRecorder.of(
+            context["ti"], self.state_folder or None, lambda text: self.log.info("%s", text)
+        )
+        recorder.approval(state, document.digest, until)
 
     def _document(self) -> PlanDocument:
         from airflow_voice_agents.bases.template_inputs import from_json

@@ -24,6 +24,7 @@ from airflow_voice_agents.state.folder import (
     state_folder,
 )
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
+from airflow_voice_agents.state.status import StatusRecorder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -168,6 +169,13 @@ class AirflowProtections:
             stop=stop_check(mine.stop_variable, self._windows, mine.override_freeze, self.at),
             frozen=lambda: freeze_findings(self._windows, mine.override_freeze, self.at),
             local_state=self._local_state,
+            observer=StatusRecorder.of(
+                self.context["ti"],
+                mine.state_folder,
+                self.log,
+                freeze=mine.freeze,
+                stop_variable=mine.stop_variable,
+            ),
         )
 
     @cached_property

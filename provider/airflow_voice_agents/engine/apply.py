@@ -61,7 +61,9 @@ async def plan(
     work = _Run(run, action, policy, protections)
     async with planning(action.kinds().values()):
         targets = await work.planned(())
-    return plan_of(action.operation, targets), targets
+    made = plan_of(action.operation, targets)
+    work.observe(made, targets, writes=False)
+    return made, targets
 
 
 async def apply(run: RunContext, action: Action, policy: Policy, protections: Protections) -> Report:
@@ -106,6 +108,12 @@ class _Run:
             lock = await self._lock(stack)
             async with kept_up(lock):
                 return await self._locked(lock, frozen)
+
+    def observe(self, made: Plan, targets: Sequence[TargetPlan], *, writes: bool) -> None:
+        """Tell the observer about the plan."""
+        document = self.policy.document
+        digest = made.digest if document is None else document.digest
+        self.protections.observer.planned(self.action.operation, targets, digest=digest, writes=writes)
 
     async def _lock(self, stack: ExitStack) -> HeldLock:
         scope = self.action.scope()
@@ -159,6 +167,7 @@ class _Run:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
         report = self._begun(made, frozen)
+        self.observe(made, targets, writes=True)
         if not self.action.counts_items:  # a target that ends lets go of its states
             made = _without_states(made)
         order = self._order(targets, checkpoints)
@@ -169,6 +178,7 @@ class _Run:
             lock,
             self.protections.stop,
             checkpoints,
+            self.protections.observer.reached,
         )
         ended = {**checkpoints.done, **await rollout.apply(targets, planned_at=planned_at)}
         report = replace(report, items=tuple(item for name in order for item in ended[name]))
@@ -189,7 +199,9 @@ class _Run:
         if report.complete:
             rollout.checkpoints.clear()
             self.run.forget(self._first_key)
-        return await self.action.finish(self.run, made, report)
+        report = await self.action.finish(self.run, made, report)
+        self.protections.observer.ended(report)
+        return report
 
     # --------------------------------------------------------------------------------------- planning
 
@@ -331,6 +343,7 @@ class _Run:
     async def _unwritten(self, targets: Sequence[TargetPlan]) -> Report:
         """Report on a plan of which nothing was written."""
         made = plan_of(self.action.operation, targets)
+        self.observe(made, targets, writes=False)
         report = Report(
             self.action.operation,
             tuple(self.action.explain(item, self._foreseen(item)) for item in made.items),

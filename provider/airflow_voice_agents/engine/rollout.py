@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ class Rollout:
     :param lock: the lock on the targets, asked for before each target, or each wave of items.
     :param stop: asked before each wave.
     :param checkpoints: finished targets; receives each target that ends well.
+    :param on_wave: receives number of the wave that ended, number of waves, targets reached, and targets in all.
 
     ``halted`` is the reason why a person stopped it, ``retry_after`` the wait in seconds that the server named.
     """
@@ -40,6 +41,7 @@ class Rollout:
     lock: HeldLock
     stop: StopCheck
     checkpoints: Checkpoints
+    on_wave: Callable[[int, int, int, int], None] = lambda *_: None
     halted: str = field(default="", init=False)
     retry_after: float | None = field(default=None, init=False)
 
@@ -213,6 +215,7 @@ class Rollout:
     def _log_wave(self, number: int, waves: Sequence[Sequence[Any]]) -> None:
         if len(waves) > 1 and self._stopped is None:
             reached, what = sum(map(len, waves[:number])), "item" if self.action.counts_items else "target"
+            self.on_wave(number, len(waves), reached, self._total)
             self.run.log(
                 f"{self.action.operation}: wave {number} of {len(waves)} is over, {reached} of {self._total} {what}(s) "
                 f"reached, {self._failed} failed"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
-FOR_APPROVAL = ("waves", "max_failures", "take_snapshot")
+FOR_APPROVAL = ("waves", "max_failures", "take_snapshot", "state_folder")
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.polyai import api
@@ -13,7 +13,10 @@ from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, K
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.validation import parse_choice
 
-T = TypeVar("T")
+ASSUMED: Final = (
+    "no deployment_model was given, so the ladder is assumed: sandbox, pre-release, live. Pass 'ladder' to confirm it, "
+    "'branches', or 'auto'."
+)
 
 Read = Callable[[ApiRequest[Any]], Awaitable[Any]]
 
@@ -33,10 +36,7 @@ async def find_model(
     :param read: sends a read; ``None`` uses the run.
     """
     if model is None:
-        run.log(
-            f"{agent_id}: no deployment_model was given, so the ladder is assumed: sandbox, pre-release, live. Pass "
-            "'ladder' to confirm it, 'branches', or 'auto'."
-        )
+        run.log(f"{agent_id}: {ASSUMED}")
         return KnownModel(Model.LADDER)
     if model != Model.AUTO:
         return KnownModel(Model(model))

@@ -45,6 +45,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     refusals,
     state_of,
     unexpected_target,
+    versions_of,
 )
 from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, choose
@@ -241,7 +242,9 @@ class PromoteDeployment(_VersionAction):
         if needs_history(kind, self.deployment, active, rules, self.source):
             history = await run.send(api.list_deployments(self.agent_id, environment=Environment.SANDBOX))
         item = plan_deployment(kind, self.deployment, active, history, rules, self.source)
-        return await tested(item, self.tests, run.send)
+        item = await tested(item, self.tests, run.send)
+        source = f"{self.agent_id}/{self.source}"
+        return replace(item, facts={"versions": versions_of(active), "source": source})
 
 
 @dataclass(frozen=True, kw_only=True)

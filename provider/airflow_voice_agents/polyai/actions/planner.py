@@ -17,7 +17,7 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, er
 from airflow_voice_agents.plans.selection import Selection
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
-from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
+from airflow_voice_agents.polyai.actions.deployment_model import ASSUMED, find_model, parse_model
 from airflow_voice_agents.polyai.actions.telephony import Telephony
 from airflow_voice_agents.polyai.actions.tested import tested
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
@@ -37,8 +37,9 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentRules,
     needs_history,
     plan_deployment,
+    versions_of,
 )
-from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel
+from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.polyai.spec import (
     ConfigSpec,
@@ -134,6 +135,7 @@ class PromotionPlanner:
         """
         refuse_entangled(self.spec)
         targets = [target for target in self.spec.targets if target.name not in done]
+        self._log_models(targets)
         reading = SharedReads(
             self.run.send,
             (agent for target in targets for agent in self._agents(target)),
@@ -151,6 +153,15 @@ class PromotionPlanner:
             await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
 
+    def _log_models(self, targets: Sequence[TargetSpec]) -> None:
+        """Say once for all targets what is taken for granted about deployment models."""
+        sections = [section for each in targets if (section := self.spec.deployment_of(each)) is not None]
+        given = [section.deployment_model for section in sections]
+        if None in given:
+            self.run.log(f"{OPERATION}: {given.count(None)} target(s): {ASSUMED}")
+        if SIMPLIFIED in given:
+            self.run.log(f"{OPERATION}: deployment_model: simplified is deprecated; write branches")
+
     def _agents(self, target: TargetSpec) -> set[str]:
         source = self.spec.source_of(target)
         named = {target.agent_id, *(move.from_agent_id for move in target.moves)}
@@ -158,7 +169,8 @@ class PromotionPlanner:
 
     async def _target(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
         one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
-        items = await one.items()
+        origin = _origin(self.spec, target)
+        items = [replace(item, facts={"source": origin, **item.facts}) for item in await one.items()]
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
@@ -278,7 +290,8 @@ class _TargetPlanner:
             call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
             history = await self.reading.read(agent_id, call)
         item = plan_deployment(kind, target, active, history, rules, environment)
-        return [await tested(item, asked.tests, self._reader(agent_id))]
+        item = await tested(item, asked.tests, self._reader(agent_id))
+        return [replace(item, facts={"versions": versions_of(active)})]
 
     def _reader(self, agent_id: str) -> Callable[[ApiRequest[Any]], Awaitable[Any]]:
         async def read(request: ApiRequest[Any]) -> Any:
@@ -287,8 +300,8 @@ class _TargetPlanner:
         return read
 
     async def _model(self, agent_id: str, given: str | None) -> KnownModel:
-        if given == SIMPLIFIED:
-            self.promotion.run.log("deployment_model: simplified is deprecated; write branches")
+        if given is None:
+            return KnownModel(Model.LADDER)  # which the planner says once for all targets
         return await find_model(self.promotion.run, agent_id, parse_model(given), self._reader(agent_id))
 
     async def _moves(self) -> Sequence[PlannedItem]:

@@ -44,7 +44,7 @@ BEFORE: Final = "previous_id"
 class Release(Merge):
     """A release of a branch: a merge into live of exactly the state that was planned.
 
-    The digest of the plan covers the branch, main, what live runs, and what the tests came to. Costs seven reads, one
+    The digest of the plan covers the branch, main, what live runs, and what the tests came to. Costs six reads, one
     more per test run, and the merge; two more where the model is ``auto``.
 
     Vendor operations: get active deployments, list branches, list attributes, list variants, get test run, merge

@@ -113,7 +113,8 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
         check_state_folder(self.state_folder or None, writes=False, log=self.write_log)
-        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
+        protections = self.protections(context)
+        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, protections))
         markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         refuse_errors(plan)
@@ -133,13 +134,18 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
             change_limit=ChangeLimit.parse(self.max_changed),
         )
 
-    def protections(self) -> Protections:
-        """Return the rollback blocks, which a plan reads."""
+    def protections(self, context: Context) -> Protections:
+        """Return the rollback blocks, which a plan reads, and what is told about it.
+
+        :param context: the task's context.
+        """
         from airflow_voice_agents.engine.policy import Protections
         from airflow_voice_agents.state import rollback_blocks
+        from airflow_voice_agents.state.status import StatusRecorder
 
         return Protections(
-            blocks=lambda targets, names: rollback_blocks.read(self.state_folder, targets, names)
+            blocks=lambda targets, names: rollback_blocks.read(self.state_folder, targets, names),
+            observer=StatusRecorder.of(context["ti"], self.state_folder, self.write_log),
         )
 
 

@@ -506,7 +506,7 @@ def found_in(event: Mapping[str, Any] | None) -> dict[str, Any]:
     )
 
 
-def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]) -> None:
+def publish(operator: _LookingOperator, context: Context, found: Mapping[str, Any]) -> None:
     """Leave a verdict as XCom and in the log.
 
     :param operator: whose task it is.
@@ -514,9 +514,12 @@ def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]
     :param found: the verdict.
     """
     from airflow_voice_agents.plans.checks_text import verdict_text
+    from airflow_voice_agents.state.status import StatusRecorder
 
     context["ti"].xcom_push(key=VERDICT_KEY, value=dict(found))
     operator.write_log(verdict_text(found))
+    folder = getattr(operator, "state_folder", None)
+    StatusRecorder.of(context["ti"], folder, operator.write_log).checks(found, _targets(operator.parsed()))
 
 
 def reasons(found: Mapping[str, Any]) -> str:
@@ -563,6 +566,22 @@ def _agents(checks: Sequence[Any]) -> list[str]:
     of_rules = [each for check in checks for each in getattr(check, "project_ids", ())]
     of_plans = [pin.owner for check in checks for pin in getattr(check, "pins", ())]
     return [each for each in [*named, *of_plans, *of_rules] if each]
+
+
+def _targets(checks: Sequence[Any]) -> list[str]:
+    """Targets that checks are about, for the status page."""
+    named = [
+        f"{check.agent_id}/{check.environment}"
+        for check in checks
+        if getattr(check, "agent_id", None) and getattr(check, "environment", None)
+    ]
+    of_plans = [
+        str(pin.key)
+        for check in checks
+        for pin in getattr(check, "pins", ())
+        if pin.kind in ("config page", "deployment")
+    ]
+    return list(dict.fromkeys([*named, *of_plans]))
 
 
 def _at_once(once: OneShotResults, note: WatchState) -> dict[str, Any]:

@@ -36,9 +36,12 @@ from airflow_voice_agents.polyai.resources.deployment_model import (
 )
 from airflow_voice_agents.polyai.resources.deployment_records import overtakes
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.text import one_line
 
 KIND = "deployment"
 NONE = "(none)"
+LABEL_LENGTH = 120
+"""Most characters of a deployment's message and author that are kept."""
 NOTHING: Known = {}
 
 
@@ -212,6 +215,29 @@ def state_of(record: Deployment | None) -> DeploymentState | None:
     if record is None:
         return None
     return DeploymentState(record.version, record.id, record.created_at)
+
+
+def versions_of(active: Mapping[str, Deployment | None]) -> dict[str, dict[str, str | None]]:
+    """Return what people know a version by: its hash, label, author and time, per environment.
+
+    :param active: what each environment runs.
+    """
+    return {
+        environment: {
+            "version": record.version,
+            "deployment_id": record.id,
+            "label": one_line(_message(record), LABEL_LENGTH),
+            "author": one_line(record.created_by or "", LABEL_LENGTH),
+            "created_at": record.created_at,
+        }
+        for environment, record in active.items()
+        if record is not None
+    }
+
+
+def _message(record: Deployment) -> str:
+    said = (record.metadata or {}).get("deployment_message")
+    return said if isinstance(said, str) else ""
 
 
 def plan_deployment(  # noqa: PLR0917  what is known, then what is wanted; callers have all of it
