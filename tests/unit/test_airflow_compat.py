@@ -10,6 +10,7 @@ import pytest
 
 from airflow_voice_agents import airflow_compat
 from airflow_voice_agents.get_provider_info import get_provider_info
+from airflow_voice_agents.polyai.connection import REGIONS
 
 
 class Comms:
@@ -79,8 +80,8 @@ def test_a_hook_describes_the_form_of_the_metadata_where_airflow_asks_the_hook(
     assert type(widgets["runtime_api_key"]).__name__ == "PasswordField"
     assert type(widgets["max_concurrency"]).__name__ == "IntegerField"
     assert widgets["max_concurrency"].arguments["default"] == 4
-    assert widgets["region"].arguments["validators"] == ["optional", ["us", "eu", "uk", "studio"]]
-    assert hook.get_ui_field_behaviour()["hidden_fields"] == ["login", "port", "schema"]
+    assert widgets["region"].arguments["validators"] == ["optional", list(REGIONS)]
+    assert hook.get_ui_field_behaviour()["hidden_fields"] == stated["ui-field-behaviour"]["hidden-fields"]
 
 
 def test_a_hook_describes_no_form_where_airflow_reads_the_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
