@@ -132,8 +132,9 @@ def test_an_unknown_branch_is_refused(polyai: Emulated) -> None:
     assert "no branch of this id or name" in str(outcome.error)
 
 
-def test_a_wrong_id_is_refused_before_any_request(polyai: Emulated) -> None:
-    assert isinstance(polyai.run(run_tests(test_ids=["a/b"])).error, InputError)
+@pytest.mark.parametrize("wrong", [{"test_ids": ["a/b"]}, {"run_name": " "}, {"branch": " "}])
+def test_wrong_arguments_are_refused_before_any_request(polyai: Emulated, wrong: dict[str, Any]) -> None:
+    assert isinstance(polyai.run(run_tests(**wrong)).error, InputError)
     assert polyai.requests() == {}
 
 

@@ -23,7 +23,6 @@ from airflow_voice_agents.transport.validation import (
     decode_list,
     parse_choice,
     parse_identifier,
-    parse_lines,
     parse_text,
 )
 
@@ -163,9 +162,10 @@ def parse_tests(agent_id: object, branch: object, tests: object, **options: Any)
     ids = tuple(
         dict.fromkeys(parse_identifier(each, name=f"test_ids[{at}]") for at, each in enumerate(given))
     )
+    name = options.pop("name", "")
     kind = TestRunKind(
         tests=ids,
-        name_of_run=parse_lines(options.pop("name", ""), name="run_name"),
+        name_of_run="" if name == "" else parse_text(name, name="run_name"),
         form=parse_choice(options.pop("form", "select"), name="form", choices=FORMS),
     )
     return TriggerTests(
