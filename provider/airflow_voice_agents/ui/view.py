@@ -245,7 +245,9 @@ class View:
         if target.state is State.WAITING and target.approval:
             run = target.approval["run"]
             task = quote(str(run["task_id"]), safe="")
-            return "Review and approve", f"{self.run_link(run)}/tasks/{task}/required_actions", True
+            index = run.get("map_index", -1)
+            mapped = f"/mapped/{index}" if isinstance(index, int) and index >= 0 else ""
+            return "Review and approve", f"{self.run_link(run)}/tasks/{task}{mapped}/required_actions", True
         if target.state in (State.RUNNING, State.FAILED) and target.applied:
             words = "Open run" if target.state is State.RUNNING else "See what failed"
             return words, self.run_link(target.applied["run"]), True

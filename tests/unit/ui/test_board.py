@@ -187,6 +187,18 @@ def test_a_question_waits_until_it_is_answered_or_ends(
     assert live().state is State.READY
 
 
+def test_a_question_of_a_mapped_task_is_linked_to_its_own_instance(
+    recorder: Record, board: Callable[..., Board]
+) -> None:
+    digest = plan(recorder(task_id="plan"), planned())
+    asking = recorder(task_id="ask")
+    asking.run = {**asking.run, "map_index": 3}
+    asking.approval("waiting", digest)
+
+    _, href, _ = View(board(), Query(), NOW).action(board().projects[0])
+    assert href.endswith("/tasks/ask/mapped/3/required_actions")
+
+
 def test_a_question_about_another_plan_is_no_question(recorder: Record, live: Callable[..., Target]) -> None:
     plan(recorder(task_id="plan"), planned())
     recorder(task_id="ask").approval("waiting", "f" * 64)
