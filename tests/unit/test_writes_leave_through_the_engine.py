@@ -15,8 +15,11 @@ SYSTEMS = ("omnia_voice", "polyai", "signalwire")
 WRITING_VERBS = {"PUT", "PATCH", "DELETE"}
 READERS = {"run", "_run", "context"}
 """Names of run contexts, whose ``send`` refuses writes."""
+RUNNING = {"bases/operator.py", "cli/running.py"}
+"""Modules that make the runs of operators and commands."""
 SENDING = {
-    *("bases/hook.py", "bases/operator.py", "bases/shared_polls.py", "transport/client.py"),
+    *RUNNING,
+    *("bases/hook.py", "bases/shared_polls.py", "transport/client.py"),
     *(f"{system}/hooks.py" for system in SYSTEMS),
 }
 """Modules that may send requests of any sort."""
@@ -29,7 +32,7 @@ ONCE = {"polyai/actions/smoke.py"}
 """Modules that start debug chats and test calls, which change no resource, through ``engine.send_once``."""
 WRAPPING = {"omnia_voice/hooks.py"}
 """Modules that the engine gives its own sender to wrap: the other verb of a refused update."""
-NO_REQUESTS = {"polyai/notifications.py"}
+NO_REQUESTS = {"airflow_compat.py", "polyai/notifications.py"}
 """Modules whose ``send`` is not about requests."""
 
 
@@ -58,7 +61,7 @@ def raw_senders(module: str, tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Attribute) and node.attr == "sender" and isinstance(node.ctx, ast.Load):
             yield f"line {node.lineno}: reads .sender"
         if isinstance(node, ast.Call) and any(each.arg == "sender" for each in node.keywords):
-            makes_run = module == "bases/operator.py" or "trigger" in module
+            makes_run = module in RUNNING or "trigger" in module
             if not makes_run:
                 yield f"line {node.lineno}: passes sender="
 
