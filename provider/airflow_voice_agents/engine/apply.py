@@ -164,6 +164,7 @@ class _Run:
             lock,
             self.protections.stop,
             checkpoints,
+            self.protections.failures,
         )
         ended = {**checkpoints.done, **await rollout.apply(targets, planned_at=planned_at)}
         report = replace(report, items=tuple(item for name in order for item in ended[name]))

@@ -83,6 +83,20 @@ def unlocked(_: Sequence[str], __: TargetNames) -> Iterator[HeldLock]:
     yield _NoLock()
 
 
+class SharedFailures(Protocol):
+    """Failures of a run that is split over several tasks, of which this is one."""
+
+    @property
+    def total(self) -> int:
+        """Targets that all of them change."""
+
+    def note(self, failed: int) -> int:
+        """Note how many targets of this task failed, and return how many failed in all of them.
+
+        :param failed: the number.
+        """
+
+
 def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock]:
     """Return no rollback blocks."""
     return {}
@@ -106,6 +120,7 @@ class Protections:
         keeps nothing.
     :param stop: asked before each wave: the stop switch and the freeze windows.
     :param frozen: the findings of the freeze windows now.
+    :param failures: counts failures together with the other tasks of a run that is split; ``None`` for a whole run.
     """
 
     lock: Callable[[Sequence[str], TargetNames], AbstractContextManager[HeldLock]] = unlocked
@@ -114,3 +129,4 @@ class Protections:
     recorder: Callable[[Kinds, bool], SnapshotRecorder | None] | None = None
     stop: StopCheck = always_continue
     frozen: Callable[[], tuple[Finding, ...]] = tuple
+    failures: SharedFailures | None = None

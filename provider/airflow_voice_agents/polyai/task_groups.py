@@ -11,8 +11,10 @@ from airflow.sdk import TaskGroup
 from airflow_voice_agents.polyai.operators.promotion import (
     MARKDOWN_KEY,
     NOT_ASKED_FOR,
+    REFERENCE_KEY,
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
+    PolyAIReportPromotionOperator,
     PolyAIVerifyPromotionOperator,
 )
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
+FOR_REPORT = (*FOR_ALL, "baseline", "state_folder")
+FOR_WHOLE_RUNS_ALONE = ("max_changed", "baseline")
+"""What the plan and the report see to for all chunks together."""
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
 
 
@@ -80,6 +85,8 @@ def promotion(
     targets: Sequence[PromotionTarget] | Templated | None = None,
     approval: bool | Mapping[str, Any] = True,
     default_args: Mapping[str, Any] | None = None,
+    chunk_size: int | None = None,
+    max_active_chunks: int | None = None,
     **options: Unpack[PromotionOptions],
 ) -> TaskGroup:
     """Return a task group that plans a promotion, has the plan approved, carries it out and verifies it.
@@ -99,19 +106,36 @@ def promotion(
     :param approval: whether a person is asked; a mapping holds arguments of
         :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`: ``assigned_users``,
         ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
+    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance per chunk
+    of so many targets, on any worker. There is one plan with one digest, and one approval; the plan lies in the state
+    folder. ``max_failures`` counts the failures of all chunks. The further task ``report`` puts their reports together,
+    and fails if one of them failed.
+
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
+    :param chunk_size: number of targets per chunk; ``None`` does not split. It excludes ``waves``.
+    :param max_active_chunks: most chunks at a time; ``None`` leaves that to Airflow.
     :param options: see :class:`PromotionOptions`.
+    :raises InputError: for ``waves`` or ``max_active_chunks`` where they cannot hold.
     """
+    _check_chunks(chunk_size, max_active_chunks, options)
     common: Any = dict(default_args or {})
     with TaskGroup(group_id=group_id, default_args=common) as group:
         planning = PolyAIPlanPromotionOperator(
-            task_id="plan", spec=spec, spec_file=spec_file, targets=targets, **_only(FOR_PLAN, options)
+            task_id="plan",
+            spec=spec,
+            spec_file=spec_file,
+            targets=targets,
+            chunk_size=chunk_size,
+            **_only(FOR_PLAN, options),
         )
         plan: Any = planning.output
+        if chunk_size is not None:
+            _chunked(plan, approval, max_active_chunks, options)
+            return group
         apply = PolyAIApplyPromotionOperator(
             task_id="apply",
             plan=plan,
-            approved_digest=_approval(plan, approval),
+            approved_digest=_approval(plan, plan[MARKDOWN_KEY], approval),
             **_but(FOR_PLAN_ALONE, options),
         )
         verify = PolyAIVerifyPromotionOperator(task_id="verify", plan=plan, **_only(FOR_ALL, options))
@@ -119,14 +143,49 @@ def promotion(
     return group
 
 
-def _approval(plan: Any, approval: bool | Mapping[str, Any]) -> Any:
+def _chunked(
+    plan: Any, approval: bool | Mapping[str, Any], at_a_time: int | None, options: Mapping[str, Any]
+) -> None:
+    """Apply, report and verify chunk by chunk."""
+    apply = PolyAIApplyPromotionOperator.partial(
+        task_id="apply",
+        approved_digest=_approval(plan[REFERENCE_KEY], plan[MARKDOWN_KEY], approval),
+        max_active_tis_per_dagrun=at_a_time,
+        **_but((*FOR_PLAN_ALONE, *FOR_WHOLE_RUNS_ALONE), options),
+    ).expand(plan=plan)
+    report = PolyAIReportPromotionOperator(
+        task_id="report", chunks=plan, trigger_rule="all_done", **_only(FOR_REPORT, options)
+    )
+    verify = PolyAIVerifyPromotionOperator.partial(
+        task_id="verify", max_active_tis_per_dagrun=at_a_time, **_only(FOR_ALL, options)
+    ).expand(plan=plan)
+    apply >> report >> verify
+    apply >> verify
+
+
+def _check_chunks(size: int | None, at_a_time: int | None, options: Mapping[str, Any]) -> None:
+    problem = None
+    if size is None and at_a_time is not None:
+        problem = "max_active_chunks needs chunk_size."
+    elif size is not None and options.get("waves") is not None:
+        problem = (
+            "chunk_size and waves exclude each other: chunks run side by side, so none is the first. For a canary, put "
+            "a promotion of a few targets in front."
+        )
+    if problem is not None:
+        from airflow_voice_agents.transport.errors import InputError
+
+        raise InputError(f"promotion: {problem}")
+
+
+def _approval(plan: Any, body: Any, approval: bool | Mapping[str, Any]) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
         return NOT_ASKED_FOR
     from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
     given = {} if approval is True else approval
-    return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output
+    return PromotionApprovalOperator(task_id="approval", plan=plan, body=body, **given).output
 
 
 def _only(names: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
