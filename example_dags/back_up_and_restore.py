@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, Param, task
 
@@ -23,14 +22,17 @@ with DAG(
     max_active_runs=1,
     params={
         "action": Param("back up", enum=["back up", "restore"]),
-        "folder": Param(f"file://{Path.home()}/voice-agent-backups", type="string", pattern=r"\S"),
+        "folder": Param(
+            type="string", pattern=r"\S", description="Local path or URL; the files hold values."
+        ),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "backup", "promotion"],
     doc_md="""
     **back up** writes config pages, connector settings and number routing below `folder`. Files that would be the
-    same are not written again. They hold config values in the clear: name a folder, such as
-    `s3://aws_default@backups/fleet`, where only those may look who may see the values.
+    same are not written again. They hold config values in the clear, keys and passwords among them.
+    A run therefore names a folder, such as `s3://aws_default@backups/fleet`, that only those may read who may see
+    the values.
 
     **restore** brings the files back: a promotion whose source is the folder. Whoever triggers it has decided, so
     nobody is asked once more. What it overwrites is kept in a snapshot first.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, Param, TriggerRule, chain, task
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor

@@ -6,8 +6,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import DAG, Param, TriggerRule, Variable, chain, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.log import mask_secret
 
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator

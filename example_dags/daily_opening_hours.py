@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 

@@ -93,7 +93,14 @@ with DAG(
         spec={
             "source": {"agent_id": AGENT, "environment": "pre-release"},
             "targets": [{"agent_id": AGENT, "environment": "live"}],
-            "deployment": {"message": "Release {{ params.branch }}"},
+            "deployment": {
+                "message": "Release {{ params.branch }}",
+                "tests": {
+                    "test_run_ids": "{{ ti.xcom_pull('merge', key='test_run_ids') | tojson }}",
+                    "version": "{{ ti.xcom_pull('publish', key='version') }}",
+                    "required": False,
+                },
+            },
         },
         approval={"response_timeout": timedelta(hours=12)},
         confirm_live=True,

@@ -1,3 +1,3 @@
 """Airflow provider for voice-agent platforms and carriers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,8 +1,10 @@
 """The provider's metadata for Airflow.
 
-This module imports nothing: Airflow calls it while ``import airflow`` is still running, and whatever
+This module imports nothing but the version: Airflow calls it while ``import airflow`` is still running, and whatever
 fails here takes the whole deployment with it.
 """
+
+from airflow_voice_agents import __version__
 
 PACKAGE = "airflow_voice_agents"
 
@@ -12,7 +14,7 @@ SYSTEMS = {
         "https://docs.poly.ai",
         (
             *("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
-            *("promotion", "rollback", "verification"),
+            *("promotion", "releases", "rollback", "test_runs", "verification"),
         ),
     ),
     "SignalWire": (
@@ -23,6 +25,8 @@ SYSTEMS = {
     "Omnia Voice": ("omnia_voice", "https://docs.omnia-voice.com", ("phone_numbers", "snapshots")),
 }
 """Name -> folder, documentation, modules of operators."""
+PORT = "443; the Test button in Airflow's list needs one"
+"""Airflow's list sends port 0 for a connection without a port, and then refuses to test it as another connection."""
 SPLIT = {("polyai", "sensors"): ("sensors.outcomes", "sensors.resources")}
 """Modules of what a system has more than one module of, beside its operators."""
 
@@ -34,7 +38,7 @@ def get_provider_info() -> dict[str, object]:
         "name": "Voice Agents",
         "description": "Voice-agent telephony and configuration as pipelines: import phone numbers, "
         "update connectors, promote environments inside one project and across many, and wire carriers.",
-        "versions": ["0.1.0"],
+        "versions": [__version__],
         "integrations": [
             {"integration-name": name, "external-doc-url": url, "tags": ["ai", "service"]}
             for name, (_, url, _) in SYSTEMS.items()
@@ -55,6 +59,8 @@ def get_provider_info() -> dict[str, object]:
         "extra-links": [
             f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
         ],
+        "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
+        "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],
         "connection-types": [_polyai(), _signalwire(), _omnia_voice()],
         "config": _settings(),
     }
@@ -77,50 +83,59 @@ def _settings() -> dict[str, object]:
         "voice_agents": {
             "description": "Settings of the operators for voice agents.",
             "options": {
-                "state_folder": {
-                    "description": "Where what outlives runs is kept: a URL that Airflow's object storage "
-                    "knows, the same for all workers. Below it lie the folders snapshots, holds, locks and "
-                    "baselines. Empty means the folder voice-agents in the Airflow home, which only workers "
-                    "of one machine share.",
-                    "version_added": "0.2.0",
-                    "type": "string",
-                    "example": "s3://aws_default@my-bucket/voice-agents",
-                    "default": "",
-                },
-                "show_values": {
-                    "description": "Whether plans in task logs and on approval screens show config values. "
-                    "Sensitive ones are masked in any case. False hides all values, whatever a DAG says.",
-                    "version_added": "0.2.0",
-                    "type": "boolean",
-                    "example": "False",
-                    "default": "True",
-                },
+                "state_folder": _option(
+                    "URL of the folder for snapshots, holds, locks, baselines and status records, as Airflow's object "
+                    "storage knows it; the same for all workers and the API server. Empty means the folder "
+                    "voice-agents in the Airflow home, which only workers of one machine share.",
+                    "0.1.0",
+                    example="s3://aws_default@my-bucket/voice-agents",
+                ),
+                "allow_local_state": _option(
+                    "Whether live is written although state_folder is empty and the executor can run tasks on "
+                    "several machines, which then do not see each other's locks.",
+                    "0.2.0",
+                    example="True",
+                    default="False",
+                ),
+                "show_values": _option(
+                    "Whether plans in task logs and on approval screens show config values. Sensitive ones are "
+                    "masked in any case. False hides all values, whatever a DAG says.",
+                    "0.2.0",
+                    example="False",
+                    default="True",
+                ),
                 "rate_limit_store": _rate_limit_store(),
-                "studio_url": {
-                    "description": "Address of an agent in PolyAI's Agent Studio, for links. {region}, "
-                    "{account_id} and {agent_id} are filled in from the connection and the task. Empty takes "
+                "studio_url": _option(
+                    "Address of an agent in PolyAI's Agent Studio, for links. {region}, {account_id} and {agent_id} "
+                    "are filled in from the connection and the task. Empty takes "
                     "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
                     "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
-                    "version_added": "0.2.0",
-                    "type": "string",
-                    "example": "https://studio.uk.poly.ai/{account_id}/{agent_id}",
-                    "default": "",
-                },
+                    "0.1.0",
+                    example="https://studio.uk.poly.ai/{account_id}/{agent_id}",
+                ),
             },
         },
     }
 
 
 def _rate_limit_store() -> dict[str, object]:
+    option = _option(
+        "URL of a Redis in which all workers and triggerers share the pace of each API key; needs the extra redis. "
+        "It holds digests and times, never a key. Empty shares the pace among the processes of one machine only.",
+        "0.2.0",
+        example="rediss://user:password@redis.example.com:6379/0",
+    )
+    return {**option, "sensitive": True}
+
+
+def _option(description: str, added: str, *, example: str, default: str = "") -> dict[str, object]:
+    kind = "boolean" if default else "string"
     return {
-        "description": "URL of a Redis in which all workers and triggerers share the pace of each API key; "
-        "needs the extra redis. It holds digests and times, never a key. Empty shares the pace among the "
-        "processes of one machine only.",
-        "version_added": "0.2.0",
-        "type": "string",
-        "sensitive": True,
-        "example": "rediss://user:password@redis.example.com:6379/0",
-        "default": "",
+        "description": description,
+        "version_added": added,
+        "type": kind,
+        "example": example,
+        "default": default,
     }
 
 
@@ -130,9 +145,10 @@ def _polyai() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.polyai.hooks.PolyAIHook",
         "hook-name": "PolyAI",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Host override"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Host override"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that Agent Studio showed once",
                 "host": "empty, unless a proxy or a local server stands in for PolyAI",
             },
@@ -179,9 +195,14 @@ def _signalwire() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.signalwire.hooks.SignalWireHook",
         "hook-name": "SignalWire",
         "ui-field-behaviour": {
-            "hidden-fields": ["port", "schema"],
-            "relabeling": {"host": "Space", "login": "Project id", "password": "API token"},
+            "hidden-fields": ["schema"],
+            "relabeling": {
+                "host": "Space (required)",
+                "login": "Project id (required)",
+                "password": "API token (required)",
+            },
             "placeholders": {
+                "port": PORT,
                 "host": "acme, or acme.signalwire.com",
                 "login": "the project's UUID",
                 "password": "a token with the scope Numbers",
@@ -197,9 +218,10 @@ def _omnia_voice() -> dict[str, object]:
         "hook-class-name": f"{PACKAGE}.omnia_voice.hooks.OmniaVoiceHook",
         "hook-name": "Omnia Voice",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "port", "schema"],
-            "relabeling": {"password": "API key", "host": "Base URL"},
+            "hidden-fields": ["login", "schema"],
+            "relabeling": {"password": "API key (required)", "host": "Base URL (required)"},
             "placeholders": {
+                "port": PORT,
                 "password": "the key that the dashboard showed once",
                 "host": "https://api.omnia-voice.com/api/v1",
             },

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 
 from support.airflow_runner import AirflowRunner
+from support.airflow_versions import forget_fernet
 from support.emulated import Emulated
 from support.fixtures import fernet_key, polyai, running_server, server
 
@@ -24,6 +24,6 @@ def runner(polyai: Emulated) -> AirflowRunner:
 def no_fernet_key(fernet_key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An Airflow that keeps everything in the clear, whatever the module asks for."""
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
-    get_fernet.cache_clear()
+    forget_fernet()
     yield
-    get_fernet.cache_clear()
+    forget_fernet()

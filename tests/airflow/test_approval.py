@@ -13,7 +13,7 @@ from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 from airflow_voice_agents.polyai.task_groups import promotion
 from airflow_voice_agents.transport.errors import GuardRefused, InputError, StateMoved
 from support.airflow_runner import Outcome
-from support.answers import TIMED_OUT, answer, go_on, question, questions
+from support.answers import TIMED_OUT, WAITING, answer, go_on, patience, question, questions
 from support.emulated import HOTELS, PRE_RELEASE, SANDBOX, VALUES, Emulated
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
@@ -68,12 +68,19 @@ def test_the_plan_is_shown_and_the_task_waits(gate: Gate) -> None:
     planned = gate.run(gate.plan)
     asked = gate.run(gate.approval)
 
-    assert asked.state == "awaiting_input"
-    assert question(asked).body == planned.xcoms["plan_markdown"]
+    assert asked.state == WAITING
+    table, _, plan = str(question(asked).body).partition("\n\n")
+    assert plan == planned.xcoms["plan_markdown"]
+    assert table.splitlines()[2:] == [
+        f"| From | {HOTELS} sandbox |",
+        f"| To | pre-release of {HOTELS} |",
+        "| Affected | no callers: pre-release only |",
+        "| Changes | 1 key; 1 changed (values); 1 request |",
+        "| Order | 1 target; stops at the first failure |",
+        "| Undo | a snapshot is taken first; a rollback restores it |",
+    ]
     assert question(asked).options == ["Approve", "Reject"]
-    assert question(asked).subject == (
-        f"promote {gate.digest[:12]}: 1 of 1 resource(s) to change with 1 request(s), of {HOTELS}"
-    )
+    assert question(asked).subject == f"{HOTELS} sandbox → pre-release: 1 key"
     assert "holiday_message" in str(question(asked).body)
     assert "Joyeux" in str(question(asked).body)  # nobody can approve what is hidden
 
@@ -174,7 +181,7 @@ def test_a_key_that_looks_like_a_template_is_shown_and_not_rendered(
 
     asked = gate.asked()
 
-    assert asked.state == "awaiting_input", asked.error
+    assert asked.state == WAITING, asked.error
     assert key in str(question(asked).body)
     assert gate.answered(asked).state == "success"
     assert gate.run(gate.apply).state == "success"
@@ -190,6 +197,20 @@ def test_a_text_of_another_plan_is_not_asked_about(gate: Gate) -> None:
     assert asked.state == "failed"
     assert isinstance(asked.error, StateMoved)
     assert questions(asked) == []
+
+
+def test_what_the_group_applies_with_is_shown(polyai: Emulated, tmp_path: Path) -> None:
+    with DAG("gated", schedule=None):
+        group = promotion(
+            spec=SPEC,
+            approval={"response_timeout": timedelta(hours=2)},
+            state_folder=f"file://{tmp_path}",
+            take_snapshot=False,
+        )
+    polyai.run(group["plan"])  # type: ignore[attr-defined]
+    body = str(question(polyai.run(group["approval"])).body)  # type: ignore[attr-defined]
+    assert "no snapshot is taken" in body
+    assert "| Answer until |" in body
 
 
 def test_without_a_plan_nothing_is_asked(gate: Gate) -> None:
@@ -213,7 +234,7 @@ def test_who_may_answer_and_how_long_is_handed_on(polyai: Emulated, tmp_path: Pa
     asked = gate.asked()
 
     assert [user.id for user in question(asked).assigned_users or ()] == ["7"]
-    assert asked.report.timeout == timedelta(hours=12)
+    assert patience(asked) == timedelta(hours=12)
     assert question(asked).defaults is None
 
 

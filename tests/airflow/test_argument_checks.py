@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_voice_agents.bases.argument_checks import RENAMED
@@ -21,6 +20,7 @@ from airflow_voice_agents.polyai.operators.deployments import PolyAIPromoteDeplo
 from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.transport.errors import InputError
+from support.airflow_versions import DagBag
 from support.emulated import Emulated
 from support.operators import public_operators, right_arguments
 

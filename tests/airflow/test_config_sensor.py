@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
 from airflow_voice_agents.bases import shared_polls
@@ -18,6 +17,7 @@ from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
 from airflow_voice_agents.polyai.triggers import PolyAIConfigTrigger
 from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import AirflowSensorTimeout
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, ROSA, SANDBOX, Emulated, kept_text, place
 
 WANTED = {"holiday_message": "marker-of-the-value"}
@@ -202,7 +202,7 @@ def test_an_unset_page_equals_nothing(polyai: Emulated) -> None:
         ({"values": None}, "give exactly one of values, digest and equals"),
         ({"values": {"a": 1}, "digest": "a" * 12}, "give exactly one of values, digest and equals"),
         ({"values": {}}, "values is empty"),
-        ({"values": [1]}, "values must be a mapping of at least one key"),
+        ({"values": [1]}, "values must be a mapping or a text or None, not list"),
         ({"values": "no json"}, "values is a text that is not JSON"),
         ({"values": {"a": {1, 2}}}, "values"),
         ({"digest": "abc"}, "digest must be a text of at least 12 hexadecimal digits"),

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents.bases.hook import VoiceAgentsHook
 from airflow_voice_agents.get_provider_info import get_provider_info
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
 from support.airflow_runner import AirflowRunner
+from support.airflow_versions import set_supervisor_comms
 
 KEY = "s3cret-key-marker"
 FIELDS: dict[str, dict[str, Any]] = {

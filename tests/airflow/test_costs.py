@@ -15,7 +15,6 @@ from typing import Any
 import jinja2
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
@@ -24,6 +23,7 @@ from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateCo
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 from support import airflow_runner
 from support.airflow_runner import Outcome
+from support.airflow_versions import DagSerialization
 from support.emulated import Emulated
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.polyai.assets import deployment_uri
@@ -26,6 +25,7 @@ from airflow_voice_agents.transport.errors import (
     StateMoved,
 )
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import DagSerialization
 from support.emulated import BANK, HOTELS, LIVE, PRE_RELEASE, ROSA, SANDBOX, Emulated, counts, items
 from support.no_pauses import no_pauses  # noqa: F401  a fixture
 
@@ -204,14 +204,14 @@ def test_a_retry_goes_on_with_the_approved_plan(polyai: Emulated) -> None:
     [
         (to_live(confirm_live=False), "confirm_live=True"),
         (to_live(source_environment=SANDBOX), "allow_skip_pre_release=True"),
-        (promote(deployment_model="simplified"), "simplified deployments"),
+        (promote(deployment_model="branches"), "nothing is promoted"),
         (roll_back(environment=LIVE, to=FIRST), "confirm_live=True"),
         (roll_back(environment=LIVE, confirm_live=True), "allow_previous_live=True"),
-        (roll_back(environment=SANDBOX, deployment_model="simplified"), "only live can be rolled back"),
+        (roll_back(environment=SANDBOX, deployment_model="branches"), "only live can be rolled back"),
         (publish(environment=LIVE), "Nothing is published to live directly"),
         (publish(environment=PRE_RELEASE), "Nothing is published to pre-release directly"),
-        (publish(deployment_model="simplified"), "simplified deployments"),
-        (merge(deployment_model="simplified"), "confirm_live=True"),
+        (publish(deployment_model="branches"), "nothing is published"),
+        (merge(deployment_model="branches", allow_unapproved=True), "confirm_live=True"),
     ],
 )
 def test_guards_refuse_before_any_request(polyai: Emulated, task: Any, message: str) -> None:
@@ -227,7 +227,7 @@ def test_guards_refuse_before_any_request(polyai: Emulated, task: Any, message: 
     [
         to_live(),
         roll_back(environment=LIVE, to=FIRST, confirm_live=True),
-        merge(deployment_model="simplified", confirm_live=True),
+        merge(deployment_model="branches", allow_unapproved=True, confirm_live=True),
     ],
 )
 def test_no_backfill_goes_live(polyai: Emulated, task: Any) -> None:
@@ -300,9 +300,9 @@ def test_live_is_not_overwritten_by_what_is_older_than_it(polyai: Emulated) -> N
 
 
 def test_stale_content_is_not_promoted_over_what_a_merge_put_into_live(polyai: Emulated) -> None:
-    """A project on simplified deployments of which nobody told: the platform would take the promotion."""
+    """A project on the branches model of which nobody told: the platform would take the promotion."""
     polyai.server.state.switches.simplified = [ROSA]
-    merged = polyai.run(merge(deployment_model="simplified", confirm_live=True))
+    merged = polyai.run(merge(deployment_model="branches", allow_unapproved=True, confirm_live=True))
     deploy(polyai, ROSA, SANDBOX, ROSA_OLD)
     live = versions(polyai, ROSA, LIVE)
 
@@ -310,7 +310,7 @@ def test_stale_content_is_not_promoted_over_what_a_merge_put_into_live(polyai: E
 
     assert counts(merged) == {"changed": 1}
     assert isinstance(outcome.error, GuardRefused)
-    assert "simplified" in str(outcome.error)
+    assert "deployment_model='branches'" in str(outcome.error)
     assert versions(polyai, ROSA, LIVE) == live
 
 
@@ -925,10 +925,10 @@ def test_a_lasting_server_error_merges_nothing(polyai: Emulated) -> None:
     assert polyai.requests()[MERGE] == 1
 
 
-def test_a_merge_of_a_simplified_project_is_a_change_of_live(polyai: Emulated) -> None:
+def test_a_merge_in_the_branches_model_is_a_change_of_live(polyai: Emulated) -> None:
     polyai.server.state.switches.simplified = [ROSA]
 
-    outcome = polyai.run(merge(deployment_model="simplified", confirm_live=True))
+    outcome = polyai.run(merge(deployment_model="branches", allow_unapproved=True, confirm_live=True))
 
     assert counts(outcome) == {"changed": 1}
     made = records(polyai, ROSA, LIVE)[-1]
@@ -945,7 +945,7 @@ def test_a_merge_that_went_live_unasked_is_told_loudly(polyai: Emulated) -> None
 
     assert isinstance(outcome.error, ItemsFailedPermanently)
     assert "a merge goes straight to live" in reason(outcome)
-    assert "deployment_model='simplified'" in reason(outcome)
+    assert "deployment_model='branches'" in reason(outcome)
 
 
 def test_a_colleague_s_promotion_to_live_is_not_taken_for_the_merge(polyai: Emulated) -> None:

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY, fleet_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
@@ -25,6 +22,7 @@ from airflow_voice_agents.polyai.connection import REGIONS, ConnectionFields
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.signalwire.connection import ConnectionFields as SignalWireFields
 from support.airflow_home import AirflowHome, DagRunResult
+from support.airflow_versions import AirflowFailException, DagBag, DagSerialization, ParamValidationError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "example_dags"
@@ -40,6 +38,10 @@ PAGES, SCHEMA, VALUES = (
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONNECTIONS, OPERATORS, EXAMPLE_PAGE = (
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for page in ("connections", "operators", "examples")
+)
 
 
 class Example:
@@ -157,21 +159,21 @@ def test_the_dag_in_the_readme_parses(tmp_path: Path) -> None:
     assert list(bag.dags) == ["to_pre_release"]
 
 
-def test_the_connection_in_the_readme_is_complete() -> None:
-    (text,) = re.findall(r"AIRFLOW_CONN_POLYAI_DEFAULT='(.*?)'", README)
+def test_the_connection_in_the_guide_is_complete() -> None:
+    (text,) = re.findall(r"AIRFLOW_CONN_POLYAI_DEFAULT='(.*?)'", CONNECTIONS)
     fields = json.loads(text)
 
     settings = ConnectionFields("readme", "a-key", None, None, fields["extra"]).client_settings()
 
     assert fields["conn_type"] == PolyAIHook.conn_type
     assert settings.base_url == "https://api.uk.poly.ai"
-    assert all(f"`https://api.{region}.poly.ai`" in README for region in REGIONS)
+    assert all(f"`https://api.{region}.poly.ai`" in CONNECTIONS for region in REGIONS)
 
 
-def test_the_other_connections_in_the_readme_are_complete() -> None:
+def test_the_other_connections_in_the_guide_are_complete() -> None:
     signalwire, omnia = (
         json.loads(text)
-        for text in re.findall(r"AIRFLOW_CONN_(?:SIGNALWIRE|OMNIAVOICE)_DEFAULT='(.*?)'", README)
+        for text in re.findall(r"AIRFLOW_CONN_(?:SIGNALWIRE|OMNIAVOICE)_DEFAULT='(.*?)'", CONNECTIONS)
     )
     carrier = SignalWireFields("readme", signalwire["host"], "a-project", "a-token", None, {})
     platform = OmniaVoiceFields("readme", "a-key", omnia["host"], None, {})
@@ -181,7 +183,7 @@ def test_the_other_connections_in_the_readme_are_complete() -> None:
     assert platform.client_settings().base_url == "https://api.omnia-voice.com/api/v1"
 
 
-def test_the_readme_names_every_example_operator_and_sensor() -> None:
+def test_the_guides_name_every_example_operator_and_sensor() -> None:
     info: dict[str, Any] = get_provider_info()
     names = [
         name for word in ("operators", "sensors") for each in info[word] for name in each["python-modules"]
@@ -195,10 +197,11 @@ def test_the_readme_names_every_example_operator_and_sensor() -> None:
     }
 
     assert len(tasks) >= 20
-    assert [name for name in [*tasks, *(path.name for path in FILES)] if f"`{name}`" not in README] == []
+    assert [name for name in tasks if f"`{name}`" not in OPERATORS] == []
+    assert [path.name for path in FILES if f"`{path.name}`" not in EXAMPLE_PAGE] == []
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name)
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, BaseHook, BaseOperator, Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferralTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from support.airflow_runner import AirflowRunner, BlockedTriggerer
+from support.airflow_versions import AirflowFailException, AirflowSkipException, TaskDeferralTimeout
 
 ASSET = Asset(name="canary", uri="x-canary://one")
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, SecretsMasker
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai import api
@@ -22,6 +21,7 @@ from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError, NotFound, Unauthorized
 from airflow_voice_agents.transport.settings import ClientSettings
 from support.airflow_runner import AirflowRunner
+from support.airflow_versions import set_supervisor_comms
 from support.emulated import HOTELS, KEY, LIVE, PAGES, PRE_RELEASE, ROSA, Emulated, place
 
 SECRET = "s3cret-key-marker"

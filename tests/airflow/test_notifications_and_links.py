@@ -13,6 +13,7 @@ from airflow_voice_agents.polyai.notifications import PolyAIPromotionNotifier, P
 from airflow_voice_agents.polyai.operators.deployments import PolyAIPromoteDeploymentOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.polyai.operators.verification import PolyAICheckPromotionOperator
+from airflow_voice_agents.transport.errors import GuardRefused, ItemsFailed
 from support.airflow_runner import Outcome, make
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, SANDBOX, Emulated, place
 
@@ -62,6 +63,37 @@ REPORT = {
 
 def context(**xcoms: Any) -> Any:
     return {"ti": Instance(**xcoms)}
+
+
+def failed(error: BaseException, **xcoms: Any) -> Any:
+    """The context that Airflow hands to ``on_failure_callback``."""
+    instance = Instance(**xcoms)
+    instance.log_url = "https://airflow.example/dags/release"  # type: ignore[attr-defined]
+    return {"ti": instance, "exception": error}
+
+
+def test_a_failure_before_any_report_says_why_and_where_the_log_is() -> None:
+    why = GuardRefused("promote: harbour-hotels/live is on hold since 3:00. Nothing was written.")
+    message = PolyAIPromotionNotifier().message(failed(why))
+
+    assert message.subject == "release.watch: failed"
+    assert message.text.splitlines() == [
+        "Failed: promote: harbour-hotels/live is on hold since 3:00. Nothing was written.",
+        "",
+        "Log: https://airflow.example/dags/release",
+    ]
+    assert message.markdown.startswith("**Failed: promote: `harbour-hotels/live` is on hold")
+
+
+def test_a_failure_comes_before_the_report() -> None:
+    message = PolyAIPromotionNotifier().message(failed(ItemsFailed("1 of 2 failed"), report=REPORT))
+    assert message.text.index("Failed: 1 of 2 failed") < message.text.index("Report: roll back")
+
+
+def test_a_foreign_error_is_named_by_its_class_alone() -> None:
+    message = PolyAIPromotionNotifier().message(failed(KeyError("sk-0123456789")))
+    assert "KeyError; the log has the details" in message.text
+    assert "sk-0123456789" not in message.text + message.markdown + message.subject
 
 
 def test_a_message_holds_verdict_and_report() -> None:

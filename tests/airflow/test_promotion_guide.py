@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-from airflow.dag_processing.dagbag import DagBag
-
 from airflow_voice_agents.plans.decoding import decode_yaml
 from airflow_voice_agents.plans.freeze import windows
 from airflow_voice_agents.polyai import NEVER_PROMOTE
@@ -19,6 +17,7 @@ from airflow_voice_agents.polyai.spec import (
     PromotionSpec,
     TargetSpec,
 )
+from support.airflow_versions import DagBag
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "promotion.md").read_text(encoding="utf-8")
 DAG_BLOCK, FREEZE_BLOCK = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)

@@ -1,4 +1,4 @@
-"""The release pipeline in a whole Airflow: to its end, back by itself, and over the death of the triggerer."""
+"""The releases of both models in a whole Airflow: to their end, to a failed gate, and back by themselves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from support.emulated import KEY, LIVE, ROSA, Emulated
 
 EXAMPLE = Path(__file__).parents[2] / "example_dags" / "release_pipeline.py"
 DAG_ID = EXAMPLE.stem
+BY_MERGE = EXAMPLE.with_name("release_by_merge.py")
 RULE = "ar_0EverySlowTurn"
 RULES, PROMOTE, BACK = "list alert rules", "promote deployment", "roll back deployment"
+MERGE = "merge branch"
 APPROVAL = "live.approval"
 BEFORE_THE_WATCH = (
     *("merge", "publish", "tests", "to_pre_release", "smoke", "moment"),
@@ -46,12 +48,12 @@ class Stage:
         server.polyai.set_alert(RULE, "ok", lastEvaluatedAt=0)
         server.journal.clear()
 
-    def start(self, minutes: float) -> Run:
+    def start(self, minutes: float, dag_id: str = DAG_ID) -> Run:
         """Start a release whose watch lasts so long."""
-        wait_until(lambda: self.airflow.request("GET", f"/api/v2/dags/{DAG_ID}")["dag_id"] == DAG_ID)
+        wait_until(lambda: self.airflow.request("GET", f"/api/v2/dags/{dag_id}")["dag_id"] == dag_id)
         body = {"logical_date": None, "conf": {"watch_minutes": minutes, "poll_seconds": 1}}
-        run_id = self.airflow.request("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"]
-        return Run(self.airflow, run_id)
+        run_id = self.airflow.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"]
+        return Run(self.airflow, run_id, dag_id)
 
     def versions(self, environment: str = LIVE) -> list[str]:
         """Versions that an environment has run, one after the other."""
@@ -69,14 +71,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the pipeline."""
+    """A run of one of the pipelines."""
 
     airflow: AirflowServices
     run_id: str
+    dag_id: str = DAG_ID
 
     @property
     def path(self) -> str:
-        return f"/api/v2/dags/{DAG_ID}/dagRuns/{self.run_id}"
+        return f"/api/v2/dags/{self.dag_id}/dagRuns/{self.run_id}"
 
     def states(self) -> dict[str, str]:
         """State per task."""
@@ -162,6 +165,7 @@ def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPath
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     }
     home.add_dag(EXAMPLE)
+    home.add_dag(BY_MERGE)
     with EmulatorServer() as server:
         home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
         with AirflowServices(home) as airflow:
@@ -239,12 +243,71 @@ def test_a_person_decides_where_the_watch_came_to_no_verdict(stage: Stage) -> No
     assert len(stage.holds()) == 1
 
 
-def run_reaches_its_watch(stage: Stage, run: Run) -> None:
+def on_branches(stage: Stage, **switches: Any) -> None:
+    """Put the agent on the branches model; test runs end at their first look."""
+    stage.polyai.server.switches.update({"simplified": [ROSA], "test_run_reads": 0, **switches})
+
+
+def test_a_release_by_merge_that_holds_ends_well(stage: Stage) -> None:
+    on_branches(stage)
+    before = stage.versions()
+
+    run = stage.start(0.05, BY_MERGE.stem)
+    run.answer("release.approval", "Approve")
+
+    assert run.end() == "success", run.states()
+    assert set(run.states().values()) == {"success"}
+    assert stage.versions()[:-1] == before
+    assert run.xcom("release.apply", "version") == stage.versions()[-1]
+    assert run.xcom("release.apply", "previous_version") == before[-1]
+    assert run.xcom("release.watch")["verdict"] == "passed"
+    assert {each: stage.polyai.requests().get(each, 0) for each in (MERGE, PROMOTE, BACK)} == {
+        MERGE: 1,
+        PROMOTE: 0,
+        BACK: 0,
+    }
+    assert stage.holds() == []
+
+
+def test_a_release_by_merge_whose_tests_fail_is_not_merged(stage: Stage) -> None:
+    on_branches(stage, test_run_outcome="failed")
+    before = stage.versions()
+
+    run = stage.start(0.05, BY_MERGE.stem)
+
+    assert run.end() == "failed"
+    states = run.states()
+    assert (states["release.tests"], states["release.tested"]) == ("success", "failed")
+    assert {states[f"release.{each}"] for each in ("plan", "approval", "apply", "verify", "watch")} == {
+        "upstream_failed"
+    }
+    assert stage.versions() == before
+    assert MERGE not in stage.polyai.requests()
+
+
+def test_a_release_by_merge_that_does_not_hold_goes_back_by_itself(stage: Stage) -> None:
+    on_branches(stage)
+    before = stage.versions()
+
+    run = stage.start(30, BY_MERGE.stem)
+    run.answer("release.approval", "Approve")
+    run_reaches_its_watch(stage, run, "release.watch")
+    stage.polyai.server.polyai.set_alert(RULE, "alert")
+
+    assert run.end() == "failed"
+    assert run.states()["release.watch"] == "failed"
+    assert f"Rolled back: {ROSA}/{LIVE}" in run.logs("release.watch")
+    assert stage.versions() == [*before, run.xcom("release.apply", "version"), before[-1]]
+    assert {each: stage.polyai.requests()[each] for each in (MERGE, BACK)} == {MERGE: 1, BACK: 1}
+    assert len(stage.holds()) == 1
+
+
+def run_reaches_its_watch(stage: Stage, run: Run, watch: str = "watch") -> None:
     """Wait until the triggerer has looked a few times; nobody holds a slot meanwhile."""
-    run.reach("watch", "deferred")
+    run.reach(watch, "deferred")
     asked = stage.looks()
     wait_until(lambda: stage.looks() >= asked + 2)
-    run.reach("watch", "deferred")
+    run.reach(watch, "deferred")
 
 
 def kill_triggerer(airflow: AirflowServices) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException
 
-from airflow_voice_agents.bases.retry_policy import DELAY_LIMIT, REASON_LIMIT, VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import (
+    DELAY_LIMIT,
+    REASON_LIMIT,
+    PolicyRetries,
+    VoiceAgentsRetryPolicy,
+)
 from airflow_voice_agents.transport.errors import (
     Conflict,
     ConnectionSettingsError,
@@ -27,9 +31,12 @@ from airflow_voice_agents.transport.errors import (
     Unauthorized,
 )
 from support.airflow_runner import AirflowRunner, Outcome
+from support.airflow_versions import NATIVE, AirflowException
+
+asked_by_airflow = pytest.mark.skipif(not NATIVE, reason="Airflow asks no retry policy before 3.3")
 
 
-class Raise(BaseOperator):
+class Raise(PolicyRetries, BaseOperator):
     def __init__(self, *, error: BaseException, cause: BaseException | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.error = error
@@ -69,6 +76,7 @@ def test_what_no_retry_can_mend_fails_on_the_first_try_and_says_why(error: Excep
     assert f"No retry can mend this: {error}" in outcome.log
 
 
+@asked_by_airflow
 def test_a_rate_limit_is_retried_after_the_time_that_the_server_named() -> None:
     outcome = outcome_of(RateLimited("too many requests", status=429, retry_after=17.5))
 
@@ -76,6 +84,7 @@ def test_a_rate_limit_is_retried_after_the_time_that_the_server_named() -> None:
     assert "too many requests" in str(outcome.retry_reason)
 
 
+@asked_by_airflow
 def test_any_error_with_a_waiting_time_is_retried_after_it() -> None:
     outcome = outcome_of(ServerError("overloaded", status=503, retry_after=9))
 
@@ -96,12 +105,14 @@ def test_a_senseless_waiting_time_is_ignored(seconds: float) -> None:
     assert "evaluation failed" not in outcome.log
 
 
+@asked_by_airflow
 def test_a_waiting_time_is_capped_at_a_day() -> None:
     outcome = outcome_of(RateLimited("too many requests", retry_after=1e300))
 
     assert outcome.retry_delay == DELAY_LIMIT.total_seconds()
 
 
+@asked_by_airflow
 def test_an_unknown_outcome_is_retried_and_the_reason_says_that_state_is_read_back() -> None:
     outcome = outcome_of(OutcomeUnknown("time-out after sending", operation="import phone numbers"))
 
@@ -136,6 +147,7 @@ def test_a_permanent_cause_behind_an_airflow_exception_fails_at_once() -> None:
     assert "No retry can mend this" in outcome.log
 
 
+@asked_by_airflow
 def test_a_waiting_time_is_found_behind_a_report_of_failed_items() -> None:
     outcome = outcome_of(ItemsFailed("1 of 3 failed"), cause=RateLimited("slow down", retry_after=4))
 
@@ -160,6 +172,7 @@ def test_a_circle_of_causes_ends() -> None:
     assert outcome_of(error, cause=cause).state == "up_for_retry"
 
 
+@asked_by_airflow
 def test_a_reason_fits_what_airflow_keeps() -> None:
     outcome = outcome_of(OutcomeUnknown("x" * 2000))
 

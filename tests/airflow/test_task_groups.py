@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, task_group
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.polyai.operators.promotion import NOT_ASKED_FOR, PolyAIApplyPromotionOperator
 from airflow_voice_agents.polyai.task_groups import FOR_PLAN_ALONE, PromotionOptions, promotion
+from support.airflow_versions import DagSerialization
 
 SPEC = {"source": {"folder": "file:///files"}, "targets": [], "config": {}}
 
@@ -68,6 +68,7 @@ def test_every_option_reaches_the_tasks_that_know_it() -> None:
         "max_changed": "10%",
         "allow_unencrypted": True,
         "state_folder": "/state",
+        "allow_local_state": True,
         "baseline": "fleet",
         "waves": [1, "100%"],
         "max_failures": 3,

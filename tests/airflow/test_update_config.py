@@ -257,7 +257,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
         ({"values": {"a": [{"b": "x\0y"}]}}, "values.a[0].b must not hold a null byte"),
         ({"values": {"a\0b": 1}}, "a key of values must not hold a null byte"),
         ({"values": {7: 1}}, "values"),
-        ({"targets": None}, "'holiday_message' is no such key"),
+        ({"targets": None}, "'holiday_message' is not a key of that form"),
         ({"values": {f"{HOTELS}/staging": MESSAGE}, "targets": None}, "not 'staging'"),
         ({"values": {f"a/b/{SANDBOX}": MESSAGE}, "targets": None}, "must not hold a slash"),
         ({"values": {f"/{SANDBOX}": MESSAGE}, "targets": None}, "must not be empty"),
@@ -268,7 +268,7 @@ def test_a_platform_that_deletes_what_is_set_to_null_has_taken_the_value(polyai:
             "harbour-hotels/pre-release twice",
         ),
         ({"targets": [place(HOTELS, SANDBOX), place(HOTELS, SANDBOX)]}, "harbour-hotels/sandbox twice"),
-        ({"targets": {"agent_id": HOTELS}}, "targets[0].environment must be"),
+        ({"targets": {"agent_id": HOTELS}}, "targets lacks environment"),
         ({"targets": place(HOTELS, SANDBOX, overrides={})}, "unknown keys overrides"),
         ({"merge": "shallow"}, "merge must be 'deep' or 'replace'"),
         ({"values_file": "any.json"}, "give either values or values_file"),
@@ -372,6 +372,8 @@ def test_a_failure_of_one_site_is_retried_alone(polyai: Emulated) -> None:
 
     assert (first.state, counts(first)) == ("up_for_retry", {"changed": 1, "failed": 1})
     assert isinstance(first.error, ItemsFailed)
+    assert f"Now:  {HOTELS}/{SANDBOX} changed and in effect" in first.log
+    assert "Next: retry or clear the task" in first.log
     assert (second.state, counts(second)) == ("success", {"changed": 1, "unchanged": 1})
     assert requests == {PAGES: 2, VALUES: 1}
 

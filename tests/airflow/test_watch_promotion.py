@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import DAG, BaseNotifier
 from airflow.sdk.module_loading import import_string
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.bases import protections
 from airflow_voice_agents.bases import trigger as edge_trigger
@@ -40,7 +39,8 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailed,
 )
 from support.airflow_runner import Outcome, make
-from support.answers import TIMED_OUT, answer, go_on, question, questions
+from support.airflow_versions import DagSerialization
+from support.answers import TIMED_OUT, WAITING, answer, go_on, patience, question, questions
 from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, SANDBOX, VALUES, Emulated, kept_text, place
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
@@ -576,10 +576,10 @@ def unclear_as_it_is(desk: Desk, **options: Any) -> tuple[PolyAIWatchPromotionOp
 def test_an_inconclusive_period_asks_and_holds_no_slot(desk: Desk) -> None:
     _, asking = unclear(desk, notifiers=[Told()], response_timeout=timedelta(hours=2))
 
-    assert asking.state == "awaiting_input"
+    assert asking.state == WAITING
     assert question(asking).options == [KEEP, ROLL_BACK, WATCH_AGAIN]
     assert "no\\_data" in (question(asking).body or "") or "no_data" in (question(asking).body or "")
-    assert asking.report.timeout == timedelta(hours=2)
+    assert patience(asking) == timedelta(hours=2)
     assert (desk.rolled_back, Told.seen) == (False, ["inconclusive"])
 
 
@@ -649,7 +649,7 @@ def test_a_rule_that_was_not_evaluated_since_the_promotion_does_not_pass(desk: D
 
     _, asking = unclear_as_it_is(desk)
 
-    assert asking.state == "awaiting_input"
+    assert asking.state == WAITING
     assert "not evaluated since" in str(asking.xcoms["verdict"]["checks"])
 
 
@@ -663,7 +663,7 @@ def test_errors_alone_never_roll_back(desk: Desk, status: int) -> None:
 
     outcome = desk.end(desk.watch(watch_minutes=3))
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert outcome.xcoms["verdict"]["verdict"] == "error"
     assert not desk.rolled_back
     assert desk.polyai.writes() == 0
@@ -684,7 +684,7 @@ def test_one_failed_look_among_errors_rolls_nothing_back(desk: Desk) -> None:
 
     outcome = desk.end(desk.watch(watch_minutes=3))
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert not desk.rolled_back
 
 
@@ -698,7 +698,7 @@ def test_a_trigger_that_ends_otherwise_is_an_error(desk: Desk, event: Any) -> No
 
     outcome = desk.polyai.runner.resume_with(task, waiting, event)
 
-    assert outcome.state == "awaiting_input"
+    assert outcome.state == WAITING
     assert not desk.rolled_back
 
 

@@ -48,7 +48,14 @@ ROWS: list[tuple[str, dict[str, Any], str, dict[str, str], Any]] = [
         {"agent_id": "a 1", "branch_id": "main", "test_case_ids": ["CASE-1", "CASE-2"]},
         f"POST {AGENT}/testing/test-runs/trigger",
         {},
-        {"branchId": "main", "testCaseIds": ["CASE-1", "CASE-2"]},
+        {"branchId": "main", "select": {"mode": "testIds", "testIds": ["CASE-1", "CASE-2"]}},
+    ),
+    (
+        "trigger_test_run",
+        {"agent_id": "a 1", "branch_id": "b", "test_case_ids": ["CASE-1"], "name": "n", "form": "flat"},
+        f"POST {AGENT}/testing/test-runs/trigger",
+        {},
+        {"branchId": "b", "testCaseIds": ["CASE-1"], "name": "n"},
     ),
     ("list_alerts", {}, "GET /v1/alerts", {}, None),
     (
@@ -209,6 +216,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("list_test_runs", {"agent_id": "a", "branch_id": "a/b"}, "branch_id must not hold a slash"),
     ("get_test_run", {"agent_id": "a", "test_run_id": ""}, "test_run_id must not be empty"),
     ("trigger_test_run", {"agent_id": "a", "branch_id": "main", "test_case_ids": []}, "must not be empty"),
+    (
+        "trigger_test_run",
+        {"agent_id": "a", "branch_id": "main", "test_case_ids": ["c"], "form": "list"},
+        "form must be",
+    ),
     (
         "trigger_test_run",
         {"agent_id": "a", "branch_id": "main", "test_case_ids": ["c", "c"]},

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.server import EmulatorServer
+from support.airflow_versions import forget_fernet
 from support.emulated import Emulated
 from support.faults import CONNECTOR_UPDATE, NUMBER_IMPORT, PROMOTION, SCENARIOS, Scenario, Start
 from support.fixtures import running_server
@@ -58,11 +58,11 @@ def numbers(start: Start) -> Emulated:
 @pytest.fixture(scope="session")
 def fernet_key() -> Iterator[None]:
     """Airflow has a key to encrypt with, here and in the processes that the nursery forks."""
-    get_fernet.cache_clear()
+    forget_fernet()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
         yield
-    get_fernet.cache_clear()
+    forget_fernet()
 
 
 @pytest.fixture(scope="session")

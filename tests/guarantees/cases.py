@@ -30,7 +30,12 @@ from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
 )
+from airflow_voice_agents.polyai.operators.releases import (
+    PolyAIPlanReleaseOperator,
+    PolyAIReleaseBranchOperator,
+)
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
+from airflow_voice_agents.polyai.operators.test_runs import PolyAIRunTestsOperator
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
 from airflow_voice_agents.signalwire.operators.phone_numbers import (
     SignalWireReleasePhoneNumbersOperator,
@@ -228,6 +233,20 @@ def _promoted(server: EmulatorServer, folder: str) -> World:
     return world
 
 
+def _release_planned(server: EmulatorServer, folder: str) -> World:
+    world = _polyai(server, folder)
+    server.switches.simplified = [ROSA]
+    _plan_release(world, ROSA)
+    return world
+
+
+def _plan_release(world: World, agent: str) -> Any:
+    outcome = world.run(PolyAIPlanReleaseOperator(task_id="plan", agent_id=agent, branch=BRANCH))
+    assert outcome.state == "success", outcome.error
+    world.facts["plan"] = outcome.result
+    return {"plan": outcome.result}
+
+
 POLYAI = [
     Case(
         PolyAIPromoteConfigOperator,
@@ -309,6 +328,25 @@ POLYAI = [
         live=False,
         items=1,
         spelled=lambda world: {"agent_id": ROSA_PROJECT},
+    ),
+    Case(
+        PolyAIRunTestsOperator,
+        _polyai,
+        lambda world: {"agent_id": HOTELS, "branch": "main", "test_ids": ["CASE-OPENING"]},
+        lambda world: f"{HOTELS}/{SANDBOX}",
+        lambda world: f"{HOTELS}/{SANDBOX}",
+        live=False,
+        items=1,
+        spelled=lambda world: {"agent_id": PROJECT},
+    ),
+    Case(
+        PolyAIReleaseBranchOperator,
+        _release_planned,
+        lambda world: {"plan": world.facts["plan"], "allow_unapproved": True},
+        lambda world: f"{ROSA}/{LIVE}",
+        lambda world: f"{ROSA}/{LIVE}",
+        items=1,
+        spelled=lambda world: _plan_release(world, ROSA_PROJECT),
     ),
     Case(
         PolyAIApplyPromotionOperator,

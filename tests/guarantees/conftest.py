@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine import apply as engine_apply
 from airflow_voice_agents.engine import run_context
 from airflow_voice_agents.plans.plan import Plan
+from support.airflow_versions import forget_fernet
 from support.fixtures import running_server
 from support.no_pauses import resend_at_once
 
@@ -32,7 +32,7 @@ def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> E
     changed = tuple(at_once if each is asyncio.sleep else each for each in defaults)
     monkeypatch.setattr(run_context.RunContext.__init__, "__defaults__", changed)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-    get_fernet.cache_clear()
+    forget_fernet()
     return running_server
 
 
@@ -60,4 +60,4 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def fernet_is_forgotten() -> Iterator[None]:
     """The next test has a key of its own."""
     yield
-    get_fernet.cache_clear()
+    forget_fernet()

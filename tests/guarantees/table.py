@@ -41,8 +41,12 @@ ROWS: dict[str, tuple[str, str]] = {
 ONE_TARGET = "It has one target, so there is nothing to divide."
 NOT_AN_AGENT = "Numbers have one spelling."
 MERGE = (
-    "It goes to sandbox, where no callers are; in a simplified project it goes live and needs both arguments."
+    "It goes to sandbox, where no callers are; in the branches model it goes live and needs both arguments."
 )
+
+GONE = "A merged branch is gone, so the same merge cannot come back."
+SAVED = "It carries out a saved plan, whose digest it is held to; `approved_digest` binds an approval to it."
+TESTS = "Tests run on a branch outside of live, where no callers are."
 
 REASONS: dict[tuple[str, str], str] = {
     **{
@@ -52,6 +56,8 @@ REASONS: dict[tuple[str, str], str] = {
             "PolyAIPromoteDeploymentOperator",
             "PolyAIRollbackDeploymentOperator",
             "PolyAIMergeBranchOperator",
+            "PolyAIRunTestsOperator",
+            "PolyAIReleaseBranchOperator",
         )
         for row in ("waves", "failures")
     },
@@ -79,9 +85,19 @@ REASONS: dict[tuple[str, str], str] = {
     ): "No request takes a publication back; roll the deployment back instead.",
     ("PolyAIPublishOperator", "consent"): "It goes to sandbox, where no callers are.",
     ("PolyAIPublishOperator", "backfill"): "It goes to sandbox, where no callers are.",
+    ("PolyAIRunTestsOperator", "hold"): "It deploys nothing, so there is no state to come back to.",
+    ("PolyAIRunTestsOperator", "snapshot"): "A test run changes nothing that could be taken back.",
+    ("PolyAIRunTestsOperator", "consent"): TESTS,
+    ("PolyAIRunTestsOperator", "backfill"): TESTS,
     ("PolyAIMergeBranchOperator", "consent"): MERGE,
     ("PolyAIMergeBranchOperator", "backfill"): MERGE,
-    ("PolyAIMergeBranchOperator", "hold"): "A merged branch is gone, so the same merge cannot come back.",
+    ("PolyAIMergeBranchOperator", "hold"): GONE,
+    ("PolyAIReleaseBranchOperator", "hold"): GONE,
+    (
+        "PolyAIReleaseBranchOperator",
+        "snapshot",
+    ): "No request takes a merge back; roll the deployment back instead.",
+    ("PolyAIReleaseBranchOperator", "expected_digest"): SAVED,
     (
         "PolyAIMergeBranchOperator",
         "snapshot",
@@ -106,9 +122,7 @@ REASONS: dict[tuple[str, str], str] = {
     ("SignalWireReleasePhoneNumbersOperator", "hold"): "Nothing rolls a release back.",
     ("OmniaVoiceDeleteNumbersOperator", "snapshot"): "A deleted number cannot be brought back.",
     ("OmniaVoiceDeleteNumbersOperator", "hold"): "Nothing rolls a deletion back.",
-    ("PolyAIApplyPromotionOperator", "expected_digest"): (
-        "It carries out a saved plan, whose digest it is held to; `approved_digest` binds an approval to it."
-    ),
+    ("PolyAIApplyPromotionOperator", "expected_digest"): SAVED,
 }
 """(operator, row) -> why the row does not apply."""
 
@@ -124,7 +138,8 @@ asserts every row of this page for every operator, and this page is made from th
 
 
 INTRODUCTION = """A dot means that the guarantee holds and is tested; a number refers to the notes.
-`PolyAIWatchPromotionOperator` writes only by rolling back, as `PolyAIRollbackOperator` does.
+`PolyAIWatchPromotionOperator` writes only by rolling back, as `PolyAIRollbackOperator` does, and
+`PolyAIWatchReleaseOperator` as `PolyAIRollbackDeploymentOperator` does.
 
 """
 

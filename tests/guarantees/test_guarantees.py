@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,8 +114,12 @@ def writing_operators() -> set[str]:
     return {name for name in found if not name.startswith("_")}
 
 
+WATCHES = {"PolyAIWatchPromotionOperator", "PolyAIWatchReleaseOperator"}
+"""They write only by rolling back, as PolyAIRollbackOperator and PolyAIRollbackDeploymentOperator do."""
+
+
 def test_every_writing_operator_has_a_case() -> None:
-    assert writing_operators() - {"PolyAIWatchPromotionOperator"} == {case.name for case in CASES}
+    assert writing_operators() - WATCHES == {case.name for case in CASES}
 
 
 def test_exceptions_name_operators_and_rows() -> None:
@@ -170,6 +175,26 @@ def test_lock(case: Case, server: EmulatorServer, folder: str) -> None:
         assert "other_dag" in text
         assert world.writes() == 0
     succeeded(world.run(case.task(world, lock_wait=0.0)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_live_is_not_written_where_machines_have_a_state_folder_each(
+    case: Case, server: EmulatorServer, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = case.prepare(server, folder)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.delenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", raising=False)
+    plain, allowed = case.task(world, "first"), case.task(world, allow_local_state=True)
+    plain.state_folder = allowed.state_folder = None
+
+    if case.live:
+        text = refused(world.run(plain))
+        assert "[voice_agents] state_folder is not set, and CeleryExecutor can run tasks on several" in text
+        assert "allow_local_state=True" in text
+        assert world.writes() == 0
+    succeeded(world.run(allowed))
+    assert "[voice_agents] state_folder is not set" in world.at.runner.log
 
 
 @rows("spelling")
@@ -311,6 +336,8 @@ WRITES = {
     "PolyAIPromoteDeploymentOperator": "promote",
     "PolyAIRollbackDeploymentOperator": "rollback",
     "PolyAIMergeBranchOperator": "merge",
+    "PolyAIRunTestsOperator": "trigger",
+    "PolyAIReleaseBranchOperator": "merge",
     "PolyAIApplyPromotionOperator": "variables",
     "PolyAIRollbackOperator": "variables",
     "SignalWireRoutePhoneNumbersOperator": "phone_numbers",

@@ -17,27 +17,59 @@ import io
 import json
 import logging
 import os
+import pickle
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
 from airflow.sdk import DAG
 from airflow.sdk.api.datamodels._generated import DagRun, DagRunState, TIRunContext
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time import comms, task_runner
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 from airflow.sdk.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
 
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
+from support.airflow_versions import (
+    MASKS_WITHOUT_BLOCKING,
+    NATIVE,
+    AirflowFailException,
+    ErrorType,
+    comms,
+    decode_trigger_kwargs,
+    deserialize,
+    give_task_state,
+    message,
+    read_kwargs,
+    serialize,
+    set_supervisor_comms,
+    stored_kwargs,
+    task_runner,
+)
 
 T = TypeVar("T")
 RUN_ID = "test-run"
 CONNECTION_FIELDS = ("host", "login", "password", "schema", "port", "extra")
+
+
+class InMemoryTaskState:
+    """The task state store of an Airflow that has none itself; what it holds passes through JSON."""
+
+    def __init__(self, runner: AirflowRunner, owner: tuple[str, int]) -> None:
+        self._values = runner.state_store.setdefault(owner, {})
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+        return _through_json(self._values[key]) if key in self._values else default
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._values[key] = _through_json(value)
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._values.pop(key, None)
 
 
 class BlockedTriggerer(BaseException):
@@ -74,6 +106,10 @@ class Outcome:
     """All messages to the supervisor, in order."""
     log: str
     """Everything logged, by whomever, from DEBUG up, with tracebacks; nothing is masked here."""
+    raised: BaseException | None = None
+    """What left the task; where Airflow asks no retry policy, ``error`` lacks its mark of a permanent one."""
+    waited: float | None = None
+    """Seconds of a wait that the server named and the triggerer waited for, where Airflow's retry does not."""
 
     @property
     def result(self) -> Any:
@@ -88,7 +124,7 @@ class Outcome:
     @property
     def retry_delay(self) -> float | None:
         """Seconds until the next try, where the retry policy named them."""
-        return getattr(self.report, "retry_delay_seconds", None)
+        return self.waited or getattr(self.report, "retry_delay_seconds", None)
 
     @property
     def retry_reason(self) -> str | None:
@@ -137,16 +173,29 @@ class AirflowRunner:
         """Everything that was logged so far, by tasks and triggers, unmasked."""
         return self._text.getvalue()
 
-    def run(self, task: Any, *, try_number: int = 1, map_index: int = -1) -> Outcome:
+    def run(
+        self, task: Any, *, try_number: int = 1, map_index: int = -1, through_waits: bool = True
+    ) -> Outcome:
         """Run a fresh attempt; XComs of the task's earlier attempts are deleted, its state store is kept.
 
         :param task: operator, or mapped operator together with ``map_index``.
         :param try_number: from 1; the task may be retried while it is not above its ``retries``.
+        :param through_waits: whether a wait that the server named, and the triggerer waits for, is gone through.
         """
         if isinstance(task, NotMade):
             return Outcome("failed", task.error, {}, None, (), "")
         keys = [key for task_id, index, key in self.xcoms if (task_id, index) == (task.task_id, map_index)]
-        return self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
+        outcome = self._attempt(task, try_number, map_index, xcom_keys_to_clear=keys)
+        if (
+            NATIVE
+            or not through_waits
+            or outcome.deferred is None
+            or outcome.deferred.next_method != "fail_after_wait"
+        ):
+            return outcome
+        seconds = read_kwargs(outcome.deferred.next_kwargs)["seconds"]
+        ended = self.resume_with(task, outcome, None, try_number=try_number, map_index=map_index)
+        return replace(ended, waited=seconds, sent=(*outcome.sent, *ended.sent), log=outcome.log + ended.log)
 
     def fire(self, outcome: Outcome, *, timeout: float = 20) -> Any:
         """Rebuild the trigger from what was stored, run it, and return the payload of its first event.
@@ -181,9 +230,11 @@ class AirflowRunner:
         self, task: Any, outcome: Outcome, event: Any, *, try_number: int = 1, map_index: int = -1
     ) -> Outcome:
         """Let a deferred task go on with an event of the test's choice."""
-        message = _deferral(outcome)
-        kwargs = _through_json(serialize({**deserialize(message.next_kwargs or {}), "event": event}))
-        return self._attempt(task, try_number, map_index, next_method=message.next_method, next_kwargs=kwargs)
+        deferral = _deferral(outcome)
+        kwargs = _through_json(stored_kwargs({**read_kwargs(deferral.next_kwargs), "event": event}))
+        return self._attempt(
+            task, try_number, map_index, next_method=deferral.next_method, next_kwargs=kwargs
+        )
 
     def expire(self, task: Any, outcome: Outcome, *, try_number: int = 1, map_index: int = -1) -> Outcome:
         """Let a deferred task go on as Airflow does when the deferral's time-out passed."""
@@ -193,7 +244,7 @@ class AirflowRunner:
             try_number,
             map_index,
             next_method=TRIGGER_FAIL_REPR,
-            next_kwargs=serialize({"error": TriggerFailureReason.TRIGGER_TIMEOUT.value}),
+            next_kwargs=_through_json(stored_kwargs({"error": TriggerFailureReason.TRIGGER_TIMEOUT.value})),
         )
 
     def stored(self, task_id: str, map_index: int = -1) -> dict[str, Any]:
@@ -232,11 +283,14 @@ class AirflowRunner:
         before, logged = len(self.sent), len(self.log)
         with set_supervisor_comms(self), _process_state_restored(), _captured_logs(self._text) as logger:
             context = instance.get_template_context()
+            if not NATIVE:
+                give_task_state(context, InMemoryTaskState(self, self._current))
             state, report, error = task_runner.run(instance, context, logger)
             task_runner.finalize(instance, state, context, logger, error)
         return Outcome(
             state=state.value,
-            error=error,
+            error=_importable(error),
+            raised=error,
             xcoms=self._xcoms_of(task.task_id, map_index),
             report=report,
             sent=tuple(self.sent[before:]),
@@ -258,16 +312,15 @@ class AirflowRunner:
             state=DagRunState.RUNNING,
             conf=self.conf,
             consumed_asset_events=[],
-            partition_key=None,
+            **dict.fromkeys(DagRun.model_fields.keys() & {"partition_key"}),
         )
 
     def _revive(self, outcome: Outcome) -> Any:
-        from airflow.serialization.decoders import smart_decode_trigger_kwargs
-
-        message = _deferral(outcome)
-        stored = _through_json(message.trigger_kwargs)
-        kwargs = {name: smart_decode_trigger_kwargs(value) for name, value in deserialize(stored).items()}
-        return import_string(message.classpath)(**kwargs)
+        deferral = _deferral(outcome)
+        stored = _through_json(stored_kwargs(read_kwargs(deferral.trigger_kwargs)))
+        decoded = decode_trigger_kwargs(stored) if "__type" in stored else deserialize(stored)
+        kwargs = {name: decode_trigger_kwargs(value) for name, value in decoded.items()}
+        return import_string(deferral.classpath)(**kwargs)
 
     def _xcoms_of(self, task_id: str, map_index: int) -> dict[str, Any]:
         return {
@@ -280,6 +333,8 @@ class AirflowRunner:
 
     def send(self, msg: Any) -> Any:
         """Answer a message as the supervisor does; inside a trigger only :meth:`asend` may be used."""
+        if self._in_trigger and isinstance(msg, comms.MaskSecret) and not MASKS_WITHOUT_BLOCKING:
+            raise RuntimeError("a triggerer sends nothing synchronously")
         if self._in_trigger:
             raise BlockedTriggerer(f"{type(msg).__name__} was sent synchronously from a trigger")
         return self._answer(msg)
@@ -325,21 +380,21 @@ class AirflowRunner:
         ]
         return comms.XComSequenceSliceResult(root=values[slice(msg.start, msg.stop, msg.step)])
 
-    def _get_task_store(self, msg: comms.GetTaskStateStore) -> Any:
+    def _get_task_store(self, msg: Any) -> Any:
         store = self.stored(*self._current)
         if msg.key not in store:
             return comms.ErrorResponse(error=ErrorType.TASK_STORE_NOT_FOUND, detail={"key": msg.key})
         return comms.TaskStateStoreResult(value=_through_json(store[msg.key]))
 
-    def _set_task_store(self, msg: comms.SetTaskStateStore) -> Any:
+    def _set_task_store(self, msg: Any) -> Any:
         self.state_store.setdefault(self._current, {})[msg.key] = _through_json(msg.value)
         return comms.OKResponse(ok=True)
 
-    def _delete_task_store(self, msg: comms.DeleteTaskStateStore) -> Any:
+    def _delete_task_store(self, msg: Any) -> Any:
         self.state_store.get(self._current, {}).pop(msg.key, None)
         return comms.OKResponse(ok=True)
 
-    def _clear_task_store(self, _: comms.ClearTaskStateStore) -> Any:
+    def _clear_task_store(self, _: Any) -> Any:
         self.state_store.pop(self._current, None)
         return comms.OKResponse(ok=True)
 
@@ -358,13 +413,22 @@ _HANDLERS: dict[type, Any] = {
     comms.GetXCom: AirflowRunner._get_xcom,
     comms.DeleteXCom: AirflowRunner._delete_xcom,
     comms.GetXComSequenceSlice: AirflowRunner._get_xcom_slice,
-    comms.GetTaskStateStore: AirflowRunner._get_task_store,
-    comms.SetTaskStateStore: AirflowRunner._set_task_store,
-    comms.DeleteTaskStateStore: AirflowRunner._delete_task_store,
-    comms.ClearTaskStateStore: AirflowRunner._clear_task_store,
+    message("GetTaskStateStore"): AirflowRunner._get_task_store,
+    message("SetTaskStateStore"): AirflowRunner._set_task_store,
+    message("DeleteTaskStateStore"): AirflowRunner._delete_task_store,
+    message("ClearTaskStateStore"): AirflowRunner._clear_task_store,
     comms.MaskSecret: AirflowRunner._mask,
     comms.ValidateInletsAndOutlets: AirflowRunner._validate_assets,
 }
+
+
+def _importable(error: BaseException | None) -> BaseException | None:
+    """Return an error of ours without the mark that it is Airflow's as well."""
+    if not (isinstance(error, VoiceAgentsError) and isinstance(error, AirflowFailException)):
+        return error
+    plain: BaseException = pickle.loads(pickle.dumps(error))  # noqa: S301
+    plain.__cause__ = error.__cause__
+    return plain
 
 
 def _index(msg: Any) -> int:

@@ -6,9 +6,12 @@ import datetime as dt
 from typing import Any
 
 from airflow.sdk.execution_time import comms
-from airflow.sdk.serde import deserialize, serialize
 
 from support.airflow_runner import AirflowRunner, Outcome, _through_json
+from support.airflow_versions import NATIVE, message, read_kwargs, stored_kwargs
+
+WAITING = "awaiting_input" if NATIVE else "deferred"
+"""State of a task that waits for an answer."""
 
 EVENT = {
     "params_input": {},
@@ -30,6 +33,15 @@ def questions(outcome: Outcome) -> list[comms.CreateHITLDetailPayload]:
     return [message for message in outcome.sent if isinstance(message, comms.CreateHITLDetailPayload)]
 
 
+def patience(outcome: Outcome) -> dt.timedelta:
+    """Return how long a task waits for an answer, as far as whole hours tell."""
+    if NATIVE:
+        return dt.timedelta(hours=round(outcome.report.timeout / dt.timedelta(hours=1)))
+    assert outcome.deferred is not None
+    until = read_kwargs(outcome.deferred.trigger_kwargs)["timeout_datetime"]
+    return dt.timedelta(hours=round((until - dt.datetime.now(dt.UTC)) / dt.timedelta(hours=1)))
+
+
 def answer(runner: AirflowRunner, task: Any, outcome: Outcome, option: str) -> Outcome:
     """Let a waiting task go on with an answer, as Airflow hands it on."""
     return go_on(runner, task, outcome, {**EVENT, "chosen_options": [option]})
@@ -38,6 +50,7 @@ def answer(runner: AirflowRunner, task: Any, outcome: Outcome, option: str) -> O
 def go_on(runner: AirflowRunner, task: Any, outcome: Outcome, event: dict[str, Any]) -> Outcome:
     """Let a waiting task go on with any event."""
     parked = outcome.report
-    assert isinstance(parked, comms.AwaitInputTask), f"the task does not wait, it ended {outcome.state}"
-    kwargs = _through_json(serialize({**deserialize(parked.next_kwargs or {}), "event": event}))
+    kind = message("AwaitInputTask") if NATIVE else comms.DeferTask
+    assert isinstance(parked, kind), f"the task does not wait, it ended {outcome.state}"
+    kwargs = _through_json(stored_kwargs({**read_kwargs(parked.next_kwargs), "event": event}))
     return runner._attempt(task, 1, -1, next_method=parked.next_method, next_kwargs=kwargs)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
+from support.airflow_versions import forget_fernet
 from support.emulated import Emulated
 from support.no_pauses import resend_at_once
 
@@ -39,6 +39,6 @@ def fernet_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A Fernet key of the test's own."""
     key = Fernet.generate_key().decode()
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", key)
-    get_fernet.cache_clear()
+    forget_fernet()
     yield key
-    get_fernet.cache_clear()
+    forget_fernet()

@@ -24,6 +24,16 @@ class Stage:
         self._turns: dict[str, threading.Semaphore] = {}
         self._parked = threading.Semaphore(0)
         self._errors: list[BaseException] = []
+        self._wakes: dict[str, float] = {}
+        self._now = 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Wait on the stage's clock, which only moves on when every program that has not ended waits.
+
+        :param seconds: how long.
+        """
+        self._wakes[threading.current_thread().name] = self._now + seconds
+        self.step()
 
     def step(self) -> None:
         """Wait until it is this program's turn."""
@@ -46,7 +56,9 @@ class Stage:
             thread.start()
             _wait(self._parked)
         while alive := [name for name, thread in threads.items() if name in self._turns]:
-            name = alive[self._choose(alive)]
+            self._now = max(self._now, min(self._wakes.get(name, 0.0) for name in alive))
+            awake = [name for name in alive if self._wakes.get(name, 0.0) <= self._now]
+            name = awake[self._choose(awake)]
             self._turns[name].release()
             _wait(self._parked)
             watch()

@@ -38,3 +38,17 @@ def objects(names: st.SearchStrategy[str] = NAMES, values: st.SearchStrategy[Any
 def bounded(examples: int) -> settings:
     """Settings under which a property always tries the same examples, however busy the machine is."""
     return settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+
+
+EMPTY: list[Any] = [None, "", [], {}]
+"""What is there and says nothing."""
+
+AWKWARD: list[Any] = [
+    *EMPTY,
+    *(True, False, 0, 1, -1, 3, 2.5, -0.5, 1e300, 10**30),
+    *("0", "yes", "no", "true", "None", "null", "[]", "{}", " ", " x", "x", "live", "100%", "-5%", "../.."),
+    *("+442079460018", "442079460018.0", "020 7946 0018 x204", "a\x00b", "\ud800", "long" * 2000),
+    *([None], [""], ["x"], ["x", "x"], [[]], [{}], [1], [{"agent_id": "x"}]),
+    *({"": 1}, {"x": None}, {"x": "x"}, {"agent_id": None, "environment": "prod"}, {"agent_id": {"x": []}}),
+]
+"""Values that forms, spreadsheets and templates leave in an argument."""

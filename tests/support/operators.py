@@ -49,3 +49,15 @@ def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
             if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
                 found[name] = REQUIRED.get(name, "x")
     return {**found, "task_id": "task"}
+
+
+def arguments_of(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
+    """Return the arguments of ours that an operator takes, the subclass's first."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in operator.__mro__:
+        constructor = base.__dict__.get("__init__")
+        if constructor is not None and base.__module__.startswith(airflow_voice_agents.__name__):
+            for name, parameter in inspect.signature(constructor).parameters.items():
+                if parameter.kind is parameter.KEYWORD_ONLY:
+                    found.setdefault(name, parameter)
+    return found

@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
 from sqlalchemy import select
 
 from airflow import settings
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.airflow_versions import DagBag
 
 
 def main(wanted: dict[str, Any], answer: Path) -> None:

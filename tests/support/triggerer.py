@@ -112,6 +112,11 @@ class Triggerer:
         """What the process has printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """The process in which triggers run."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End the process at once, as a crash would."""
         self._process.kill()

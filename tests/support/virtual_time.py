@@ -9,11 +9,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
 from airflow_voice_agents.bases import shared_polls
 from airflow_voice_agents.bases import trigger as trigger_module
 from support.airflow_runner import AirflowRunner
+from support.airflow_versions import set_supervisor_comms
 
 
 class VirtualTime:

@@ -46,18 +46,21 @@ AIRFLOW_FREE_IN_A_SYSTEM = {
     *("paging", "readers", "resources", "routes", "spec"),
 }
 """Rooms of each system that know nothing of Airflow."""
+VERSIONED_MODULES = (
+    *("airflow.configuration", "airflow.models", "airflow.sdk.configuration", "airflow.sdk.crypto"),
+    *("airflow.sdk.exceptions", "airflow.sdk.serde", "airflow.sdk.types"),
+    *("airflow.sdk.execution_time", "airflow.serialization", "airflow.version"),
+)
+"""Modules of Airflow that only some versions have, or that hold other names in each."""
 VERSIONED_NAMES = {
-    "BaseAsyncOperator",
-    "ExceptionRetryPolicy",
-    "ResumableJobMixin",
-    "RetryAction",
-    "RetryDecision",
-    "RetryPolicy",
-    "RetryRule",
-    "aget_connection",
-    "aextra_dejson",
-    "task_state_store",
+    *("BaseAsyncOperator", "ExceptionRetryPolicy", "ResumableJobMixin", "RetryAction", "RetryDecision"),
+    *("RetryPolicy", "RetryRule", "__version__", "conf"),
 }
+"""Names of ``airflow`` and ``airflow.sdk`` that only some versions have."""
+VERSIONED_ATTRIBUTES = {"aget_connection", "aextra_dejson", "amask_secret", "has_retry_policy"}
+FOR_OLD_VERSIONS = {"airflow.sdk.execution_time", "airflow.sdk.execution_time.comms"}
+"""Private modules without which a trigger of Airflow before 3.3 could not mask a secret."""
+IN_ALL_VERSIONS = {"airflow.exceptions.AirflowProviderDeprecationWarning"}
 
 FORBIDDEN_TEXT = {
     "the address of a package registry": re.compile(
@@ -75,6 +78,10 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
+def name_of_any(path: Path) -> str:
+    return name_of(path) if path.is_relative_to(PACKAGE) else str(path)
+
+
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -87,6 +94,45 @@ def imports(tree: ast.Module) -> set[str]:
 
 def roots(tree: ast.Module) -> set[str]:
     return {name.split(".")[0] for name in imports(tree)}
+
+
+def version_dependent(tree: ast.Module) -> set[str]:
+    """Return what a module names of Airflow that depends on Airflow's version."""
+    return {*versioned_imports(tree), *versioned_expressions(tree)}
+
+
+def versioned_imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names if one.name.startswith(VERSIONED_MODULES))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(VERSIONED_MODULES):
+            yield str(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (
+                f"{node.module}.{one.name}" for one in node.names if is_versioned(node.module, one.name)
+            )
+
+
+def is_versioned(module: str | None, name: str) -> bool:
+    """Tell whether a name that is imported from a module depends on Airflow's version."""
+    if f"{module}.{name}".startswith(VERSIONED_MODULES):
+        return True
+    if module == "airflow.exceptions":
+        return f"{module}.{name}" not in IN_ALL_VERSIONS
+    return (module in ("airflow", "airflow.sdk") and name in VERSIONED_NAMES) or name in VERSIONED_ATTRIBUTES
+
+
+def versioned_expressions(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name) if name in VERSIONED_ATTRIBUTES:
+                yield name
+            case ast.Attribute(value=ast.Name(id="airflow"), attr="__version__"):
+                yield "__version__"
+            case ast.Constant(value="task_state_store" | "apache-airflow" | "apache-airflow-core" as text):
+                yield text
+            case ast.Subscript(value=ast.Name(id="TaskGroup")):
+                yield "TaskGroup[...]"
 
 
 def is_task_module(path: Path) -> bool:
@@ -176,6 +222,16 @@ def is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in parts[:-1])
 
 
+KNOWS_NO_VERSIONS = [
+    path
+    for path in [
+        *MODULES,
+        *(ROOT / "example_dags").rglob("*.py"),
+        ROOT / "tests" / "support" / "airflow_runner.py",
+    ]
+    if name_of_any(path) != "airflow_compat.py"
+]
+"""All modules but the one that knows versions; the task runner of the tests has a module of its own for that."""
 TASK_MODULES = [path for path in MODULES if is_task_module(path)]
 
 
@@ -194,27 +250,37 @@ def test_only_the_edge_knows_airflow(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_uses_what_airflow_keeps_to_itself(path: Path) -> None:
     private = ("airflow.models", "airflow.utils", "airflow.settings", "airflow.sdk.execution_time")
+    named = {name for name in imports(tree_of(path)) if name.startswith(private)}
 
-    assert not [name for name in imports(tree_of(path)) if name.startswith(private)]
+    assert named <= (FOR_OLD_VERSIONS if name_of(path) == "airflow_compat.py" else set())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", KNOWS_NO_VERSIONS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_differs_between_airflow_versions_is_named_in_one_module(path: Path) -> None:
-    if name_of(path) == "airflow_compat.py":
-        return
-    tree = tree_of(path)
-    taken = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "airflow"
-        for alias in node.names
-    }
-    read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert not version_dependent(tree_of(path))
 
-    assert not VERSIONED_NAMES & taken
-    assert not {"aget_connection", "aextra_dejson"} & read
-    assert "task_state_store" not in texts
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from airflow.sdk import conf", {"airflow.sdk.conf"}),
+        ("from airflow.sdk import RetryPolicy as Policy", {"airflow.sdk.RetryPolicy"}),
+        ("import airflow.sdk.crypto", {"airflow.sdk.crypto"}),
+        ("from airflow.sdk.exceptions import AirflowFailException", {"airflow.sdk.exceptions"}),
+        ("from airflow.exceptions import AirflowException", {"airflow.exceptions.AirflowException"}),
+        ("from airflow.exceptions import AirflowProviderDeprecationWarning", set()),
+        ("from airflow.sdk import BaseOperator, Context", set()),
+        ("connection.aextra_dejson()", {"aextra_dejson"}),
+        ("context['task_state_store']", {"task_state_store"}),
+        ("import airflow\nif airflow.__version__ >= '3.2': pass", {"__version__"}),
+        ("from airflow import __version__", {"airflow.__version__"}),
+        ("from importlib.metadata import version\nversion('apache-airflow')", {"apache-airflow"}),
+        ("from airflow_voice_agents import __version__", set()),
+        ("class Group(TaskGroup[int]): pass", {"TaskGroup[...]"}),
+    ],
+)
+def test_the_rule_for_versions_finds_what_depends_on_one(source: str, found: set[str]) -> None:
+    assert version_dependent(ast.parse(source)) == found
 
 
 @pytest.mark.parametrize("path", TASK_MODULES, ids=name_of)
@@ -313,11 +379,49 @@ def test_the_rule_for_constructors_tells_right_from_wrong(statement: str, verdic
     assert is_verbatim(ast.parse(statement).body[0], {"region"}) is verdict
 
 
-def test_constraints_are_plain_sorted_pins() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("constraints*.txt"), *(ROOT / "constraints").glob("*.txt")],
+    ids=lambda path: path.name,
+)
+def test_constraints_are_plain_sorted_pins(path: Path) -> None:
+    lines = path.read_text().splitlines()
 
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+", line) for line in lines)
     assert lines == sorted(lines, key=str.lower)
+
+
+def test_the_lock_has_the_hashes_of_every_pin_and_nothing_else() -> None:
+    pins = (ROOT / "constraints.txt").read_text().lower().splitlines()
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements-dev.lock").read_text().strip())
+
+    assert sorted(entry.partition(" ")[0].lower() for entry in entries) == sorted(
+        re.sub(r"[._](?=[^=]*==)", "-", pin) for pin in pins
+    )
+    assert all(re.fullmatch(r"\S+( \\\n +--hash=sha256:[0-9a-f]{64})+", entry) for entry in entries)
+
+
+def floor(package: str) -> tuple[int, ...]:
+    """Return the lower bound that the project declares for a package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["emulator"]]
+    (found,) = [line for line in lines if line.startswith(f"{package}>=")]
+    return tuple(map(int, found.removeprefix(f"{package}>=").split(",")[0].split(".")))
+
+
+def test_lower_bounds_are_past_known_vulnerabilities() -> None:
+    assert floor("h11") >= (0, 16)
+    assert floor("starlette") >= (0, 49, 1)
+
+
+def test_the_local_server_reads_nothing_that_later_vulnerabilities_are_about() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (PACKAGE / "emulator").rglob("*.py")]
+    starlette = [text for text in texts if "from starlette" in text]
+
+    assert starlette
+    assert not [
+        text for text in starlette if re.search(r"\brequest\.(url|base_url|form)\b|FileResponse", text)
+    ]
 
 
 DISTRIBUTIONS = {

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
+    from airflow_voice_agents.bases.types import FailureLimitArgument
     from airflow_voice_agents.plans.document import PlanDocument
 
 SHOWN_KEY = "shown_digest"
@@ -23,7 +25,7 @@ DIGITS = 12
 NAMED = 3
 
 
-class PromotionApprovalOperator(ApprovalOperator):
+class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
     """Ask a person whether a plan may be carried out; meanwhile the task holds no worker slot.
 
     The task returns the digest that was approved: hand it to the task that carries the plan out, which
@@ -37,6 +39,11 @@ class PromotionApprovalOperator(ApprovalOperator):
     :param plan: what the planning task returned. (templated)
     :param body: the plan as Markdown, from the XCom ``plan_markdown`` of the same task. What it holds is not
         rendered as a template. (templated)
+    :param waves: waves of the task that applies the plan, shown with the question.
+    :param max_failures: failure limit of the task that applies the plan, shown with the question.
+    :param take_snapshot: whether the task that applies the plan takes a snapshot, shown with the question.
+    :param state_folder: URL of the folder that the status page reads; ``None`` uses ``[voice_agents] state_folder``.
+        (templated)
     :param response_timeout: how long to wait for an answer; ``None`` waits for good.
     :param fail_on_reject: whether a rejection fails the task; otherwise what follows is skipped.
     :param retry_policy: decides whether a failed try is repeated.
@@ -46,7 +53,7 @@ class PromotionApprovalOperator(ApprovalOperator):
     :returns: the digest that was approved.
     """
 
-    template_fields: Sequence[str] = ("plan", "body")
+    template_fields: Sequence[str] = ("plan", "body", "state_folder")
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json", "body": "md"}
     FIXED_ARGS = [*ApprovalOperator.FIXED_ARGS, "defaults"]  # noqa: RUF012  as Airflow declares it
 
@@ -55,6 +62,10 @@ class PromotionApprovalOperator(ApprovalOperator):
         *,
         plan: Mapping[str, Any] | str,
         body: str,
+        waves: Sequence[int | str] | None = None,
+        max_failures: FailureLimitArgument = 0,
+        take_snapshot: bool = True,
+        state_folder: str | None = None,
         fail_on_reject: bool = True,
         retry_policy: RetryPolicy | None = None,
         **kwargs: Any,
@@ -67,6 +78,10 @@ class PromotionApprovalOperator(ApprovalOperator):
             **kwargs,
         )
         self.plan = plan
+        self.waves = waves
+        self.max_failures = max_failures
+        self.take_snapshot = take_snapshot
+        self.state_folder = state_folder
 
     def execute(self, context: Context) -> str:
         """Note what is shown, and ask; or approve what changes nothing."""
@@ -82,7 +97,9 @@ class PromotionApprovalOperator(ApprovalOperator):
         if document.empty:
             self.log.info("Nothing to approve: %s", self.subject)
             return document.digest
+        self.body = "\n\n".join(filter(None, [self._summary(document), str(self.body)]))
         context["ti"].xcom_push(key=SHOWN_KEY, value=document.digest)
+        self._note(context, "waiting")
         return str(super().execute(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str | None:
@@ -96,10 +113,13 @@ class PromotionApprovalOperator(ApprovalOperator):
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
+            self._note(context, "rejected")
             raise GuardRefused(f"The plan was rejected by {_who(event)}. Nothing was written.") from None
         if answer["chosen_options"] != [self.APPROVE]:
+            self._note(context, "rejected")
             return None
         digest = self._as_shown(context)
+        self._note(context, "approved")
         self.log.info("%s: approved by %s", digest[:DIGITS], _who(event))
         return digest
 
@@ -131,6 +151,30 @@ class PromotionApprovalOperator(ApprovalOperator):
             )
         return digest
 
+    def _summary(self, document: PlanDocument) -> str:
+        """Return the table above the plan: from, to, who is affected, order, undo, until when."""
+        from airflow_voice_agents.plans.summary import PlanSummary, rollout_rows
+
+        summary = PlanSummary.read(document.summary)
+        if summary is None:
+            return ""
+        rows = rollout_rows(summary, self.waves, self.max_failures, self.take_snapshot)
+        if self.response_timeout:
+            until = datetime.now(UTC) + self.response_timeout
+            rows.append(("Answer until", f"{until:%d %b %Y %H:%M} UTC; after that the plan is not approved"))
+        return summary.markdown(rows)
+
+    def _note(self, context: Context, state: str) -> None:
+        """Tell the status page that a person is asked, or has answered."""
+        from airflow_voice_agents.state.status import StatusRecorder
+
+        document = self._document()
+        until = None if self.response_timeout is None else datetime.now(UTC) + self.response_timeout
+        recorder = StatusRecorder.of(
+            context["ti"], self.state_folder or None, lambda text: self.log.info("%s", text)
+        )
+        recorder.approval(state, document.digest, until)
+
     def _document(self) -> PlanDocument:
         from airflow_voice_agents.bases.template_inputs import from_json
         from airflow_voice_agents.state.plan_files import open_plan
@@ -139,18 +183,22 @@ class PromotionApprovalOperator(ApprovalOperator):
 
 
 def headline(document: PlanDocument) -> str:
-    """Return a plan in one line: operation, digest, counts, and of whom.
+    """Return a plan in one line that begins with what matters.
 
     :param document: the plan.
     """
     from airflow_voice_agents.plans.render import visible
+    from airflow_voice_agents.plans.summary import PlanSummary
 
+    summary = PlanSummary.read(document.summary)
+    if summary is not None:
+        return visible(summary.subject)
     counts = document.counts
     owners = list(dict.fromkeys(resource.owner for resource in document.pins))
     more = f" and {len(owners) - NAMED} more" if len(owners) > NAMED else ""
     return visible(
-        f"{document.operation} {document.digest[:DIGITS]}: {counts['to_change']} of {counts['targets']} resource(s) to "
-        f"change with {counts['writes']} request(s), of {', '.join(owners[:NAMED])}{more}"
+        f"{', '.join(owners[:NAMED])}{more}: {document.operation}, {counts['to_change']} of {counts['targets']} "
+        f"resource(s) to change with {counts['writes']} request(s)"
     )
 
 

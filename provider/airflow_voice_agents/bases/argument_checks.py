@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    cast,
+    get_args,
+    get_origin,
+    is_typeddict,
+)
 
 from airflow.sdk.bases.operator import BaseOperatorMeta
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
@@ -23,29 +34,69 @@ RENAMED = {"dry_run": "plan_only"}
 
 TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
+    "datetime": (datetime,),
     "Flag": (bool,),
     "float": (int, float),
     "int": (int,),
     "None": (type(None),),
     "str": (str,),
+    "Templated": (str,),
     "TemplatedText": (str,),
+    "timedelta": (timedelta,),
 }
 HARMLESS = ("assigned_users", "notifiers", "overrides", "selector")
 """Arguments that mean the same empty and left out, or of which the documentation says what empty means."""
 
-NOT_WRITTEN = ("Template", "Templated", "XComArg")
+NOT_WRITTEN = ("Template", "XComArg")
 """Names in annotations that stand for templates alone, which are not checked here."""
 
+ANYTHING = ("Any", "RetryPolicy")
+"""Names in annotations of what Airflow checks itself."""
 
-class Accepted(NamedTuple):
-    """What an argument may be.
+JSON_TYPES = (str, bytes, int, float, Mapping, Sequence, Set, type(None))
+"""Types that an object of a class of ours, such as a route, does not have."""
+
+SHARED_TYPES = "airflow_voice_agents.bases.types"
+
+
+class Shape(NamedTuple):
+    """What an argument, or a part of one, can be.
 
     :param types: its types.
     :param choices: its values, where only some texts are right.
+    :param lists: what the members of a list can be.
+    :param mappings: what the values of a mapping can be.
+    :param names: types of ours by name, which are looked up when something else does not fit.
+    :param keys: what the values of a mapping with known keys can be.
+    :param required: the keys that such a mapping must have.
+    :param objects: whether an object of a class of ours is left to the task.
+    :param anything: whether it is not checked.
     """
 
-    types: tuple[type, ...]
-    choices: tuple[str, ...]
+    types: tuple[type, ...] = ()
+    choices: tuple[str, ...] = ()
+    lists: tuple[Shape, ...] = ()
+    mappings: tuple[Shape, ...] = ()
+    names: tuple[str, ...] = ()
+    keys: tuple[tuple[str, Shape], ...] = ()
+    required: tuple[str, ...] = ()
+    objects: bool = False
+    anything: bool = False
+
+
+class Wrong(NamedTuple):
+    """A part of an argument that does not fit.
+
+    :param path: where it is: ``targets[0].environment``.
+    :param value: what stands there.
+    :param shape: what can stand there.
+    :param keys: what is wrong with the keys of a mapping, as a sentence.
+    """
+
+    path: str
+    value: Any
+    shape: Shape
+    keys: str = ""
 
 
 class CheckedWhenMade(BaseOperatorMeta):
@@ -71,6 +122,14 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
 
     type_aliases: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Names in the annotations of arguments -> the texts that they stand for."""
+    spellings: ClassVar[Mapping[str, str]] = {}
+    """Further spellings of such texts."""
+    types_path: ClassVar[str] = SHARED_TYPES
+    """Module with the types that annotations name; it is imported where a structure is to be checked."""
+    advised_keys: ClassVar[Sequence[str]] = ()
+    """Keys in mappings about which the task says what to do instead."""
+    checked_elsewhere: ClassVar[Sequence[str]] = ()
+    """Names of such types that have a check of their own."""
 
     def check_arguments(self) -> None:
         """Check what is known by now; a template is checked when the task runs.
@@ -97,12 +156,14 @@ def wrong_arguments(operator: Any) -> Iterator[str]:
 
     :param operator: an operator or sensor.
     """
-    texts = tuple(sorted((name, tuple(texts)) for name, texts in operator.type_aliases.items()))
-    for name, accepted in _accepted(cast("Hashable", type(operator)), texts):
-        value = getattr(operator, RENAMED.get(name, name))
-        if rendered_later(operator, name) or _fits(value, accepted):
+    for name, shape, default in _shapes(cast("Hashable", type(operator))):
+        value = operator.uncovered(RENAMED.get(name, name))
+        if value is default or shape.anything:
             continue
-        yield _sentence(name, value, accepted, hidden=name in getattr(operator, "confidential_fields", ()))
+        templated = RENAMED.get(name, name) in operator.template_fields
+        wrong = _wrong(value, shape, name, _Names(operator, templated=templated))
+        if wrong is not None:
+            yield _sentence(wrong, hidden=_is_hidden(operator, name, wrong.path))
 
 
 def rendered_later(operator: Any, *names: str) -> bool:
@@ -113,7 +174,7 @@ def rendered_later(operator: Any, *names: str) -> bool:
     """
     attributes = (RENAMED.get(name, name) for name in names)
     return any(
-        holds_template(getattr(operator, each)) for each in attributes if each in operator.template_fields
+        holds_template(operator.uncovered(each)) for each in attributes if each in operator.template_fields
     )
 
 
@@ -127,12 +188,19 @@ def flags(operator: type) -> dict[str, str]:
 
     :param operator: class of an operator or sensor.
     """
-    found = _accepted(cast("Hashable", operator), ())
     return {
         RENAMED.get(name, name): name
-        for name, accepted in found
-        if bool in accepted.types and set(accepted.types) <= {bool, type(None)}
+        for name, shape, _ in _shapes(cast("Hashable", operator))
+        if bool in shape.types and shape == Shape(shape.types) and set(shape.types) <= {bool, type(None)}
     }
+
+
+def arguments(operator: type) -> tuple[str, ...]:
+    """Return the names of the arguments of ours.
+
+    :param operator: class of an operator or sensor.
+    """
+    return tuple(name for name, _, _ in _shapes(cast("Hashable", operator)))
 
 
 def empty_arguments(operator: Any) -> Iterator[str]:
@@ -141,7 +209,7 @@ def empty_arguments(operator: Any) -> Iterator[str]:
     :param operator: an operator or sensor.
     """
     for name in _left_out(cast("Hashable", type(operator))):
-        value = getattr(operator, RENAMED.get(name, name), None)
+        value = operator.uncovered(RENAMED.get(name, name))
         if name in (*operator.may_be_empty, *HARMLESS):
             continue
         if isinstance(value, (str, Mapping, list, tuple)) and not value:
@@ -171,12 +239,9 @@ def holds_template(value: Any) -> bool:
 
 
 @cache
-def _accepted(
-    operator: Hashable, aliases: tuple[tuple[str, tuple[str, ...]], ...]
-) -> tuple[tuple[str, Accepted], ...]:
-    known = dict(aliases)
-    read = ((name, _read(str(each.annotation), known)) for name, each in _parameters(operator).items())
-    return tuple((name, accepted) for name, accepted in read if accepted)
+def _shapes(operator: Hashable) -> tuple[tuple[str, Shape, Any], ...]:
+    parameters = _parameters(operator).items()
+    return tuple((name, _read(str(each.annotation)), each.default) for name, each in parameters)
 
 
 @cache
@@ -196,22 +261,36 @@ def _parameters(operator: Hashable) -> dict[str, inspect.Parameter]:
     return found
 
 
-def _read(annotation: str, aliases: Mapping[str, tuple[str, ...]]) -> Accepted | None:
-    types: list[type] = []
-    choices: list[str] = []
+@cache
+def _read(annotation: str) -> Shape:
+    found = Shape()
     for part in _parts(ast.parse(annotation, mode="eval").body):
-        text = ast.unparse(part)
-        if text in TYPES:
-            types += TYPES[text]
-        elif text in aliases:
-            choices += aliases[text]
-        elif isinstance(part, ast.Subscript) and ast.unparse(part.value) == "Literal":
-            choices += ast.literal_eval(
-                part.slice if isinstance(part.slice, ast.Tuple) else f"[{ast.unparse(part.slice)}]"
-            )
-        elif text not in NOT_WRITTEN:
-            return None
-    return Accepted(tuple(types), tuple(choices))
+        found = _joined(found, _read_part(part))
+    return found
+
+
+def _read_part(part: ast.expr) -> Shape:
+    text = ast.unparse(part)
+    if isinstance(part, ast.Subscript):
+        return _read_generic(ast.unparse(part.value), part.slice)
+    if text in TYPES or text in NOT_WRITTEN:
+        return Shape(TYPES.get(text, ()))
+    return Shape(anything=True) if text in ANYTHING else Shape(names=(text,))
+
+
+def _read_generic(name: str, below: ast.expr) -> Shape:
+    parts = below.elts if isinstance(below, ast.Tuple) else [below]
+    if name == "Literal":
+        return Shape(choices=tuple(map(ast.literal_eval, parts)))
+    last = _read(ast.unparse(parts[-1]))
+    if name == "Sequence":
+        return Shape(lists=(last,))
+    return Shape(mappings=(last,)) if name == "Mapping" else last
+
+
+def _joined(one: Shape, other: Shape) -> Shape:
+    both: Iterable[Any] = zip(one, other, strict=True)
+    return Shape._make(mine or its if isinstance(mine, bool) else mine + its for mine, its in both)
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:
@@ -222,28 +301,152 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _fits(value: Any, accepted: Accepted) -> bool:
+class _Names:
+    """Looks up the names in annotations of an operator, for one of its arguments."""
+
+    def __init__(self, operator: Any, *, templated: bool) -> None:
+        self._operator = operator
+        self._templated = templated
+
+    def leave(self, value: Any, shape: Shape) -> bool:
+        """Return whether the task checks a value: a template, or an object of a class of ours."""
+        return (self._templated and is_template(value)) or (
+            shape.objects and not isinstance(value, JSON_TYPES)
+        )
+
+    def advises(self, keys: Iterable[str]) -> bool:
+        """Return whether the task has more to say about one of some keys."""
+        return any(key in self._operator.advised_keys for key in keys)
+
+    def is_choice(self, value: Any, choices: Sequence[str]) -> bool:
+        """Return whether a text is one of some, in any spelling."""
+        return isinstance(value, str) and self._operator.spellings.get(value, value) in choices
+
+    def complete(self, shape: Shape) -> Shape:
+        """Return a shape with what its names stand for."""
+        for name in shape.names:
+            shape = _joined(shape, self._named(name))
+        return shape._replace(names=())
+
+    def _named(self, name: str) -> Shape:
+        if name in self._operator.type_aliases:
+            return Shape(choices=tuple(self._operator.type_aliases[name]))
+        if name in self._operator.checked_elsewhere:
+            return Shape(mappings=(Shape(anything=True),))
+        return self.complete(_declared(self._operator.types_path, name))
+
+
+@cache
+def _declared(path: str, name: str) -> Shape:
+    """Return what a type of ours allows; a class that is no mapping is left to the task."""
+    from importlib import import_module
+
+    modules = (import_module(each) for each in (path, SHARED_TYPES))
+    found: Any = next((vars(each)[name] for each in modules if name in vars(each)), None)
+    if isinstance(found, str):
+        return _read(found)
+    if get_origin(found) is Literal:
+        return Shape(choices=get_args(found))
+    if not is_typeddict(found):
+        return Shape(objects=True)
+    texts = {key: str(getattr(each, "__forward_arg__", each)) for key, each in found.__annotations__.items()}
+    required = (key for key, text in texts.items() if text.startswith("Required["))
+    return Shape(
+        keys=tuple((key, _read(text)) for key, text in texts.items()),
+        required=tuple(dict.fromkeys((*sorted(found.__required_keys__), *required))),
+        objects=True,
+    )
+
+
+def _wrong(value: Any, shape: Shape, path: str, names: _Names) -> Wrong | None:
+    """Return the first part that does not fit; names are looked up where nothing else fits."""
+    if shape.names:
+        found = _wrong(value, shape._replace(names=()), path, names)
+        return found and _wrong(value, names.complete(shape), path, names)
+    if shape.anything or names.leave(value, shape) or _is_plain(value, shape, names):
+        return None
+    if isinstance(value, Mapping):
+        return _wrong_mapping(value, shape, path, names)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and shape.lists:
+        members = enumerate(value) if isinstance(value, (list, tuple)) else ()
+        each_wrong = (_fitting(each, shape.lists, f"{path}[{place}]", names) for place, each in members)
+        return next(filter(None, each_wrong), None)
+    return Wrong(path, value, shape)
+
+
+def _is_plain(value: Any, shape: Shape, names: _Names) -> bool:
     if isinstance(value, bool):
-        return bool in accepted.types
-    return isinstance(value, accepted.types) or (isinstance(value, str) and value in accepted.choices)
+        return bool in shape.types
+    return isinstance(value, shape.types) or names.is_choice(value, shape.choices)
 
 
-def _sentence(name: str, value: Any, accepted: Accepted, *, hidden: bool) -> str:
+def _wrong_mapping(value: Mapping[Any, Any], shape: Shape, path: str, names: _Names) -> Wrong | None:
+    if strange := [key for key in value if not isinstance(key, str)]:
+        return Wrong(path, value, shape, f"has a key that is a {type(strange[0]).__name__} and not a text")
+    if shape.mappings:
+        found = (_fitting(each, shape.mappings, f"{path}.{key}", names) for key, each in value.items())
+        return next(filter(None, found), None)
+    if not shape.keys:
+        return Wrong(path, value, shape)
+    known = dict(shape.keys)
+    given = {key if key in known else _snake(key): each for key, each in value.items()}
+    if names.advises(given):
+        return None
+    if keys := _wrong_keys(value, given, shape):
+        return Wrong(path, value, shape, keys)
+    found = (_wrong(each, known[key], f"{path}.{key}", names) for key, each in given.items())
+    return next(filter(None, found), None)
+
+
+def _wrong_keys(written: Iterable[str], given: Mapping[str, Any], shape: Shape) -> str:
+    known = [key for key, _ in shape.keys]
+    if unknown := [key for key, meant in zip(written, given, strict=False) if meant not in known]:
+        from airflow_voice_agents.transport.suggestions import hints
+
+        return f"has unknown keys {', '.join(unknown)}; allowed are {', '.join(known)}{hints(unknown, known)}"
+    missing = [key for key in shape.required if key not in given]
+    return f"lacks {', '.join(missing)}" if missing else ""
+
+
+def _fitting(value: Any, shapes: Sequence[Shape], path: str, names: _Names) -> Wrong | None:
+    """Return ``None`` where one of several shapes fits, and else what is wrong by the first."""
+    found = [_wrong(value, each, path, names) for each in shapes]
+    return None if None in found else found[0]
+
+
+def _snake(key: str) -> str:
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in key)
+
+
+def _is_hidden(operator: Any, name: str, path: str) -> bool:
+    """Return whether a value must not be shown: that of a confidential argument which is no identifier."""
+    key = path.rpartition(".")[2]
+    return RENAMED.get(name, name) in operator.confidential_fields and key not in operator.open_keys
+
+
+def _sentence(wrong: Wrong, *, hidden: bool) -> str:
     from reprlib import repr as shorten
 
     from airflow_voice_agents.transport.suggestions import did_you_mean
 
+    path, value, shape, keys = wrong
+    if keys:
+        return f"{path} {keys}" if keys.endswith("?") else f"{path} {keys}."
     kinds = {
         "bool": "True or False",
+        "datetime": "a time",
         "int": "a whole number",
         "float": "a number",
         "NoneType": "None",
         "str": "a text",
+        "timedelta": "a timedelta",
     }
     wanted = [
-        *([listed(accepted.choices)] if accepted.choices else []),
-        *dict.fromkeys(kinds[each.__name__] for each in accepted.types),
+        *([listed(shape.choices)] if shape.choices else []),
+        *(["a mapping"] if shape.mappings or shape.keys else []),
+        *(["a list"] if shape.lists else []),
+        *dict.fromkeys(kinds[each.__name__] for each in shape.types),
     ]
     found = type(value).__name__ if hidden or not isinstance(value, (str, int, float)) else shorten(value)
-    meant = did_you_mean(value, accepted.choices) if isinstance(value, str) and not hidden else ""
-    return f"{name} must be {' or '.join(wanted)}, not {found}.{meant}"
+    meant = did_you_mean(value, shape.choices) if isinstance(value, str) and not hidden else ""
+    return f"{path} must be {' or '.join(wanted)}, not {found}.{meant}"

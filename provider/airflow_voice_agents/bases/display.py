@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow.sdk import conf
-
+from airflow_voice_agents.airflow_compat import conf
 from airflow_voice_agents.plans.render import Display
 from airflow_voice_agents.state.folder import SECTION
 

@@ -10,11 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
 
-from airflow.sdk import BaseHook, conf
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import BaseHook
 
-from airflow_voice_agents.airflow_compat import connection_async, connection_extra_async
+from airflow_voice_agents.airflow_compat import (
+    AirflowNotFoundException,
+    add_connection_form,
+    conf,
+    connection_async,
+    connection_extra_async,
+)
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
@@ -41,6 +47,10 @@ class VoiceAgentsHook(BaseHook):
     default_conn_name: ClassVar[str]
     conn_type: ClassVar[str]
     hook_name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        add_connection_form(cls)
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -108,6 +118,16 @@ class VoiceAgentsHook(BaseHook):
             connection = self.get_connection(self.conn_id)
             self._client = open_client(self.settings(connection, extra_of(connection)))
         return self._client
+
+    def place(self) -> tuple[str, str]:
+        """Return the host name of the connection's API, and the account where the connection names one.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        connection = self.get_connection(self.conn_id)
+        extra = extra_of(connection)
+        base_url = self.settings(connection, extra).base_url
+        return urlsplit(base_url).hostname or base_url, str(extra.get("account_id") or "")
 
     def get_conn(self) -> Client:
         """Return the client."""

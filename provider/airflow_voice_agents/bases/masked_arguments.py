@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow_voice_agents.airflow_compat import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -86,7 +86,7 @@ class MaskedArguments(_Base):
 
         Airflow logs an argument whose template fails, so confidential ones are rendered here.
         """
-        from airflow_voice_agents.bases.rendered_arguments import settle
+        from airflow_voice_agents.bases.rendered_arguments import nothing_expanded, settle
 
         template_fields = list(template_fields)
         written = {name: parent.uncovered(name) for name in template_fields}
@@ -101,7 +101,7 @@ class MaskedArguments(_Base):
                 raise trouble
         rest = [name for name in template_fields if name not in own]
         super()._do_render_template_fields(parent, rest, context, jinja_env, seen_oids)
-        wrong = settle(parent, written)
+        wrong = settle(parent, written) or nothing_expanded(parent, seen_oids)
         if wrong is not None:
             from airflow_voice_agents.transport.errors import InputError
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_voice_agents.airflow_compat import is_backfill, task_state
+from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.airflow_compat import RetryPolicy
     from airflow_voice_agents.bases.hook import VoiceAgentsHook
+    from airflow_voice_agents.bases.lineage import Lineage
     from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.bases.types import Flag
     from airflow_voice_agents.engine.action import Action
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_voice_agents.engine.run_context import RunContext
     from airflow_voice_agents.plans.guards import GuardContext, Overrides
     from airflow_voice_agents.plans.report import Report
+    from airflow_voice_agents.state.snapshots import Origin
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
 
 T = TypeVar("T")
 
@@ -36,7 +40,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
+class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
     :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
@@ -48,6 +52,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     asset_alias: ClassVar[str]
     """Alias through which the operators of a system emit their changes."""
     may_be_empty: ClassVar[Sequence[str]] = ("message", "reason", "override_freeze")
+    _lineage: Lineage | None = None
 
     def __init__(
         self,
@@ -72,6 +77,15 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
     def hook(self) -> VoiceAgentsHook:
         """Return a hook for the operator's connection."""
 
+    def origin(self) -> Origin:
+        """Return the platform that the operator's connection leads to, to which its snapshots are bound.
+
+        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        """
+        from airflow_voice_agents.state.snapshots import Origin
+
+        return Origin(self.asset_alias, *self.hook().place())
+
     def work(
         self,
         context: Context,
@@ -85,8 +99,10 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param hook: an open hook, if the caller needed one for the connection's fields.
         """
         from airflow_voice_agents.engine.run_context import RunContext
+        from airflow_voice_agents.state.task_state import task_state
+        from airflow_voice_agents.transport.errors import VoiceAgentsError
 
-        with hook or self.hook() as opened:
+        with self._explained(VoiceAgentsError), hook or self.hook() as opened:
             run = RunContext(
                 sender=opened.asend,
                 log=self.write_log,
@@ -96,6 +112,21 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
                 redact=opened.client.redact,
             )
             return opened.run(work(run))
+
+    @contextmanager
+    def _explained(self, errors: type[VoiceAgentsError]) -> Iterator[None]:
+        try:
+            yield
+        except errors as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: VoiceAgentsError, report: Report | None = None) -> None:
+        """Log a failure in short lines, ahead of Airflow's traceback."""
+        from airflow_voice_agents.plans.failure_text import failure_lines
+
+        for line in failure_lines(error, report):
+            self.log.error("%s", line)
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
@@ -126,6 +157,7 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         *,
         changes: Mapping[str, Mapping[str, Any]],
         tolerate: bool = False,
+        sources: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Leave the report, emit asset events for the changes, and fail if anything failed.
 
@@ -133,19 +165,32 @@ class VoiceAgentsOperator(CheckedArguments, MaskedArguments, BaseOperator):
         :param report: the final report.
         :param changes: asset URI -> facts, for everything that changed.
         :param tolerate: whether failed items leave the task successful.
+        :param sources: asset URIs of what the changes were taken from, for lineage.
         :returns: the report's summary.
         :raises ItemsFailed: when an item failed, was skipped or ended unknown.
         """
         from airflow_voice_agents.bases.assets import emit
+        from airflow_voice_agents.bases.lineage import Lineage
         from airflow_voice_agents.plans.render import render_report
         from airflow_voice_agents.plans.report import failure_of
 
+        changed = () if report.dry_run else tuple(changes)
+        self._lineage = Lineage(tuple(sources), changed, report.plan_digest)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.log.info("%s", render_report(report))
         if not report.complete and not tolerate:
-            raise failure_of(report)
+            failure = failure_of(report)
+            self._explain(failure, report)
+            raise failure
         emit(context, {} if report.dry_run else changes, report.summary())
         return report.summary()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what the run took and changed, for OpenLineage; ``None`` where that is not installed.
+
+        :param task_instance: the task instance; not used.
+        """
+        return None if self._lineage is None else self._lineage.openlineage()
 
 
 class WritingOperator(VoiceAgentsOperator):
@@ -164,6 +209,8 @@ class WritingOperator(VoiceAgentsOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, rollback blocks, locks and baselines; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many targets are reached wave by wave: numbers and percentages, counted from the first target;
         the last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many targets may fail before no further one is begun: a number, a percentage, or a
@@ -195,6 +242,7 @@ class WritingOperator(VoiceAgentsOperator):
         snapshot_retention: timedelta | None = None,
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
+        allow_local_state: bool = False,
         waves: Sequence[int | str] | None = None,
         max_failures: int | str | Mapping[str, Any] | None = None,
         max_changed: int | str | None = None,
@@ -215,6 +263,7 @@ class WritingOperator(VoiceAgentsOperator):
         self.snapshot_retention = snapshot_retention
         self.allow_unencrypted = allow_unencrypted
         self.state_folder = state_folder
+        self.allow_local_state = allow_local_state
         self.waves = waves
         self.max_failures = max_failures
         self.max_changed = max_changed
@@ -256,8 +305,10 @@ class WritingOperator(VoiceAgentsOperator):
         :param policy: options of the run; ``None`` uses the operator's.
         """
         from airflow_voice_agents.engine.apply import apply
+        from airflow_voice_agents.state.folder_check import check_state_folder
 
         options, protections = policy or self.policy(), self.protections(context)
+        check_state_folder(self.state_folder or None, writes=not options.dry_run, log=self.write_log)
         return self.work(context, lambda run: apply(run, action, options, protections), hook)
 
     def policy(self) -> Policy:
@@ -296,6 +347,7 @@ class WritingOperator(VoiceAgentsOperator):
 
         return ProtectionSettings(
             name=f"{self.dag_id}-{self.task_id}",
+            origin=self.origin,
             state_folder=self.state_folder or None,
             lock_wait=self.lock_wait,
             take_snapshot=self.take_snapshot,
@@ -304,6 +356,8 @@ class WritingOperator(VoiceAgentsOperator):
             stop_variable=self.stop_variable,
             freeze=self.freeze,
             override_freeze=self.override_freeze or None,
+            allow_local_state=self.allow_local_state,
+            executor=self.executor,
         )
 
 

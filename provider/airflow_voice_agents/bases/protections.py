@@ -17,8 +17,14 @@ from airflow_voice_agents.plans.freeze import FreezeWindow, windows
 from airflow_voice_agents.plans.kind import Kinds
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state import rollback_blocks, snapshots
-from airflow_voice_agents.state.folder import state_folder
+from airflow_voice_agents.state.folder import (
+    allows_local_state,
+    is_configured,
+    remote_executors,
+    state_folder,
+)
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
+from airflow_voice_agents.state.status import StatusRecorder
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -101,6 +107,7 @@ class ProtectionSettings:
     """The arguments of an operator about locks, snapshots, blocks and stops.
 
     :param name: name of the snapshot's file.
+    :param origin: returns the platform that the task's connection leads to.
     :param state_folder: URL of the state folder, or ``None`` for the configured one.
     :param snapshot_folder: URL of the snapshots, or ``None`` for the folder below the state folder.
     :param lock_wait: seconds to wait for another run.
@@ -112,9 +119,12 @@ class ProtectionSettings:
     :param override_freeze: the reason why a freeze window does not count, or ``None``.
     :param hold: whether a rollback places rollback blocks.
     :param reason: the reason for the blocks.
+    :param allow_local_state: whether live is written although other machines do not see the state folder.
+    :param executor: executor of the task, or ``None``.
     """
 
     name: str
+    origin: Callable[[], snapshots.Origin]
     state_folder: str | None = None
     snapshot_folder: str | None = None
     lock_wait: float = 0.0
@@ -126,6 +136,8 @@ class ProtectionSettings:
     override_freeze: str | None = None
     hold: bool = False
     reason: str = ""
+    allow_local_state: bool = False
+    executor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,11 +168,36 @@ class AirflowProtections:
             recorder=self._recorder,
             stop=stop_check(mine.stop_variable, self._windows, mine.override_freeze, self.at),
             frozen=lambda: freeze_findings(self._windows, mine.override_freeze, self.at),
+            local_state=self._local_state,
+            observer=StatusRecorder.of(
+                self.context["ti"],
+                mine.state_folder,
+                self.log,
+                freeze=mine.freeze,
+                stop_variable=mine.stop_variable,
+            ),
         )
 
     @cached_property
     def _windows(self) -> tuple[FreezeWindow, ...]:
         return windows(self.settings.freeze)
+
+    def _local_state(self, live: bool) -> tuple[Finding, ...]:
+        """Return what is to be said where workers of several machines have a state folder each."""
+        from airflow_voice_agents.plans.plan import error, warning
+
+        mine = self.settings
+        remote = () if is_configured(mine.state_folder) else remote_executors(mine.executor)
+        if not remote:
+            return ()
+        said = (
+            f"[voice_agents] state_folder is not set, and {', '.join(remote)} can run tasks on several machines: each "
+            "keeps locks, holds and snapshots of its own in its Airflow home, so two runs can write one target at the "
+            "same time. Set state_folder to a URL that all workers see"
+        )
+        if live and not (mine.allow_local_state or allows_local_state()):
+            return (error("local_state", f"{said}, or pass allow_local_state=True if there is one machine."),)
+        return (warning("local_state", f"{said}."),)
 
     def _lock(self, targets: Sequence[str], names: TargetNames) -> AbstractContextManager[HeldLock]:
         return hold_lock(
@@ -196,6 +233,7 @@ class AirflowProtections:
         def save(document: dict[str, Any]) -> str:
             return snapshots.save(
                 document,
+                origin=mine.origin(),
                 folder=mine.snapshot_folder or state_folder(mine.state_folder, "snapshots"),
                 name=mine.name,
                 allow_unencrypted=mine.allow_unencrypted,
@@ -203,7 +241,10 @@ class AirflowProtections:
                 log=self.log,
             )
 
+        def load(url: str) -> Any:
+            return snapshots.load(url, mine.origin())
+
         def publish(url: str) -> None:
             self.context["ti"].xcom_push(key=SNAPSHOT_KEY, value=url)
 
-        return SnapshotRecorder(save, snapshots.load, publish, SNAPSHOT_NOTE, kinds)
+        return SnapshotRecorder(save, load, publish, SNAPSHOT_NOTE, kinds)

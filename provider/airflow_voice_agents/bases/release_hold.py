@@ -43,11 +43,22 @@ class ReleaseHoldOperator(VoiceAgentsOperator):
         raise InputError("targets is missing")
 
     def execute(self, context: Context) -> list[str]:
-        """Release the targets and log them."""
+        """Release the targets and log them, and those that were not on hold: a retry finds none on hold any more."""
         named = as_list(self.targets) or self.default_targets()
         released = self.release(context, named)
         self.write_log(f"Released: {', '.join(released) or 'none was on hold'}")
+        if unknown := [each for each in named if each not in released]:
+            self.log.warning("%s", self._not_on_hold(unknown))
         return released
+
+    def _not_on_hold(self, targets: Sequence[str]) -> str:
+        from airflow_voice_agents.state import rollback_blocks
+        from airflow_voice_agents.transport.suggestions import hints
+        from airflow_voice_agents.transport.validation import summarize_list
+
+        known = rollback_blocks.held(self.state_folder or None)
+        said = hints(targets, known) or "."
+        return f"Not on hold, so nothing was released: {summarize_list(targets)}{said}"
 
     def release(self, context: Context, targets: Sequence[str]) -> list[str]:
         """Release targets and return those that were on hold.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from airflow_voice_agents.bases.argument_checks import flags, holds_template, is_template
+from airflow_voice_agents.bases.argument_checks import RENAMED, arguments, flags, holds_template, is_template
 
 NOTHING = ("", "none", "null")
 """Texts, in lower case, that a template makes of a value that is not there."""
@@ -35,6 +35,30 @@ def settle(operator: Any, written: Mapping[str, Any]) -> str | None:
                 operator.replace(name, _checked(operator, name, before, after, booleans))
     except _WrongError as wrong:
         return str(wrong)
+    return None
+
+
+def nothing_expanded(operator: Any, resolved: Collection[int]) -> str | None:
+    """Return a sentence for an argument of a mapped task for which another task's output has nothing.
+
+    Such an argument is given, and not left out: its default would mean something else.
+
+    :param operator: the operator or sensor that Airflow made of the mapped one.
+    :param resolved: identities of the values that came from outputs, as Airflow notes them.
+    """
+    if id(None) not in resolved or operator.dag is None:
+        return None
+    mapped = operator.dag.task_dict.get(operator.task_id)
+    written = getattr(mapped, "partial_kwargs", None)
+    if written is None:
+        return None
+    expanded = getattr(mapped.expand_input, "value", None)
+    names = expanded if isinstance(expanded, Mapping) else arguments(type(operator))
+    for name in names:
+        attribute = RENAMED.get(name, name)
+        known = name not in written and name in arguments(type(operator))
+        if known and attribute not in operator.may_be_empty and operator.uncovered(attribute) is None:
+            return _said(name)
     return None
 
 

@@ -9,12 +9,17 @@ from datetime import timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_voice_agents.airflow_compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
-from airflow_voice_agents.bases.retry_policy import VoiceAgentsRetryPolicy
+from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,7 +36,7 @@ class SensorError(AirflowFailException):
     """Waiting cannot help. Airflow skips the task instead when ``soft_fail`` is set, deferred or not."""
 
 
-class VoiceAgentsSensor(CheckedArguments, MaskedArguments, BaseSensorOperator):
+class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSensorOperator):
     """Base of the sensors of every system.
 
     A subclass takes the connection's id as an argument, returns its condition, and names hook and trigger with

@@ -188,6 +188,7 @@ class CommonWritingArguments(OperatorArguments, total=False):
     snapshot_retention: timedelta | None
     allow_unencrypted: bool
     state_folder: str | None
+    allow_local_state: bool
     waves: Sequence[int | str] | None
     max_changed: int | str | None
     freeze: Sequence[FreezeWindowArguments]

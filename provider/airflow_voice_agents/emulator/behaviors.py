@@ -68,7 +68,20 @@ class Behaviors:
         "conflict", "publishing with nothing new: 409, or 200 with an error envelope"
     )
     simplified: list[str] = field(
-        default_factory=list, metadata={"meaning": "slugs of projects whose merges go straight to live"}
+        default_factory=list,
+        metadata={"meaning": "slugs of projects on the branches model: merges go straight to live"},
+    )
+    branch_divergence: Literal["absent", "shown"] = _switch(
+        "absent", "whether branches tell that main was changed since they were made (isDiverged)"
+    )
+    diverged_merge: Literal["merge", "refuse"] = _switch(
+        "merge", "merging a branch that has diverged: merged where nothing conflicts, or 409"
+    )
+    staging_environment: Literal["sandbox", "pre-release"] = _switch(
+        "sandbox", "environment that a branch is deployed to when Staging gets it"
+    )
+    staging_tag: Literal["shown", "absent"] = _switch(
+        "shown", "whether branches and deployments tell that Staging holds them (tag)"
     )
     ab_test: list[str] = field(
         default_factory=list,
@@ -93,6 +106,10 @@ class Behaviors:
     ] = _switch(
         "passed",
         "how test runs end; completed leaves it to the counts, cancelled is undocumented, never: under way",
+    )
+    test_trigger: Literal["both", "select", "flat"] = _switch(
+        "both",
+        "forms in which tests to run are taken: the current select, the deprecated list of ids, or both",
     )
     test_run_reads: float = _switch(2.0, "reads that show a test run as under way before it ends")
     test_run_errors: float = _switch(0.0, "reads of each test run that are answered 500 before others")

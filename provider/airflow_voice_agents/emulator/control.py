@@ -1,8 +1,8 @@
 """Control routes under ``/_emulator/``: state, journal, faults and switches, for tests and people.
 
-They ask for no key. The server listens on the loopback interface only, and the routes answer only
-requests that were addressed to a loopback name, and bodies that are declared as JSON, so that a web
-page open in a browser on the same machine cannot use them.
+They ask for no key. The server listens on the loopback interface only. It answers only requests that were
+addressed to a loopback name, the vendors' routes included, and the control routes take only bodies that are
+declared as JSON, so that a web page open in a browser on the same machine cannot use them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from starlette.routing import Mount, Route, Router
 
 from airflow_voice_agents import __version__
 from airflow_voice_agents.emulator.core import Emulator
+from airflow_voice_agents.emulator.middleware import LoopbackOnly
 from airflow_voice_agents.emulator.page import render
 from airflow_voice_agents.emulator.request import decode, encode
-
-_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost"})
 
 MOST_CONVERSATIONS = 10_000
 """Maximum number of conversations that one control request adds."""
@@ -35,7 +34,7 @@ class Refusal(Exception):
         self.status = status
 
 
-def build_app(emulator: Emulator) -> Router:
+def build_app(emulator: Emulator) -> LoopbackOnly:
     """The ASGI application: overview page, control routes, and the vendors' APIs for all the rest."""
     control = Control(emulator)
     routes = [
@@ -52,7 +51,7 @@ def build_app(emulator: Emulator) -> Router:
         ("/alert-rules/{rule_id}", "PATCH", control.patch_alert_rule),
         ("/conversations/{agent}", "POST", control.post_conversations),
     ]
-    return Router(
+    router = Router(
         [
             Route("/", _guarded(control.overview), methods=["GET"]),
             Mount(
@@ -63,6 +62,7 @@ def build_app(emulator: Emulator) -> Router:
         redirect_slashes=False,
         default=emulator.gate,
     )
+    return LoopbackOnly(router)
 
 
 class Control:
@@ -159,9 +159,6 @@ class Control:
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
     async def guarded(request: Request) -> Response:
-        name = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-        if name.lower() not in _LOOPBACK_NAMES:
-            return _json({"message": "control routes answer on loopback names only"}, status=403)
         try:
             return await endpoint(request)
         except Refusal as refusal:

@@ -1,9 +1,9 @@
-"""The way of a request through the server: limit, wait, fault, room, journal, answer."""
+"""The way of a request through the server: host, limit, wait, fault, room, journal, answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from airflow_voice_agents.emulator.faults import Fault, Faults
 from airflow_voice_agents.emulator.journal import Entry, Journal
@@ -15,6 +15,37 @@ from airflow_voice_agents.emulator.state import State
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a request body that the server takes."""
+
+
+LOOPBACK_NAMES = frozenset({b"127.0.0.1", b"localhost"})
+
+
+class LoopbackOnly:
+    """ASGI application that refuses requests with another ``Host`` than a loopback name.
+
+    A web page whose name was pointed at this machine after it was loaded (DNS rebinding) sends its own name.
+
+    :param app: answers all other requests.
+    """
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer or refuse one request."""
+        hosts = [value for name, value in scope.get("headers", ()) if name == b"host"]
+        if scope["type"] == "http" and not all(map(_is_loopback, hosts or [b""])):
+            reply = Reply(403, {"message": "the local server answers on loopback names only"})
+            content = reply.content()
+            await send(_start(reply, len(content)))
+            await send({"type": "http.response.body", "body": content})
+            return
+        await self._app(scope, receive, send)
+
+
+def _is_loopback(host: bytes) -> bool:
+    name, colon, port = host.partition(b":")
+    return name.lower() in LOOPBACK_NAMES and port.isdigit() is bool(colon)
 
 
 class Gate:

@@ -15,6 +15,7 @@ The dump of the state, a state file and a seed have one format, so that each can
 from __future__ import annotations
 
 import json
+import os
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -176,7 +177,11 @@ class State:
         if self._file is None or self.revision == self._saved_revision:
             return
         temporary = self._file.with_name(self._file.name + ".new")
-        temporary.write_text(json.dumps(self.dump(), ensure_ascii=True), encoding="utf-8")
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
+            os.fchmod(file.fileno(), 0o600)  # it holds keys
+            file.write(json.dumps(self.dump(), ensure_ascii=True))
         temporary.replace(self._file)
         self._saved_revision = self.revision
 

@@ -5,11 +5,12 @@ This is the only module that sends writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop
 from airflow_voice_agents.engine.progress import Phase, ResourceProgress, changed_keys
 from airflow_voice_agents.engine.reads import read_states
 from airflow_voice_agents.engine.run_context import RunContext
@@ -116,7 +117,8 @@ class Applier(Generic[State]):
         self._observed_at = self.context.clock() if observed_at is None else observed_at
         for round_number in range(1, ROUNDS + 1):
             self._named_wait = 0.0
-            await for_each_limited(self._sequences(), self._run_sequence, limit=self.context.concurrency)
+            sequences = await self._sequences()
+            await for_each_limited(sequences, self._run_sequence, limit=self.context.concurrency)
             continuing = await self._check(self._in(Phase.WRITTEN))
             await self._read_back(round_number)
             if not self._in(Phase.PENDING):
@@ -138,15 +140,19 @@ class Applier(Generic[State]):
 
     # ------------------------------------------------------------------------------------- sequences
 
-    def _sequences(self) -> Iterator[WriteSequence[State]]:
-        """Yield the sequences to write: first those that waited for a write that is now known to be applied."""
+    async def _sequences(self) -> Iterable[WriteSequence[State]]:
+        """Return the sequences to write: first those that waited for a write that is now known to be applied."""
         freed, self._freed = self._freed, []
         known = {resource for sequence in freed for resource in _resources(sequence)}
         pending = [
             each.transition for each in self._in(Phase.PENDING) if each.transition.resource not in known
         ]
-        yield from freed
-        yield from self.kind.write_sequences(pending)
+        return chain(freed, await self._planned(pending))
+
+    async def _planned(self, transitions: Sequence[Transition[State]]) -> Iterable[WriteSequence[State]]:
+        if not self.kind.blocking:
+            return self.kind.write_sequences(transitions)
+        return await off_loop(lambda: list(self.kind.write_sequences(transitions)), blocking=True)
 
     def _in(self, phase: Phase) -> list[ResourceProgress[State]]:
         return [each for each in self._progress.values() if each.phase is phase]
@@ -209,7 +215,7 @@ class Applier(Generic[State]):
             if each.phase is Phase.PENDING:
                 self._hold_to_plan(each, {write.waypoint for write in sequence})
         todo = [each.transition for each in mine if each.phase is Phase.PENDING]
-        return self.kind.write_sequences(todo)
+        return await self._planned(todo)
 
     def _hold_to_plan(self, each: ResourceProgress[State], between: set[str | None]) -> None:
         now = self.kind.digest(each.seen)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.concurrency import Sender
+from airflow_voice_agents.engine.concurrency import Sender, planning
 from airflow_voice_agents.engine.expected import check_document, check_expected_digest, first_read_key
 from airflow_voice_agents.engine.policy import HeldLock, Policy, Protections
 from airflow_voice_agents.engine.rollout import Rollout, foreseen, with_sender
@@ -40,7 +41,7 @@ SNAPSHOT_NOTE = "snapshot"
 """Key of the task state under which a task remembers the URL of its snapshot."""
 
 RENEWAL_INTERVAL = 15.0
-"""Seconds of planning after which the lock is renewed when that is due."""
+"""Seconds after which the lock is renewed when that is due."""
 
 TARGET_NOTE = "unit"
 """Note in a snapshot: the target that a resource belongs to."""
@@ -58,8 +59,11 @@ async def plan(
     :returns: the plan, which may hold errors, and its targets.
     """
     work = _Run(run, action, policy, protections)
-    targets = await work.planned(())
-    return plan_of(action.operation, targets), targets
+    async with planning(action.kinds().values()):
+        targets = await work.planned(())
+    made = plan_of(action.operation, targets)
+    work.observe(made, targets, writes=False)
+    return made, targets
 
 
 async def apply(run: RunContext, action: Action, policy: Policy, protections: Protections) -> Report:
@@ -74,7 +78,8 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """
-    return await _Run(run, action, policy, protections).report()
+    async with planning(action.kinds().values()):
+        return await _Run(run, action, policy, protections).report()
 
 
 @dataclass
@@ -91,16 +96,24 @@ class _Run:
         """Run the action."""
         frozen = self.protections.frozen()
         given = self.run.guard_context
-        early = (*self.action.guards(given), *frozen)
+        local = self.protections.local_state(bool(self.action.scope().live))
+        early = (*self.action.guards(given), *frozen, *local)
         self.run.guard(self.action.operation, early, dry_run=self.policy.dry_run)
         if self.policy.dry_run:
             targets = await self.planned(())
             return await self._unwritten(targets)
-        self._log_overridden(frozen)
+        self._log_warnings((*frozen, *local))
         await self._refuse_twice_named(self.action.scope().targets)
         with ExitStack() as stack:
             lock = await self._lock(stack)
-            return await self._locked(lock, frozen)
+            async with kept_up(lock):
+                return await self._locked(lock, frozen)
+
+    def observe(self, made: Plan, targets: Sequence[TargetPlan], *, writes: bool) -> None:
+        """Tell the observer about the plan."""
+        document = self.policy.document
+        digest = made.digest if document is None else document.digest
+        self.protections.observer.planned(self.action.operation, targets, digest=digest, writes=writes)
 
     async def _lock(self, stack: ExitStack) -> HeldLock:
         scope = self.action.scope()
@@ -154,6 +167,7 @@ class _Run:
             self._keep(recorder, targets, checkpoints.resources)
         self.action.before_writes(self.run, targets)
         report = self._begun(made, frozen)
+        self.observe(made, targets, writes=True)
         if not self.action.counts_items:  # a target that ends lets go of its states
             made = _without_states(made)
         order = self._order(targets, checkpoints)
@@ -164,6 +178,7 @@ class _Run:
             lock,
             self.protections.stop,
             checkpoints,
+            self.protections.observer.reached,
             self.protections.failures,
         )
         ended = {**checkpoints.done, **await rollout.apply(targets, planned_at=planned_at)}
@@ -185,7 +200,9 @@ class _Run:
         if report.complete:
             rollout.checkpoints.clear()
             self.run.forget(self._first_key)
-        return await self.action.finish(self.run, made, report)
+        report = await self.action.finish(self.run, made, report)
+        self.protections.observer.ended(report)
+        return report
 
     # --------------------------------------------------------------------------------------- planning
 
@@ -207,6 +224,9 @@ class _Run:
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
+        if target.live and target.changed and self.action.scope().live is None:
+            local = self.protections.local_state(True)
+            findings += [each for each in local if each.severity is Severity.ERROR]
         if self.policy.dry_run:
             findings = [
                 warning(each.code, f"A run that writes would be refused. {each.message}") for each in findings
@@ -316,14 +336,15 @@ class _Run:
 
     # --------------------------------------------------------------------------------------- reports
 
-    def _log_overridden(self, frozen: Sequence[Finding]) -> None:
-        for finding in frozen:
+    def _log_warnings(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
             if finding.severity is Severity.WARNING:
                 self.run.log(f"{self.action.operation}: {finding.message}")
 
     async def _unwritten(self, targets: Sequence[TargetPlan]) -> Report:
         """Report on a plan of which nothing was written."""
         made = plan_of(self.action.operation, targets)
+        self.observe(made, targets, writes=False)
         report = Report(
             self.action.operation,
             tuple(self.action.explain(item, self._foreseen(item)) for item in made.items),
@@ -342,6 +363,29 @@ class _Run:
         if self.policy.dry_run:
             return ItemReport(item.resource, Status.CHANGED, f"would change with {item.writes} request(s)")
         return ItemReport(item.resource, Status.SKIPPED, "not attempted, because the plan has errors")
+
+
+@asynccontextmanager
+async def kept_up(lock: HeldLock) -> AsyncIterator[None]:
+    """Renew a lock in the background, also while one request or one wait takes longer than the lock lasts.
+
+    Nothing stops here when it is lost: the rollout asks for the lock before each target.
+
+    :param lock: the lock on the targets.
+    """
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEWAL_INTERVAL)
+            await asyncio.to_thread(lock.renew_when_due)
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def renewing(run: RunContext, lock: HeldLock) -> Sender:

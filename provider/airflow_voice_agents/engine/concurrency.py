@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
+from airflow_voice_agents.plans.kind import ResourceKind
 from airflow_voice_agents.transport.api_request import ApiRequest
 
 T = TypeVar("T")
@@ -19,6 +26,83 @@ class Sender(Protocol):
 
     async def __call__(self, request: ApiRequest[T], /) -> T:
         """Send one request and return its parsed response."""
+
+
+class _PlanThread:
+    """One thread for plans that block: threads of the event loop's own are needed to look up hosts, for one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._scopes = 0
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Do some work after what was handed in before; the thread starts when it is first needed."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="voice-agents-plans")
+            return self._threads.submit(work)
+
+    def enter(self) -> None:
+        """Begin a scope, in which the thread stays."""
+        with self._lock:
+            self._scopes += 1
+
+    def leave(self) -> bool:
+        """End a scope, and return whether it was the last one with a thread."""
+        with self._lock:
+            self._scopes -= 1
+            return self._scopes == 0 and self._threads is not None
+
+    def end(self) -> None:
+        """End the thread, which is idle, unless another scope has begun."""
+        with self._lock:
+            if self._scopes == 0 and self._threads is not None:
+                self._threads.shutdown()
+                self._threads = None
+
+
+_plan_thread = _PlanThread()
+
+
+def _after_fork() -> None:
+    """Begin anew: a fork takes no threads along."""
+    _plan_thread.__init__()  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+async def off_loop(work: Callable[[], T], *, blocking: bool) -> T:
+    """Return what ``work`` returns; what may block runs in a thread, so that the event loop stays free.
+
+    :param work: plans something.
+    :param blocking: whether it may block.
+    """
+    if not blocking:
+        return work()
+    context = copy_context()
+    return await asyncio.wrap_future(_plan_thread.submit(partial(context.run, work)))
+
+
+@asynccontextmanager
+async def planning(kinds: Iterable[ResourceKind[Any]]) -> AsyncIterator[None]:
+    """Plan inside; afterwards neither a thread nor a process is left of what blocks, unless others plan as well.
+
+    :param kinds: the kinds of what is planned.
+    """
+    blocking = [kind for kind in kinds if kind.blocking]
+    if not blocking:
+        yield
+        return
+    _plan_thread.enter()
+    try:
+        yield
+    finally:
+        if _plan_thread.leave():
+            for kind in blocking:
+                await off_loop(kind.release, blocking=True)
+            _plan_thread.end()
 
 
 async def for_each_limited(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited
+from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited, off_loop
 from airflow_voice_agents.engine.reads import read_observation, smaller, unread
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Observation, Resource, ResourceKind, State
@@ -71,7 +72,7 @@ async def plan_resources(
         for resource in observation.resources:
             if resource not in states:
                 raise unread(observation, resource)
-        planner.observed(observation.resources, states.get, asked_at)
+        await planner.observed(observation.resources, states.get, asked_at)
 
     await for_each_limited(_sources_first(kind, requests), read, limit=run.concurrency)
     return [planner.planned[request.resource] for request in requests]
@@ -96,6 +97,7 @@ class _Planner(Generic[State]):
         self.planned: dict[Resource, PlannedItem] = {}
         self._kind = kind
         self._progress = progress
+        self._begun: set[Resource] = set()
         self._states: dict[Resource, State | None] = {}
         self._read_at: dict[Resource, float] = {}
         self._uses = Counter(resource for request in requests for resource in request.needs)
@@ -104,7 +106,7 @@ class _Planner(Generic[State]):
             for resource in set(request.needs):
                 self._waiting[resource].append(request)
 
-    def observed(
+    async def observed(
         self, resources: Iterable[Resource], state_of: Callable[[Resource], State | None], asked_at: float
     ) -> None:
         """Take in states and plan the targets for which everything is known."""
@@ -114,8 +116,9 @@ class _Planner(Generic[State]):
         for resource in arrived:
             for request in self._waiting.pop(resource, ()):
                 ready = all(need in self._states for need in request.needs)
-                if request.resource not in self.planned and ready:
-                    self._plan(request)
+                if request.resource not in self._begun and ready:
+                    self._begun.add(request.resource)
+                    await self._plan(request)
 
     def unreadable(self, resources: Iterable[Resource], failure: CallError) -> None:
         """Plan the targets that wait for these resources as impossible."""
@@ -124,9 +127,10 @@ class _Planner(Generic[State]):
                 finding = error("unreadable", f"{resource} could not be read: {failure}")
                 self._finish(request, no_change(self._kind, request.resource, None, finding))
 
-    def _plan(self, request: PlanRequest) -> None:
+    async def _plan(self, request: PlanRequest) -> None:
         source = None if request.source is None else self._states[request.source]
-        item = request.compose(source, self._states[request.resource])
+        compose = partial(request.compose, source, self._states[request.resource])
+        item = await off_loop(compose, blocking=self._kind.blocking)
         if item.transition is not None:
             read_at = self._read_at[request.resource]
             item = replace(item, transition=replace(item.transition, read_at=read_at))

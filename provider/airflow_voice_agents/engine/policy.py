@@ -13,8 +13,9 @@ from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.kind import Kinds, Resource
 from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
-from airflow_voice_agents.plans.plan import Finding
+from airflow_voice_agents.plans.plan import Finding, TargetPlan
 from airflow_voice_agents.plans.render import Display
+from airflow_voice_agents.plans.report import Report
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 
 StopCheck = Callable[[], "str | None"]
@@ -67,12 +68,19 @@ class HeldLock(Protocol):
     def renew_when_due(self) -> str | None:
         """Renew the lock when it is time, and return why the run must stop if it is lost."""
 
+    def check(self) -> str | None:
+        """Look whether the lock still stands, and return why the run must stop if it does not."""
+
 
 class _NoLock:
     def narrow(self, targets: Collection[str]) -> None:
         """Do nothing."""
 
     def renew_when_due(self) -> str | None:
+        """Let the run go on."""
+        return None
+
+    def check(self) -> str | None:
         """Let the run go on."""
         return None
 
@@ -102,6 +110,35 @@ def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock
     return {}
 
 
+def shared_state(_: bool) -> tuple[Finding, ...]:
+    """Return no findings: every worker sees the state folder."""
+    return ()
+
+
+class RunObserver(Protocol):
+    """Is told how a run stands, for people; it must not fail."""
+
+    def planned(self, operation: str, targets: Sequence[TargetPlan], *, digest: str, writes: bool) -> None:
+        """Take note of a plan, and of whether its writes are about to begin."""
+
+    def reached(self, wave: int, waves: int, reached: int, total: int) -> None:
+        """Take note of a wave that has ended."""
+
+    def ended(self, report: Report) -> None:
+        """Take note of the report of a run that wrote."""
+
+
+class _Unobserved:
+    def planned(self, operation: str, targets: Sequence[TargetPlan], *, digest: str, writes: bool) -> None:
+        """Do nothing."""
+
+    def reached(self, wave: int, waves: int, reached: int, total: int) -> None:
+        """Do nothing."""
+
+    def ended(self, report: Report) -> None:
+        """Do nothing."""
+
+
 BlockDigests = Mapping[str, Mapping[Resource, str]]
 """Target -> resource -> digest of the state that was rolled back."""
 
@@ -121,6 +158,9 @@ class Protections:
     :param stop: asked before each wave: the stop switch and the freeze windows.
     :param frozen: the findings of the freeze windows now.
     :param failures: counts failures together with the other tasks of a run that is split; ``None`` for a whole run.
+    :param local_state: takes whether the run writes live, and returns the findings about a state folder that workers
+        of other machines do not see.
+    :param observer: is told how the run stands.
     """
 
     lock: Callable[[Sequence[str], TargetNames], AbstractContextManager[HeldLock]] = unlocked
@@ -130,3 +170,5 @@ class Protections:
     stop: StopCheck = always_continue
     frozen: Callable[[], tuple[Finding, ...]] = tuple
     failures: SharedFailures | None = None
+    local_state: Callable[[bool], tuple[Finding, ...]] = shared_state
+    observer: RunObserver = field(default_factory=_Unobserved)

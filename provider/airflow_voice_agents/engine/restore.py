@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.apply import TARGET_NOTE
+from airflow_voice_agents.engine.concurrency import off_loop
 from airflow_voice_agents.engine.policy import BlockDigests
 from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
@@ -107,12 +108,18 @@ class RestoreAction(Action):
         return [
             TargetPlan(
                 name,
-                tuple(self.items(mine, states, own)),
+                await self._planned(mine, states, own),
                 live=self.is_live(name),
                 locks=self.locks(name, mine),
             )
             for name, mine in todo.items()
         ]
+
+    async def _planned(
+        self, mine: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]
+    ) -> tuple[PlannedItem, ...]:
+        blocking = any(self.kinds()[each.kind].blocking for each in mine)
+        return await off_loop(lambda: tuple(self.items(mine, states, own)), blocking=blocking)
 
     def items(
         self, resources: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,9 +31,10 @@ class Rollout:
     :param run: the run; its sender sends the writes.
     :param action: the action.
     :param policy: the options of the run.
-    :param lock: the lock on the targets, renewed on the way.
+    :param lock: the lock on the targets, asked for before each target, or each wave of items.
     :param stop: asked before each wave.
     :param checkpoints: finished targets; receives each target that ends well.
+    :param on_wave: receives number of the wave that ended, number of waves, targets reached, and targets in all.
     :param shared: counts failures together with other tasks; ``None`` counts those of this run alone.
 
     ``halted`` is the reason why a person stopped it, ``retry_after`` the wait in seconds that the server named.
@@ -44,6 +46,7 @@ class Rollout:
     lock: HeldLock
     stop: StopCheck
     checkpoints: Checkpoints
+    on_wave: Callable[[int, int, int, int], None] = lambda *_: None
     shared: SharedFailures | None = None
     halted: str = field(default="", init=False)
     retry_after: float | None = field(default=None, init=False)
@@ -91,6 +94,7 @@ class Rollout:
     # ------------------------------------------------------------------------------------- by target
 
     async def _target(self, target: TargetPlan, planned_at: float, progress: ProgressLog) -> None:
+        await self._check_lock()
         if self._stopped is not None:
             self._ended[target.name] = self._skipped(target.items, f"not attempted. {self._stopped}")
             return
@@ -133,6 +137,7 @@ class Rollout:
         waves = self.policy.waves.cut(changed)
         for number, wave in enumerate(waves, start=1):
             self._ask()
+            await self._check_lock()
             for stage in _by_kind([item for _, item in wave]):
                 if self._stopped is None:
                     reports = await self._write(stage, planned_at, fresh=False, quiet=False)
@@ -203,6 +208,11 @@ class Rollout:
         if self.shared is not None and self.run.clock() - self._asked_others >= OTHERS_ASKED:
             self._check_failures()
 
+    async def _check_lock(self) -> None:
+        """Ask whether the lock still stands; its folder may be far, so not on the event loop."""
+        if self._stopped is None:
+            self._stop(await asyncio.to_thread(self.lock.check))
+
     def _check_failures(self) -> None:
         limit, failed, total = self.policy.failure_limit, self._failed, self._total
         if limit is not None and self.shared is not None:
@@ -223,6 +233,7 @@ class Rollout:
     def _log_wave(self, number: int, waves: Sequence[Sequence[Any]]) -> None:
         if len(waves) > 1 and self._stopped is None:
             reached, what = sum(map(len, waves[:number])), "item" if self.action.counts_items else "target"
+            self.on_wave(number, len(waves), reached, self._total)
             self.run.log(
                 f"{self.action.operation}: wave {number} of {len(waves)} is over, {reached} of {self._total} {what}(s) "
                 f"reached, {self._failed} failed"

@@ -40,6 +40,7 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", "phone_numbers", "agent_id", "statuses")
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
+    types_path = "airflow_voice_agents.omnia_voice.types"
     ui_color: str = "#dff3ea"
     conn_name_attr = "omniavoice_conn_id"
     hook_path = "airflow_voice_agents.omnia_voice.hooks:OmniaVoiceHook"

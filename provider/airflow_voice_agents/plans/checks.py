@@ -22,9 +22,17 @@ class CheckVerdict(StrEnum):
     """The check was made and does not tell: too little traffic, no data, not finished."""
     ERROR = "error"
     """The check could not be made: that says nothing of what was promoted."""
+    SKIPPED = "skipped"
+    """There was nothing to check, and there need not be: that is not passed, and stands in nobody's way."""
 
 
-WORST_FIRST = (CheckVerdict.FAILED, CheckVerdict.ERROR, CheckVerdict.INCONCLUSIVE, CheckVerdict.PASSED)
+WORST_FIRST = (
+    CheckVerdict.FAILED,
+    CheckVerdict.ERROR,
+    CheckVerdict.INCONCLUSIVE,
+    CheckVerdict.PASSED,
+    CheckVerdict.SKIPPED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,8 @@ class Watch:
         if any(result.permanent and result.verdict is CheckVerdict.ERROR for result in results):
             return CheckVerdict.ERROR
         if not over:
-            return verdict if verdict is CheckVerdict.PASSED and not self.whole_period else None
+            done = verdict in (CheckVerdict.PASSED, CheckVerdict.SKIPPED)
+            return verdict if done and not self.whole_period else None
         return None if verdict is CheckVerdict.ERROR and self.late <= GRACE else verdict
 
     def _count(self, results: Sequence[CheckResult]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -21,6 +21,8 @@ HIDDEN = "(hidden)"
 VALUE_WIDTH = 60
 LEAD = 20
 """Characters shown before the first difference of two long values that begin alike."""
+ALIKE = 3
+"""Rows of the same change from which on they are joined."""
 _PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 
 Patterns = Sequence[tuple[str, ...]]
@@ -53,9 +55,9 @@ class Display:
             if place is None or place == change.path:
                 sides = (side for side in (change.before, change.after) if side is not ABSENT)
                 texts = tuple(self._text(side, change.path, item.sensitive) for side in sides)
-                row = Row(change.op, show_path(change.path), texts)
+                row = Row(change.op, show_path(change.path), texts, change.path)
             else:
-                row = Row(Op.CHANGE, show_path(place), (MASKED if self.show_values else HIDDEN,) * 2)
+                row = Row(Op.CHANGE, show_path(place), (MASKED if self.show_values else HIDDEN,) * 2, place)
             if place is None or not rows or row != rows[-1]:
                 rows.append(row)
         return rows
@@ -119,23 +121,71 @@ class Row:
     :param op: add, change or remove.
     :param path: the place.
     :param texts: the values, masked: before and after, or the only one.
+    :param parts: the place, key by key.
+    :param keys: the keys that ``*`` in the path stands for, where several rows were joined.
     """
 
     op: Op
     path: str
     texts: tuple[str, ...]
+    parts: Path = field(default=(), compare=False)
+    keys: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
         """The values, shortened; of two that are masked alike, only that they differ."""
         if HIDDEN in self.texts:
             return HIDDEN
+        alike = f"  ({_some(self.keys)})" if self.keys else ""
         if self.op is not Op.CHANGE:
-            return _shortened(self.texts[0])
+            return _shortened(self.texts[0]) + alike
         before, after = self.texts
         if before != after:
-            return " → ".join(_short_pair(before, after))
+            return " → ".join(_short_pair(before, after)) + alike
         return f"{_shortened(after)}, changed" + (" where it is masked" if after != MASKED else "")
+
+
+def join_alike(rows: Sequence[Row]) -> list[Row]:
+    """Join rows whose places differ in one key and whose change is the same (``hours.*.open``).
+
+    Masked and hidden values stay apart, because nobody can see whether they are the same.
+
+    :param rows: the rows of one target, in order; a joined row stands where the first of its rows stood.
+    """
+    alike: dict[Any, list[int]] = {}
+    for place, row in enumerate(rows):
+        if not any(MASKED in text or text == HIDDEN for text in row.texts):
+            for at, part in enumerate(row.parts):
+                if isinstance(part, str):
+                    alike.setdefault((row.op, row.texts, at, _without(row.parts, at)), []).append(place)
+    joined: dict[int, Row] = {}
+    taken: set[int] = set()
+    for (_, _, at, _), places in sorted(alike.items(), key=lambda each: -len(each[1])):
+        if len(places) >= ALIKE and taken.isdisjoint(places):
+            first, keys = rows[places[0]], tuple(str(rows[each].parts[at]) for each in places)
+            joined[places[0]] = replace(first, path=_starred(first.parts, at), keys=keys)
+            taken.update(places)
+    return [joined.get(place, row) for place, row in enumerate(rows) if place in joined or place not in taken]
+
+
+def _without(parts: Path, at: int) -> tuple[tuple[str, str | int], ...]:
+    """Return the other keys of a path, those of lists and objects kept apart."""
+    return tuple((type(part).__name__, part) for place, part in enumerate(parts) if place != at)
+
+
+def _starred(parts: Path, at: int) -> str:
+    after = show_path(parts[at + 1 :])
+    return (
+        ".".join(filter(None, (show_path(parts[:at]), "*")))
+        + ("." if after and after[0] != "[" else "")
+        + after
+    )
+
+
+def _some(keys: Sequence[str]) -> str:
+    """Name a few keys, or first and last of many with their number."""
+    shown = [show_key(key) for key in keys]
+    return ", ".join(shown) if len(shown) <= ALIKE else f"{shown[0]} … {shown[-1]}, {len(shown)} keys"
 
 
 def show_path(path: Path) -> str:

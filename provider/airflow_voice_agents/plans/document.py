@@ -49,6 +49,7 @@ class PlanDocument:
     :param pins: resource -> what it is held to.
     :param request: what was asked for, as the one who saved the plan wrote it down.
     :param counts: as :meth:`.Plan.counts` returned them.
+    :param summary: as :meth:`.PlanSummary.document` returned it, or ``None``.
     """
 
     operation: str
@@ -56,6 +57,7 @@ class PlanDocument:
     pins: Mapping[Resource, ExpectedDigest]
     request: Any = field(repr=False)
     counts: Mapping[str, int]
+    summary: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, value: object) -> PlanDocument:
@@ -65,7 +67,7 @@ class PlanDocument:
         :raises InputError: for another version, and for a document that was changed.
         """
         if not isinstance(value, Mapping) or value.get("version") != PLAN_VERSION or CHECKSUM not in value:
-            raise InputError(f"plan is no saved plan of version {PLAN_VERSION}")
+            raise InputError(f"plan is not a saved plan of version {PLAN_VERSION}")
         body = {key: part for key, part in value.items() if key != CHECKSUM}
         try:
             whole = digest(body) == value[CHECKSUM] and _digest_of(body) == body["digest"]
@@ -74,13 +76,14 @@ class PlanDocument:
         if not whole:
             raise InputError("plan was changed after it was made; it is not carried out. Plan again")
         if body["counts"]["errors"]:
-            raise InputError("plan has errors; it cannot be carried out. Plan again once they are mended")
+            raise InputError("plan has errors; it cannot be carried out. Correct them and plan again")
         return cls(
             operation=body["operation"],
             digest=body["digest"],
             pins={_resource(entry): _pin(entry) for entry in body["items"]},
             request=body["request"],
             counts=body["counts"],
+            summary=body.get("summary"),
         )
 
     @property
@@ -103,13 +106,14 @@ class PlanDocument:
         ]
 
 
-def save(plan: Plan, request: Any) -> dict[str, Any]:
+def save(plan: Plan, request: Any, *, summary: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a plan as JSON that :meth:`PlanDocument.read` takes.
 
     :param plan: the plan.
     :param request: JSON from which the same plan can be made again; no config values.
+    :param summary: for the person who approves it; no config values.
     """
-    body = {**plan.document(), "request": request}
+    body = {**plan.document(), "request": request, **({"summary": dict(summary)} if summary else {})}
     return {**body, CHECKSUM: digest(body)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -74,6 +74,7 @@ class DriftFinding:
     :param desired: digest of what the source would make of it, where there is one.
     :param base: digest of what was applied last, where that is known.
     :param reason: why the state is unknown, or what blocks a promotion; without values.
+    :param facts: what reads have shown beside the states, as a planned item has them.
     """
 
     resource: Resource
@@ -84,6 +85,7 @@ class DriftFinding:
     desired: str | None = None
     base: str | None = None
     reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def document(self) -> dict[str, Any]:
         """Return the finding as JSON: keys and beginnings of digests, never values."""
@@ -116,7 +118,7 @@ def compare(
     """
     reason = " ".join(finding.message for finding in item.errors)
     if any(finding.code not in {STALE_KEYS, *beside_the_point} for finding in item.errors):
-        return DriftFinding(item.resource, target, Drift.UNKNOWN, base=base, reason=reason)
+        return DriftFinding(item.resource, target, Drift.UNKNOWN, base=base, reason=reason, facts=item.facts)
     drift = judge(item.before, item.after, base, surplus=bool(item.stale_keys))
     if drift is Drift.IN_SYNC and any(finding.code == STALE_KEYS for finding in item.errors):
         drift = Drift.NOT_PROMOTED  # the source has lost keys since, and they were not to be kept
@@ -130,6 +132,7 @@ def compare(
         desired=item.after,
         base=base,
         reason=reason if told else "",
+        facts=item.facts,
     )
 
 

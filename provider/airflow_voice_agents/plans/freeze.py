@@ -94,6 +94,19 @@ class FreezeWindow:
             if found.since <= at < found.until:
                 yield found
 
+    def following(self, at: datetime) -> Frozen | None:
+        """Return the first time of this window that begins after a moment, or ``None``.
+
+        :param at: the moment, with its zone.
+        """
+        zone = ZoneInfo(self.timezone)
+        wall = at.astimezone(zone).replace(tzinfo=None)
+        if self.rule is None:
+            start = self.start if self.start > wall else None
+        else:
+            start = _recurrence(self.rule, self.start).after(wall)
+        return None if start is None else Frozen(self, *_placed(start, self.length, zone))
+
     def _starts(self, earliest: datetime, latest: datetime) -> list[datetime]:
         if self.rule is None:
             return [self.start]

@@ -148,6 +148,13 @@ class ResourceKind(Protocol[State]):
     def restorable(self) -> bool:
         """Whether a kept state can be restored."""
 
+    @property
+    def blocking(self) -> bool:
+        """Whether plans and write sequences may wait for another process, so that no event loop may make them."""
+
+    def release(self) -> None:
+        """End what blocking plans and write sequences have started; the next one starts it again."""
+
     def observe(self, resources: Sequence[Resource], known: Known = ...) -> Iterable[Observation[State]]:
         """Return the reads that report the states of these resources, in as few requests as possible."""
 
@@ -192,6 +199,10 @@ class Kind(Generic[State]):
     name: ClassVar[str] = ""
     repeatable: ClassVar[bool] = True
     restorable: ClassVar[bool] = True
+    blocking: ClassVar[bool] = False
+
+    def release(self) -> None:
+        """Do nothing: nothing was started."""
 
     def continues(self, transition: Transition[State], observed: State | None) -> bool:
         """Return ``False``: the planned writes lead all the way."""

@@ -18,7 +18,7 @@ from airflow_voice_agents.plans.render import (
     TargetGroup,
     counts_line,
     group_targets,
-    told,
+    noteworthy,
     visible,
 )
 
@@ -27,7 +27,7 @@ LANGUAGE = "diff"
 """Of code blocks; without a language Airflow shows a block as a span and joins its lines."""
 
 _ENDS = ".,;:!?)\"'"
-_PLAIN = re.compile(r"(?:[^\W_]|[-–—’'\"()])*")
+_PLAIN = re.compile(r"(?:[^\W_]|[-–—→’'\"()])*")
 """A word that is no markup and no part of an address, wherever in a line it stands."""
 
 
@@ -43,7 +43,7 @@ def render_plan_markdown(plan: Plan, display: Display | None = None, *, limit: i
     """
     head = [f"## Plan: {prose(plan.operation)}", f"**{counts_line(plan)}**"]
     end = f"Digest: {code(plan.digest)}"
-    items = sorted(told(plan), key=lambda item: not item.errors)
+    items = sorted(noteworthy(plan), key=lambda item: not item.errors)
     groups, left = group_targets(items, display or Display())
     full = "\n\n".join([*head, *map(_section, groups[:BLOCKS_SHOWN]), end])
     if len(full) <= limit and len(groups) <= BLOCKS_SHOWN and not left:
@@ -82,7 +82,7 @@ def _word(word: str) -> str:
 
 def _section(group: TargetGroup) -> str:
     parts = [f"### {_name(group)} ({group.requests})"]
-    if findings := sorted(group.first.findings, key=lambda finding: finding.severity is not Severity.ERROR):
+    if findings := sorted(group.findings, key=lambda finding: finding.severity is not Severity.ERROR):
         parts.append("\n".join(_finding(finding) for finding in findings))
     if group.lines:
         text = "\n".join(group.lines)
@@ -122,8 +122,9 @@ def _entry(group: TargetGroup) -> Iterator[str]:
     }
     told_counts = "".join(f", {count} {what}" for what, count in counts.items() if count)
     yield f"- {group.requests}: {_name(group)}{told_counts}"
-    for finding in item.errors:
-        yield f"  {_finding(finding)}"
+    for finding in group.findings:
+        if finding.severity is Severity.ERROR:
+            yield f"  {_finding(finding)}"
 
 
 def _name(group: TargetGroup) -> str:

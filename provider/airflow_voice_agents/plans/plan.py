@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -74,6 +74,7 @@ class PlannedItem:
     :param waypoints: digests of the states that its writes lead through, where an interrupted try may
         have left it.
     :param intent: the states themselves, or ``None`` when nothing changes.
+    :param facts: what reads have shown beside the states (``source``, ``versions``), for the status page; no values.
     """
 
     resource: Resource
@@ -89,6 +90,7 @@ class PlannedItem:
     waypoints: tuple[str, ...] = ()
     identifiers: bool = False
     transition: Transition[Any] | None = field(default=None, repr=False, compare=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def changed(self) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_voice_agents.plans.canonical import digest
-from airflow_voice_agents.plans.display import Display, Row, show_key, show_path
-from airflow_voice_agents.plans.plan import Plan, PlannedItem, Severity
-from airflow_voice_agents.plans.report import TROUBLE, Report, Status
+from airflow_voice_agents.plans.display import Display, Row, join_alike, show_key, show_path
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
+from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Report, Status
 from airflow_voice_agents.transport.masking import mask_credentials
 from airflow_voice_agents.transport.text import visible
 
@@ -18,17 +20,21 @@ __all__ = [
     "change_lines",
     "counts_line",
     "group_targets",
+    "noteworthy",
     "render_plan",
     "render_report",
     "requests_text",
     "show_key",
     "show_path",
-    "told",
     "visible",
 ]
 
 FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNING: "i"}
+SCHEMA = "$schema"
+"""First key of the changes to a page's schema."""
 PATH_WIDTH = 60
+LINE_WIDTH = 100
+"""Longest line that several keys share."""
 ROWS_SHOWN = 200
 BLOCKS_SHOWN = 100
 LOOKED_AT = 2000
@@ -60,6 +66,16 @@ class TargetGroup:
         """How many requests change each."""
         return requests_text(self.first) + (" each" if len(self.items) > 1 and self.first.writes else "")
 
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the plan says about each; the names of many are replaced by a word."""
+        if len(self.items) == 1:
+            return self.first.findings
+        return tuple(
+            replace(each, message=impersonal(each.message, self.first.resource))
+            for each in self.first.findings
+        )
+
     def names(self) -> tuple[list[str], str]:
         """Return the names of the first targets, and how many more there are."""
         left = len(self.items) - TARGETS_NAMED
@@ -75,12 +91,14 @@ def render_plan(plan: Plan, display: Display | None = None) -> str:
     :param plan: the plan.
     :param display: what to show of values; by default all but sensitive ones.
     """
-    groups, left = group_targets(told(plan), display or Display())
+    groups, left = group_targets(noteworthy(plan), display or Display())
     blocks = ["\n".join(_block(group)) for group in groups[:BLOCKS_SHOWN]]
     left += sum(len(group.items) for group in groups[BLOCKS_SHOWN:])
     more = [f"  … and {left} more resource(s) that are not listed"] if left else []
     head = f"Plan: {visible(plan.operation)} (digest {plan.digest[:12]})"
-    notes = [f"  i {visible(note)}" for note in (display or Display()).unreached(told(plan)[:LOOKED_AT])]
+    notes = [
+        f"  i {visible(note)}" for note in (display or Display()).unreached(noteworthy(plan)[:LOOKED_AT])
+    ]
     return "\n\n".join([head, *blocks, *more, *notes, counts_line(plan)])
 
 
@@ -90,21 +108,52 @@ def render_report(report: Report) -> str:
     :param report: the report.
     """
     shown = [*report.having(*TROUBLE), *report.having(Status.CHANGED), *report.having(Status.UNCHANGED)]
-    rows = [
-        (item.status.value, visible(report.name_of(item)), visible(item.reason))
-        for item in shown[:ROWS_SHOWN]
-    ]
+    groups = _same_outcomes(shown)
+    rows = [_report_row(report, group) for group in groups[:ROWS_SHOWN]]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [
         f"  {status:<{widths[0]}}  {name:<{widths[1]}}  {reason}".rstrip() for status, name, reason in rows
     ]
-    if len(shown) > ROWS_SHOWN:
-        lines.append(f"  … and {len(shown) - ROWS_SHOWN} more")
+    if more := sum(map(len, groups[ROWS_SHOWN:])):
+        lines.append(f"  … and {more} more")
     notes = [f"  note: {visible(note)}" for note in report.notes]
     return "\n".join([f"Report: {visible(report.operation)}", *lines, *notes, _report_counts(report)])
 
 
-def told(plan: Plan) -> list[PlannedItem]:
+def impersonal(text: str, resource: Resource) -> str:
+    """Return a sentence about a resource with the resource's own names replaced, to compare it with others'.
+
+    :param text: the sentence.
+    :param resource: the resource.
+    """
+    if not (text and resource.owner and resource.name):
+        return text
+    named = text.replace(str(resource), "<target>")
+    return re.sub(rf"(?<![\w-]){re.escape(resource.owner)}(?![\w-])", "<project>", named)
+
+
+def _same_outcomes(items: Sequence[ItemReport]) -> list[list[ItemReport]]:
+    """Group items that went the same way for the same reason; items without a reason stay apart."""
+    groups: dict[object, list[ItemReport]] = {}
+    for place, item in enumerate(items):
+        reason = impersonal(item.reason, item.resource)
+        key = (item.status, item.resource.kind, reason) if reason else place
+        groups.setdefault(key, []).append(item)
+    return list(groups.values())
+
+
+def _report_row(report: Report, group: Sequence[ItemReport]) -> tuple[str, str, str]:
+    first = group[0]
+    if len(group) == 1:
+        return first.status.value, visible(report.name_of(first)), visible(first.reason)
+    left = len(group) - TARGETS_NAMED
+    named = group if left <= 1 else group[:TARGETS_NAMED]
+    names = ", ".join(visible(report.name_of(item)) for item in named)
+    more = f" … and {left} more" if left > 1 else ""
+    return first.status.value, names + more, visible(impersonal(first.reason, first.resource))
+
+
+def noteworthy(plan: Plan) -> list[PlannedItem]:
     """List the targets that change or have something to say, in the plan's order.
 
     :param plan: the plan.
@@ -119,6 +168,8 @@ def requests_text(item: PlannedItem) -> str:
     """
     if item.refusals:
         return "not written"
+    if item.errors and not item.changed:
+        return "not planned"
     return f"{item.writes} request{'s' * (item.writes != 1)}" if item.changed else "unchanged"
 
 
@@ -174,7 +225,7 @@ def _block(group: TargetGroup) -> Iterator[str]:
     yield f"  {sign} {item.resource.kind}{group.about} {', '.join(map(visible, names))}{more}  ({group.requests})"
     for line in group.lines:
         yield f"      {line}"
-    for finding in item.findings:
+    for finding in group.findings:
         yield f"      {FINDING_SIGNS[finding.severity]} {visible(finding.code)}: {visible(finding.message)}"
 
 
@@ -183,19 +234,39 @@ def _display_of(item: PlannedItem, display: Display) -> Display:
 
 
 def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
-    width = min(max((len(row.path) for row in rows), default=0), PATH_WIDTH)
-    for row in rows:
-        yield f"{row.op.value} {row.path:<{width}}  {row.shown}"
-    for path in item.kept_keys:
-        yield f"= {visible(mask_credentials(path))}  the target keeps its own value"
-    for key in item.stale_keys:
-        yield f"! {show_key(key)}  only the target has it; no request can remove it"
+    """Yield values first, then the schema, then what stays as it is."""
+    joined = join_alike(rows)
+    for part in (False, True):
+        mine = [row for row in joined if row.path.startswith(SCHEMA) is part]
+        width = min(max((len(row.path) for row in mine), default=0), PATH_WIDTH)
+        for row in mine:
+            yield f"{row.op.value} {row.path:<{width}}  {row.shown}"
+    kept = [visible(mask_credentials(path)) for path in item.kept_keys]
+    yield from _joined("=", kept, "the target keeps its own value", "the target keeps its own values")
+    stale = [show_key(key) for key in item.stale_keys]
+    one, many = (
+        "only the target has it; no request can remove it",
+        "only the target has them; no request can remove them",
+    )
+    yield from _joined("!", stale, one, many)
+
+
+def _joined(sign: str, keys: Sequence[str], one: str, many: str) -> Iterator[str]:
+    """Yield one line for all keys, or one for each where that would be too long."""
+    line = f"{sign} {', '.join(keys)}  {many}"
+    if len(keys) > 1 and len(line) <= LINE_WIDTH:
+        yield line
+        return
+    for key in keys:
+        yield f"{sign} {key}  {one}"
 
 
 def _shown_digest(item: PlannedItem, display: Display) -> str:
     """Return a digest of all that a plan shows of a target beside its name, nothing shortened."""
     rows = [[row.op.value, row.path, *row.texts] for row in display.rows(item)]
-    findings = [[each.severity.value, each.code, each.message] for each in item.findings]
+    findings = [
+        [each.severity.value, each.code, impersonal(each.message, item.resource)] for each in item.findings
+    ]
     keys = [list(item.kept_keys), list(item.stale_keys)]
     return digest([item.resource.kind, item.changed, item.writes, rows, keys, findings])
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
+from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import code, prose
+from airflow_voice_agents.plans.render import impersonal
 from airflow_voice_agents.transport.text import unmarked
+from airflow_voice_agents.transport.validation import summarize_list
 
 SHOWN = 20
 """Most items that a text lists; the rest is counted."""
@@ -19,7 +22,7 @@ def report_markdown(report: Mapping[str, Any]) -> str:
     """
     lines = [
         f"- {code(name)}: **{prose(status)}**{f', {prose(reason)}' if reason else ''}"
-        for name, status, reason in _items(report)
+        for name, status, reason in map(_row, _groups(report)[:SHOWN])
     ]
     return f"## Report: {prose(_operation(report))}\n\n**{prose(_counts(report))}**\n\n" + "\n".join(
         [*lines, *_more(report)]
@@ -33,7 +36,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     """
     lines = [
         f"{unmarked(name)}: {unmarked(status)}{f', {unmarked(reason)}' if reason else ''}"
-        for name, status, reason in _items(report)
+        for name, status, reason in map(_row, _groups(report)[:SHOWN])
     ]
     head = [f"Report: {unmarked(_operation(report))}", unmarked(_counts(report))]
     return "\n".join([*head, *lines, *_more(report)])
@@ -58,18 +61,34 @@ def _listed(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in items if isinstance(each, Mapping)] if isinstance(items, list) else []
 
 
-def _items(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [
-        (
-            f"{each.get('kind', '')} {each.get('owner', '')}/{each.get('name', '')}",
-            str(each.get("status", "")),
-            str(each.get("reason") or ""),
-        )
-        for each in _listed(report)[:SHOWN]
-    ]
+Outcome: TypeAlias = tuple[Resource, str, str]
+"""A resource, its status and the reason."""
+
+
+def _groups(report: Mapping[str, Any]) -> list[list[Outcome]]:
+    """List the items, those that went the same way for the same reason together."""
+    groups: dict[object, list[Outcome]] = {}
+    for place, each in enumerate(_listed(report)):
+        resource = Resource(*(str(each.get(key, "")) for key in ("kind", "owner", "name")))
+        status, reason = str(each.get("status", "")), str(each.get("reason") or "")
+        key = (status, resource.kind, impersonal(reason, resource)) if reason else place
+        groups.setdefault(key, []).append((resource, status, reason))
+    return list(groups.values())
+
+
+def _row(group: Sequence[Outcome]) -> tuple[str, str, str]:
+    """Return name, status and reason of a group."""
+    resource, status, reason = group[0]
+    if len(group) == 1:
+        return f"{resource.kind} {resource}", status, reason
+    return (
+        f"{resource.kind} {summarize_list([str(each) for each, _, _ in group])}",
+        status,
+        impersonal(reason, resource),
+    )
 
 
 def _more(report: Mapping[str, Any]) -> list[str]:
     omitted = report.get("items_omitted")
-    left = max(len(_listed(report)) - SHOWN, 0) + (omitted if isinstance(omitted, int) else 0)
+    left = sum(map(len, _groups(report)[SHOWN:])) + (omitted if isinstance(omitted, int) else 0)
     return [f"… and {left} more"] if left else []

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, error, warning
 from airflow_voice_agents.transport.errors import InputError
@@ -49,7 +50,7 @@ class RollbackBlock:
         :param document: decoded JSON.
         :raises InputError: for anything else.
         """
-        if not isinstance(document, Mapping) or document.get("version") != HOLD_VERSION:
+        if not isinstance(document, Mapping) or not same(document.get("version"), HOLD_VERSION):
             raise InputError(f"not a hold of version {HOLD_VERSION}")
         texts = [document.get(name) for name in ("target", "reason", "placed_at")]
         maps = [document.get(name) for name in ("digests", "placed_by")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_voice_agents.plans.drift import DRIFTED, DriftReport
 from airflow_voice_agents.plans.report import Report, Status
 from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number
+
+if TYPE_CHECKING:
+    from airflow_voice_agents.polyai.spec import PromotionSpec
 
 
 def config_uri(agent_id: str, environment: str) -> str:
@@ -51,6 +54,21 @@ def routing_uri(agent_id: str) -> str:
     :param agent_id: the agent.
     """
     return f"polyai://agents/{quote(agent_id, safe='')}/routing"
+
+
+def sources_of(spec: PromotionSpec) -> list[str]:
+    """Return the asset URIs of what a promotion takes from the platform; files of an export are none.
+
+    :param spec: the promotion.
+    """
+    found = []
+    for source in (target.source or spec.source for target in spec.targets):
+        if source is None or source.folder is not None or not (source.agent_id and source.environment):
+            continue
+        found += [config_uri(source.agent_id, source.environment)] if spec.config else []
+        found += [connectors_uri(source.agent_id)] if spec.connectors else []
+        found += [deployment_uri(source.agent_id, source.environment)] if spec.deployment else []
+    return list(dict.fromkeys(found))
 
 
 def drift_uri(agent_id: str, environment: str | None = None) -> str:

@@ -140,7 +140,8 @@ class TestRunsCheck(_Check):
 
     :param agent_id: the agent.
     :param test_run_ids: ids of the runs: XCom ``test_run_ids`` of the task that deployed.
-    :param required: whether no run at all is inconclusive; otherwise it passes.
+    :param required: whether no run at all is inconclusive; otherwise it is skipped, which is not passed and fails
+        nothing.
     """
 
     __test__ = False

@@ -1,4 +1,4 @@
-"""Read promotion specs and exported files from Airflow's object storage."""
+"""Read promotion specs from, and export files to and from, Airflow's object storage."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from functools import lru_cache
 from typing import Any
 
 from airflow_voice_agents.bases.template_inputs import from_yaml, read_yaml
-from airflow_voice_agents.polyai.files import Shelf, shelf_of
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.polyai.files import (
+    EnvironmentFiles,
+    Shelf,
+    documents,
+    place,
+    refuse_twins,
+    shelf_of,
+)
 from airflow_voice_agents.polyai.spec import PromotionSpec
-from airflow_voice_agents.state.export_files import read
+from airflow_voice_agents.state.export_files import names, read, write
 from airflow_voice_agents.transport.errors import InputError
 
 REMEMBERED = 64
@@ -39,3 +47,17 @@ def read_spec(spec: Any, spec_file: str | None, targets: Any) -> PromotionSpec:
     if targets is not None and isinstance(given, Mapping):
         given = {**given, "targets": targets}
     return PromotionSpec.parse(given)
+
+
+def keep(folder: str, environment: Resource, files: EnvironmentFiles) -> list[str]:
+    """Write an environment's files below a folder and return the names of those that changed.
+
+    :param folder: URL of the folder, once it was checked.
+    :param environment: the environment.
+    :param files: what it holds.
+    """
+    where = place(environment.owner, environment.name)
+    texts = documents(files)
+    refuse_twins([*names(folder, where), *texts], where)
+    written = write(folder, {f"{where}/{name}": text for name, text in texts.items()})
+    return [path.rpartition("/")[2] for path in written]

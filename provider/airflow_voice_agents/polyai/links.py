@@ -11,8 +11,8 @@ from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_voice_agents.airflow_compat import TaskInstanceKey
     from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 STUDIO_KEY = "agent_studio_url"
@@ -95,7 +95,7 @@ def studio_url(extra: dict[str, Any], agent_id: str) -> str:
     :param extra: the connection's extra: ``region`` and ``account_id``.
     :param agent_id: the agent.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     region, account = str(extra.get("region") or ""), str(extra.get("account_id") or "")
     usual = SELF_SERVE_URL if region == "studio" else DEFAULT_STUDIO_URL
@@ -113,7 +113,7 @@ def report_url(ti: Any) -> str:
 
     :param ti: the task instance.
     """
-    from airflow.sdk import conf
+    from airflow_voice_agents.airflow_compat import conf
 
     base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
     run, task = (quote(text, safe="") for text in (ti.run_id, ti.task_id))

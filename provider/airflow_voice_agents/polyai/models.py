@@ -326,6 +326,13 @@ class Branch(Answer):
 
     branch_id: str | None = Field(default=None, validation_alias=AliasChoices("branchId", "id"))
     name: str | None = Field(default=None, validation_alias=AliasChoices("branchName", "name"))
+    sequence_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("sequenceId", "sequence_id"), coerce_numbers_to_str=True
+    )
+    diverged: bool | None = Field(
+        default=None, validation_alias=AliasChoices("isDiverged", "is_diverged", "diverged")
+    )
+    tag: OptionalText = None
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return [("branch_id", self.branch_id), ("name", self.name)]

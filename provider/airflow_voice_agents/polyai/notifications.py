@@ -87,7 +87,9 @@ class PolyAIPromotionNotifier(BaseNotifier):
         :param context: the task's context; without a task instance there is only its absence to tell.
         """
         from airflow_voice_agents.plans.checks_text import verdict_markdown, verdict_text
+        from airflow_voice_agents.plans.markdown import prose
         from airflow_voice_agents.plans.report_text import report_markdown, report_text
+        from airflow_voice_agents.transport.text import unmarked
 
         verdict, report = self._left(context, VERDICT_KEY), self._left(context, REPORT_KEY)
         texts = [*([verdict_text(verdict)] if verdict else []), *([report_text(report)] if report else [])]
@@ -95,11 +97,17 @@ class PolyAIPromotionNotifier(BaseNotifier):
             *([verdict_markdown(verdict)] if verdict else []),
             *([report_markdown(report)] if report else []),
         ]
+        failure = _failure(context)
+        if failure:
+            texts.insert(0, unmarked(failure))
+            marked.insert(0, f"**{prose(failure)}**")
         nothing = "The task left neither a verdict nor a report."
+        log_url = getattr(context.get("ti"), "log_url", None)
+        log = [f"Log: {log_url}"] if log_url else []
         return PromotionMessage(
-            subject=_subject(context, verdict, report),
-            text="\n\n".join(texts) or nothing,
-            markdown="\n\n".join(marked) or nothing,
+            subject=_subject(context, verdict, report, failure),
+            text="\n\n".join([*(texts or [nothing]), *log]),
+            markdown="\n\n".join([*(marked or [nothing]), *log]),
         )
 
     def _left(self, context: Context, key: str) -> dict[str, Any] | None:
@@ -127,16 +135,29 @@ def _with(context: Context, message: PromotionMessage) -> Any:
     return {**context, **own}
 
 
-def _subject(context: Context, verdict: Any, report: Any) -> str:
+def _failure(context: Context) -> str:
+    """Return why the task failed, where Airflow says so: this provider's errors in full, others by class."""
+    from airflow_voice_agents.transport.errors import VoiceAgentsError
+    from airflow_voice_agents.transport.text import visible
+
+    error = context.get("exception")
+    if isinstance(error, VoiceAgentsError):
+        return f"Failed: {visible(str(error))}"
+    if isinstance(error, BaseException):
+        return f"Failed: {type(error).__name__}; the log has the details."
+    return ""
+
+
+def _subject(context: Context, verdict: Any, report: Any, failure: str) -> str:
     from airflow_voice_agents.transport.text import unmarked
 
     ti = context.get("ti")
     where = f"{ti.dag_id}.{ti.task_id}" if ti is not None else "promotion"
-    told = [
+    outcome = [
         *([f"verdict {verdict.get('verdict')}"] if verdict else []),
         *([f"{report.get('operation')}: {_changed(report)}"] if report else []),
     ]
-    return unmarked(f"{where}: {', '.join(told) or 'no report'}")
+    return unmarked(f"{where}: {', '.join(outcome) or ('failed' if failure else 'no report')}")
 
 
 def _changed(report: Any) -> str:

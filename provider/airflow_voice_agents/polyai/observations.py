@@ -102,6 +102,10 @@ class TestRun(Answer):
         default=None, validation_alias=AliasChoices("failedCount", "failed_count")
     )
     error_count: int | None = Field(default=None, validation_alias=AliasChoices("errorCount", "error_count"))
+    branch_id: OptionalText = Field(default=None, validation_alias=AliasChoices("branchId", "branch_id"))
+    started_at: Moment = Field(
+        default=None, validation_alias=AliasChoices("startedAt", "started_at", "createdAt", "created_at")
+    )
     test_history: Annotated[tuple[TestOutcome, ...], BeforeValidator(null_to_empty)] = Field(
         default=(), validation_alias=AliasChoices("testHistory", "test_history")
     )

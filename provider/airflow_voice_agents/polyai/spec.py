@@ -23,6 +23,7 @@ from airflow_voice_agents.polyai.ladder import LADDER, LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
 from airflow_voice_agents.polyai.resources.config_plan import StaleKeys
 from airflow_voice_agents.polyai.resources.connector import SETTINGS
+from airflow_voice_agents.polyai.resources.test_gate import TestGate
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.model_errors import explain_all, listed
 from airflow_voice_agents.transport.suggestions import did_you_mean
@@ -196,15 +197,19 @@ class DeploymentSpec(_Part):
     :param expected_target_version: version that the target must run before.
     :param allow_downgrade: whether the target may go back to an older version, or to one that sandbox
         never had.
-    :param deployment_model: ``ladder``, or ``simplified``, in which nothing is promoted.
+    :param deployment_model: ``ladder``; ``branches``, in which nothing is promoted (deprecated spelling:
+        ``simplified``); ``auto``, which concludes it from the deployments that the platform lists; or null, which
+        assumes the ladder.
     :param message: kept with the new deployment.
+    :param tests: tests that must have passed on the version that is promoted.
     """
 
     expected_version: Text | None = None
     expected_target_version: Text | None = None
     allow_downgrade: StrictBool = False
-    deployment_model: Literal["ladder", "simplified"] = "ladder"
+    deployment_model: Literal["ladder", "branches", "auto", "simplified"] | None = None
     message: str = ""
+    tests: TestGate | None = None
 
 
 class TargetSpec(_Part):

@@ -1,13 +1,12 @@
-"""Whole promotions as one piece of a DAG: plan, approval, apply, verification."""
+"""Whole promotions and releases as one piece of a DAG: tests, plan, approval, apply, verification, watch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
-from airflow.sdk import TaskGroup
-
+from airflow_voice_agents.airflow_compat import TaskGroup
 from airflow_voice_agents.polyai.operators.promotion import (
     MARKDOWN_KEY,
     NOT_ASKED_FOR,
@@ -19,15 +18,36 @@ from airflow_voice_agents.polyai.operators.promotion import (
 )
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.bases.types import FailureLimitArgument, Flag, FreezeWindowArguments, Templated
-    from airflow_voice_agents.polyai.types import PromotionTarget, Spec
+    from airflow_voice_agents.bases.types import (
+        FailureLimitArgument,
+        Flag,
+        FreezeWindowArguments,
+        Templated,
+        TemplatedText,
+    )
+    from airflow_voice_agents.polyai.types import (
+        DeploymentModelName,
+        PromotionTarget,
+        Spec,
+        TestGateArgument,
+    )
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
 FOR_REPORT = (*FOR_ALL, "baseline", "state_folder")
 FOR_WHOLE_RUNS_ALONE = ("max_changed", "baseline")
 """What the plan and the report see to for all chunks together."""
+FOR_APPROVAL = ("waves", "max_failures", "take_snapshot", "state_folder")
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
+
+
+FOR_RELEASE_PLAN_ALONE = (*FOR_PLAN_ALONE, "deployment_model", "allow_diverged", "allow_staging_held")
+FOR_RELEASE_PLAN = (*FOR_ALL, *FOR_RELEASE_PLAN_ALONE)
+FOR_WRITES = (*FOR_ALL, "state_folder", "stop_variable", "freeze", "override_freeze", "lock_wait")
+FOR_WATCH = (*FOR_ALL, "state_folder", "lock_wait", "confirm_live", "allow_backfill")
+
+VERIFY_SECONDS = 600.0
+"""How long live may take to show what a release deployed."""
 
 
 class PromotionOptions(TypedDict, total=False):
@@ -42,6 +62,8 @@ class PromotionOptions(TypedDict, total=False):
     :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param baseline: name under which the digests that were applied are kept.
     :param waves: how many targets are reached, wave by wave.
     :param max_failures: how many targets may go wrong before no further one is begun.
@@ -63,6 +85,7 @@ class PromotionOptions(TypedDict, total=False):
     max_changed: int | str | None
     allow_unencrypted: bool
     state_folder: str | None
+    allow_local_state: bool
     baseline: str | None
     waves: Sequence[int | str] | None
     max_failures: FailureLimitArgument
@@ -98,6 +121,11 @@ def promotion(
     Call it within a DAG, or within a ``@task_group`` that is expanded over targets: then each target is
     planned, approved and applied on its own.
 
+    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance per chunk
+    of so many targets, on any worker. There is one plan with one digest, and one approval; the plan lies in the state
+    folder. ``max_failures`` counts the failures of all chunks. The further task ``report`` puts their reports together,
+    and fails if one of them failed.
+
     :param group_id: id of the group.
     :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
         read as YAML or JSON. Templated.
@@ -106,11 +134,6 @@ def promotion(
     :param approval: whether a person is asked; a mapping holds arguments of
         :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`: ``assigned_users``,
         ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
-    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance per chunk
-    of so many targets, on any worker. There is one plan with one digest, and one approval; the plan lies in the state
-    folder. ``max_failures`` counts the failures of all chunks. The further task ``report`` puts their reports together,
-    and fails if one of them failed.
-
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
     :param chunk_size: number of targets per chunk; ``None`` does not split. It excludes ``waves``.
     :param max_active_chunks: most chunks at a time; ``None`` leaves that to Airflow.
@@ -135,12 +158,178 @@ def promotion(
         apply = PolyAIApplyPromotionOperator(
             task_id="apply",
             plan=plan,
-            approved_digest=_approval(plan, plan[MARKDOWN_KEY], approval),
+            approved_digest=_approval(plan, approval, options),
             **_but(FOR_PLAN_ALONE, options),
         )
         verify = PolyAIVerifyPromotionOperator(task_id="verify", plan=plan, **_only(FOR_ALL, options))
         apply >> verify
     return group
+
+
+class ReleaseOptions(TypedDict, total=False):
+    """What :func:`release` hands on to its tasks; what is not given keeps the operators' defaults.
+
+    :param polyai_conn_id: id of a connection of type ``polyai``.
+    :param concurrency: most requests in flight.
+    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
+        show_values``. Sensitive values are masked in any case.
+    :param sensitive_keys: selectors of further values that are masked.
+    :param deployment_model: ``branches``, or ``auto``, which refuses where it cannot conclude it.
+    :param allow_diverged: main may have been changed since the branch was made.
+    :param allow_staging_held: Staging may hold another branch.
+    :param state_folder: URL of the folder for holds and locks.
+    :param stop_variable: Airflow Variable that stops the merge; ``None`` has none.
+    :param freeze: freeze windows, in which nothing is merged.
+    :param override_freeze: why a freeze window does not count.
+    :param lock_wait: seconds to wait for another run on the agent; 0 fails at once.
+    :param confirm_live: must be true.
+    :param allow_backfill: a backfill run may release.
+    """
+
+    polyai_conn_id: str
+    concurrency: int
+    show_values: bool | None
+    sensitive_keys: Sequence[str]
+    deployment_model: DeploymentModelName
+    allow_diverged: bool
+    allow_staging_held: bool
+    state_folder: str | None
+    stop_variable: str | None
+    freeze: Sequence[FreezeWindowArguments]
+    override_freeze: str | None
+    lock_wait: float
+    confirm_live: Flag
+    allow_backfill: bool
+
+
+class WatchOptions(TypedDict, total=False):
+    """How live is watched after a release; see :class:`.PolyAIWatchReleaseOperator`."""
+
+    checks: Required[Sequence[Mapping[str, Any]] | Templated]
+    watch_minutes: float | TemplatedText
+    poll_interval: float | TemplatedText
+    confirmations: int
+    hold: bool
+    reason: str
+    response_timeout: timedelta | None
+    assigned_users: Sequence[Any] | None
+    notifiers: Sequence[Any]
+
+
+def release(
+    *,
+    agent_id: str,
+    branch: str,
+    group_id: str = "release",
+    message: str = "",
+    test_ids: Sequence[str] | Templated | None = None,
+    tests: TestGateArgument | Templated | None = None,
+    test_wait: float = 3600.0,
+    approval: bool | Mapping[str, Any] = True,
+    watch: WatchOptions | None = None,
+    default_args: Mapping[str, Any] | None = None,
+    **options: Unpack[ReleaseOptions],
+) -> TaskGroup:
+    """Return a task group that releases a branch by merging it into live, as one transaction.
+
+    Its tasks are ``tests`` and ``tested`` (with ``test_ids``), ``plan``, ``approval``, ``apply``, ``verify``, and
+    ``watch`` (with ``watch``); ``group["apply"]`` is one of them. What was approved is what is merged: a
+    branch, a main, a live or a test result that is another one by then is refused. When the watch fails, live goes back
+    to the deployment that it ran before.
+
+    :param agent_id: the agent. Templated.
+    :param branch: id or name of the branch. Templated.
+    :param group_id: id of the group.
+    :param message: text that is kept with the deployment. Templated.
+    :param test_ids: tests that are run on the branch first, and must pass on exactly this state of it. Templated.
+    :param tests: instead, the evidence of tests that another task has run (XCom ``tested``). Templated.
+    :param test_wait: seconds to wait for the tests to end.
+    :param approval: whether a person is asked; a mapping holds arguments of
+        :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`. ``False`` is the explicit consent to
+        release without one.
+    :param watch: checks after the merge, and how long is watched; ``None`` watches nothing, and rolls nothing back.
+    :param default_args: Airflow's ``default_args`` for the tasks of the group.
+    :param options: see :class:`ReleaseOptions`.
+    :raises ValueError: for ``test_ids`` and ``tests`` together.
+    """
+    if test_ids is not None and tests is not None:
+        raise ValueError("release takes test_ids or tests, not both")
+    from airflow_voice_agents.polyai.operators.releases import PolyAIPlanReleaseOperator
+
+    named: dict[str, Any] = {"agent_id": agent_id, "branch": branch}
+    common: Any = dict(default_args or {})
+    with TaskGroup(group_id=group_id, default_args=common) as group:
+        ended, evidence = _tests(named, test_ids, tests, test_wait, _only(FOR_WRITES, options))
+        planning = PolyAIPlanReleaseOperator(
+            task_id="plan", message=message, tests=evidence, **named, **_only(FOR_RELEASE_PLAN, options)
+        )
+        if ended is not None:
+            ended >> planning
+        _merge(agent_id, planning.output, approval, watch, options)
+    return group
+
+
+def _merge(
+    agent_id: str, plan: Any, approval: bool | Mapping[str, Any], watch: Any, options: Mapping[str, Any]
+) -> None:
+    """Add the tasks that ask, merge, verify and watch."""
+    from airflow_voice_agents.polyai.operators.releases import PolyAIReleaseBranchOperator
+    from airflow_voice_agents.polyai.sensors.resources import PolyAIDeploymentSensor
+
+    apply: Any = PolyAIReleaseBranchOperator(
+        task_id="apply",
+        plan=plan,
+        approved_digest=_approval(plan, approval, options, none=None),
+        allow_unapproved=approval is False,
+        **_but(FOR_RELEASE_PLAN_ALONE, options),
+    )
+    verify = PolyAIDeploymentSensor(
+        task_id="verify",
+        agent_id=agent_id,
+        environment="live",
+        deployment_id=apply.output["deployment_id"],
+        timeout=VERIFY_SECONDS,
+        **_only(("polyai_conn_id",), options),
+    )
+    apply >> verify
+    if watch is not None:
+        _watch(agent_id, apply, verify, watch, _only(FOR_WATCH, options))
+
+
+def _tests(
+    named: Mapping[str, Any], test_ids: Any, tests: Any, seconds: float, options: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """Return the task that waits for the tests, and their evidence; without tests to run, what was given."""
+    if test_ids is None:
+        return None, tests
+    from airflow_voice_agents.polyai.operators.test_runs import PolyAIRunTestsOperator
+    from airflow_voice_agents.polyai.sensors.outcomes import PolyAITestRunsSensor
+
+    running: Any = PolyAIRunTestsOperator(task_id="tests", test_ids=test_ids, **named, **options)
+    ended = PolyAITestRunsSensor(
+        task_id="tested",
+        agent_id=named["agent_id"],
+        test_run_ids=running.output["test_run_ids"],
+        timeout=seconds,
+        deferrable=True,
+        **_only(("polyai_conn_id",), options),
+    )
+    return ended, running.output["tested"]
+
+
+def _watch(agent_id: str, apply: Any, verify: Any, watch: WatchOptions, options: Mapping[str, Any]) -> None:
+    """Add the watch, which counts what goes wrong from the new deployment on."""
+    from airflow_voice_agents.polyai.operators.releases import PolyAIWatchReleaseOperator
+
+    given: dict[str, Any] = {"reason": "The release did not hold", **watch, **options}
+    PolyAIWatchReleaseOperator(
+        task_id="watch",
+        agent_id=agent_id,
+        version=apply.output["version"],
+        previous_deployment_id=apply.output["previous_deployment_id"],
+        since=apply.output["merged_at"],
+        **given,
+    ).set_upstream(verify)
 
 
 def _chunked(
@@ -149,7 +338,7 @@ def _chunked(
     """Apply, report and verify chunk by chunk."""
     apply = PolyAIApplyPromotionOperator.partial(
         task_id="apply",
-        approved_digest=_approval(plan[REFERENCE_KEY], plan[MARKDOWN_KEY], approval),
+        approved_digest=_approval(plan[REFERENCE_KEY], approval, options, body=plan[MARKDOWN_KEY]),
         max_active_tis_per_dagrun=at_a_time,
         **_but((*FOR_PLAN_ALONE, *FOR_WHOLE_RUNS_ALONE), options),
     ).expand(plan=plan)
@@ -178,14 +367,22 @@ def _check_chunks(size: int | None, at_a_time: int | None, options: Mapping[str,
         raise InputError(f"promotion: {problem}")
 
 
-def _approval(plan: Any, body: Any, approval: bool | Mapping[str, Any]) -> Any:
+def _approval(
+    plan: Any,
+    approval: bool | Mapping[str, Any],
+    options: Mapping[str, Any],
+    none: str | None = NOT_ASKED_FOR,
+    body: Any = None,
+) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
-        return NOT_ASKED_FOR
+        return none
     from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
-    given = {} if approval is True else approval
-    return PromotionApprovalOperator(task_id="approval", plan=plan, body=body, **given).output
+    given = {**_only(FOR_APPROVAL, options), **({} if approval is True else approval)}
+    return PromotionApprovalOperator(
+        task_id="approval", plan=plan, body=plan[MARKDOWN_KEY] if body is None else body, **given
+    ).output
 
 
 def _only(names: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:

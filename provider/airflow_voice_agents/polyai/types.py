@@ -12,6 +12,7 @@ Editors complete them and type checkers check them; at run time they are plain m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from airflow_voice_agents.bases.types import (
@@ -39,7 +40,7 @@ UnmatchedName = Literal["fail", "warn", "ignore"]
 SettingName = Literal["variant_id", "asr_lang_code", "voice_name"]
 DriftState = Literal["drift", "in_sync"]
 PartName = Literal["config", "connectors", "routing"]
-DeploymentModelName = Literal["ladder", "simplified"]
+DeploymentModelName = Literal["ladder", "branches", "auto", "simplified"]
 
 
 class EnvironmentArgument(TypedDict):
@@ -105,14 +106,28 @@ class MoveSection(TypedDict, total=False):
     allow_live: bool
 
 
+class TestGateArgument(TypedDict, total=False):
+    """Tests that must have passed, and on what."""
+
+    test_run_ids: Sequence[str] | Templated
+    version: str | None
+    state: str | None
+    agent_id: str | None
+    branch_id: str | None
+    since: str | None
+    after: str | None
+    required: bool
+
+
 class DeploymentSection(TypedDict, total=False):
     """How the active deployment is promoted."""
 
     expected_version: str | None
     expected_target_version: str | None
     allow_downgrade: bool
-    deployment_model: DeploymentModelName
+    deployment_model: DeploymentModelName | None
     message: str
+    tests: TestGateArgument | None
 
 
 class PromotionTarget(EnvironmentArgument, total=False):
@@ -189,7 +204,7 @@ class ItemwiseArguments(
 class _Deployment(TypedDict, total=False):
     agent_id: Required[str]
     message: str
-    deployment_model: DeploymentModelName
+    deployment_model: DeploymentModelName | None
 
 
 class _Looking(TypedDict, total=False):
@@ -247,6 +262,15 @@ class LookingArguments(PolyAIArguments, _Looking, total=False):
 
 class WatchArguments(_Connection, _Looking, CommonRestoringArguments, Verify, MaxSnapshotAge, total=False):
     """Shared arguments of the operator that watches a promotion and rolls it back."""
+
+
+class ReleaseWatchArguments(WatchArguments, LockWait, MaxFailures, total=False):
+    """Arguments of the operator that watches a release, but for those that say what was released."""
+
+    watch_minutes: float | TemplatedText
+    response_timeout: timedelta | None
+    assigned_users: Sequence[Any] | None
+    notifiers: Sequence[Any]
 
 
 class HoldArguments(PolyAIArguments, total=False):

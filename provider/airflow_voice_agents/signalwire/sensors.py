@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.signalwire.conditions import NumbersCondition
     from airflow_voice_agents.signalwire.types import RouteArgument, RoutesArgument, SignalWireSensorArguments
 
@@ -20,6 +20,7 @@ class SignalWireSensor(VoiceAgentsSensor):
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id",)
+    types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
     conn_name_attr = "signalwire_conn_id"
     hook_path = "airflow_voice_agents.signalwire.hooks:SignalWireHook"
@@ -50,9 +51,7 @@ class SignalWireNumberSensor(SignalWireSensor):
 
     template_fields: Sequence[str] = (*SignalWireSensor.template_fields, "phone_numbers")
 
-    def __init__(
-        self, *, phone_numbers: Sequence[str] | Templated, **kwargs: Unpack[SignalWireSensorArguments]
-    ) -> None:
+    def __init__(self, *, phone_numbers: PhoneNumbers, **kwargs: Unpack[SignalWireSensorArguments]) -> None:
         super().__init__(**kwargs)
         self.phone_numbers = phone_numbers
 
@@ -89,7 +88,7 @@ class SignalWireRouteSensor(SignalWireSensor):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         route: RouteArgument | None = None,
         routes: RoutesArgument | None = None,
         **kwargs: Unpack[SignalWireSensorArguments],
@@ -128,7 +127,7 @@ class SignalWireE911Sensor(SignalWireSensor):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
         e911_address_id: str | None = None,
         **kwargs: Unpack[SignalWireSensorArguments],
     ) -> None:

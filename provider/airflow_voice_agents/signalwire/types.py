@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from airflow_voice_agents.bases.types import (
     CommonRestoringArguments,
@@ -33,7 +33,7 @@ class _Connection(TypedDict, total=False):
 
 
 class _Verify(TypedDict, total=False):
-    verify: bool | str
+    verify: bool | Literal["response", "read"]
 
 
 class SignalWireArguments(_Connection, OperatorArguments, total=False):

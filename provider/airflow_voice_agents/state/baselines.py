@@ -87,8 +87,8 @@ def _entries(url: str, name: str, content: bytes) -> dict[str, Entry]:
     except ValueError:
         document = None
     match document:
-        case {"version": 1, "name": str(of), "resources": dict(found)} if of == name and all(
-            map(_is_entry, found.values())
+        case {"version": 1, "name": str(of), "resources": dict(found)} if (
+            type(document["version"]) is int and of == name and all(map(_is_entry, found.values()))
         ):
             return found
     raise InputError(

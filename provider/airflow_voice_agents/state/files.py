@@ -1,10 +1,15 @@
-"""Small files of one folder in Airflow's object storage: written whole, read as they are now, never cached."""
+"""Small files of one folder in Airflow's object storage: written whole, read as they are now, never cached.
+
+On a local disk files are for their owner alone (0600, in folders that are made 0700), whatever the umask. In an object
+storage the bucket's policy decides who may read them, and a bucket is never created.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import os
 import uuid
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +17,19 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.strict_json import Limits, decode_json
 
+LIMITS = Limits(size=256 * 1024 * 1024, nodes=20_000_000, depth=20)
+"""Limits of a file of state; the baseline of a fleet may be large."""
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
+
+LOCAL = frozenset({"", "file", "local"})
+"""Protocols of local disks."""
+BUCKETS = frozenset(
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss", "oci", "r2"}
+)
+"""Protocols of object storages, where folders need not be made, and making one can create a bucket."""
 
 
 class StateFiles:
@@ -24,7 +39,8 @@ class StateFiles:
     so: Amazon S3, Google Cloud Storage, Azure Blob Storage and local disks do. Listings that the client library
     remembers are not trusted.
 
-    :param url: URL of the folder that Airflow's object storage knows; it comes to be with the first file.
+    :param url: URL of the folder that Airflow's object storage knows; it comes to be with the first file, a bucket
+        excepted.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,6 +58,23 @@ class StateFiles:
         except FileNotFoundError:
             return []
         return sorted(str(path).rstrip("/").rpartition("/")[2] for path in listed)
+
+    def missing(self) -> str | None:
+        """Return what has to be created before a file can be written, or ``None``; nothing is created."""
+        self._forget()
+        try:
+            self._fs.ls(self._root.path, detail=False)
+        except FileNotFoundError:
+            if self._root.protocol not in BUCKETS:
+                return f"folder {self._root.path}"
+            bucket = str(self._root.path).lstrip("/").partition("/")[0]
+            return None if self._fs.exists(bucket) else f"bucket {bucket}"
+        return None
+
+    @property
+    def path(self) -> str:
+        """The folder's path in its file system."""
+        return str(self._root.path)
 
     def read(self, name: str, *, limit: int | None = None) -> bytes | None:
         """Return what a file holds, or ``None`` where it is not there.
@@ -63,19 +96,23 @@ class StateFiles:
 
         Object storages do that by themselves; on a disk a whole file takes the place of the old one.
         """
-        self._root.mkdir(parents=True, exist_ok=True)
-        if self._root.protocol not in ("", "file", "local"):
-            self._fs.pipe_file(self._path(name), content)
+        if self.is_local:
+            write_private(Path(self._path(name)), content)
             return
-        draft = Path(self._path(f".{uuid.uuid4().hex}.draft"))
-        draft.write_bytes(content)
-        draft.replace(self._path(name))
+        if self._root.protocol not in BUCKETS:
+            self._root.mkdir(parents=True, exist_ok=True)
+        self._fs.pipe_file(self._path(name), content)
 
     def remove(self, name: str) -> None:
         """Remove a file, unless it is gone already."""
         self._forget()
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on a disk of this machine."""
+        return self._root.protocol in LOCAL
 
     @cached_property
     def _root(self) -> Any:
@@ -92,6 +129,38 @@ class StateFiles:
 
     def _forget(self) -> None:
         self._fs.invalidate_cache(self._root.path)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a local file as a whole, so that only its owner can read it; the folders that it needs are made likewise.
+
+    :param path: the file.
+    :param content: its content.
+    """
+    make_private(path.parent)
+    draft = path.with_name(f".{uuid.uuid4().hex}.draft")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            os.fchmod(file.fileno(), 0o600)  # the umask may have taken bits from it
+            file.write(content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def make_private(folder: Path) -> None:
+    """Make a local folder and those around it, each for its owner alone; what is there already stays as it is.
+
+    :param folder: the folder.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        try:
+            each.mkdir(0o700)
+        except FileExistsError:  # another process made it
+            continue
+        each.chmod(0o700)
 
 
 def read_limited(file_system: Any, path: str, limit: int, *, where: str) -> bytes:
@@ -143,8 +212,8 @@ def to_bytes(document: Any) -> bytes:
 
 
 def from_bytes(content: bytes) -> Any:
-    """Return the JSON that bytes hold.
+    """Return the JSON that bytes hold, read strictly: anybody who may write to the folder can have written them.
 
-    :raises ValueError: when it is none.
+    :raises ValueError: when it is not JSON in UTF-8, repeats a key, or is larger or nested more deeply than allowed.
     """
-    return json.loads(content)
+    return decode_json(content.decode(), where="it", limits=LIMITS)

@@ -1,22 +1,27 @@
 """One run at a time per target: advisory locks, kept as files that any object storage can hold.
 
-Each run writes a file of its own and only then looks at those of others. It goes ahead when it sees no other
-lock on its targets; else it withdraws its file. Of two runs the one that looks later sees the other's file, so
-both can never go ahead. That asks one thing of the storage: what is written is seen by whoever lists and reads
-afterwards. Amazon S3, Google Cloud Storage, Azure Blob Storage and local disks promise that; network disks that
-remember listings do not. Nobody needs to compare and set.
+Each run writes a file of its own and only then looks at those of others. It goes ahead when it sees no other lock on
+its targets. Of two runs the one that looks later sees the other's file, so both can never go ahead.
 
-A lock ends by itself, so that a run that died does not bar its target for good, and the tries of one task take
-over from each other. So a run must renew its lock in time, and ask whether it still has it before it writes.
+Runs that start together see each other. Then the file with the lowest time and name stays, and looks again until the
+others are gone; every other run withdraws its file. So one of them always gets the lock.
+
+That asks one thing of the storage: what is written is seen by whoever lists and reads afterwards. Amazon S3, Google
+Cloud Storage, Azure Blob Storage and local disks promise that; network disks that remember listings do not. No
+conditional write is needed, so the locks work the same on all of them.
+
+A lock ends by itself, so that a run that died does not bar its target for good, and the tries of one task take over
+from each other. So a run must renew its lock in time, and ask whether it still has it before it writes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -28,16 +33,19 @@ from airflow_voice_agents.transport.errors import InputError, TargetLocked
 from airflow_voice_agents.transport.validation import summarize_list
 
 SUFFIX = ".lock"
-TTL = 900.0
+TTL = 120.0
 """Seconds that a lock lasts, unless it is renewed."""
-DRIFT = 60.0
+DRIFT = 150.0
 """Seconds that clocks of two machines may differ: so much longer others respect a lock."""
 POLL = 5.0
 """Seconds between two looks while waiting, more or less."""
-SETTLE = 5.0
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
+"""Seconds between the looks of a run that others, which began at the same time, have to give way to."""
+SETTLE = 2 * sum(PAUSES)
 """Seconds after which a run that only tried to take a lock has withdrawn its file."""
 RENEWALS = 3
 """Renewals of a lock within its lifetime."""
+_LAST_MOMENT = datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp()
 EVERY = "/*"
 """End of a name that covers every target of an owner."""
 
@@ -83,6 +91,19 @@ class LockOwner:
         """Return the holder for a task instance of Airflow."""
         return cls(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
 
+    @classmethod
+    def of_json(cls, said: Any) -> LockOwner:
+        """Return the holder that a lock's file names.
+
+        :param said: decoded JSON.
+        :raises TypeError: when it names none.
+        """
+        owner = cls(**said)
+        _texts([owner.dag_id, owner.run_id, owner.task_id])
+        if type(owner.map_index) is not int or type(owner.try_number) is not int:
+            raise TypeError
+        return owner
+
     @property
     def instance(self) -> tuple[str, str, str, int]:
         """What all tries of one task instance have in common."""
@@ -126,8 +147,8 @@ class LockFile:
         try:
             told = from_bytes(content)
             times = (datetime.fromisoformat(told[name]).timestamp() for name in ("acquired_at", "expires_at"))
-            return cls(file, LockOwner(**told["holder"]), tuple(map(str, told["targets"])), *times)
-        except (ValueError, TypeError, KeyError):
+            return cls(file, LockOwner.of_json(told["holder"]), _texts(told["targets"]), *times)
+        except (ValueError, TypeError, KeyError, OverflowError):
             return cls(file, None)
 
     def meets(self, other: LockFile) -> bool:
@@ -139,8 +160,19 @@ class LockFile:
         mine, theirs = self.holder, other.holder
         if mine is None or theirs is None or mine.instance != theirs.instance:
             return False
-        own, later = ((each.acquired_at, each.file) for each in (self, other))
-        return (mine.try_number, *own) < (theirs.try_number, *later)
+        return (mine.try_number, *self.order) < (theirs.try_number, *other.order)
+
+    def precedes(self, other: LockFile) -> bool:
+        """Tell whether another run, which began at the same time, has to give way to this one."""
+        mine, theirs = self.holder, other.holder
+        if mine is None or theirs is None or mine.instance == theirs.instance:
+            return False
+        return self.order < other.order
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """The order among runs that try to take one lock at the same time."""
+        return self.acquired_at, self.file
 
 
 @dataclass
@@ -156,6 +188,9 @@ class Lock:
     :param sleep: waits some seconds.
     :param chance: numbers in [0, 1), to spread runs that wait.
     :param names: known spellings of the targets; ``None`` takes every name as it is.
+    :param pauses: seconds between looks while others have to give way.
+
+    It may be renewed by one thread while another one asks for it.
     """
 
     files: Files
@@ -167,8 +202,10 @@ class Lock:
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     names: TargetNames | None = None
+    pauses: Sequence[float] = PAUSES
     _claim: LockFile | None = field(default=None, init=False)
     _renewed_at: float = field(default=0.0, init=False)
+    _one_at_a_time: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     def acquire(self, wait: float = 0.0) -> None:
         """Take the lock.
@@ -197,7 +234,10 @@ class Lock:
         :raises AmbiguousTargets: when a name of another lock may mean an added one; narrow again once it is known.
         :raises TargetLocked: when another run holds an added one, or the lock is lost.
         """
-        names = tuple(sorted(set(targets)))
+        with self._one_at_a_time:
+            self._narrow(tuple(sorted(set(targets))))
+
+    def _narrow(self, names: tuple[str, ...]) -> None:
         claim = self._claim
         if claim is None or not self.still_mine():
             raise self._lost()
@@ -207,7 +247,7 @@ class Lock:
         narrowed = replace(claim, targets=names)
         self.files.write(claim.file, narrowed.content())
         self._claim = narrowed
-        rivals = self._look(narrowed)[0] if added else []
+        rivals = self._contest(narrowed)[0] if added else []
         self.targets = names
         if rivals:
             self.release()
@@ -215,6 +255,27 @@ class Lock:
 
     def renew_when_due(self) -> str | None:
         """Renew the lock when a third of its time has passed, and return why the run must stop if it is lost."""
+        with self._one_at_a_time:
+            return self._renew_when_due()
+
+    def check(self) -> str | None:
+        """Look whether the lock still stands, and renew it when that is due.
+
+        :returns: why the run must stop, or ``None`` while the lock stands.
+        """
+        with self._one_at_a_time:
+            renewed_at = self._renewed_at
+            reason = self._renew_when_due()
+            if reason or self._renewed_at != renewed_at:
+                return reason
+            try:
+                return None if self.still_mine() else str(self._lost())
+            except Exception as trouble:  # noqa: BLE001  whatever the storage's library raises
+                claim = self._claim
+                lasting = claim is not None and self.clock() < claim.expires_at
+                return self._not_renewed(trouble, lasting=lasting)
+
+    def _renew_when_due(self) -> str | None:
         now = self.clock()
         if now - self._renewed_at < self.ttl / RENEWALS:
             return None
@@ -260,9 +321,12 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock back. What cannot be removed is told, and ends by itself."""
-        claim, self._claim = self._claim, None
-        if claim is None:
-            return
+        with self._one_at_a_time:
+            claim, self._claim = self._claim, None
+            if claim is not None:
+                self._remove(claim)
+
+    def _remove(self, claim: LockFile) -> None:
         try:
             self.files.remove(claim.file)
         except Exception as error:  # noqa: BLE001  whatever the storage's library raises
@@ -276,7 +340,7 @@ class Lock:
         claim = self._claim = self._draft()
         try:
             self.files.write(claim.file, claim.content())
-            rivals, earlier = self._look(claim)
+            rivals, earlier = self._contest(claim)
             if not rivals:
                 self._take_over(earlier)
                 if not self.still_mine():
@@ -291,6 +355,15 @@ class Lock:
     def _draft(self) -> LockFile:
         now = self.clock()
         return LockFile(f"{uuid.uuid4().hex}{SUFFIX}", self.holder, self.targets, now, now + self.ttl)
+
+    def _contest(self, own: LockFile) -> tuple[list[LockFile], list[LockFile]]:
+        """Look until nobody is in the way, somebody is who does not have to give way, or they had the time to do so."""
+        for pause in self.pauses:
+            rivals, earlier = self._look(own)
+            if not rivals or not all(map(own.precedes, rivals)):
+                return rivals, earlier
+            self.sleep(pause)
+        return self._look(own)
 
     def _look(self, own: LockFile) -> tuple[list[LockFile], list[LockFile]]:
         """Return the live locks that are in the way, and those that an earlier try of this task left."""
@@ -307,7 +380,7 @@ class Lock:
                 self.log(f"Lock {self.files.url(name)} of {_who(other)} ended and was removed")
             elif other.meets(own) or self._is_alias(own, other):
                 (earlier if other.yields_to(own) else rivals).append(other)
-        return rivals, earlier
+        return sorted(rivals, key=lambda each: each.order), earlier
 
     def _is_alias(self, own: LockFile, other: LockFile) -> bool:
         """Whether another lock covers one of the targets under another spelling."""
@@ -339,9 +412,19 @@ class Lock:
                 "wrote nothing, and leaves the work to the other."
             )
         return TargetLocked(
-            f"{summarize_list(shared)} is locked by {_who(rival)}{_span(rival)}. Nothing was written. Try again "
-            f"when that run has ended; if it is dead already, remove the file {url}"
+            f"{summarize_list(shared)} is locked by {_who(rival)}{self._span(rival)}. Nothing was written. Try again "
+            f"when that run has ended; {self._end(rival)}remove the file {url}"
         )
+
+    def _span(self, rival: LockFile) -> str:
+        return "" if rival.holder is None else f" since {_text(rival.acquired_at)}"
+
+    def _end(self, rival: LockFile) -> str:
+        if rival.holder is None:
+            return "if it is dead already, "
+        ends = rival.expires_at + DRIFT
+        left = max(0.0, ends - self.clock())
+        return f"if it is dead already, its lock ends at {_text(ends)} (in {left:.0f} s), and for an earlier end "
 
     def _lost(self) -> TargetLocked:
         return TargetLocked(
@@ -425,12 +508,12 @@ def _who(claim: LockFile) -> str:
     return "somebody whose lock cannot be read" if claim.holder is None else str(claim.holder)
 
 
-def _span(claim: LockFile) -> str:
-    if claim.holder is None:
-        return ""
-    since, until = _text(claim.acquired_at), _text(claim.expires_at + DRIFT)
-    return f" since {since}, and unless that run renews it until {until} at most"
+def _texts(said: Any) -> tuple[str, ...]:
+    if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
+        raise TypeError
+    return tuple(said)
 
 
 def _text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+    """Return a moment as a text; a lock's file may name one beyond what a calendar has."""
+    return datetime.fromtimestamp(min(max(seconds, 0.0), _LAST_MOMENT), UTC).isoformat()

@@ -95,6 +95,14 @@ def release(base: str | None, targets: Iterable[str], names: TargetNames | None 
     return [target for target, _, _ in held]
 
 
+def held(base: str | None) -> list[str]:
+    """Return the names of all targets on hold, as far as the names of their files show them.
+
+    :param base: URL of the state folder, as :func:`.state_folder` takes it.
+    """
+    return sorted(map(spelled_name, _files(base).names()))
+
+
 def _files(base: str | None) -> StateFiles:
     return StateFiles(state_folder(base, "holds"))
 

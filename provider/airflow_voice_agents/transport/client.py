@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.connection_pool import ConnectionPool
+from airflow_voice_agents.transport.connection_pool import ConnectionPool, holds_surplus
 from airflow_voice_agents.transport.errors import (
     CallError,
     InputError,
@@ -288,8 +288,9 @@ class Client:
         """Return the error of a request whose turn comes after its deadline, with the wait that a refusal asks for."""
         if not await self._pace.paused():
             return attempt.too_late(waiting="its turn under the key's rate limit")
-        reason = "not sent: the platform takes no more requests of this key for now"
-        return attempt.error(RateLimited, reason, 429, retry_after=start.wait)
+        return attempt.error(
+            RateLimited, "not sent: this key may send no more for now", 429, retry_after=start.wait
+        )
 
     async def _exchange(self, attempt: Attempt[T]) -> Value[T] | Failure:
         attempt.number += 1
@@ -336,6 +337,8 @@ class Client:
         try:
             return await self._receive(response)
         finally:
+            if holds_surplus(response):
+                await response.extensions["network_stream"].aclose()  # else it answers the next request
             await response.aclose()
 
     async def _receive(self, response: httpx.Response) -> RawResponse:
@@ -357,7 +360,9 @@ class Client:
                 status, headers, flaw="the response has a content encoding that was not asked for"
             )
         most = self.settings.max_response_bytes
-        too_large = RawResponse(status, headers, flaw=f"the response is larger than {most} bytes")
+        too_large = RawResponse(
+            status, headers, flaw=f"the response is larger than {most} bytes", oversized=True
+        )
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > 15 or int(length) > most):
             return too_large
@@ -444,15 +449,9 @@ class Client:
     def _log_exchange(self, attempt: Attempt[Any], result: int | str, started: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             milliseconds = (self._clock() - started) * 1000
-            request = attempt.request
-            logger.debug(
-                "%s %s → %s in %.0f ms (correlation id %s)",
-                request.method,
-                request.route,
-                result,
-                milliseconds,
-                attempt.correlation_id or "none",
-            )
+            text, request = "%s %s → %s in %.0f ms (correlation id %s)", attempt.request
+            sent_id = attempt.correlation_id or "none"
+            logger.debug(text, request.method, request.route, result, milliseconds, sent_id)
 
     def _log_resend(self, attempt: Attempt[Any], failure: Failure, wait: float) -> None:
         error = failure.error

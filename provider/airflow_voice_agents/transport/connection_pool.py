@@ -7,11 +7,12 @@ CPU time with sixteen of them. The rate limiter bounds the requests in flight, s
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 
 class Closable(Protocol):
@@ -94,3 +95,38 @@ class ConnectionPool(Generic[C]):
 async def _close(stock: _Stock[C]) -> None:
     for each in stock.made:
         await each.aclose()
+
+
+def holds_surplus(response: Any) -> bool:
+    """Tell whether bytes came after a response, which the next request would take for its own answer.
+
+    What comes later shows when the connection is used again: it is readable then, and is given up.
+
+    :param response: a response of the HTTP library that was read.
+    """
+    connection = response.extensions.get("network_stream")
+    if connection is None:
+        return False  # no network
+    encrypted = connection.get_extra_info("ssl_object")
+    return bool(_unparsed(response.stream)) or (encrypted is not None and _holds_record(encrypted))
+
+
+def _unparsed(stream: Any) -> bytes | str:
+    """Return the bytes that were received and not read as part of the response.
+
+    The libraries tell them nobody, but each stream knows the one below it, and the last one its connection.
+    """
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        stream = getattr(stream, name, None)
+    trailing = getattr(stream, "trailing_data", None)
+    return "unknown" if trailing is None else bytes(trailing[0])
+
+
+def _holds_record(encrypted: ssl.SSLObject) -> bool:
+    try:
+        encrypted.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    except (ssl.SSLError, ValueError):
+        return True
+    return True

@@ -49,6 +49,10 @@ class TargetLocked(VoiceAgentsError):
     """Another run holds the lock of a target, or took this run's lock away; a later try may get it."""
 
 
+class StateFolderUnavailable(VoiceAgentsError):
+    """The state folder cannot be reached, listed or written; nothing was read or written at the platform."""
+
+
 class ItemsFailed(VoiceAgentsError):
     """Some items failed or ended unknown; the report that the task pushed names them."""
 
@@ -161,6 +165,13 @@ class ResponseError(CallError):
     """
 
     advice_default = "Something between here and the platform answered in its place, or its contract changed."
+
+
+class OversizedResponse(ResponseError):
+    """A read got a response of more bytes, values or levels than are read; the resource has to become smaller."""
+
+    permanent = True
+    advice_default = "Nothing was taken from it. Make what the platform holds there smaller or flatter."
 
 
 class ApiError(CallError):

@@ -9,6 +9,14 @@ from typing import Any
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.strict_json import count_values
+
+MOST_VALUES = 3_000_000
+"""Values of one response; an empty list takes two bytes of it, and sixty of memory."""
+
+
+class OversizedBody(ValueError):
+    """A response holds more than is read; the text says what."""
 
 
 def encode_body(request: ApiRequest[Any]) -> bytes | None:
@@ -38,13 +46,20 @@ def decode_body(body: bytes) -> Any:
     """Parse a response body; ``None`` for an empty one.
 
     :param body: decompressed bytes.
+    :raises OversizedBody: when it holds more values or levels than are read.
     :raises ValueError: when it is not UTF-8, not strict JSON, or neither object nor array.
-    :raises RecursionError: when it is nested too deep.
     """
     text = body.decode("utf-8-sig")
     if not text or text.isspace():
         return None
-    payload = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES and count_values(text) > MOST_VALUES:
+        raise OversizedBody(f"the answer holds more than {MOST_VALUES:,} values")
+    try:
+        payload = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        if body.count(b"[") + body.count(b"{") != body.count(b"]") + body.count(b"}"):
+            raise ValueError("not JSON") from None
+        raise OversizedBody("the answer is nested too deeply to be read") from None
     if not isinstance(payload, (dict, list)):
         raise ValueError("neither a JSON object nor an array")
     return payload

@@ -19,10 +19,11 @@ from airflow_voice_agents.transport.errors import (
     CallError,
     DeadlineExceeded,
     OutcomeUnknown,
+    OversizedResponse,
     ResponseError,
     VoiceAgentsError,
 )
-from airflow_voice_agents.transport.json_body import decode_body, describe_read_failure
+from airflow_voice_agents.transport.json_body import OversizedBody, decode_body, describe_read_failure
 from airflow_voice_agents.transport.redaction import MASK, Redactor
 from airflow_voice_agents.transport.retry import (
     ErrorResponse,
@@ -109,12 +110,13 @@ class Attempt(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A response as far as it was read; ``flaw`` says why the rest was not."""
+    """A response as far as it was read; ``flaw`` says why the rest was not, ``oversized`` that there was too much."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     flaw: str = ""
+    oversized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +164,17 @@ class ResponseReader:
                 attempt, response, _strange_status(response, self._redact.about(attempt.request)), now
             )
         if response.flaw:
-            return self._unclear(attempt, response, response.flaw, now, resendable=False)
+            return self._unclear(
+                attempt, response, response.flaw, now, oversized=response.oversized, resendable=False
+            )
         try:
             payload = decode_body(response.body)
-        except (ValueError, RecursionError):
-            return self._unclear(attempt, response, "the answer is not the expected JSON", now)
+        except ValueError as problem:
+            oversized = isinstance(problem, OversizedBody)
+            reason = str(problem) if oversized else "the answer is not the expected JSON"
+            return self._unclear(
+                attempt, response, reason, now, oversized=oversized, resendable=not oversized
+            )
         if self._format.marks(payload):
             body = error_body_of(payload, attempt.request, self._redact, self._format)
             return self._error(attempt, response, body, now)
@@ -209,11 +217,13 @@ class ResponseReader:
         reason: str,
         now: float,
         *,
+        oversized: bool = False,
         resendable: bool = True,
         error_code: str | None = None,
     ) -> Failure:
         status, wait = response.status, self._named_wait(response, response.status, now)
-        error = attempt.error(ResponseError, reason, status, error_code=error_code, retry_after=wait)
+        kind = OversizedResponse if oversized else ResponseError
+        error = attempt.error(kind, reason, status, error_code=error_code, retry_after=wait)
         return Failure(UnclearResponse(wait, resendable=resendable), error)
 
     def _named_wait(self, response: RawResponse, status: int, now: float) -> float | None:

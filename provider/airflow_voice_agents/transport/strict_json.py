@@ -38,6 +38,24 @@ LIMITS = Limits(size=16 * 1024 * 1024, nodes=1_000_000, depth=100)
 """Limits of JSON and of tables."""
 
 
+_NESTED = frozenset({dict, list})
+
+
+def is_deeper(value: Any, levels: int = LIMITS.depth) -> bool:
+    """Tell whether a JSON value is nested more deeply than what is worked on: whatever walks one may recurse.
+
+    :param value: a JSON value of any depth.
+    :param levels: levels of lists and objects that are allowed.
+    """
+    found = [value] if type(value) in _NESTED else []
+    for _ in range(levels):
+        if not found:
+            return False
+        below = [each.values() if type(each) is dict else each for each in found]
+        found = [each for members in below for each in members if type(each) in _NESTED]
+    return bool(found)
+
+
 def decode_json(text: str, *, where: str, limits: Limits = LIMITS) -> Any:
     """Read JSON, and nothing that only looks like it.
 
@@ -88,6 +106,19 @@ def too_large(where: str, what: str, kind: str = "JSON") -> InputError:
     return InputError(f"{where} is not {kind} that can be read: it has {what}. Nothing was taken from it.")
 
 
+def count_values(text: str) -> int:
+    """Return about how many values a JSON text holds, without reading it.
+
+    :param text: the text.
+    """
+    bare = _STRING.sub('""', text)
+    return _opened(bare) + bare.count(",")
+
+
+def _opened(bare: str) -> int:
+    return bare.count("[") + bare.count("{")
+
+
 class _Repeated(Exception):
     pass
 
@@ -99,7 +130,7 @@ class _NotFinite(Exception):
 def _check_structure(text: str, where: str, limits: Limits) -> None:
     """Count values and levels before anything is built."""
     bare = _STRING.sub('""', text)
-    opened = bare.count("[") + bare.count("{")
+    opened = _opened(bare)
     if opened + bare.count(",") > limits.nodes:
         raise too_large(where, f"more than {limits.nodes:,} values")
     if opened <= limits.depth or opened != bare.count("]") + bare.count("}"):

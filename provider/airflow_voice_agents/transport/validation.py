@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from airflow_voice_agents.transport.api_request import path_segment
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.phone_numbers import E164, NotANumber, read_number
-from airflow_voice_agents.transport.strict_json import decode_json
+from airflow_voice_agents.transport.strict_json import LIMITS, decode_json, is_deeper
 from airflow_voice_agents.transport.suggestions import did_you_mean
 
 T = TypeVar("T")
@@ -294,12 +294,14 @@ def parse_json_object(value: object, *, name: str) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise InputError(f"{name} must be a JSON object, not {type(value).__name__}")
-    if (copied := _plain_copy(value)) is not None:
-        return copied
+    copied = _plain_copy(value)
     try:
-        return _object(value, name)
+        copied = _object(value, name) if copied is None else copied
     except RecursionError:
         raise InputError(f"{name} is nested too deeply or contains itself") from None
+    if is_deeper(copied):
+        raise InputError(f"{name} is nested deeper than {LIMITS.depth} levels")
+    return copied
 
 
 def parse_string_map(value: object, *, name: str) -> dict[str, str]:

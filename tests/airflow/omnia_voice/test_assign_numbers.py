@@ -333,7 +333,7 @@ def test_an_approved_plan_is_carried_out_and_another_is_not(omnia: EmulatedOmnia
         ({"phone_numbers": []}, "phone_numbers is empty"),
         ({"phone_numbers": ["020 7946 0000"]}, "1 number(s) that are not E.164"),
         ({"phone_numbers": [{"name": "x", "id": "y"}]}, "a record with name, id"),
-        ({"phone_numbers": 7}, "must be a list of numbers, not int"),
+        ({"phone_numbers": 7}, "phone_numbers must be a list or None or a text, not 7"),
         ({"phone_numbers": "[1"}, "looks like JSON and is not"),
         ({"phone_numbers": None}, "give phone_numbers and agent_id, or assignments"),
         ({"agent_id": None}, "give phone_numbers and agent_id, or assignments"),
@@ -346,7 +346,7 @@ def test_an_approved_plan_is_carried_out_and_another_is_not(omnia: EmulatedOmnia
         ),
         (
             {"assignments": {number(0): None}, "phone_numbers": None, "agent_id": None},
-            f"assignments[{number(0)}] must be a string",
+            f"assignments.{number(0)} must be a text, not NoneType",
         ),
         (
             {"assignments": "no json", "phone_numbers": None, "agent_id": None},

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from cryptography.fernet import Fernet
 
 from airflow_voice_agents.omnia_voice.operators.phone_numbers import OmniaVoiceAssignNumbersOperator
 from airflow_voice_agents.omnia_voice.operators.snapshots import OmniaVoiceRestoreAssignmentsOperator
 from airflow_voice_agents.state.snapshots import load
+from support.airflow_versions import forget_fernet
 from support.emulated_omnia import DESK, EVENTS, KEY, EmulatedOmnia, number, numbers
 from support.faults import Killing, settle
 from support.forked_tasks import Attempt, Nursery
@@ -93,7 +93,7 @@ def test_what_a_killed_run_kept_is_what_the_next_try_restores_from(
 ) -> None:
     folder = tmp_path.as_uri()
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", shared_key)
-    get_fernet.cache_clear()
+    forget_fernet()
     keeping = attempt(omnia, take_snapshot=True, state_folder=folder)
     for nth in (2, 4, 1 + (ASKED - 1) + 1):
         begin(omnia)

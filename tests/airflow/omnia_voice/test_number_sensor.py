@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
 from airflow_voice_agents.bases.sensor import SensorError
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
 from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import AirflowSensorTimeout
 from support.emulated import kept_text
 from support.emulated_omnia import (
     DESK,
@@ -201,7 +201,7 @@ def test_the_time_may_run_out(omnia: EmulatedOmnia, deferrable: bool) -> None:
         ({"phone_numbers": ["12"]}, "1 number(s) that are not E.164"),
         ({"agent_id": "a/b"}, "agent_id must not hold a slash"),
         ({"statuses": [" x"]}, "statuses must not be empty or have surrounding white space"),
-        ({"statuses": 7}, "statuses must be a status, or a list of at least one"),
+        ({"statuses": 7}, "statuses must be a list or a text or None, not 7"),
     ],
 )
 def test_bad_input_is_told_before_any_request(

@@ -475,7 +475,7 @@ def test_a_snapshot_that_was_changed_is_not_used(omnia: EmulatedOmnia, folder: s
     url = omnia.run(keep(folder)).result
     path = Path(url.removeprefix("file://"))
     document = json.loads(Fernet(fernet_key).decrypt(path.read_bytes()))
-    document["resources"][0]["state"]["agent_id"] = "agent_evil"
+    document["snapshot"]["resources"][0]["state"]["agent_id"] = "agent_evil"
     path.write_bytes(Fernet(fernet_key).encrypt(json.dumps(document).encode()))
 
     outcome = omnia.run(restore(url, force=True, retries=3))
@@ -498,7 +498,7 @@ def test_a_snapshot_of_another_platform_is_not_used(omnia: EmulatedOmnia, folder
     outcome = omnia.run(restore(url))
 
     assert isinstance(outcome.error, InputError)
-    assert "the connection leads to api.omnia-voice.com" in str(outcome.error)
+    assert "the task's connection leads to omniavoice at api.omnia-voice.com" in str(outcome.error)
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ def test_a_change_emits_an_event_for_each_agent_that_it_concerns(omnia: Emulated
     [
         ({"changes": {}}, "changes must be a mapping of at least one of"),
         ({"changes": {"name": "x"}}, "changes has unknown keys name"),
-        ({"changes": {"friendly_name": None}}, "changes.friendly_name must be a string"),
-        ({"changes": {"status": None}}, "changes.status must be a string"),
+        ({"changes": {"friendly_name": None}}, "changes.friendly_name must be a text"),
+        ({"changes": {"status": None}}, "changes.status must be a text"),
         ({"changes": {"agent_id": ""}}, "changes.agent_id must not be empty"),
         ({"changes": "x"}, "changes is a text that is not JSON"),
         ({"changes": {"status": "x"}, "phone_numbers": "12"}, "1 number(s) that are not E.164"),

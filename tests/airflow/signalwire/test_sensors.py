@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.sdk.module_loading import import_string
 
 from airflow_voice_agents.bases.sensor import SensorError
@@ -19,6 +18,7 @@ from airflow_voice_agents.signalwire.sensors import (
 from airflow_voice_agents.signalwire.triggers import SignalWirePhoneNumbersTrigger
 from airflow_voice_agents.transport.errors import InputError
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import AirflowSensorTimeout
 from support.carrier import (
     ADDRESS,
     LIST,

@@ -479,6 +479,7 @@ def test_a_snapshot_of_a_former_version_still_restores(carrier: EmulatedCarrier,
     body = {name: value for name, value in document.items() if name != "digest"}
     old = snapshots.save(
         {**body, "digest": digest(body)},
+        origin=snapshots.Origin("signalwire", "127.0.0.1"),
         folder=folder.as_uri(),
         name="old",
         allow_unencrypted=False,
@@ -530,7 +531,8 @@ def test_a_snapshot_of_another_space_is_refused(carrier: EmulatedCarrier, folder
     outcome = carrier.run(restore(url, force=True))
 
     assert isinstance(outcome.error, InputError)
-    assert "the snapshot is of space" in str(outcome.error)
+    assert "is of signalwire at 127.0.0.1 (" in str(outcome.error)
+    assert "the task's connection leads to signalwire at localhost" in str(outcome.error)
     assert carrier.requests() == {}
 
 
@@ -538,8 +540,9 @@ def test_a_snapshot_of_another_space_is_refused(carrier: EmulatedCarrier, folder
 def test_a_snapshot_that_cannot_be_read_is_refused(
     carrier: EmulatedCarrier, folder: Path, damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.sdk.crypto import get_fernet
     from cryptography.fernet import Fernet
+
+    from support.airflow_versions import forget_fernet
 
     url = carrier.run(keep(folder, ONE)).result
     (path,) = folder.iterdir()
@@ -549,7 +552,7 @@ def test_a_snapshot_that_cannot_be_read_is_refused(
         path.write_bytes(path.read_bytes()[:-10])
     else:
         monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
-        get_fernet.cache_clear()
+        forget_fernet()
 
     outcome = carrier.run(restore(url, retries=3))
 

@@ -7,7 +7,6 @@ import traceback
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, UndefinedError
@@ -19,6 +18,7 @@ from airflow_voice_agents.bases.masked_arguments import (
     MaskedArguments,
 )
 from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError
+from support.airflow_versions import AirflowFailException, AirflowSkipException
 from support.json_values import bounded
 
 OPEN = ("agent_id", "environment")

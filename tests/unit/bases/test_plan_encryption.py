@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.crypto import get_fernet
 from hypothesis import HealthCheck, given, settings
 
 from airflow_voice_agents.bases.plan_encryption import seal, unseal
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.transport.errors import GuardRefused, InputError
+from support.airflow_versions import forget_fernet
 from support.json_values import JSON, bounded
 
 Keys = Callable[[str], None]
@@ -32,10 +32,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def set_key(value: str) -> None:
         monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", value)
-        get_fernet.cache_clear()
+        forget_fernet()
 
     yield set_key
-    get_fernet.cache_clear()
+    forget_fernet()
 
 
 def sealed(asked: Any = ASKED, *, holds_values: bool = True, allow_unencrypted: bool = False) -> Any:

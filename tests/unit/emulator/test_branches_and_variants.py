@@ -223,3 +223,45 @@ def test_attribute_is_created_renamed_and_deleted_with_its_values(api: httpx.Cli
 
 def test_unknown_branch_is_not_found(api: httpx.Client) -> None:
     assert api.get(f"{BRANCHES}/BRANCH-X/variants").status_code == 404
+
+
+def test_a_branch_tells_by_the_switch_that_main_has_moved_on(
+    server: EmulatorServer, api: httpx.Client, branch: str
+) -> None:
+    other = api.post(BRANCHES, json={"branchName": "autumn"}).json()["branchId"]
+    assert all("isDiverged" not in each for each in api.get(BRANCHES).json()["branches"])
+
+    api.post(f"{branch}/merge")
+    server.switches.branch_divergence = "shown"
+
+    shown = {each["branchId"]: each["isDiverged"] for each in api.get(BRANCHES).json()["branches"]}
+    assert shown["main"] is False
+    assert shown[other] is True
+
+
+@pytest.mark.parametrize(("merged", "status"), [("merge", 200), ("refuse", 409)])
+def test_merging_a_branch_that_has_diverged_is_up_to_the_switch(
+    server: EmulatorServer, api: httpx.Client, branch: str, merged: str, status: int
+) -> None:
+    other = api.post(BRANCHES, json={"branchName": "autumn"}).json()["branchId"]
+    api.post(f"{branch}/merge")
+    server.switches.diverged_merge = merged  # type: ignore[assignment]
+
+    assert api.post(f"{BRANCHES}/{other}/merge").status_code == status
+
+
+@pytest.mark.parametrize("environment", ["sandbox", "pre-release"])
+@pytest.mark.parametrize("tag", ["shown", "absent"])
+def test_staging_holds_one_branch_at_a_time(
+    server: EmulatorServer, api: httpx.Client, branch: str, environment: str, tag: str
+) -> None:
+    other = api.post(BRANCHES, json={"branchName": "autumn"}).json()["branchId"]
+    server.switches.update({"staging_environment": environment, "staging_tag": tag})
+
+    server.polyai.give_staging("harbour-hotels", branch.rpartition("/")[2])
+    record = server.polyai.give_staging("harbour-hotels", other)
+
+    assert active_versions(api)[environment] == record["version"]
+    held = [each["branchId"] for each in api.get(BRANCHES).json()["branches"] if each.get("tag") == "staging"]
+    assert held == ([other] if tag == "shown" else [])
+    assert ("tag" in record["metadata"]) == (tag == "shown")

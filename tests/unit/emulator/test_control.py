@@ -101,13 +101,40 @@ def test_bad_switches_are_refused(server: EmulatorServer, anonymous: httpx.Clien
     assert server.switches.as_dict() == before
 
 
-def test_control_routes_need_a_loopback_name_and_declared_json(
-    server: EmulatorServer, anonymous: httpx.Client
+FOREIGN_HOSTS = (
+    "attacker.example",
+    "attacker.example:80",
+    "127.0.0.1.attacker.example",
+    "127.0.0.1:80.attacker.example",
+    "localhost:",
+    "",
+)
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+@pytest.mark.parametrize("path", ["/", "/_emulator/state", "/_emulator/health", "/nowhere"])
+def test_foreign_host_names_are_refused_on_control_routes(
+    server: EmulatorServer, anonymous: httpx.Client, path: str, host: str
 ) -> None:
-    for host in ("attacker.example", "attacker.example:80", "127.0.0.1.attacker.example"):
-        assert anonymous.get("/_emulator/state", headers={"Host": host}).status_code == 403
-        assert anonymous.get("/", headers={"Host": host}).status_code == 403
-    assert anonymous.get("/_emulator/health", headers={"Host": "localhost:1"}).status_code == 200
+    assert anonymous.get(path, headers={"Host": host}).status_code == 403
+    assert anonymous.get("/_emulator/health", headers={"Host": "LocalHost:1"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+def test_foreign_host_names_are_refused_on_every_route_of_every_vendor(
+    server: EmulatorServer, anonymous: httpx.Client, host: str
+) -> None:
+    rooms = (server.emulator.polyai, server.emulator.signalwire, server.emulator.omnia_voice)
+    operations = [operation for room in rooms for operation in room.operations]
+    for operation in operations:
+        reply = anonymous.request(operation.method, operation.route, headers={"Host": host})
+        assert (operation.name, reply.status_code) == (operation.name, 403)
+
+    assert len(operations) > 50
+    assert server.journal.count() == 0
+
+
+def test_control_routes_need_declared_json(server: EmulatorServer, anonymous: httpx.Client) -> None:
     plain = {"Content-Type": "text/plain"}
     refused = anonymous.post("/_emulator/faults", content=b'{"action": "reset"}', headers=plain)
     assert refused.status_code == 415

@@ -41,7 +41,7 @@ def test_a_merge_starts_runs_too(server: EmulatorServer, api: httpx.Client) -> N
     merged = api.post(f"{ROSA}/branches/BRANCH-1F0C77D2/merge", json={}).json()
 
     (run_id,) = merged["testRunIds"]
-    assert api.get(f"{ROSA}/testing/test-runs/{run_id}").json()["testCaseCount"] == 1
+    assert api.get(f"{ROSA}/testing/test-runs/{run_id}").json()["testCaseCount"] == 2
 
 
 def test_projects_without_suites_start_none_unless_the_switch_names_them(

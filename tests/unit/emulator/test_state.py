@@ -267,7 +267,7 @@ def test_client_that_leaves_in_the_middle_of_a_request_does_no_harm(
     port = int(server.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as leaving:
         leaving.sendall(
-            f"PATCH {PAGE}/variables HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode()
+            f"PATCH {PAGE}/variables HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{{".encode()
         )
 
     assert api.get(PAGE).status_code == 200

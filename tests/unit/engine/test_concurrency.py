@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
+from airflow_voice_agents.plans.kind import Kind
+
+current: ContextVar[str] = ContextVar("current")
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
@@ -103,3 +109,69 @@ async def test_cancelling_from_outside_cancels_the_work() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert cancelled.is_set()
+
+
+async def test_what_blocks_leaves_the_event_loop_free() -> None:
+    released = threading.Event()
+
+    def work() -> str:
+        assert released.wait(60), "the event loop is blocked"
+        return threading.current_thread().name
+
+    waiting = asyncio.create_task(off_loop(work, blocking=True))
+    await asyncio.sleep(0)
+    released.set()
+
+    assert (await waiting).startswith("voice-agents-plans")
+
+
+async def test_what_does_not_block_is_done_at_once() -> None:
+    assert await off_loop(threading.current_thread, blocking=False) is threading.current_thread()
+
+
+async def test_what_blocks_takes_no_thread_that_the_event_loop_needs_and_waits_in_line() -> None:
+    """Host names are looked up in the event loop's own threads."""
+    released = threading.Event()
+    plans = [asyncio.create_task(off_loop(lambda: released.wait(60), blocking=True)) for _ in range(100)]
+
+    assert await asyncio.to_thread(lambda: "looked up") == "looked up"
+    assert not any(each.done() for each in plans)
+    released.set()
+    assert all(await asyncio.gather(*plans))
+
+
+async def test_errors_and_context_go_along() -> None:
+    current.set("run 1")
+    assert await off_loop(current.get, blocking=True) == "run 1"
+    with pytest.raises(ZeroDivisionError):
+        await off_loop(lambda: 1 / 0, blocking=True)
+
+
+class Blocking(Kind[Any]):
+    """Counts how often what it started is ended."""
+
+    name = "blocking"
+    blocking = True
+
+    def __init__(self) -> None:
+        self.released: list[str] = []
+
+    def release(self) -> None:
+        self.released.append(threading.current_thread().name)
+
+
+def plan_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("voice-agents-plans")]
+
+
+async def test_after_the_last_of_those_who_plan_nothing_is_left() -> None:
+    kind: Any = Blocking()
+    async with planning([kind]):
+        async with planning([kind]):
+            await off_loop(lambda: None, blocking=True)
+        assert (plan_threads() != [], kind.released) == (True, [])
+    assert plan_threads() == []
+    assert len(kind.released) == 1
+    async with planning([kind]):
+        pass
+    assert len(kind.released) == 1, "nothing was started"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
+from airflow_voice_agents.plans.kind import Resource, Transition, WriteSequence
 from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
-from airflow_voice_agents.plans.plan import error, warning
+from airflow_voice_agents.plans.plan import PlannedItem, error, warning
 from airflow_voice_agents.plans.report import Report, Status
 from airflow_voice_agents.state import rollback_blocks
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
@@ -523,3 +526,57 @@ def test_a_run_that_is_killed_at_any_moment_ends_the_same(tmp_path: Path, steps:
             there.again(owner=LockOwner("dag", "back", "task"))
             there.apply(there.restore(kind=kind, force=True))
             assert {there.level(name) for name in action.levels} == {0}, moment
+
+
+# --------------------------------------------------------------------------------- kinds that block
+
+
+class OffLoop(LightKind):
+    """Lights whose plans block, and so must not be made on an event loop."""
+
+    blocking = True
+    calls: ClassVar[list[str]] = []
+
+    def plan(self, resource: Resource, desired: Any, now: Any) -> PlannedItem:
+        self._note("plan")
+        return super().plan(resource, desired, now)
+
+    def restore(self, resource: Resource, wanted: Any, now: Any) -> PlannedItem:
+        self._note("restore")
+        return super().restore(resource, wanted, now)
+
+    def write_sequences(self, transitions: Sequence[Transition[Any]]) -> Iterator[WriteSequence[Any]]:
+        for each in transitions:
+            self._note("write")
+            yield from super().write_sequences([each])
+
+    def _note(self, what: str) -> None:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        self.calls.append(what)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("age", [None, 0.0])
+def test_plans_and_writes_of_a_kind_that_blocks_are_made_off_the_event_loop(
+    house: House, concurrency: int, age: float | None
+) -> None:
+    OffLoop.calls.clear()
+    action = levels(kind=OffLoop(batch_size=1))
+
+    report = house.apply(action, Policy(max_snapshot_age=age), concurrency=concurrency)
+
+    assert statuses(report) == "changed changed changed changed"
+    assert OffLoop.calls.count("plan") == 4
+    assert set(OffLoop.calls) == {"plan", "write"}
+
+
+def test_a_kind_that_blocks_is_restored_off_the_event_loop(house: House) -> None:
+    OffLoop.calls.clear()
+    house.apply(levels("ab"))
+    house.again()
+
+    report = house.apply(house.restore(kind=OffLoop()))
+
+    assert statuses(report) == "changed changed"
+    assert OffLoop.calls.count("restore") == 2

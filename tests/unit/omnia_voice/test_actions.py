@@ -87,6 +87,9 @@ class Shelf:
     def renew_when_due(self) -> None:
         return None
 
+    def check(self) -> None:
+        return None
+
     def place(self, digests: BlockDigests) -> None:
         for target, found in digests.items():
             held = {each.key: digest for each, digest in found.items()}

@@ -20,7 +20,7 @@ from airflow_voice_agents.plans.checks import (
 from airflow_voice_agents.plans.checks_text import SHOWN, verdict_markdown, verdict_text
 from airflow_voice_agents.transport.errors import InputError
 
-PASSED, FAILED, INCONCLUSIVE, ERROR = CheckVerdict
+PASSED, FAILED, INCONCLUSIVE, ERROR, SKIPPED = CheckVerdict
 NAMES = ("alerts", "calls")
 
 
@@ -47,7 +47,7 @@ def test_no_check_is_inconclusive() -> None:
 
 @pytest.mark.parametrize(("one", "other"), list(product(CheckVerdict, CheckVerdict)))
 def test_the_worst_of_two_decides(one: CheckVerdict, other: CheckVerdict) -> None:
-    order = [FAILED, ERROR, INCONCLUSIVE, PASSED]
+    order = [FAILED, ERROR, INCONCLUSIVE, PASSED, SKIPPED]
 
     assert combine([result("a", one), result("b", other)]) is min(one, other, key=order.index)
 
@@ -62,7 +62,7 @@ def test_the_order_of_checks_does_not_matter(found: list[CheckResult], chance: s
 
 @given(st.lists(results), results)
 def test_a_further_check_never_makes_it_better(found: list[CheckResult], further: CheckResult) -> None:
-    order = [FAILED, ERROR, INCONCLUSIVE, PASSED]
+    order = [FAILED, ERROR, INCONCLUSIVE, PASSED, SKIPPED]
 
     worse = order.index(combine([*found, further]))
 

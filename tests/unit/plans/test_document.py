@@ -77,13 +77,13 @@ def test_no_value_is_saved() -> None:
     [None, "plan", 5, [], {}, {"version": 1}, {"version": 2, CHECKSUM: ""}, {"version": "1", CHECKSUM: ""}],
 )
 def test_what_is_no_saved_plan_is_refused(value: object) -> None:
-    with pytest.raises(InputError, match=r"^plan is no saved plan of version 1"):
+    with pytest.raises(InputError, match=r"^plan is not a saved plan of version 1"):
         PlanDocument.read(value)
 
 
 def test_a_plan_of_another_version_is_refused_even_if_it_is_whole() -> None:
     body = {**saved(item()), "version": 2}
-    with pytest.raises(InputError, match="no saved plan of version 1"):
+    with pytest.raises(InputError, match="not a saved plan of version 1"):
         PlanDocument.read(signed(body))
 
 

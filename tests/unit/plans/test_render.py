@@ -558,3 +558,78 @@ def test_a_sensitive_key_that_is_misspelled_is_told_beside_the_value_that_it_lea
     assert "with nothing" not in said
     assert "with **.url" not in said
     assert "sensitive_keys" not in render_plan(plan, Display(show_values=False, sensitive_keys=("crm.pim",)))
+
+
+# ------------------------------------------------------------------------------------- one line for many
+
+
+def week(**changes: tuple[str, str]) -> PlannedItem:
+    return PlannedItem(
+        LIVE,
+        "b",
+        "a",
+        changes=tuple(Change(Op.CHANGE, ("hours", day, "open"), *sides) for day, sides in changes.items()),
+        writes=1,
+    )
+
+
+def test_the_same_change_of_three_keys_is_one_line_that_names_them() -> None:
+    same = ("08:00", "07:30")
+    text = render_plan(Plan("p", (week(mon=same, tue=("09:00", "07:30"), wed=same, thu=same),)))
+    assert [line.strip() for line in text.splitlines()[3:5]] == [
+        '~ hours.*.open    "08:00" → "07:30"  (mon, wed, thu)',
+        '~ hours.tue.open  "09:00" → "07:30"',
+    ]
+
+
+@pytest.mark.parametrize("display", [Display(show_values=False), Display(sensitive_keys=("hours.*.open",))])
+def test_values_that_nobody_sees_are_not_said_to_be_the_same(display: Display) -> None:
+    same = ("08:00", "07:30")
+    text = render_plan(Plan("p", (week(mon=same, tue=same, wed=same),)), display)
+    assert "*" not in text.replace("sensitive_keys masks", "")
+
+
+def test_two_alike_stay_two_lines() -> None:
+    same = ("08:00", "07:30")
+    assert "*" not in render_plan(Plan("p", (week(mon=same, tue=same),)))
+
+
+def test_values_come_before_the_schema() -> None:
+    item = PlannedItem(
+        LIVE,
+        "b",
+        "a",
+        changes=(Change(Op.ADD, ("$schema", "type"), None, "object"), Change(Op.ADD, ("open",), None, True)),
+        writes=2,
+    )
+    lines = render_plan(Plan("p", (item,))).splitlines()
+    assert lines[3].strip().startswith("+ open")
+    assert lines[4].strip().startswith("+ $schema")
+
+
+def test_the_same_error_in_many_targets_is_one_block() -> None:
+    wrong = [
+        PlannedItem(
+            Resource("connector", f"hotel-{each}", "Main"),
+            "d",
+            "d",
+            findings=(error("x", f"hotel-{each} has no Main."),),
+        )
+        for each in range(25)
+    ]
+    text = render_plan(Plan("p", tuple(wrong)))
+    assert text.count("✗ x") == 1
+    assert "<project> has no Main." in text
+    assert "the same in 25 targets" in text
+    assert "(not planned)" in text
+
+
+def test_the_same_failure_of_many_targets_is_one_row_of_the_report() -> None:
+    failed = [
+        ItemReport(Resource("config page", f"hotel-{each}", "live"), Status.FAILED, f"hotel-{each} is locked")
+        for each in range(25)
+    ]
+    lines = render_report(Report("p", tuple(failed))).splitlines()
+    assert len(lines) == 3
+    assert lines[1].split("  ")[-1] == "<project> is locked"
+    assert "hotel-0/live, hotel-1/live, hotel-2/live … and 22 more" in lines[1]

@@ -19,7 +19,6 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
     DeploymentRules,
     DeploymentState,
-    Model,
     Via,
     Way,
     deployment,
@@ -28,6 +27,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     plan_return,
     state_of,
 )
+from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.deployment_records import (
     PREVIOUS,
     choose,
@@ -277,7 +277,7 @@ def test_a_repeated_run_is_done_although_the_source_has_moved_on() -> None:
         (active(), {"expected_target_version": "b"}, ["expected_target_version"]),
         (active(pre_release=None), {"expected_target_version": "b"}, ["expected_target_version"]),
         (active(), {"deployment_model": "simplified"}, ["simplified_model"]),
-        (active(), {"deployment_model": Model.SIMPLIFIED}, ["simplified_model"]),
+        (active(), {"deployment_model": Model.BRANCHES}, ["simplified_model"]),
         (active(), {"source": "live"}, ["stage_order"]),
         (active(), {"source": "pre-release"}, ["stage_order"]),
         (active("b", "c"), {}, ["downgrade"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -14,13 +15,13 @@ from airflow_voice_agents.plans.diff import diff
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Plan, PlannedItem
 from airflow_voice_agents.plans.render import render_plan
-from airflow_voice_agents.polyai.resources import page_schema
+from airflow_voice_agents.polyai.resources import page_schema, schema_evaluation, schema_process
 from airflow_voice_agents.polyai.resources.page_schema import (
-    PROBLEMS_SHOWN,
     schema_problems,
     sensitive_patterns,
     value_problems,
 )
+from airflow_voice_agents.polyai.resources.schema_evaluation import PROBLEMS_SHOWN
 from support.json_values import JSON, bounded, objects
 
 HOTEL: dict[str, Any] = {
@@ -106,7 +107,8 @@ def test_a_reference_to_another_document_is_never_fetched(
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("urllib.request.urlopen", refuse)
-    (problem,) = value_problems({"properties": {"a": {"$ref": reference}}}, {"a": 1})
+    schema = canonical({"properties": {"a": {"$ref": reference}}})
+    (problem,) = schema_evaluation.value_problems(schema, {"a": 1})
     assert problem.startswith("the schema refers to")
     assert problem.endswith("never fetched")
     assert fetched == []
@@ -258,14 +260,14 @@ def test_a_schema_that_contains_itself_without_secrets_hides_nothing() -> None:
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Values that were evaluated, with nothing known before."""
     asked: list[Any] = []
-    evaluated = page_schema._evaluated
 
-    def noting(schema: str, values: dict[str, Any]) -> list[str]:
-        asked.append(values)
-        return evaluated(schema, values)
+    class Here:
+        def ask(self, question: dict[str, Any]) -> list[str]:
+            asked.append(json.loads(question["values"]))
+            return list(schema_evaluation.answer(question)["found"])
 
-    monkeypatch.setattr(page_schema, "_evaluated", noting)
-    monkeypatch.setattr(page_schema, "_found", {})
+    monkeypatch.setattr(schema_process, "PROCESS", Here())
+    monkeypatch.setattr(page_schema._verdicts, "kept", {})
     return asked
 
 
@@ -284,7 +286,7 @@ def test_what_was_not_asked_about_for_long_is_forgotten(
     for value in (1, 2, 1, 3, 1, 2):
         value_problems({"type": "object"}, {"a": value})
     assert [each["a"] for each in evaluations] == [1, 2, 3, 2]
-    assert len(page_schema._found) == 2
+    assert len(page_schema._verdicts.kept) == 2
 
 
 def test_a_member_known_to_be_valid_is_not_evaluated_anew_and_a_wrong_one_is_named_each_time() -> None:
@@ -296,9 +298,10 @@ def test_a_member_known_to_be_valid_is_not_evaluated_anew_and_a_wrong_one_is_nam
         },
         "required": ["a"],
     }
-    page_schema._validator.cache_clear()
+    schema_evaluation._validator.cache_clear()
     descended: list[Any] = []
-    validator = page_schema._validator(canonical(schema))
+    text = canonical(schema)
+    validator = schema_evaluation._validator(text)
     descend = type(validator).descend
 
     def noting(self: Any, instance: Any, *more: Any, **named: Any) -> Any:
@@ -307,9 +310,10 @@ def test_a_member_known_to_be_valid_is_not_evaluated_anew_and_a_wrong_one_is_nam
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(validator), "descend", noting)
-        first = value_problems(schema, {"a": 1, "b": 5, "c": {"d": 1}, "here": 1})
-        second = value_problems(schema, {"a": 1, "b": 5, "c": {"d": 1}, "here": 2})
-        third = value_problems(schema, {"a": 1.0, "b": "x", "c": {"d": True}, "here": 3})
+        problems = schema_evaluation.value_problems
+        first = problems(text, {"a": 1, "b": 5, "c": {"d": 1}, "here": 1})
+        second = problems(text, {"a": 1, "b": 5, "c": {"d": 1}, "here": 2})
+        third = problems(text, {"a": 1.0, "b": "x", "c": {"d": True}, "here": 3})
 
     assert first == second == ["b: must be string, is integer"]
     assert third == ["c.d: breaks rule 'enum'"]

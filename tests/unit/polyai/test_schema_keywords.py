@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.polyai.resources import page_schema, schema_keywords
+from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.polyai.resources import schema_evaluation, schema_keywords
 from airflow_voice_agents.polyai.resources.page_schema import (
     EVERYTHING,
     schema_problems,
@@ -74,7 +75,7 @@ def test_surplus_keys_are_named_and_their_values_are_not() -> None:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The keywords that were applied, one entry per evaluation."""
     counted: list[int] = []
-    original = page_schema.bounded_steps
+    original = schema_evaluation.bounded_steps
 
     def bounded(most: int) -> Any:
         counted.append(0)
@@ -86,8 +87,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     apply = schema_keywords._counted
     monkeypatch.setattr(schema_keywords, "_counted", count)
-    monkeypatch.setattr(page_schema, "bounded_steps", bounded)
-    page_schema._validator.cache_clear()
+    monkeypatch.setattr(schema_evaluation, "bounded_steps", bounded)
+    schema_evaluation._validator.cache_clear()
     return counted
 
 
@@ -104,11 +105,10 @@ def test_a_schema_that_doubles_with_every_reference_ends(
         "definitions": {**twice, names[-1]: {"type": "object"}},
     }
 
-    monkeypatch.setattr(page_schema, "STEPS", 1000)
+    monkeypatch.setattr(schema_evaluation, "STEPS", 1000)
+    question = {"ask": "values", "schema": canonical(schema), "values": '{"doubles": 1}'}
 
-    assert value_problems(schema, {"doubles": 1}) == [
-        "the schema cannot be evaluated here within 1,000 steps"
-    ]
+    assert schema_evaluation.answer(question) == {"over": "1,000 steps"}
     assert steps == [1001]
 
 
@@ -122,7 +122,7 @@ def test_a_schema_that_doubles_with_every_reference_ends(
     ids=["pattern", "names", "unique"],
 )
 def test_hostile_keywords_cost_a_handful_of_steps(rule: dict[str, Any], value: Any, steps: list[int]) -> None:
-    value_problems(of(rule), {"site": value})
+    schema_evaluation.value_problems(canonical(of(rule)), {"site": value})
 
     assert sum(steps) < 10
 

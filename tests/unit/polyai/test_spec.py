@@ -116,7 +116,7 @@ def test_what_is_not_said_is_careful() -> None:
     assert (found.connectors.names, found.connectors.settings) == (("*",), SETTINGS)
     assert found.deployment is not None
     assert not found.deployment.allow_downgrade
-    assert found.deployment.deployment_model == "ladder"
+    assert found.deployment.deployment_model is None
 
 
 def test_any_mapping_is_read_and_no_other_value() -> None:
@@ -342,8 +342,9 @@ def test_a_targets_pins_are_laid_over_those_for_all_even_where_they_say_what_hol
         "expected_version": "v1",
         "expected_target_version": "v0",
         "allow_downgrade": False,
-        "deployment_model": "ladder",
+        "deployment_model": None,
         "message": "for all",
+        "tests": None,
     }
     assert other == found.deployment
     assert spec().deployment_of(found.targets[0]) == found.targets[0].deployment
@@ -432,7 +433,7 @@ ROUTING = section(numbers=st.dictionaries(st.sampled_from([NUMBER, "+44163296000
 DEPLOYMENT = section(
     expected_version=st.none() | TEXTS,
     allow_downgrade=st.booleans(),
-    deployment_model=st.sampled_from(["ladder", "simplified"]),
+    deployment_model=st.sampled_from(["ladder", "branches", "auto", "simplified", None]),
     message=st.text(max_size=3),
 )
 TARGETS = st.lists(

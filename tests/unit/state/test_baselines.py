@@ -54,7 +54,23 @@ def test_an_entry_that_is_none_is_refused_before_anything_is_noted(base: str, en
     assert baselines.load(base, "nightly") == {"k": ONE}
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"null", b"\xff", b'{"version": 2}', None])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"version": 2}',
+        b'{"version": true, "name": "nightly", "resources": {}}',
+        b'{"version": 1.0, "name": "nightly", "resources": {}}',
+        b'{"version": 1, "name": "nightly", "resources": {}, "resources": {}}',
+        b'{"version": 1, "name": "nightly", "resources": {}, "more": NaN}',
+        b"[" * 100_000 + b"]" * 100_000,
+        None,
+    ],
+)
 def test_a_damaged_baseline_is_refused_and_left_as_it_is(
     base: str, tmp_path: Path, damage: bytes | None
 ) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from airflow.sdk import ObjectStoragePath, conf
+from airflow.sdk import ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_voice_agents.airflow_compat import conf
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
 from airflow_voice_agents.state.folder import state_folder
@@ -73,7 +74,13 @@ def test_a_wrong_setting_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) 
 
 def keep(folder: str | None) -> str:
     return snapshots.save(
-        {"resources": []}, folder=folder, name="x", allow_unencrypted=True, retention=None, log=lambda _: None
+        {"resources": []},
+        origin=snapshots.Origin("polyai", "api.example"),
+        folder=folder,
+        name="x",
+        allow_unencrypted=True,
+        retention=None,
+        log=lambda _: None,
     )
 
 

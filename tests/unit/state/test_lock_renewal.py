@@ -123,3 +123,46 @@ def test_a_real_lock_outlasts_its_time_only_when_it_is_kept_up(*, kept_up: bool)
     assert lock.still_mine() is kept_up
     if not kept_up:
         assert lock.renew_when_due() is not None
+
+
+def real(files: Files, time: list[float], said: list[str]) -> Lock:
+    options: dict[str, Any] = {"clock": lambda: time[0], "sleep": lambda _: None, "log": said.append}
+    lock = Lock(files, ("hotel/live",), OWNER, ttl=TTL, **options)
+    lock.acquire()
+    return lock
+
+
+def test_whether_the_lock_stands_is_looked_up_and_renews_it_when_that_is_due() -> None:
+    files, time, said = Files(), [1_800_000_000.0], []
+    lock = real(files, time, said)
+    for _ in range(20):
+        time[0] += 100
+        assert lock.check() is None
+
+    files.contents.clear()
+    assert "is not this run's any more" in (lock.check() or "")
+    assert said == []
+
+
+def test_a_storage_that_cannot_be_asked_stops_the_run_when_the_lock_has_ended() -> None:
+    files, time, said = Files(), [1_800_000_000.0], []
+    lock = real(files, time, said)
+
+    def fail(_: str) -> bytes:
+        raise OSError
+
+    files.read = fail  # type: ignore[method-assign]
+    assert lock.check() is None
+    assert "lasts for now" in said[0]
+    time[0] += TTL
+    assert "is about to end" in (lock.check() or "")
+
+
+def test_a_lock_that_others_renew_in_the_background_is_given_back_once() -> None:
+    files, time, said = Files(), [1_800_000_000.0], []
+    lock = real(files, time, said)
+    lock.release()
+    time[0] += TTL / 2
+
+    assert "is not this run's any more" in (lock.renew_when_due() or "")
+    assert files.contents == {}

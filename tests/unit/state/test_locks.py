@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.state.locks import (
     DRIFT,
+    PAUSES,
     SETTLE,
     TTL,
     Lock,
@@ -94,7 +95,13 @@ class Contest:
     """Tries to take one lock, each with its holder, and who stands where."""
 
     def __init__(
-        self, stage: Stage, *holders: LockOwner, kind: type[Lock] = Lock, renews: bool = False
+        self,
+        stage: Stage,
+        *holders: LockOwner,
+        kind: type[Lock] = Lock,
+        renews: bool = False,
+        patient: bool = False,
+        looks: int = 1,
     ) -> None:
         self.cabinet = Cabinet(stage.step)
         self.inside: dict[str, Lock] = {}
@@ -102,6 +109,10 @@ class Contest:
         self.refused: list[str] = []
         self._stage, self._kind, self._renews = stage, kind, renews
         self._programs = {holder.run_id + str(holder.try_number): holder for holder in holders}
+        self._starts = {name: Clock(START + place) for place, name in enumerate(self._programs)}
+        self._pauses, self._sleep = (
+            (PAUSES, stage.rest) if patient else (PAUSES[:looks], lambda _: stage.step())
+        )
 
     def play(self) -> Contest:
         programs = {name: self._program(name, holder) for name, holder in self._programs.items()}
@@ -111,7 +122,13 @@ class Contest:
     def _program(self, name: str, holder: LockOwner) -> Callable[[], None]:
         def program() -> None:
             own = self._kind(
-                self.cabinet, (HERE,), holder, log=lambda _: None, clock=Clock(), sleep=self._sleep
+                self.cabinet,
+                (HERE,),
+                holder,
+                log=lambda _: None,
+                clock=self._starts[name],
+                sleep=self._sleep,
+                pauses=self._pauses,
             )
             try:
                 own.acquire()
@@ -129,9 +146,6 @@ class Contest:
 
         return program
 
-    def _sleep(self, _: float) -> None:
-        self._stage.step()
-
     def watch(self) -> None:
         assert len(self.inside) <= 1, "two hold the lock"
 
@@ -148,19 +162,73 @@ class Hasty(Lock):
         return None
 
 
-@pytest.mark.parametrize("renews", [False, True])
-def test_in_no_order_of_their_steps_do_two_runs_hold_one_lock(renews: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"looks": 1}, {"looks": 0, "renews": True}, {"patient": True, "renews": True}],
+    ids=["no pause is long enough", "renewed, no pause is long enough", "renewed"],
+)
+def test_in_no_order_of_their_steps_do_two_runs_hold_one_lock(options: dict[str, Any]) -> None:
     ends: set[tuple[int, int]] = set()
 
     def play(stage: Stage) -> None:
-        contest = Contest(stage, ONE, TWO, renews=renews).play()
+        contest = Contest(stage, ONE, TWO, **options).play()
         ends.add((len(contest.got), len(contest.refused)))
         assert contest.cabinet.contents == {}
 
     orders = list(every_order(play))
 
     assert len(orders) == len(set(orders)) > 100
-    assert {(0, 2), (1, 1), (2, 0)} <= ends
+    assert {(1, 1), (2, 0)} <= ends
+    if "patient" in options:  # and who has the lock does not lose it to one who only tries
+        assert ends == {(1, 1), (2, 0)}
+    else:
+        assert (0, 2) in ends
+
+
+@pytest.mark.parametrize("lowest", ["first", "last"])
+def test_in_every_order_one_of_two_runs_gets_the_lock(lowest: str) -> None:
+    """As long as a run that has to give way does so in the time that the other one waits."""
+    holders = (ONE, TWO) if lowest == "first" else (TWO, ONE)
+    ends: set[tuple[int, int]] = set()
+
+    def play(stage: Stage) -> None:
+        contest = Contest(stage, *holders, patient=True).play()
+        ends.add((len(contest.got), len(contest.refused)))
+
+    assert len(list(every_order(play))) > 100
+    assert ends == {(1, 1), (2, 0)}
+
+
+class Meek(Lock):
+    """A lock that withdraws as soon as it sees another one, whoever came first."""
+
+    def _contest(self, own: LockFile) -> tuple[list[LockFile], list[LockFile]]:
+        return self._look(own)
+
+
+def test_the_search_finds_two_runs_that_refuse_each_other() -> None:
+    ends: set[int] = set()
+    for _ in every_order(
+        lambda stage: ends.add(len(Contest(stage, ONE, TWO, kind=Meek, patient=True).play().got))
+    ):
+        pass
+
+    assert 0 in ends
+
+
+@bounded(150)
+@given(st.lists(st.integers(0, 4), max_size=120), st.permutations([1, 2, 3, 4, 5]))
+def test_of_five_runs_one_gets_the_lock_and_never_two_hold_it(choices: list[int], order: list[int]) -> None:
+    picks = iter(choices)
+
+    def choose(names: Sequence[str]) -> int:
+        return next(picks, 0) % len(names)
+
+    holders = [LockOwner("dag", f"run {number}", "promote") for number in order]
+    contest = Contest(Stage(choose), *holders, patient=True).play()
+
+    assert contest.got
+    assert contest.cabinet.contents == {}
 
 
 def test_the_search_finds_a_lock_that_looks_before_it_writes() -> None:
@@ -234,15 +302,15 @@ def test_a_lock_says_who_holds_it_since_when_until_when_and_what_to_do() -> None
     other = held(cabinet, LockOwner("nightly", "scheduled__1", "promote", 3, 2), HERE, THERE)
 
     with pytest.raises(TargetLocked) as caught:
-        held(cabinet, ONE, THERE, "polyai:c/live")
+        held(cabinet, ONE, THERE, "polyai:c/live", clock=Clock(START + 1))
 
     (name,) = cabinet.contents
     text = str(caught.value)
     assert "polyai:b/live is locked by task promote[3] in run scheduled__1 of DAG nightly (try 2)" in text
     assert "since 2027-01-15T08:00:00+00:00" in text
-    assert "until 2027-01-15T08:16:00+00:00 at most" in text
     assert "Nothing was written" in text
-    assert f"remove the file cabinet://{name}" in text
+    assert "if it is dead already, its lock ends at 2027-01-15T08:04:30+00:00 (in 269 s)" in text
+    assert f"for an earlier end remove the file cabinet://{name}" in text
     assert isinstance(caught.value, VoiceAgentsError)
     assert not caught.value.permanent
     assert other.still_mine()
@@ -291,7 +359,7 @@ def test_the_file_says_what_people_need_and_nothing_else(tmp_path: Path) -> None
         },
         "targets": [HERE, THERE],
         "acquired_at": "2027-01-15T08:00:00+00:00",
-        "expires_at": "2027-01-15T08:15:00+00:00",
+        "expires_at": "2027-01-15T08:02:00+00:00",
     }
     assert list(tmp_path.iterdir()) == []
 
@@ -346,7 +414,7 @@ class Leaving(Cabinet):
 
 
 def test_a_run_that_may_wait_gets_the_lock_when_the_other_has_ended() -> None:
-    cabinet, clock, said = Leaving(), Clock(), []
+    cabinet, clock, said = Leaving(), Clock(START + 1), []
     held(cabinet, ONE)
     cabinet.last = cabinet.looks + 3
 
@@ -374,7 +442,7 @@ def test_waiting_writes_nothing_into_the_folder() -> None:
 
 @pytest.mark.parametrize(("chance", "pauses"), [(0.0, [2.5] * 4), (0.9, [7.0, 3.0])])
 def test_waiting_ends_in_time_and_its_pauses_differ(chance: float, pauses: list[float]) -> None:
-    cabinet, clock = Cabinet(), Clock()
+    cabinet, clock = Cabinet(), Clock(START + 1)
     held(cabinet, ONE)
 
     with pytest.raises(TargetLocked):
@@ -457,7 +525,43 @@ def test_a_task_that_comes_back_within_the_same_try_takes_its_lock_over() -> Non
     assert (before.still_mine(), after.still_mine()) == (False, True)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"holder": {"dag_id": 1}}', b"null"])
+def lock_file(**changes: Any) -> bytes:
+    """Return a lock's file of another task, with some fields changed."""
+    owner = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
+    times = {"acquired_at": "2026-08-01T08:00:00+00:00", "expires_at": "2227-08-01T09:00:00+00:00"}
+    return json.dumps({"version": 1, "holder": owner, "targets": [HERE], **times, **changes}).encode()
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59-14:00"])
+def test_a_lock_that_never_expires_bars_its_targets_and_names_its_owner(moment: str) -> None:
+    cabinet = Cabinet(contents={"x.lock": lock_file(expires_at=moment)})
+
+    with pytest.raises(TargetLocked, match=r"task t in run r of DAG d.* ends at 9999-12-31T23:59:59"):
+        held(cabinet, ONE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"holder": {"dag_id": 1}}',
+        b"null",
+        b"[" * 100_000 + b"]" * 100_000,
+        lock_file(expires_at="10000-01-01T00:00:00+00:00"),
+        lock_file(expires_at=1),
+        lock_file(targets="house/a"),
+        lock_file(targets=[1]),
+        lock_file(targets={"house/a": 1}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": []}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": "1"}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": True}),
+        lock_file(holder={"dag_id": "d", "run_id": "r", "task_id": "t", "more": 1}),
+        lock_file()[:-1] + b', "targets": []}',
+    ],
+)
 def test_a_file_that_cannot_be_read_bars_everything_until_people_remove_it(content: bytes) -> None:
     cabinet = Cabinet(contents={"x.lock": content})
 
@@ -624,7 +728,7 @@ def test_a_lock_that_cannot_be_given_back_is_told_and_does_not_fail_the_run() ->
     own.release()
 
     assert len(said) == 1
-    assert "was not removed (PermissionError); it ends at 2027-01-15T08:16:00" in said[0]
+    assert "was not removed (PermissionError); it ends at 2027-01-15T08:04:30" in said[0]
 
 
 def test_what_was_given_back_is_not_had_any_more() -> None:

@@ -79,6 +79,10 @@ def test_one_listing_and_only_the_asked_for_files_are_read(
         (b"", "it is not JSON"),
         (b"\xff\xfe", "it is not JSON"),
         (b"{}", "not a hold of version 1"),
+        (b'{"version": true}', "not a hold of version 1"),
+        (b'{"version": 1, "version": 1}', "it: an object has the key 'version' twice"),
+        (b'{"version": NaN}', "it: NaN and infinities are not JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "it is not JSON that can be read: it has more than 20 levels"),
         (None, "it is of another target"),
     ],
 )

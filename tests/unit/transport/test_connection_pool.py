@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from airflow_voice_agents.transport.connection_pool import ConnectionPool
+from airflow_voice_agents.transport.connection_pool import ConnectionPool, holds_surplus
+from support.tls import certificate
 
 
 class Made:
@@ -107,3 +113,63 @@ def test_what_belongs_to_a_loop_that_is_closed_is_forgotten() -> None:
     for _ in range(3):
         asyncio.run(exchanges(connections, 1))
     assert len(connections._stocks) == 1
+
+
+# --------------------------------------------------------------------------------- surplus bytes
+
+
+class Wire:
+    """What the HTTP library tells of a connection."""
+
+    def __init__(self, encrypted: Any = None) -> None:
+        self.encrypted = encrypted
+
+    def get_extra_info(self, name: str) -> Any:
+        return self.encrypted if name == "ssl_object" else None
+
+
+def answered(trailing: bytes | None, wire: Wire | None) -> Any:
+    """Return a response with this much behind it; ``None`` where the library no longer tells."""
+    stream: Any = SimpleNamespace()
+    if trailing is not None:
+        for name in ("_h11_state", "_connection", "_stream", "_httpcore_stream", "_stream"):
+            inner = stream if name != "_h11_state" else SimpleNamespace(trailing_data=(trailing, False))
+            stream = SimpleNamespace(**{name: inner})
+    return SimpleNamespace(stream=stream, extensions={} if wire is None else {"network_stream": wire})
+
+
+@pytest.mark.parametrize(
+    ("trailing", "surplus"), [(b"", False), (b"HTTP/1.1 200", True), (b"\r\n", True), (None, True)]
+)
+def test_bytes_after_a_response_show(trailing: bytes | None, surplus: bool) -> None:
+    assert holds_surplus(answered(trailing, Wire())) is surplus
+    assert holds_surplus(answered(trailing, None)) is False
+
+
+def test_a_record_after_a_response_shows(tmp_path: Path) -> None:
+    server, client, to_client = talking(certificate(tmp_path))
+    assert holds_surplus(answered(b"", Wire(client[0]))) is False
+    for text in (b"answer", b"surplus"):
+        server.write(text)
+        client[1].write(to_client.read())
+
+    assert client[0].read(100) == b"answer"
+    assert holds_surplus(answered(b"", Wire(client[0]))) is True
+
+
+def talking(file: Path) -> tuple[ssl.SSLObject, tuple[ssl.SSLObject, ssl.MemoryBIO], ssl.MemoryBIO]:
+    """Return both ends of an encrypted connection that holds nothing yet."""
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(file)
+    ours = ssl.create_default_context(cafile=str(file))
+    to_server, to_client, arriving = ssl.MemoryBIO(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = theirs.wrap_bio(to_server, to_client, server_side=True)
+    sent = ssl.MemoryBIO()
+    client = ours.wrap_bio(arriving, sent, server_hostname="127.0.0.1")
+    for _ in range(4):
+        for end in (client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+            to_server.write(sent.read())
+            arriving.write(to_client.read())
+    return server, (client, arriving), to_client

@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from airflow_voice_agents.transport import json_body
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.errors import InputError
-from airflow_voice_agents.transport.json_body import decode_body, describe_read_failure, encode_body
+from airflow_voice_agents.transport.json_body import (
+    OversizedBody,
+    decode_body,
+    describe_read_failure,
+    encode_body,
+)
 from support.transport import make_call
 
 
@@ -64,8 +70,21 @@ def test_anything_else_is_refused(body):
 
 
 def test_deep_nesting_is_an_ordinary_error():
-    with pytest.raises(RecursionError):
+    with pytest.raises(OversizedBody, match="nested too deeply"):
+        decode_body(b"[" * 200_000 + b"]" * 200_000)
+    with pytest.raises(ValueError, match="not JSON"):
         decode_body(b"[" * 200_000)
+
+
+@pytest.mark.parametrize(("fill", "refused"), [(b"[]", True), (b"{}", True), (b'"[,,{"', False)])
+def test_more_values_than_are_read_are_refused_before_they_are_made(monkeypatch, fill, refused):
+    monkeypatch.setattr(json_body, "MOST_VALUES", 40)
+    body = b"[" + b",".join([fill] * 25) + b"]"
+    if refused:
+        with pytest.raises(OversizedBody, match="more than 40 values"):
+            decode_body(body)
+    else:
+        assert len(decode_body(body)) == 25
 
 
 class _Thing(BaseModel):

@@ -18,17 +18,28 @@ _Path = tuple[str, str]
 
 
 def list_branches(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
-    """All branches, ``main`` first."""
+    """All branches, ``main`` first; by the switches also whether each has diverged, and the one that Staging holds."""
+    branches = store.agent(exchange)["branches"]
     shown = [
         {
             "branchId": branch_id,
             "name": branch["name"],
             "sequenceId": branch["sequenceId"],
             "createdAt": branch["createdAt"],
+            **_standing(store, branch, branches["main"]),
         }
-        for branch_id, branch in store.agent(exchange)["branches"].items()
+        for branch_id, branch in branches.items()
     ]
     return Reply(200, {"branches": shown})
+
+
+def _standing(store: PolyAIStore, branch: Record, main: Record) -> Record:
+    shown: Record = {}
+    if store.switches.branch_divergence == "shown":
+        shown["isDiverged"] = branch["sequenceId"] != main["sequenceId"]
+    if branch["tag"] and store.switches.staging_tag == "shown":
+        shown["tag"] = branch["tag"]
+    return shown
 
 
 def create_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
@@ -45,6 +56,7 @@ def create_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
         "createdAt": store.state.touch(),
         **content,
         "base": {part: dict(main[part]) for part in _PARTS},
+        "tag": None,
     }
     return Reply(201, {"branchId": branch_id, "sequenceId": main["sequenceId"]})
 
@@ -63,6 +75,8 @@ def merge_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     branch = find_branch(store, exchange, to_write=True)
     require_valid_pages(store, slug)
     main = agent["branches"]["main"]
+    if branch["sequenceId"] != main["sequenceId"] and store.switches.diverged_merge == "refuse":
+        raise Problem(409, "The branch has diverged from main")
     agent["branches"]["main"] = main | _merged(branch, main, exchange.content.get("conflictResolutions", []))
     agent["branches"]["main"]["sequenceId"] = str(int(main["sequenceId"]) + 1)
     del agent["branches"][exchange.params["branchId"]]

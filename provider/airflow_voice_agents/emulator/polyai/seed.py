@@ -87,7 +87,7 @@ _AGENT_KEYS = {
     "testSuites",
     *OBSERVATION_KEYS,
 }
-_BRANCH_KEYS = {"name", "sequenceId", "createdAt", "attributes", "variants", "base"}
+_BRANCH_KEYS = {"name", "sequenceId", "createdAt", "attributes", "variants", "base", "tag"}
 _CONNECTOR_DEFAULTS: Record = {
     "variantId": None,
     "asrLangCode": "en-GB",
@@ -240,6 +240,7 @@ def _read_branches(place: str, raw: Any) -> Record:
             "attributes": dict(branch.get("attributes", {})),
             "variants": dict(branch.get("variants", {})),
             "base": branch.get("base"),
+            "tag": branch.get("tag"),
         }
     return branches
 

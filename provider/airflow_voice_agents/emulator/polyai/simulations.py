@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_voice_agents.emulator.polyai.bodies import NAME, list_of, open_body
+from airflow_voice_agents.emulator.polyai.bodies import NAME, TEXT, closed_object, list_of, open_body
 from airflow_voice_agents.emulator.polyai.operation import python_operation
 from airflow_voice_agents.emulator.polyai.paging import page_of
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
@@ -54,12 +54,25 @@ def trigger_run(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     agent, body = store.agent(exchange), exchange.content
     if body["branchId"] not in agent["branches"]:
         raise Problem(404, f"Branch {body['branchId']} not found")
-    unknown = [case for case in body["testCaseIds"] if case not in agent["testCases"]]
+    if not agent["testCases"]:
+        raise Problem(422, "The agent has no test cases", "MissingTestCasesHttp")
+    cases = _selected(store, body)
+    unknown = [case for case in cases if case not in agent["testCases"]]
     if unknown:
         raise Problem(404, f"Test case {unknown[0]} not found", "TEST_CASE_NOT_FOUND")
     store.state.touch()
-    run_id = store.start_run(exchange.agent or "", body["branchId"], body["testCaseIds"])
+    run_id = store.start_run(exchange.agent or "", body["branchId"], cases)
     return Reply(201, _show(store, exchange, run_id, agent["testRuns"][run_id]))
+
+
+def _selected(store: PolyAIStore, body: Record) -> list[str]:
+    """The tests that a body selects, in the current form or, by the switch, in the deprecated one."""
+    form = "testCaseIds" if store.switches.test_trigger == "flat" else "select"
+    if form == "select" and "testCaseIds" in body and store.switches.test_trigger == "both":
+        form = "testCaseIds"
+    if form not in body:
+        raise Problem(400, f"{form} is required", "VALIDATION_FAILED", [(form, "is required")])
+    return list(body["testCaseIds"] if form == "testCaseIds" else body["select"]["testIds"])
 
 
 def _show(store: PolyAIStore, exchange: EmulatorRequest, run_id: str, run: Record) -> Record:
@@ -101,7 +114,15 @@ OPERATIONS = (
         trigger_run,
         writes=True,
         body=open_body(
-            "branchId", "testCaseIds", properties={"branchId": NAME, "testCaseIds": list_of(NAME)}
+            "branchId",
+            properties={
+                "branchId": NAME,
+                "testCaseIds": list_of(NAME),
+                "name": TEXT,
+                "select": closed_object(
+                    "mode", "testIds", properties={"mode": {"const": "testIds"}, "testIds": list_of(NAME)}
+                ),
+            },
         ),
     ),
 )

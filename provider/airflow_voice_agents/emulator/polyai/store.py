@@ -190,6 +190,24 @@ class PolyAIStore:
         self.agents[slug]["draft"] = draft
         return draft
 
+    def give_staging(self, slug: str, branch_id: str) -> Record:
+        """Let Staging hold a branch, and no other one; return the deployment that this makes.
+
+        :param slug: the agent.
+        :param branch_id: a branch other than ``main``.
+        """
+        with self.state.lock:
+            branches = self.agents[slug]["branches"]
+            for key, branch in branches.items():
+                branches[key] = branch | {"tag": "staging" if key == branch_id else None}
+            metadata = {"deployment_type": "publish", "deployment_message": ""}
+            if self.switches.staging_tag == "shown":
+                metadata["tag"] = "staging"
+            text = f"{slug}/{branch_id}/{self.clock.next_number()}"
+            version = hashlib.sha256(text.encode()).hexdigest()[:32]
+            held = {"version": version, "artifactVersion": self.clock.now()}
+            return self.deploy(slug, self.switches.staging_environment, held, "staging", metadata)
+
     def start_tests(self, slug: str) -> list[str]:
         """Ids of the test runs that a deployment starts; by the switch, one in projects without suites too."""
         agent = self.agents[slug]

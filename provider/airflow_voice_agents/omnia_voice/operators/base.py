@@ -31,6 +31,7 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
     """
 
     asset_alias: ClassVar[str] = ALIAS
+    types_path = "airflow_voice_agents.omnia_voice.types"
     ui_color: str = "#dff3ea"
 
     def __init__(

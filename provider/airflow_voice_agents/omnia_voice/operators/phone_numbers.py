@@ -94,6 +94,8 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
     :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
     :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
@@ -211,6 +213,8 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
     :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
     :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
@@ -285,6 +289,8 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
     :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
     :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
@@ -317,7 +323,7 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
         self,
         *,
         phone_numbers: PhoneNumbers,
-        expected: Sequence[str] | Templated,
+        expected: PhoneNumbers,
         **kwargs: Unpack[OmniaVoiceWritingArguments],
     ) -> None:
         super().__init__(**kwargs)

@@ -75,6 +75,7 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
         hook = self.hook()
         return save(
             self.work(context, SnapshotAssignments(workspace_of(hook), numbers).run, hook),
+            origin=self.origin(),
             folder=self.folder or None,
             name=f"{self.dag_id}-{self.task_id}",
             allow_unencrypted=self.allow_unencrypted,
@@ -116,6 +117,8 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
     :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
     :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
@@ -164,7 +167,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
         hook = self.hook()
         action = snapshots.parse_restore(
             workspace_of(hook),
-            load(self.snapshot),
+            load(self.snapshot, self.origin()),
             expected_agent_id=self.expected_agent_id or None,
             expected_assignments=self.argument("expected_assignments"),
             force=is_true(self.force),

@@ -70,7 +70,7 @@ def judge_test_runs(check: TestRunsCheck, runs: Sequence[TestRun]) -> CheckResul
     """
     tell = _teller(check.title)
     if not runs:
-        verdict = CheckVerdict.INCONCLUSIVE if check.required else CheckVerdict.PASSED
+        verdict = CheckVerdict.INCONCLUSIVE if check.required else CheckVerdict.SKIPPED
         return tell(verdict, "the deployment started no test run", {"runs": 0})
     verdicts = {run.id: _RUN_VERDICTS[run.verdict] for run in runs}
     worst = combine(tell(verdict, "", {}) for verdict in verdicts.values())

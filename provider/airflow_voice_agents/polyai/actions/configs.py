@@ -288,7 +288,7 @@ def _place_from_key(key: str, values: object) -> ConfigTarget:
     if not slash:
         raise InputError(
             "values must map 'agent_id/environment' to values when targets is not given; "
-            f"{key!r} does not match"
+            f"{key!r} is not a key of that form"
         )
     name = f"values[{key!r}]"
     return ConfigTarget(

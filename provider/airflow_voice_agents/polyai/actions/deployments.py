@@ -21,12 +21,14 @@ from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPl
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
 from airflow_voice_agents.polyai.actions.deployment_xcoms import (
     DeploymentXComs,
     OnFacts,
     silent,
     with_advice,
 )
+from airflow_voice_agents.polyai.actions.tested import tested
 from airflow_voice_agents.polyai.ladder import LADDER, LIVE, check_ladder
 from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources.deployment import (
@@ -34,7 +36,6 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
     DeploymentRules,
     DeploymentState,
-    Model,
     Via,
     Way,
     deployment,
@@ -44,8 +45,11 @@ from airflow_voice_agents.polyai.resources.deployment import (
     refusals,
     state_of,
     unexpected_target,
+    versions_of,
 )
+from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, choose
+from airflow_voice_agents.polyai.resources.test_gate import TestGate
 from airflow_voice_agents.transport.errors import CallError, InputError
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_lines, parse_text
 
@@ -117,17 +121,25 @@ class DeployingAction(PolyAIAction):
         read_at = run.clock()
         active = await self.active(run)
         item = await self.item(run, active)
-        now = state_of(active.get(self.environment))
+        reached = self.reached(run, item)
         return [
             DeploymentTarget(
-                self.target,
+                target_name(self.agent_id, reached),
                 (item,),
                 read_at,
-                live=self.environment == LIVE,
+                live=reached == LIVE,
                 locks=self.scope().targets,
-                now=now,
+                now=state_of(active.get(reached)),
             )
         ]
+
+    def reached(self, run: RunContext, item: PlannedItem) -> str:
+        """Return the environment that a planned write deploys to.
+
+        :param run: the run.
+        :param item: the planned write.
+        """
+        return self.environment
 
     @abstractmethod
     async def item(self, run: RunContext, active: Active) -> PlannedItem:
@@ -206,12 +218,14 @@ class PromoteDeployment(_VersionAction):
 
     :param source: environment whose version is taken.
     :param rules: the conditions of the promotion.
+    :param tests: tests that must have passed on the version; ``None`` asks for none.
     """
 
     operation: ClassVar[str] = "promote deployment"
 
     source: Environment
     rules: DeploymentRules = field(default_factory=DeploymentRules)
+    tests: TestGate | None = None
 
     def guards(self, given: GuardContext) -> Iterator[Finding]:
         """Guard the model of the project, live, and the order of the environments."""
@@ -222,10 +236,15 @@ class PromoteDeployment(_VersionAction):
     async def item(self, run: RunContext, active: Active) -> PlannedItem:
         """Plan the promotion, unless the target runs the version already."""
         kind = DeploymentKind()
+        known = await find_model(run, self.agent_id, self.rules.deployment_model)
+        rules = replace(self.rules, known_model=known)
         history: list[Deployment] = []
-        if needs_history(kind, self.deployment, active, self.rules, self.source):
+        if needs_history(kind, self.deployment, active, rules, self.source):
             history = await run.send(api.list_deployments(self.agent_id, environment=Environment.SANDBOX))
-        return plan_deployment(kind, self.deployment, active, history, self.rules, self.source)
+        item = plan_deployment(kind, self.deployment, active, history, rules, self.source)
+        item = await tested(item, self.tests, run.send)
+        source = f"{self.agent_id}/{self.source}"
+        return replace(item, facts={"versions": versions_of(active), "source": source})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +261,7 @@ class RollbackDeployment(_VersionAction):
     :param strategy: ``rollback``, or ``promote``: live takes an older deployment of pre-release.
     :param expected_target_version: version that must run now, unless it is the wanted one; ``None`` takes any.
     :param allow_previous_live: live may go back without a version or id.
-    :param deployment_model: how the project's content reaches its environments.
+    :param deployment_model: how the project's content reaches its environments; ``None`` assumes the ladder.
     :param message: kept with the new deployment; the platform has been seen to drop it.
     """
 
@@ -253,7 +272,7 @@ class RollbackDeployment(_VersionAction):
     strategy: str = "rollback"
     expected_target_version: str | None = None
     allow_previous_live: bool = False
-    deployment_model: str = Model.LADDER
+    deployment_model: Model | None = None
     message: str = field(default="", repr=False)
 
     def guards(self, given: GuardContext) -> Iterator[Finding]:
@@ -265,12 +284,31 @@ class RollbackDeployment(_VersionAction):
                 "What live goes back to must be named by version or id. Pass allow_previous_live=True to let the "
                 "history decide.",
             )
-        if self.deployment_model == Model.SIMPLIFIED and self.environment != LIVE:
+        if self.deployment_model is Model.BRANCHES:
+            yield from self._against_branches()
+
+    def _against_branches(self) -> Iterator[Finding]:
+        if self.environment != LIVE:
             yield error(
                 "simplified_model",
-                "In a project on simplified deployments only live can be rolled back; this would roll back "
+                "In a project on the branches model only live can be rolled back; this would roll back "
                 f"{self.environment}.",
             )
+        if self.strategy == "promote":
+            yield error(
+                "simplified_model",
+                "In a project on the branches model nothing is promoted, also not to go back. Pass "
+                "strategy='rollback'.",
+            )
+
+    async def _about_model(self, run: RunContext) -> tuple[Finding, ...]:
+        """Return what the model of the project forbids; a rollback of live is the same in both models."""
+        if self.deployment_model is not Model.AUTO:
+            return ()
+        known = await find_model(run, self.agent_id, self.deployment_model)
+        same = self.environment == LIVE and self.strategy == "rollback"
+        against = self._against_branches() if known.model is Model.BRANCHES else ()
+        return (*known.findings(self.agent_id, stops=not same), *against)
 
     def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
         """Return the version that is rolled back from."""
@@ -300,9 +338,8 @@ class RollbackDeployment(_VersionAction):
         )
         way = Way.PROMOTE if self.strategy == "promote" else Way.ROLL_BACK
         wanted = replace(found, via=Via(way, found.deployment_id or "", self.message))
-        return plan_return(
-            kind, target, now, wanted, unexpected_target(target, now, self.expected_target_version)
-        )
+        unexpected = unexpected_target(target, now, self.expected_target_version)
+        return plan_return(kind, target, now, wanted, (*await self._about_model(run), *unexpected))
 
     @property
     def _asked(self) -> str:
@@ -339,6 +376,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
     if LADDER.index(origin) >= LADDER.index(goal):
         raise InputError(f"nothing is promoted from {origin.value} to {goal.value}: name a later environment")
     return PromoteDeployment(
+        tests=TestGate.parse(options.pop("tests", None)),
         agent_id=parse_identifier(agent_id, name="agent_id"),
         source=origin,
         environment=goal,
@@ -348,7 +386,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
                 options.pop("expected_target_version", None), "expected_target_version"
             ),
             allow_downgrade=options.pop("allow_downgrade", False),
-            deployment_model=parse_model(options.pop("deployment_model", Model.LADDER)),
+            deployment_model=parse_model(options.pop("deployment_model", None)),
             message=parse_lines(options.pop("message", ""), name="message"),
         ),
         **options,
@@ -378,7 +416,7 @@ def parse_rollback(agent_id: object, environment: object, to: object, **options:
         expected_target_version=parse_version(
             options.pop("expected_target_version", None), "expected_target_version"
         ),
-        deployment_model=parse_model(options.pop("deployment_model", Model.LADDER)),
+        deployment_model=parse_model(options.pop("deployment_model", None)),
         message=parse_lines(options.pop("message", ""), name="message"),
         **options,
     )
@@ -394,12 +432,3 @@ def parse_version(value: object, name: str) -> str | None:
     if value == "":
         raise InputError(f"{name} is an empty text; pass None if any version will do")
     return None if value is None else parse_text(value, name=name)
-
-
-def parse_model(value: object) -> Model:
-    """Check the deployment model of a project.
-
-    :param value: ``ladder`` or ``simplified``.
-    :raises InputError: for anything else.
-    """
-    return Model(parse_choice(value, name="deployment_model", choices=tuple(Model)))

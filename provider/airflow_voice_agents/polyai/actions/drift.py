@@ -24,7 +24,7 @@ Baseline = Mapping[str, Mapping[str, Any]]
 IGNORED_CODES = frozenset(
     {
         *("skip_pre_release", "move_live", "downgrade", "expected_target_version"),
-        *("invalid_schema", "invalid_values", "no_valid_order"),
+        *("invalid_schema", "invalid_values", "no_valid_order", "schema_not_evaluated"),
         *("exclude_keys", "never_promote"),
     }
 )

@@ -17,7 +17,7 @@ from airflow_voice_agents.polyai.models import Connector, PhoneNumber, Variant
 from airflow_voice_agents.polyai.resources import config_page, connector
 from airflow_voice_agents.polyai.resources.config_page import UNSET, PageState
 from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings, named
-from airflow_voice_agents.transport.errors import CallError, GuardRefused, VoiceAgentsError
+from airflow_voice_agents.transport.errors import CallError, GuardRefused, InputError, VoiceAgentsError
 from airflow_voice_agents.transport.validation import (
     parse_batch,
     parse_choice,
@@ -121,10 +121,16 @@ class _Agent:
         """
         mine = [each for each in self.connectors if each.client_env == environment]
         return EnvironmentFiles(
-            page=self.pages.get(environment, UNSET) if CONFIG in include else None,
+            page=self._page(environment) if CONFIG in include else None,
             connectors=self._settings(mine, environment) if CONNECTORS in include else None,
             numbers=self._routing(mine, environment) if ROUTING in include else None,
         )
+
+    def _page(self, environment: str) -> PageState:
+        page = self.pages.get(environment, UNSET)
+        if page.flaw:
+            raise InputError(f"Its config page {page.flaw}.")
+        return page
 
     def _settings(self, mine: Sequence[Connector], environment: str) -> tuple[NamedSettings, ...]:
         for one in mine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -10,13 +10,16 @@ from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.progress import APPLIED
 from airflow_voice_agents.engine.reads import read_all
 from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import Kinds
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, for_another
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, error, for_another, warning
 from airflow_voice_agents.plans.report import TROUBLE, ItemReport
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
+from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
 from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Environment, parse_environment
+from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.phone_number import (
     KIND,
     NumberState,
@@ -47,6 +50,8 @@ class ImportPhoneNumbers(PolyAIAction):
     :param connector_id: connector that answers them, or ``None`` to leave that to the platform.
     :param kind: the kind of the numbers.
     :param warnings: warnings about the numbers given, for the log.
+    :param deployment_model: how the project's content reaches its environments; ``None`` does not look.
+    :param allow_sandbox_numbers: numbers may go to a sandbox that has no telephony.
     """
 
     operation: ClassVar[str] = "import phone numbers"
@@ -58,6 +63,8 @@ class ImportPhoneNumbers(PolyAIAction):
     connector_id: str | None = None
     kind: PhoneNumberKind = field(default_factory=PhoneNumberKind)
     warnings: tuple[str, ...] = ()
+    deployment_model: Model | None = None
+    allow_sandbox_numbers: bool = False
 
     @property
     def target(self) -> str:
@@ -72,13 +79,41 @@ class ImportPhoneNumbers(PolyAIAction):
         """Return the one kind."""
         return {KIND: self.kind}
 
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard live, and a sandbox without telephony."""
+        yield from super().guards(given)
+        if self.deployment_model is Model.BRANCHES:
+            yield from self._without_telephony()
+
+    def _without_telephony(self) -> Iterator[Finding]:
+        if self.client_env == Environment.SANDBOX:
+            said = (
+                "In a project on the branches model sandbox holds branches and has no telephony, so nobody could call "
+                "these numbers."
+            )
+            yield (
+                warning("no_telephony", said)
+                if self.allow_sandbox_numbers
+                else error(
+                    "no_telephony",
+                    f"{said} Import them for live, or pass allow_sandbox_numbers=True if meant.",
+                )
+            )
+
+    async def _about_model(self, run: RunContext) -> tuple[Finding, ...]:
+        if self.deployment_model is not Model.AUTO:
+            return ()
+        known = await find_model(run, self.agent_id, self.deployment_model)
+        told = known.findings(self.agent_id, stops=False)
+        return (*told, *(self._without_telephony() if known.model is Model.BRANCHES else ()))
+
     async def plan(self, run: RunContext, *, done: Collection[str] = ()) -> Sequence[TargetPlan]:
         """Check the connector, read the numbers and plan each; numbers in another environment are refused.
 
         Vendor operations: get connector, batch get numbers.
         """
-        for warning in self.warnings:
-            run.log(f"{self.operation}: {warning}")
+        for said in self.warnings:
+            run.log(f"{self.operation}: {said}")
         await self._check_connector(run)
         resources = [phone_number(self.agent_id, number) for number in self.numbers]
         found = await read_all(run, self.kind, resources)
@@ -88,7 +123,8 @@ class ImportPhoneNumbers(PolyAIAction):
             if now not in planned:
                 planned[now] = self.kind.plan(resource, wanted, now)
         items = tuple(for_another(planned[found[resource]], resource) for resource in resources)
-        return [TargetPlan(self.target, items, live=self.client_env == LIVE)]
+        target = TargetPlan(self.target, items, live=self.client_env == LIVE)
+        return [target.with_findings(*await self._about_model(run))]
 
     async def _check_connector(self, run: RunContext) -> None:
         if self.connector_id is None:
@@ -121,6 +157,8 @@ def parse_import(
     default_region: str | None = None,
     batch_size: int = 50,
     places: Sequence[tuple[str, object]] | None = None,
+    deployment_model: object = None,
+    allow_sandbox_numbers: bool = False,
 ) -> ImportPhoneNumbers:
     """Check the arguments of an import.
 
@@ -132,6 +170,8 @@ def parse_import(
         ``phonenumbers``.
     :param batch_size: maximum number of numbers per request.
     :param places: instead of ``phone_numbers``, the numbers of a file, each with its place there.
+    :param deployment_model: how the project's content reaches its environments; ``None`` does not look.
+    :param allow_sandbox_numbers: numbers may go to a sandbox that has no telephony.
     :raises InputError: naming the argument, and every number, that is wrong.
     """
     agent = parse_identifier(agent_id, name="agent_id")
@@ -153,6 +193,8 @@ def parse_import(
         connector_id=connector,
         kind=kind,
         warnings=tuple(warnings),
+        deployment_model=parse_model(deployment_model),
+        allow_sandbox_numbers=allow_sandbox_numbers,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
-from airflow_voice_agents.engine.concurrency import for_each_limited
+from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
 from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -16,7 +17,9 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, TargetPlan, er
 from airflow_voice_agents.plans.selection import Selection
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
+from airflow_voice_agents.polyai.actions.deployment_model import ASSUMED, find_model, parse_model
 from airflow_voice_agents.polyai.actions.telephony import Telephony
+from airflow_voice_agents.polyai.actions.tested import tested
 from airflow_voice_agents.polyai.files import EnvironmentFiles, Shelf
 from airflow_voice_agents.polyai.ladder import LIVE, SKIP_PRE_RELEASE, check_ladder
 from airflow_voice_agents.polyai.models import ConfigPage, Deployment, Environment
@@ -34,7 +37,9 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentRules,
     needs_history,
     plan_deployment,
+    versions_of,
 )
+from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.polyai.spec import (
     ConfigSpec,
@@ -44,6 +49,7 @@ from airflow_voice_agents.polyai.spec import (
     SourceSpec,
     TargetSpec,
 )
+from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import CallError, InputError
 
 
@@ -129,6 +135,7 @@ class PromotionPlanner:
         """
         refuse_entangled(self.spec)
         targets = [target for target in self.spec.targets if target.name not in done]
+        self._log_models(targets)
         reading = SharedReads(
             self.run.send,
             (agent for target in targets for agent in self._agents(target)),
@@ -142,8 +149,18 @@ class PromotionPlanner:
             reading.over(self._agents(target))
             progress.add("planned")
 
-        await for_each_limited(targets, plan, limit=self.run.concurrency)
+        async with planning(self.kinds.values()):
+            await for_each_limited(targets, plan, limit=self.run.concurrency)
         return _distinct([planned[target.name] for target in targets])
+
+    def _log_models(self, targets: Sequence[TargetSpec]) -> None:
+        """Say once for all targets what is taken for granted about deployment models."""
+        sections = [section for each in targets if (section := self.spec.deployment_of(each)) is not None]
+        given = [section.deployment_model for section in sections]
+        if None in given:
+            self.run.log(f"{OPERATION}: {given.count(None)} target(s): {ASSUMED}")
+        if SIMPLIFIED in given:
+            self.run.log(f"{OPERATION}: deployment_model: simplified is deprecated; write branches")
 
     def _agents(self, target: TargetSpec) -> set[str]:
         source = self.spec.source_of(target)
@@ -152,7 +169,8 @@ class PromotionPlanner:
 
     async def _target(self, target: TargetSpec, reading: SharedReads) -> TargetPlan:
         one = _TargetPlanner(self, target, self.spec.source_of(target), reading)
-        items = await one.items()
+        origin = _origin(self.spec, target)
+        items = [replace(item, facts={"source": origin, **item.facts}) for item in await one.items()]
         guards = tuple(self._guards(target))
         if guards and items:
             items[0] = replace(items[0], findings=(*guards, *items[0].findings))
@@ -227,7 +245,8 @@ class _TargetPlanner:
         taken = await self._source_page()
         target = page(self.target.agent_id, self.target.environment)
         kind = ConfigPageKind(bridge_schema=self._config.bridge_schema)
-        return [plan_promotion(kind, target, taken, now.get(self.target.environment), self._rules())]
+        plan = partial(plan_promotion, kind, target, taken, now.get(self.target.environment), self._rules())
+        return [await off_loop(plan, blocking=kind.blocking)]
 
     async def _source_page(self) -> PageState | None:
         if (files := await self._files()) is not None:
@@ -261,15 +280,29 @@ class _TargetPlanner:
     async def _deployment(self) -> Sequence[PlannedItem]:
         agent_id, environment = self._origin()
         asked = self.promotion.spec.deployment_of(self.target) or DeploymentSpec()
-        rules = DeploymentRules(**asked.model_dump())
+        rules = DeploymentRules(**asked.model_dump(exclude={"tests"}))
         kind = DeploymentKind()
         active = await self.reading.read(agent_id, api.get_active_deployments(agent_id))
+        rules = replace(rules, known_model=await self._model(agent_id, rules.deployment_model))
         target = deployment.deployment(agent_id, self.target.environment)
         history: list[Deployment] = []
         if needs_history(kind, target, active, rules, environment):
             call = api.list_deployments(agent_id, environment=Environment.SANDBOX)
             history = await self.reading.read(agent_id, call)
-        return [plan_deployment(kind, target, active, history, rules, environment)]
+        item = plan_deployment(kind, target, active, history, rules, environment)
+        item = await tested(item, asked.tests, self._reader(agent_id))
+        return [replace(item, facts={"versions": versions_of(active)})]
+
+    def _reader(self, agent_id: str) -> Callable[[ApiRequest[Any]], Awaitable[Any]]:
+        async def read(request: ApiRequest[Any]) -> Any:
+            return await self.reading.read(agent_id, request)
+
+        return read
+
+    async def _model(self, agent_id: str, given: str | None) -> KnownModel:
+        if given is None:
+            return KnownModel(Model.LADDER)  # which the planner says once for all targets
+        return await find_model(self.promotion.run, agent_id, parse_model(given), self._reader(agent_id))
 
     async def _moves(self) -> Sequence[PlannedItem]:
         return await (await self._telephony()).moves()

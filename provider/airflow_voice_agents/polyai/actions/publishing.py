@@ -20,12 +20,14 @@ from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPl
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
-from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction, parse_model
+from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
+from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction
 from airflow_voice_agents.polyai.ladder import LIVE
-from airflow_voice_agents.polyai.models import Deployment, Environment, parse_environment
+from airflow_voice_agents.polyai.models import Branch, Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources import branch_merge, publication
-from airflow_voice_agents.polyai.resources.branch_merge import BranchKind, BranchState, branch
-from airflow_voice_agents.polyai.resources.deployment import Model, state_of
+from airflow_voice_agents.polyai.resources.branch_merge import BranchKind, BranchState, MergeConsent, branch
+from airflow_voice_agents.polyai.resources.deployment import state_of
+from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.publication import (
     Publication,
     PublicationKind,
@@ -45,7 +47,15 @@ MEMORY: Final = "merge"
 REPLACED: Final = "replaced"
 """Detail that carries what ran before a merge to the end of the run; no part of the final report."""
 
+GOES_TO: Final = "environment"
+"""Detail of a merge: the environment that it deployed to."""
+
 NOTHING_NEW: Final = ("unchanged", "fail")
+
+NOTHING_PUBLISHED: Final = error(
+    "simplified_model",
+    "In a project on the branches model nothing is published: merge a branch, which goes live.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +77,7 @@ class Publish(DeployingAction):
     environment: Environment = Environment.SANDBOX
     message: str = field(default="", repr=False)
     nothing_new: str = "unchanged"
-    deployment_model: str = Model.LADDER
+    deployment_model: Model | None = None
 
     @property
     def kind(self) -> PublicationKind:
@@ -86,14 +96,20 @@ class Publish(DeployingAction):
                 f"Nothing is published to {self.environment.value} directly. Publish to sandbox, test it there, and "
                 "promote it.",
             )
-        if self.deployment_model == Model.SIMPLIFIED:
-            yield error(
-                "simplified_model",
-                "In a project on simplified deployments nothing is published: merge a branch, which goes live.",
-            )
+        if self.deployment_model is Model.BRANCHES:
+            yield NOTHING_PUBLISHED
 
     async def item(self, run: RunContext, active: Active) -> PlannedItem:
         """Plan one more publication, unless an earlier try of the task has made it."""
+        item = self._publication(run, active)
+        if self.deployment_model is not Model.AUTO:
+            return item
+        known = await find_model(run, self.agent_id, self.deployment_model)
+        findings = [*known.findings(self.agent_id, stops=False)]
+        findings += [NOTHING_PUBLISHED] if known.model is Model.BRANCHES else []
+        return replace(item, findings=(*item.findings, *findings))
+
+    def _publication(self, run: RunContext, active: Active) -> PlannedItem:
         resource = publication.publication(self.agent_id, self.environment)
         now = publication_of(active.get(self.environment))
         first: Mapping[str, str | None] = run.recall(first_read_key(self.operation)) or {}
@@ -125,23 +141,51 @@ class Merge(DeployingAction):
     """A merge of a branch into ``main``.
 
     Costs four requests; a branch that an earlier try of the task merged costs two. Conflicts are only named.
+    ``auto`` costs two more.
 
-    Vendor operations: list branches, get active deployments, merge branch.
+    Vendor operations: list branches, get active deployments, merge branch; for ``auto`` list deployments.
 
-    :param environment: where the merge deploys to: sandbox, or live in a simplified project.
+    :param environment: where the merge deploys to: sandbox, or live in the branches model; live as well where only
+        the plan tells.
     :param branch: id or name of the branch.
     :param message: kept with the deployment.
+    :param deployment_model: how the project's content reaches its environments; ``None`` assumes the ladder.
+    :param consent: what is accepted of a merge that goes straight to live.
     """
 
     operation: ClassVar[str] = "merge branch"
 
     branch: str
     message: str = field(default="", repr=False)
+    deployment_model: Model | None = None
+    consent: MergeConsent = field(default_factory=MergeConsent)
 
     def scope(self) -> Scope:
         """Return sandbox, and live where a merge goes there."""
         names = [Environment.SANDBOX, *([Environment.LIVE] if self.environment == LIVE else [])]
-        return Scope(tuple(target_name(self.agent_id, each) for each in names), live=self.environment == LIVE)
+        live = None if self.deployment_model is Model.AUTO else self.environment == LIVE
+        return Scope(tuple(target_name(self.agent_id, each) for each in names), live=live)
+
+    def guards(self, given: GuardContext) -> Iterator[Finding]:
+        """Guard live: consent of the author, and an approval."""
+        yield from super().guards(given)
+        if self.scope().live:
+            yield from self.consent.approval()
+
+    def target_guards(self, target: TargetPlan, given: GuardContext) -> Iterator[Finding]:
+        """Guard live where only the plan tells that a merge goes there."""
+        yield from super().target_guards(target, given)
+        if target.live and target.changed and self.scope().live is None:
+            yield from self.consent.approval()
+
+    def reached(self, run: RunContext, item: PlannedItem) -> str:
+        """Return the environment that the merge deploys to, or that an earlier try of the task deployed it to."""
+        after = item.transition.after if item.transition else None
+        if isinstance(after, BranchState):
+            return after.goes_to
+        noted = run.recall(MEMORY) or {}
+        ours = (noted.get("agent_id"), noted.get("branch")) == (self.agent_id, self.branch)
+        return str(noted.get(GOES_TO, self.environment)) if ours else self.environment
 
     def kinds(self) -> Kinds:
         """Return the one kind."""
@@ -166,12 +210,38 @@ class Merge(DeployingAction):
         branches = await run.send(api.list_branches(self.agent_id))
         named = [each.branch_id for each in branches if each.name == self.branch and each.branch_id]
         found = [self.branch] if any(each.branch_id == self.branch for each in branches) else named
-        if len(found) == 1:
-            resource = branch(self.agent_id, found[0])
-            return BranchKind().plan(
-                resource, BranchState(False, self.message), BranchState(True, active=active)
-            )
-        return self._missing(run, found)
+        if len(found) != 1:
+            return self._missing(run, found)
+        known = await find_model(run, self.agent_id, self.deployment_model)
+        mine = next(each for each in branches if each.branch_id == found[0])
+        return await self.merge_of(run, mine, branches, active, known)
+
+    async def merge_of(
+        self,
+        run: RunContext,
+        mine: Branch,
+        branches: Sequence[Branch],
+        active: Active,
+        known: KnownModel,
+    ) -> PlannedItem:
+        """Plan the merge of a branch that is there.
+
+        :param run: the run.
+        :param mine: the branch.
+        :param branches: all branches of the agent.
+        :param active: what each environment runs.
+        :param known: the model of the project.
+        """
+        goes_to = Environment.SANDBOX if known.model is Model.LADDER else Environment.LIVE
+        findings = [*known.findings(self.agent_id, stops=True)]
+        if goes_to == LIVE:
+            findings += self.consent.state(mine, branches)
+        return BranchKind().plan(
+            branch(self.agent_id, str(mine.branch_id)),
+            BranchState(False, self.message, goes_to=goes_to),
+            BranchState(True, active=active, goes_to=goes_to),
+            findings,
+        )
 
     def _missing(self, run: RunContext, found: Sequence[str]) -> PlannedItem:
         noted = run.recall(MEMORY) or {}
@@ -196,7 +266,7 @@ class Merge(DeployingAction):
         """Note the branch, so that a later try knows that this one merged it."""
         for item in (item for target in targets for item in target.items if item.changed):
             noted = {"agent_id": self.agent_id, "branch": self.branch, "branch_id": item.resource.name}
-            run.remember(MEMORY, noted)
+            run.remember(MEMORY, {**noted, GOES_TO: self.reached(run, item)})
         super().before_writes(run, targets)
 
     def on_result(self, run: RunContext, resource: Resource, result: WriteResult[Any]) -> None:
@@ -206,7 +276,9 @@ class Merge(DeployingAction):
         """Return the report with what the plan says of earlier tries."""
         said = [finding.message for finding in planned.findings if finding.code == "merged_earlier"]
         before = planned.transition.before if planned.transition else None
-        replaced = {REPLACED: before.active} if isinstance(before, BranchState) else {}
+        replaced = (
+            {REPLACED: before.active, GOES_TO: before.goes_to} if isinstance(before, BranchState) else {}
+        )
         return replace(item, reason=item.reason or "; ".join(said), details={**item.details, **replaced})
 
     async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
@@ -228,10 +300,11 @@ class Merge(DeployingAction):
     def _deployed(
         self, run: RunContext, item: ItemReport, before: Active, active: Active, test_runs: Sequence[str]
     ) -> ItemReport:
-        record, place = active.get(self.environment), self.environment.value
-        if record is None or not _is_new(record, before.get(self.environment)):
+        place = item.details.get(GOES_TO, self.environment.value)
+        record = active.get(place)
+        if record is None or not _is_new(record, before.get(place)):
             return replace(item, reason=f"it is merged, and {place} shows no new deployment yet")
-        past = state_of(before.get(self.environment))
+        past = state_of(before.get(place))
         facts = {
             "previous_version": past.version if past else None,
             "version": record.version,
@@ -243,14 +316,14 @@ class Merge(DeployingAction):
     def _went_live(self, item: ItemReport, before: Active, active: Active) -> ItemReport | None:
         """Fail a merge that was to go to sandbox and has also changed live."""
         live, sandbox = active.get(LIVE), active.get(Environment.SANDBOX)
-        if self.environment == LIVE or live is None or not _is_new(live, before.get(LIVE)):
+        if item.details.get(GOES_TO) == LIVE or live is None or not _is_new(live, before.get(LIVE)):
             return None
         if sandbox is not None and sandbox.version != live.version:
             return None
         reason = (
-            f"it is merged, and live runs its version {live.version} now: this project is on simplified deployments, "
+            f"it is merged, and live runs its version {live.version} now: this project is on the branches model, "
             "in which a merge goes straight to live. Roll live back if that was not meant, and pass "
-            "deployment_model='simplified' from now on. Applied: the merge."
+            "deployment_model='branches' from now on. Applied: the merge."
         )
         details = {**item.details, "version": live.version, "deployment_id": live.id}
         return ItemReport(item.resource, Status.FAILED, reason, permanent=True, details=details)
@@ -270,7 +343,7 @@ def parse_publish(agent_id: object, **options: Any) -> Publish:
         nothing_new=parse_choice(
             options.pop("nothing_new", "unchanged"), name="nothing_new", choices=NOTHING_NEW
         ),
-        deployment_model=parse_model(options.pop("deployment_model", Model.LADDER)),
+        deployment_model=parse_model(options.pop("deployment_model", None)),
         **options,
     )
 
@@ -280,16 +353,20 @@ def parse_merge(agent_id: object, branch: object, **options: Any) -> Merge:
 
     :param agent_id: the agent.
     :param branch: id or name of the branch.
-    :param options: ``deployment_model``, and further fields of :class:`Merge`.
+    :param options: ``deployment_model``, ``consent``, and further fields of :class:`Merge`. The deprecated model
+        ``simplified`` needs no approval, as before.
     :raises InputError: naming the argument that is wrong.
     """
     name = parse_text(branch, name="branch")
     if name == "main":
         raise InputError("branch must be another one than 'main', which is what is merged into")
-    model = parse_model(options.pop("deployment_model", Model.LADDER))
+    given, consent = options.pop("deployment_model", None), options.pop("consent", MergeConsent())
+    model = parse_model(given)
     return Merge(
         agent_id=parse_identifier(agent_id, name="agent_id"),
-        environment=Environment.LIVE if model == Model.SIMPLIFIED else Environment.SANDBOX,
+        environment=Environment.LIVE if model in (Model.BRANCHES, Model.AUTO) else Environment.SANDBOX,
+        deployment_model=model,
+        consent=replace(consent, allow_unapproved=True) if given == SIMPLIFIED else consent,
         branch=name,
         message=parse_lines(options.pop("message", ""), name="message"),
         **options,

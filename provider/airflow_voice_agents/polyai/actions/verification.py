@@ -37,6 +37,10 @@ PAGE = 50
 """Page size of conversations at the host of the Agents API."""
 
 
+GOOD = (CheckVerdict.PASSED, CheckVerdict.SKIPPED)
+"""Verdicts on test runs that another look cannot change."""
+
+
 @dataclass
 class CheckRunner:
     """Looks again and again at the same checks; what cannot change any more is read once.
@@ -167,7 +171,7 @@ def _is_final(check: Any, result: CheckResult) -> bool:
     """Whether no later look can say anything else: a run or a call that has ended."""
     if isinstance(check, PlacedCallCheck):
         return result.facts.get("status") in ("SUCCESS", "FAILURE")
-    return isinstance(check, TestRunsCheck) and (result.verdict is CheckVerdict.PASSED or result.permanent)
+    return isinstance(check, TestRunsCheck) and (result.verdict in GOOD or result.permanent)
 
 
 def _of_deployment(recent: Sequence[Conversation], deployment_id: str | None) -> list[Conversation]:

@@ -88,23 +88,31 @@ def get_test_run(agent_id: str, *, test_run_id: str) -> ApiRequest[TestRun]:
     return get("get test run", f"{_RUNS}/{{testRunId}}", read, agent_id=agent_id, test_run_id=test_run_id)
 
 
-def trigger_test_run(agent_id: str, *, branch_id: str, test_case_ids: Sequence[str]) -> ApiRequest[TestRun]:
+def trigger_test_run(
+    agent_id: str, *, branch_id: str, test_case_ids: Sequence[str], name: str = "", form: str = "select"
+) -> ApiRequest[TestRun]:
     """Start a run of some tests on a branch (``POST …/testing/test-runs/trigger``).
 
     :param branch_id: ``main`` or the id of a branch.
     :param test_case_ids: at least one id.
+    :param name: the name of the run; empty for none.
+    :param form: ``select``, the current form, or ``flat``, the deprecated list of ids.
     """
     ids = parse_batch(
         test_case_ids, lambda value, place: parse_identifier(value, name=place), name="test_case_ids"
     )
     require_distinct(ids, name="test_case_ids")
+    wanted: dict[str, Any] = {"select": {"mode": "testIds", "testIds": ids}}
+    if parse_choice(form, name="form", choices=("select", "flat")) == "flat":
+        wanted = {"testCaseIds": ids}
     return send(
         "trigger test run",
         "POST",
         f"{_RUNS}/trigger",
         TestRun.model_validate,
-        body={"branchId": parse_identifier(branch_id, name="branch_id"), "testCaseIds": ids},
-        shown=frozenset({"branchId", "testCaseIds"}),
+        body={"branchId": parse_identifier(branch_id, name="branch_id"), **wanted}
+        | optional(name=parse_lines(name, name="name") or None),
+        shown=frozenset({"branchId", "testCaseIds", "select"}),
         agent_id=agent_id,
     )
 

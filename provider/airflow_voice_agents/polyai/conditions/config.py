@@ -16,7 +16,7 @@ from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage, parse_environment
 from airflow_voice_agents.polyai.resources.config_page import ConfigPageKind, PageState, page
 from airflow_voice_agents.transport.api_request import ApiRequest
-from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.errors import InputError, ItemsFailedPermanently
 from airflow_voice_agents.transport.validation import (
     parse_identifier,
     parse_json_object,
@@ -124,7 +124,10 @@ class ConfigCondition:
 def _state(pages: list[ConfigPage], agent_id: str, environment: str) -> PageState | None:
     resource = page(agent_id, environment)
     (observation,) = ConfigPageKind().observe([resource])
-    return observation.states(pages).get(resource)
+    state = observation.states(pages).get(resource)
+    if state is not None and state.flaw:
+        raise ItemsFailedPermanently(f"The config page of {resource} {state.flaw}, and it is not compared.")
+    return state
 
 
 def _place(agent_id: object, environment: object, prefix: str) -> tuple[str, str]:

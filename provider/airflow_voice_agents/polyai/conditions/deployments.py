@@ -18,6 +18,7 @@ from airflow_voice_agents.polyai.conditions.arguments import (
 from airflow_voice_agents.polyai.models import Deployment, parse_environment
 from airflow_voice_agents.polyai.observations import TestRun, Verdict
 from airflow_voice_agents.polyai.resources.deployment_records import moment
+from airflow_voice_agents.polyai.resources.test_gate import SKIPPED
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_identifier
@@ -153,6 +154,7 @@ class TestRunsCondition:
         """
         runs = dict(zip(self.test_run_ids, answers, strict=True))
         found = {"agent_id": self.agent_id, "test_runs": {key: _counts(run) for key, run in runs.items()}}
+        found["verdict"] = _verdict(runs.values())
         if any(run.verdict in (Verdict.PENDING, Verdict.UNKNOWN) for run in runs.values()):
             return False, found
         bad = {key: run for key, run in runs.items() if run.verdict is not Verdict.PASSED}
@@ -172,6 +174,16 @@ class TestRunsCondition:
                 return False
             failures += run.failed_count
         return failures <= self.allowed_failures
+
+
+def _verdict(runs: Iterable[TestRun]) -> str:
+    """Return what all runs together amount to; no run, or none that tested anything, is skipped."""
+    tested = [run for run in runs if run.test_case_count != 0]
+    if not tested:
+        return SKIPPED
+    verdicts = {run.verdict for run in tested}
+    order = (Verdict.PENDING, Verdict.UNKNOWN, Verdict.FAILED, Verdict.ERROR)
+    return next((each.value for each in order if each in verdicts), Verdict.PASSED.value)
 
 
 def _counts(run: TestRun) -> dict[str, Any]:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.types import Templated
-    from airflow_voice_agents.plans.kind import Resource
-    from airflow_voice_agents.polyai.files import EnvironmentFiles
     from airflow_voice_agents.polyai.types import EnvironmentArgument, PartName, PolyAIArguments
 
 FOLDER_KEY = "folder"
@@ -51,8 +49,6 @@ class PolyAIExportOperator(PolyAIOperator):
     confidential_fields: ClassVar[Sequence[str]] = ("targets",)
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
-    environment_fields = ("targets",)
-
     def __init__(
         self,
         *,
@@ -71,23 +67,12 @@ class PolyAIExportOperator(PolyAIOperator):
         from functools import partial
 
         from airflow_voice_agents.polyai.actions import export
+        from airflow_voice_agents.polyai.export_files import keep
         from airflow_voice_agents.state.export_files import checked
 
         folder = checked(self.folder)
-        wanted = export.parse_export(as_list(self.argument("targets")), self.include, partial(_keep, folder))
+        wanted = export.parse_export(as_list(self.argument("targets")), self.include, partial(keep, folder))
         context["ti"].xcom_push(key=FOLDER_KEY, value=folder)
         report = self.work(context, wanted.run)
         changed = sum(len(item.details.get(export.FILES, ())) for item in report.items)
         return {**self.finish(context, report, changes={}), "files_changed": changed}
-
-
-def _keep(folder: str, environment: Resource, files: EnvironmentFiles) -> list[str]:
-    """Write an environment's files and return the names of those that changed."""
-    from airflow_voice_agents.polyai.files import documents, place, refuse_twins
-    from airflow_voice_agents.state.export_files import names, write
-
-    where = place(environment.owner, environment.name)
-    texts = documents(files)
-    refuse_twins([*names(folder, where), *texts], where)
-    written = write(folder, {f"{where}/{name}": text for name, text in texts.items()})
-    return [path.rpartition("/")[2] for path in written]

@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import AssetAlias
 
 from airflow_voice_agents.bases.argument_checks import listed, rendered_later
-from airflow_voice_agents.bases.operator import (
-    RestoringOperator,
-    VoiceAgentsOperator,
-    WritingOperator,
-    as_list,
-)
-from airflow_voice_agents.polyai import ENVIRONMENTS, SPELLINGS, TYPE_ALIASES
+from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
+from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.hooks import PolyAIHook
@@ -41,10 +36,10 @@ class PolyAIOperator(VoiceAgentsOperator):
 
     asset_alias: ClassVar[str] = ALIAS
     type_aliases = TYPE_ALIASES
-    environment_fields: ClassVar[Sequence[str]] = ()
-    """Arguments that hold environments of agents: a mapping, or a list of them."""
-    environment_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
-    """Keys that such a mapping can have."""
+    spellings = SPELLINGS
+    types_path = TYPES_PATH
+    advised_keys = ADVISED_KEYS
+    checked_elsewhere = SPEC_TYPES
     ui_color: str = "#e8e4ff"
 
     def __init__(
@@ -52,25 +47,6 @@ class PolyAIOperator(VoiceAgentsOperator):
     ) -> None:
         super().__init__(outlets=outlets, **kwargs)
         self.polyai_conn_id = polyai_conn_id
-
-    def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, environments that are written into the DAG included."""
-        yield from super().argument_problems()
-        for name in self.environment_fields:
-            yield from self._wrong_environments(name)
-
-    def _wrong_environments(self, name: str) -> Iterator[str]:
-        """Yield what is wrong with environments that are written into the DAG; templates are left alone."""
-        for place, each in enumerate(as_list(getattr(self, name))):
-            if not isinstance(each, Mapping):
-                continue
-            where = f"{name}[{place}]" if isinstance(getattr(self, name), Sequence) else name
-            for key in each:
-                if key not in self.environment_keys:
-                    yield f"{where} has unknown keys {key}; allowed are {', '.join(self.environment_keys)}."
-            environment = each.get("environment")
-            if isinstance(environment, str) and "{" not in environment and environment not in SPELLINGS:
-                yield f"{where}.environment must be {listed(ENVIRONMENTS)}, not {environment!r}."
 
     def hook(self) -> PolyAIHook:
         """Return a hook for the connection."""
@@ -98,12 +74,13 @@ def spec_problems(operator: Any) -> Iterator[str]:
 
     :param operator: an operator with ``spec`` and ``targets``.
     """
-    if not isinstance(operator.spec, Mapping) or rendered_later(operator, "spec", "targets"):
+    written, own = operator.uncovered("spec"), operator.uncovered("targets")
+    if not isinstance(written, Mapping) or rendered_later(operator, "spec", "targets"):
         return
     from jsonschema.exceptions import best_match
 
-    targets = {} if operator.targets is None else {"targets": operator.targets}
-    spec = json.loads(json.dumps({**operator.spec, **targets}, default=str))
+    targets = {} if own is None else {"targets": own}
+    spec = json.loads(json.dumps({**written, **targets}, default=str))
     wrong = best_match(_spec_validator().iter_errors(spec))
     if wrong is not None:
         yield _spec_problem(wrong)

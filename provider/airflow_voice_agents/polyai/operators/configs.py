@@ -30,14 +30,17 @@ class _ConfigOperator(PolyAIWritingOperator):
 
     open_keys: ClassVar[Sequence[str]] = ("agent_id", "environment")
 
-    def write_pages(self, context: Context, action: ConfigAction) -> dict[str, Any]:
+    def write_pages(
+        self, context: Context, action: ConfigAction, sources: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Carry an action out and leave its report.
 
         :param context: the task's context.
         :param action: a promotion or an update.
+        :param sources: asset URIs of what is taken.
         """
         report = self.apply(context, action)
-        return self.finish(context, report, changes=_changes(report))
+        return self.finish(context, report, changes=_changes(report), sources=sources)
 
 
 class PolyAIPromoteConfigOperator(_ConfigOperator):
@@ -95,8 +98,6 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "overrides")
-    environment_fields = ("source", "targets")
-    environment_keys = ("agent_id", "environment", "overrides")
 
     def __init__(
         self,
@@ -132,12 +133,13 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, write, verify and report."""
         from airflow_voice_agents.polyai.actions import configs
+        from airflow_voice_agents.polyai.assets import config_uri
 
-        targets = as_list(self.argument("targets"))
+        source, targets = self.argument("source"), as_list(self.argument("targets"))
         action = configs.parse_promotion(
-            self.argument("source"), targets, self._rules(targets), bridge_schema=self.bridge_schema
+            source, targets, self._rules(targets), bridge_schema=self.bridge_schema
         )
-        return self.write_pages(context, action)
+        return self.write_pages(context, action, [config_uri(source["agent_id"], source["environment"])])
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
@@ -205,9 +207,6 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
-
-    environment_fields = ("targets",)
-    environment_keys = ("agent_id", "environment", "values")
 
     def __init__(
         self,

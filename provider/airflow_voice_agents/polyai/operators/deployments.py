@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
+    from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.plans.guards import Overrides
     from airflow_voice_agents.polyai.actions.deployments import DeployingAction
     from airflow_voice_agents.polyai.types import (
         DeploymentArguments,
+        DeploymentModelName,
         DeploymentRollbackArguments,
         EnvironmentName,
         MergeArguments,
+        TestGateArgument,
     )
 
 
@@ -38,7 +41,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
         *,
         agent_id: str,
         message: str = "",
-        deployment_model: Literal["ladder", "simplified"] = "ladder",
+        deployment_model: DeploymentModelName | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,11 +49,20 @@ class _DeploymentOperator(PolyAIWritingOperator):
         self.message = message
         self.deployment_model = deployment_model
 
-    def deploy(self, context: Context, action: DeployingAction) -> dict[str, Any]:
+    def check_arguments(self) -> None:
+        """Check the arguments, and warn of a deprecated spelling of one of them."""
+        super().check_arguments()
+        if self.deployment_model == "simplified":
+            warn_of_simplified()
+
+    def deploy(
+        self, context: Context, action: DeployingAction, sources: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Carry an action out and leave its report.
 
         :param context: the task's context.
         :param action: the action.
+        :param sources: asset URIs of what is taken.
         """
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
@@ -64,8 +76,11 @@ class _DeploymentOperator(PolyAIWritingOperator):
             for name in ("version", "deployment_id", "previous_version")
             if name in item.details
         }
-        uri = deployment_uri(action.agent_id, action.environment)
-        return self.finish(context, report, changes={uri: facts} if changed else {})
+        reached = next(
+            (item.details["environment"] for item in changed if "environment" in item.details), None
+        )
+        uri = deployment_uri(action.agent_id, reached or action.environment)
+        return self.finish(context, report, changes={uri: facts} if changed else {}, sources=sources)
 
     def publisher(self, context: Context) -> Callable[[Mapping[str, Any]], None]:
         """Return a function that makes XComs of the ids of a deployment at once.
@@ -95,8 +110,10 @@ class PolyAIPublishOperator(_DeploymentOperator):
     :param environment: only ``sandbox`` is taken; other environments get content by promotion. (templated)
     :param message: text that is kept with the deployment. (templated)
     :param nothing_new: what it is when there is nothing new to publish: ``unchanged``, or a ``fail``.
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: nothing is published there. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: nothing is published there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param verify: whether an independent read follows.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
@@ -151,9 +168,14 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         whatever runs there now. (templated)
     :param expected_target_version: version that the target must run before; ``None`` takes any. (templated)
     :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: nothing is promoted there. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: nothing is promoted there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param message: text that is kept with the deployment. (templated)
+    :param tests: tests that must have passed on exactly the version that is promoted, as
+        :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate` has it: ``test_run_ids``, ``version`` and, if
+        wanted, ``after``; ``None`` asks for none. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
         with the same plan. ``None`` takes any plan. (templated)
@@ -175,7 +197,10 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         "target_environment",
         "expected_version",
         "expected_target_version",
+        "tests",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"tests": "json"}
+    may_be_empty = (*_DeploymentOperator.may_be_empty, "test_run_ids")
 
     def __init__(
         self,
@@ -186,6 +211,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         expected_target_version: str | None = None,
         allow_downgrade: bool = False,
         allow_skip_pre_release: bool = False,
+        tests: TestGateArgument | Templated | None = None,
         **kwargs: Unpack[DeploymentArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -195,10 +221,12 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         self.expected_target_version = expected_target_version
         self.allow_downgrade = allow_downgrade
         self.allow_skip_pre_release = allow_skip_pre_release
+        self.tests = tests
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, plan, promote what is not there yet, and report."""
         from airflow_voice_agents.polyai.actions.deployments import parse_promote
+        from airflow_voice_agents.polyai.assets import deployment_uri
 
         action = parse_promote(
             self.agent_id,
@@ -209,9 +237,10 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
             allow_downgrade=self.allow_downgrade,
             deployment_model=self.deployment_model,
             message=self.message,
+            tests=self.argument("tests"),
             on_facts=self.publisher(context),
         )
-        return self.deploy(context, action)
+        return self.deploy(context, action, [deployment_uri(self.agent_id, self.source_environment)])
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
@@ -246,8 +275,10 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
     :param allow_previous_live: live may go back to ``previous``, without a version or id.
     :param expected_target_version: version that the environment must run before, unless it runs the wanted one
         already; ``None`` takes any. (templated)
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: only live is rolled back there.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: only live is rolled back there (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param message: text that is kept with the deployment where the platform keeps it. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
     :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
@@ -330,12 +361,19 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)
     :param message: text that is kept with the deployment. (templated)
-    :param deployment_model: ``ladder``, or ``simplified`` for a project in which merging a branch goes
-        straight to live: that counts as a change of live. The public API does not tell which one it is.
+    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
+        live: that counts as a change of live (deprecated spelling: ``simplified``); or ``auto``, which concludes
+        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
+        ladder, and says so.
     :param verify: whether the list of branches is read after a merge that was answered; the deployment that it
         made is read in any case.
-    :param confirm_live: must be true for a merge in a simplified project.
-    :param allow_backfill: a backfill run may merge in a simplified project.
+    :param confirm_live: must be true for a merge that goes to live.
+    :param expected_digest: digest that the plan must have; for a merge that goes to live it is what somebody
+        approved. (templated)
+    :param allow_unapproved: a merge may go to live without ``expected_digest``.
+    :param allow_diverged: a merge may go to live although main was changed since the branch was made.
+    :param allow_staging_held: a merge may go to live although Staging holds another branch.
+    :param allow_backfill: a backfill run may merge where that goes to live.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
     :raises GuardRefused: when a guard refuses, before any request.
@@ -345,19 +383,52 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
 
     template_fields: Sequence[str] = (*_DeploymentOperator.template_fields, "branch")
 
-    def __init__(self, *, branch: str, verify: bool = False, **kwargs: Unpack[MergeArguments]) -> None:
+    def __init__(
+        self,
+        *,
+        branch: str,
+        verify: bool = False,
+        allow_unapproved: bool = False,
+        allow_diverged: bool = False,
+        allow_staging_held: bool = False,
+        **kwargs: Unpack[MergeArguments],
+    ) -> None:
         super().__init__(verify=verify, **kwargs)
         self.branch = branch
+        self.allow_unapproved = allow_unapproved
+        self.allow_diverged = allow_diverged
+        self.allow_staging_held = allow_staging_held
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Merge, look where it was deployed, and report."""
         from airflow_voice_agents.polyai.actions.publishing import parse_merge
+        from airflow_voice_agents.polyai.resources.branch_merge import MergeConsent
 
         action = parse_merge(
             self.agent_id,
             self.branch,
             message=self.message,
             deployment_model=self.deployment_model,
+            consent=MergeConsent(
+                approved=bool(self.expected_digest),
+                allow_unapproved=self.allow_unapproved,
+                allow_diverged=self.allow_diverged,
+                allow_staging_held=self.allow_staging_held,
+            ),
             on_facts=self.publisher(context),
         )
         return self.deploy(context, action)
+
+
+def warn_of_simplified() -> None:
+    """Warn of the deprecated spelling of the branches model."""
+    import warnings
+
+    from airflow.exceptions import AirflowProviderDeprecationWarning
+
+    warnings.warn(
+        "deployment_model='simplified' is deprecated; use deployment_model='branches', in which a merge also needs an "
+        "approval (expected_digest) or allow_unapproved=True",
+        AirflowProviderDeprecationWarning,
+        stacklevel=3,
+    )

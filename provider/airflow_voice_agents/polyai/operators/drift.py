@@ -96,6 +96,7 @@ class PolyAIDriftOperator(PolyAIOperator):
         from airflow_voice_agents.plans.drift import render_drift
         from airflow_voice_agents.polyai.assets import drifts
         from airflow_voice_agents.polyai.drift_request import parse_drift
+        from airflow_voice_agents.state.status import StatusRecorder
 
         comparison = parse_drift(
             spec=self.uncovered("spec"),
@@ -107,6 +108,7 @@ class PolyAIDriftOperator(PolyAIOperator):
         report = self.work(context, comparison.run)
         context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
         self.write_log(render_drift(report))
+        StatusRecorder.of(context["ti"], self.state_folder, self.write_log).drift(report)
         if self.fail_on_drift and not report.settled:
             raise self._failure(report)
         emit(context, drifts(report), report.headline())

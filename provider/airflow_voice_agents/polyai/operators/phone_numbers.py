@@ -10,8 +10,8 @@ from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated
-    from airflow_voice_agents.polyai.types import EnvironmentName, ItemwiseArguments
+    from airflow_voice_agents.bases.types import PhoneNumbers
+    from airflow_voice_agents.polyai.types import DeploymentModelName, EnvironmentName, ItemwiseArguments
 
 
 class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
@@ -38,6 +38,9 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
     :param default_region: two-letter region (``GB``) for numbers in national form; needs the extra
         ``phonenumbers``.
     :param batch_size: maximum number of numbers per request.
+    :param deployment_model: ``ladder``, ``branches`` or ``auto``: in the branches model sandbox has no telephony, and
+        an import for it is refused. ``None`` does not look.
+    :param allow_sandbox_numbers: numbers may be imported for such a sandbox.
     :param verify: whether an independent read follows the assignments; imports are read back in any case.
     :param max_snapshot_age: seconds after which numbers are read again right before they are written; ``None`` never.
     :param confirm_live: must be true for ``client_env="live"``.
@@ -67,7 +70,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         *,
         agent_id: str,
         client_env: EnvironmentName,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         source_file: str | None = None,
         column: str = "phone_number",
         connector_id: str | None = None,
@@ -75,6 +78,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         batch_size: int = 50,
         verify: bool = False,
         max_snapshot_age: float | None = None,
+        deployment_model: DeploymentModelName | None = None,
+        allow_sandbox_numbers: bool = False,
         **kwargs: Unpack[ItemwiseArguments],
     ) -> None:
         super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
@@ -86,6 +91,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         self.connector_id = connector_id
         self.default_region = default_region
         self.batch_size = batch_size
+        self.deployment_model = deployment_model
+        self.allow_sandbox_numbers = allow_sandbox_numbers
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, import what is absent, route, read back and report."""
@@ -100,6 +107,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
             default_region=self.default_region,
             batch_size=self.batch_size,
             places=self._cells(),
+            deployment_model=self.deployment_model,
+            allow_sandbox_numbers=self.allow_sandbox_numbers,
         )
         report = self.apply(context, action)
         changed = report.counts()["changed"]

@@ -122,26 +122,37 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.plans.document import save
         from airflow_voice_agents.plans.markdown import render_plan_markdown
         from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors, split
+        from airflow_voice_agents.polyai.actions.promotion_summary import summarize
         from airflow_voice_agents.polyai.export_files import read_spec, shelf
-        from airflow_voice_agents.state.plan_files import save_plan
+        from airflow_voice_agents.state.folder_check import check_state_folder
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
         seal_for_keeping = partial(seal, allow_unencrypted=self.allow_unencrypted)
         request = seal_for_keeping(spec.plain(), holds_values=spec.holds_values)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
-        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, self.protections()))
+        check_state_folder(self.state_folder or None, writes=self.chunk_size is not None, log=self.write_log)
+        protections = self.protections(context)
+        plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, protections))
         markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         refuse_errors(plan)
+        whole = save(plan, request, summary=summarize(spec, targets).document())
         if self.chunk_size is None:
-            return save(plan, request)
+            return whole
         chunks = [
             save(part, seal_for_keeping(its_spec.plain(), holds_values=its_spec.holds_values))
             for part, its_spec in split(plan, targets, spec, self.chunk_size)
         ]
-        changed = sum(target.changed for target in targets)
-        whole, parts = save_plan(self.state_folder, save(plan, request), chunks, to_change=changed)
+        return self._keep(context, whole, chunks, sum(target.changed for target in targets))
+
+    def _keep(
+        self, context: Context, plan: dict[str, Any], chunks: list[dict[str, Any]], to_change: int
+    ) -> list[dict[str, Any]]:
+        """Keep a plan that is split in the state folder, and return where its chunks lie."""
+        from airflow_voice_agents.state.plan_files import save_plan
+
+        whole, parts = save_plan(self.state_folder, plan, chunks, to_change=to_change)
         context["ti"].xcom_push(key=REFERENCE_KEY, value=whole.document())
         self.log.info("Plan kept at %s, in %d chunk(s)", whole.address, len(parts))
         return [each.document() for each in parts]
@@ -160,13 +171,18 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
             change_limit=ChangeLimit.parse(self.max_changed),
         )
 
-    def protections(self) -> Protections:
-        """Return the rollback blocks, which a plan reads."""
+    def protections(self, context: Context) -> Protections:
+        """Return the rollback blocks, which a plan reads, and what is told about it.
+
+        :param context: the task's context.
+        """
         from airflow_voice_agents.engine.policy import Protections
         from airflow_voice_agents.state import rollback_blocks
+        from airflow_voice_agents.state.status import StatusRecorder
 
         return Protections(
-            blocks=lambda targets, names: rollback_blocks.read(self.state_folder, targets, names)
+            blocks=lambda targets, names: rollback_blocks.read(self.state_folder, targets, names),
+            observer=StatusRecorder.of(context["ti"], self.state_folder, self.write_log),
         )
 
 
@@ -201,6 +217,8 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` takes
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
     :param confirm_live: must be true for a run that writes into live.
     :param allow_backfill: a backfill run may write into live.
@@ -252,7 +270,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.actions.promotion import Promotion
-        from airflow_voice_agents.polyai.assets import changes
+        from airflow_voice_agents.polyai.assets import changes, sources_of
         from airflow_voice_agents.polyai.export_files import shelf
 
         document, spec = read_plan(self.argument("plan"))
@@ -270,7 +288,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
         if chunk is not None and not report.dry_run:
             chunk.save(report)
-        return self.finish(context, report, changes=changes(report))
+        return self.finish(context, report, changes=changes(report), sources=sources_of(spec))
 
     def protections(self, context: Context) -> Protections:
         """Return the protections; the chunks of a plan count their failures together.
@@ -379,8 +397,7 @@ class PolyAIReportPromotionOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the chunks' reports, note the baseline, and report."""
-        from airflow.sdk.exceptions import AirflowSkipException
-
+        from airflow_voice_agents.airflow_compat import AirflowSkipException
         from airflow_voice_agents.polyai.actions.planner import OPERATION
         from airflow_voice_agents.state.plan_files import begun, merge_reports
         from airflow_voice_agents.transport.errors import ItemsFailed, ItemsFailedPermanently

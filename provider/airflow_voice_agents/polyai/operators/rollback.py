@@ -47,6 +47,8 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` takes
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
     :param confirm_live: must be true for a run that writes into live.
     :param allow_backfill: a backfill run may write into live.
@@ -76,7 +78,7 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        action = parse_rollback(snapshots.load(self.snapshot), force=is_true(self.force))
+        action = parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 

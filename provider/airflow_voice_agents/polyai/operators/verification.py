@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.bases.types import FailureLimitArgument, Templated, TemplatedText
     from airflow_voice_agents.plans.checks import CheckVerdict
+    from airflow_voice_agents.polyai.actions.deployments import RollbackDeployment
     from airflow_voice_agents.polyai.actions.rollback import Rollback
     from airflow_voice_agents.polyai.actions.smoke import OneShotResults
     from airflow_voice_agents.polyai.types import LookingArguments, WatchArguments
@@ -27,6 +28,8 @@ VERDICT_KEY = "verdict"
 KEEP, ROLL_BACK, WATCH_AGAIN = "Keep", "Roll back", "Watch again"
 """The choices of the person who decides."""
 
+GOOD = ("passed", "skipped")
+"""Verdicts that stand in nobody's way."""
 SLACK = 600.0
 """Seconds beyond its period and its last looks for which a watch is waited for."""
 
@@ -99,8 +102,8 @@ class _LookingOperator(PolyAIOperator):
         :param minutes: how long is looked.
         :param mark: what makes this another watch than one before.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.bases.protections import now
+        from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.state.watch_state import WatchState
 
         ti = context["ti"]
@@ -118,8 +121,8 @@ class _LookingOperator(PolyAIOperator):
         :param checks: all checks.
         :param note: what earlier tries noted.
         """
-        from airflow_voice_agents.airflow_compat import task_state
         from airflow_voice_agents.polyai.actions.smoke import OneShotChecks, OneShotResults
+        from airflow_voice_agents.state.task_state import task_state
 
         if "once" in note:
             return OneShotResults.from_document(note["once"])
@@ -179,8 +182,9 @@ class _LookingOperator(PolyAIOperator):
 class PolyAICheckPromotionOperator(_LookingOperator):
     """Look at what was promoted, once or until it passes, and fail when it does not hold.
 
-    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell) or ``error`` (it could not be
-    looked at). Nothing is rolled back. While it waits, the task holds no worker slot.
+    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell), ``error`` (it could not be
+    looked at) or ``skipped`` (there was nothing to look at, and need not be).
+    Nothing is rolled back. While it waits, the task holds no worker slot.
 
     Vendor operations: those of the checks: list real-time configs, get active deployments, batch get
     connectors, batch get numbers, get test run, list alert rules, list conversations, list agent
@@ -262,7 +266,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
         publish(self, context, found)
         if found["verdict"] == "failed":
             raise ChecksFailed(f"{reasons(found)} Nothing was rolled back.")
-        if found["verdict"] != "passed" and self.on_unclear == "fail":
+        if found["verdict"] not in GOOD and self.on_unclear == "fail":
             raise ChecksUnclear(f"{reasons(found)} Nothing was rolled back. A retry looks again.")
         return found
 
@@ -395,7 +399,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         answer = found.get("answer", {}).get("option")
         if found["verdict"] == "failed" or answer == ROLL_BACK:
             self._go_back(context, note, found)
-        if found["verdict"] == "passed" or answer == KEEP:
+        if found["verdict"] in GOOD or answer == KEEP:
             return found
         if answer == WATCH_AGAIN:
             self._watch_again(context, note)
@@ -411,7 +415,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         from airflow_voice_agents.plans.report import failure_of
         from airflow_voice_agents.transport.errors import ChecksFailed
 
-        if (action := self._rollback()) is None:
+        if (action := self.rollback()) is None:
             self._notify(context, note, "failed")
             raise ChecksFailed(f"{reasons(found)} Nothing was rolled back: this task was given no snapshot.")
         try:
@@ -426,7 +430,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             raise
         self._notify(context, note, "failed, rolled back")
         held = " They are on hold." if self.hold else ""
-        raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(action.targets())}.{held}")
+        raise ChecksFailed(f"{reasons(found)} Rolled back: {', '.join(action.scope().targets)}.{held}")
 
     def _watch_again(self, context: Context, note: WatchState) -> NoReturn:
         note.forget("found", "answer", "until", "told")
@@ -443,7 +447,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             context,
             subject="A promotion was watched and came to no verdict. Keep it?",
             body=verdict_markdown(found),
-            options=[KEEP, *([ROLL_BACK] if self._rollback() else []), WATCH_AGAIN],
+            options=[KEEP, *([ROLL_BACK] if self.rollback() else []), WATCH_AGAIN],
             method_name="answered",
             response_timeout=self.response_timeout,
             assigned_users=self.assigned_users,
@@ -456,19 +460,20 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         settings = super().protection_settings()
         return replace(settings, reason=self.reason or f"watch of a promotion: {self._verdict}")
 
-    def _rollback(self) -> Rollback | None:
+    def rollback(self) -> Rollback | RollbackDeployment | None:
+        """Return the way back, or ``None`` where there is none."""
         from airflow_voice_agents.polyai.actions.rollback import parse_rollback
         from airflow_voice_agents.state import snapshots
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot), force=is_true(self.force))
+        return parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
         from airflow_voice_agents.transport.errors import GuardRefused
 
-        action = self._rollback()
+        action = self.rollback()
         findings = () if action is None else action.guards(self.guard_context(context))
         if said := " ".join(each.message for each in findings):
             raise GuardRefused(f"A rollback would be refused: {said} Nothing was read or written.")
@@ -501,7 +506,7 @@ def found_in(event: Mapping[str, Any] | None) -> dict[str, Any]:
     )
 
 
-def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]) -> None:
+def publish(operator: _LookingOperator, context: Context, found: Mapping[str, Any]) -> None:
     """Leave a verdict as XCom and in the log.
 
     :param operator: whose task it is.
@@ -509,9 +514,12 @@ def publish(operator: PolyAIOperator, context: Context, found: Mapping[str, Any]
     :param found: the verdict.
     """
     from airflow_voice_agents.plans.checks_text import verdict_text
+    from airflow_voice_agents.state.status import StatusRecorder
 
     context["ti"].xcom_push(key=VERDICT_KEY, value=dict(found))
     operator.write_log(verdict_text(found))
+    folder = getattr(operator, "state_folder", None)
+    StatusRecorder.of(context["ti"], folder, operator.write_log).checks(found, _targets(operator.parsed()))
 
 
 def reasons(found: Mapping[str, Any]) -> str:
@@ -558,6 +566,22 @@ def _agents(checks: Sequence[Any]) -> list[str]:
     of_rules = [each for check in checks for each in getattr(check, "project_ids", ())]
     of_plans = [pin.owner for check in checks for pin in getattr(check, "pins", ())]
     return [each for each in [*named, *of_plans, *of_rules] if each]
+
+
+def _targets(checks: Sequence[Any]) -> list[str]:
+    """Targets that checks are about, for the status page."""
+    named = [
+        f"{check.agent_id}/{check.environment}"
+        for check in checks
+        if getattr(check, "agent_id", None) and getattr(check, "environment", None)
+    ]
+    of_plans = [
+        str(pin.key)
+        for check in checks
+        for pin in getattr(check, "pins", ())
+        if pin.kind in ("config page", "deployment")
+    ]
+    return list(dict.fromkeys([*named, *of_plans]))
 
 
 def _at_once(once: OneShotResults, note: WatchState) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -19,7 +19,7 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import PlannedItem, change, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, warning
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import Branch, Deployment, MergeResult
 
@@ -34,11 +34,13 @@ class BranchState:
     :param listed: whether it is listed; a merged branch is not.
     :param message: text that is kept with the deployment of a desired merge.
     :param active: what each environment ran before the merge.
+    :param goes_to: environment that the merge deploys to.
     """
 
     listed: bool
     message: str = field(default="", compare=False, repr=False)
     active: Mapping[str, Deployment | None] = field(default_factory=dict, compare=False, repr=False)
+    goes_to: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,84 @@ class BranchKind(Kind[BranchState]):
         """Return ``[]`` once the branch is not listed any more."""
         return ["listed"] if _is_listed(observed) else []
 
-    def plan(self, resource: Resource, desired: BranchState, now: BranchState | None) -> PlannedItem:
+    def plan(
+        self,
+        resource: Resource,
+        desired: BranchState,
+        now: BranchState | None,
+        findings: Iterable[Finding] = (),
+    ) -> PlannedItem:
         """Plan the merge.
 
         :param resource: the branch.
         :param desired: the merged branch, with the message of the merge.
         :param now: whether it is listed.
+        :param findings: what else is to be said of it.
         """
         lasting = warning("cannot_undo", "A merge is not taken back; what it deploys can be rolled back.")
-        return change(self, resource, now, desired, findings=(lasting,), identifiers=True)
+        return change(self, resource, now, desired, findings=(*findings, lasting), identifiers=True)
+
+
+STAGING: Final = "staging"
+"""Tag of the branch that Staging holds, as the vendor's command line spells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeConsent:
+    """What the author of a DAG accepts of a merge that goes straight to live.
+
+    :param approved: somebody approved the digest of the plan that the run is held to.
+    :param allow_unapproved: nobody needs to.
+    :param allow_diverged: main has moved on since the branch was made, and that is meant.
+    :param allow_staging_held: Staging holds another branch, and that is meant.
+    """
+
+    approved: bool = False
+    allow_unapproved: bool = False
+    allow_diverged: bool = False
+    allow_staging_held: bool = False
+
+    def approval(self) -> Iterator[Finding]:
+        """Guard a merge that nobody approved."""
+        if not (self.approved or self.allow_unapproved):
+            yield error(
+                "unapproved",
+                "This merge goes straight to live, and nobody approved it. Have its plan approved and pass the digest "
+                "(expected_digest), release with the task group release(), or pass allow_unapproved=True if intended.",
+            )
+
+    def state(self, mine: Branch, branches: Sequence[Branch]) -> Iterator[Finding]:
+        """Guard a branch that is not ready: main has moved on, or Staging holds another one.
+
+        :param mine: the branch that is to be merged.
+        :param branches: all branches of the agent.
+        """
+        if mine.diverged:
+            said = "Branch and main have diverged: main was changed since the branch was made."
+            yield from self._unless(
+                "diverged",
+                self.allow_diverged,
+                f"{said} Bring the branch up to date and test it again",
+                "diverged",
+            )
+        other = next(
+            (each for each in branches if each.tag == STAGING and each.branch_id != mine.branch_id), None
+        )
+        if other is not None:
+            said = f"Staging is held by another branch, {other.branch_id}: what was tried there is not this branch."
+            yield from self._unless(
+                "staging_held",
+                self.allow_staging_held,
+                f"{said} Give Staging to this branch first",
+                "staging_held",
+            )
+
+    @staticmethod
+    def _unless(code: str, allowed: bool, text: str, name: str) -> Iterator[Finding]:
+        if allowed:
+            yield warning(code, f"{text}; allow_{name}=True goes on all the same.")
+        else:
+            yield error(code, f"{text}, or pass allow_{name}=True if meant.")
 
 
 def branch(agent_id: str, branch_id: str) -> Resource:

@@ -21,9 +21,10 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, warning
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import ConfigPage
+from airflow_voice_agents.polyai.resources import schema_process
 from airflow_voice_agents.polyai.resources.page_schema import (
     schema_problems,
     sensitive_patterns,
@@ -31,8 +32,10 @@ from airflow_voice_agents.polyai.resources.page_schema import (
     value_problems,
 )
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.strict_json import LIMITS, is_deeper
 
 KIND = "config page"
 FIELDS = ("schema", "variables", "last_updated")
@@ -48,11 +51,13 @@ class PageState:
     :param schema: JSON Schema Draft 7, or ``None`` when unset.
     :param variables: top-level keys and values, or ``None`` when unset.
     :param last_updated: the platform's stamp, opaque and no part of equality.
+    :param flaw: why schema and variables are left out; such a page is neither compared nor written.
     """
 
     schema: Mapping[str, Any] | None = None
     variables: Mapping[str, Any] | None = None
     last_updated: str | None = field(default=None, compare=False)
+    flaw: str = ""
 
     def __repr__(self) -> str:
         """Name the keys' number and the digest, never a value: tracebacks may show locals."""
@@ -70,7 +75,7 @@ class PageState:
     @cached_property
     def digest(self) -> str:
         """Digest of schema and variables."""
-        return digest([self.schema, self.values])
+        return digest([self.schema, self.values, self.flaw] if self.flaw else [self.schema, self.values])
 
 
 UNSET = PageState()
@@ -96,8 +101,13 @@ class ConfigPageKind(Kind[PageState]):
     """
 
     name: ClassVar[str] = KIND
+    blocking: ClassVar[bool] = True
 
     bridge_schema: bool = False
+
+    def release(self) -> None:
+        """End the process that evaluates schemas."""
+        schema_process.PROCESS.close()
 
     def observe(
         self, resources: Sequence[Resource], known: Known = NOTHING
@@ -121,6 +131,7 @@ class ConfigPageKind(Kind[PageState]):
 
         :param before: the page now.
         :param after: the page to come.
+        :raises NotEvaluated: when a schema cannot be evaluated within limits of time and memory.
         """
         old = before or UNSET
         if old.schema is None and old.variables is None:
@@ -159,8 +170,22 @@ class ConfigPageKind(Kind[PageState]):
         :param desired: an object with ``item(kind, resource, now)``: a promotion or given values.
         :param now: the present page; ``None`` where it does not exist.
         """
+        if now is not None and now.flaw:
+            return self.unusable(resource, now, f"{resource} {now.flaw}")
         item: PlannedItem = desired.item(self, resource, now)
         return item
+
+    def unusable(self, resource: Resource, now: PageState | None, problem: str) -> PlannedItem:
+        """Return the item of a page that stays as it is, because it or its source cannot be worked on.
+
+        :param resource: the page.
+        :param now: the present page.
+        :param problem: which page, and why.
+        """
+        said = error(
+            "unusable_page", f"The config page of {problem}. It is not compared, and nothing was changed."
+        )
+        return no_change(self, resource, now, said)
 
     def to_json(self, state: PageState) -> dict[str, Any]:
         """Return a page as JSON. It holds the values."""
@@ -187,6 +212,8 @@ class ConfigPageKind(Kind[PageState]):
         :param now: the present page; ``None`` where it does not exist.
         """
         kept, now = wanted or UNSET, now or UNSET
+        if now.flaw:
+            return self.unusable(resource, now, f"{resource} {now.flaw}")
         added = [key for key, value in now.values.items() if key not in kept.values and value is not None]
         after = replace(
             now, schema=kept.schema or now.schema, variables={**now.values, **kept.values} or now.variables
@@ -217,7 +244,11 @@ class ConfigPageKind(Kind[PageState]):
         patch = changed_values(before, after)
         schema = [] if same(before.schema, after.schema) else [_schema_write(after.schema or {})]
         values = [_values_write(patch)] if patch else []
-        match self.order(before, after):
+        try:
+            order = self.order(before, after)
+        except NotEvaluated:
+            order = None
+        match order:
             case Order.VALUES_FIRST:
                 writes = [*values, *schema]
             case Order.BRIDGED:
@@ -252,7 +283,11 @@ def page(agent_id: str, client_env: str) -> Resource:
 
 
 def state_of(answer: ConfigPage) -> PageState:
-    """Return the state that an answer shows."""
+    """Return the state that an answer shows; of a page that is nested too deeply only that it is."""
+    if is_deeper([answer.json_schema, answer.variables]):
+        return PageState(
+            last_updated=answer.last_updated, flaw=f"is nested deeper than {LIMITS.depth} levels"
+        )
     return PageState(answer.json_schema, answer.variables, answer.last_updated)
 
 
@@ -327,6 +362,17 @@ def _object(fields: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 
 def _validity_findings(kind: ConfigPageKind, before: PageState, after: PageState) -> Iterator[Finding]:
+    try:
+        yield from _evaluated_findings(kind, before, after)
+    except NotEvaluated as problem:
+        yield error(
+            "schema_not_evaluated",
+            f"Nobody can tell whether the page would be valid: {problem}. Nothing was changed. Simplify the schema of "
+            "this page or of the one that it is taken from.",
+        )
+
+
+def _evaluated_findings(kind: ConfigPageKind, before: PageState, after: PageState) -> Iterator[Finding]:
     if not same(before.schema, after.schema) and (problems := schema_problems(after.schema)):
         yield error("invalid_schema", f"The schema to come is not valid: {'; '.join(problems)}")
     elif problems := value_problems(after.schema, after.values):

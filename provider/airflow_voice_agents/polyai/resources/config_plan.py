@@ -83,6 +83,9 @@ def plan_promotion(
     :param rules: what is taken, overridden, kept.
     """
     source, before = source or UNSET, now or UNSET
+    if before.flaw or source.flaw:
+        problem = f"{target} {before.flaw}" if before.flaw else f"the source {source.flaw}"
+        return kind.unusable(target, before, problem)
     paths = page_paths(source.values, before.values)
     unmatched = tuple(_unmatched(target, source, paths, rules))
     rules = replace(rules, selection=rules.selection.on(paths))
@@ -179,8 +182,8 @@ def _source_findings(source: PageState, before: PageState, rules: Rules) -> Iter
     if not source.values and not rules.allow_empty_source:
         yield error(
             "empty_source",
-            "The source page is unset or has no values, as the sandbox of a project with simplified "
-            "deployments does. Check the source, or pass allow_empty_source=True if meant.",
+            "The source page is unset or has no values, as the sandbox of a project on the "
+            "branches model does. Check the source, or pass allow_empty_source=True if meant.",
         )
     if rules.promote_schema and before.schema and not source.schema:
         yield warning("source_without_schema", "The source page has no schema; the target keeps its own.")

@@ -28,21 +28,21 @@ from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error,
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.ladder import LADDER
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
+from airflow_voice_agents.polyai.resources.deployment_model import (
+    SIMPLIFIED,
+    KnownModel,
+    Model,
+    contradiction,
+)
 from airflow_voice_agents.polyai.resources.deployment_records import overtakes
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.text import one_line
 
 KIND = "deployment"
 NONE = "(none)"
+LABEL_LENGTH = 120
+"""Most characters of a deployment's message and author that are kept."""
 NOTHING: Known = {}
-
-
-class Model(StrEnum):
-    """How a project's content reaches its environments; the public API does not tell which one it is."""
-
-    LADDER = "ladder"
-    """From sandbox over pre-release to live."""
-    SIMPLIFIED = "simplified"
-    """A merge goes straight to live, and a promotion would publish stale content there."""
 
 
 class Way(StrEnum):
@@ -91,14 +91,16 @@ class DeploymentRules:
     :param expected_version: version that the source must run, from the run that tested it; ``None`` takes any.
     :param expected_target_version: version that the target must run now; ``None`` takes any.
     :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
-    :param deployment_model: how the project's content reaches its environments.
+    :param deployment_model: how the project's content reaches its environments; ``None`` assumes the ladder.
+    :param known_model: what ``auto`` came to.
     :param message: kept with the new deployment.
     """
 
     expected_version: str | None = None
     expected_target_version: str | None = None
     allow_downgrade: bool = False
-    deployment_model: str = Model.LADDER
+    deployment_model: str | None = None
+    known_model: KnownModel | None = field(default=None, compare=False)
     message: str = field(default="", repr=False)
 
 
@@ -215,6 +217,29 @@ def state_of(record: Deployment | None) -> DeploymentState | None:
     return DeploymentState(record.version, record.id, record.created_at)
 
 
+def versions_of(active: Mapping[str, Deployment | None]) -> dict[str, dict[str, str | None]]:
+    """Return what people know a version by: its hash, label, author and time, per environment.
+
+    :param active: what each environment runs.
+    """
+    return {
+        environment: {
+            "version": record.version,
+            "deployment_id": record.id,
+            "label": one_line(_message(record), LABEL_LENGTH),
+            "author": one_line(record.created_by or "", LABEL_LENGTH),
+            "created_at": record.created_at,
+        }
+        for environment, record in active.items()
+        if record is not None
+    }
+
+
+def _message(record: Deployment) -> str:
+    said = (record.metadata or {}).get("deployment_message")
+    return said if isinstance(said, str) else ""
+
+
 def plan_deployment(  # noqa: PLR0917  what is known, then what is wanted; callers have all of it
     kind: DeploymentKind,
     target: Resource,
@@ -254,8 +279,10 @@ def plan_deployment(  # noqa: PLR0917  what is known, then what is wanted; calle
         )
     after = replace(_taken(source), via=Via(Way.PROMOTE, source.id, rules.message))
     findings = (
+        *_concluded(rules, target),
         *_unexpected_source(rules, source, source_environment),
         *unexpected_target(target, now, rules.expected_target_version),
+        *contradiction(sandbox_history),
         *_downgrade(now, source.version, sandbox_history, rules),
     )
     return _item(kind, target, now, after, findings, source=kind.digest(state_of(source)))
@@ -303,16 +330,22 @@ def plan_return(
 def refusals(target: Resource, rules: DeploymentRules, source_environment: str) -> Iterator[Finding]:
     """Say why a promotion cannot be meant, whatever runs where.
 
+    Pre-release is refused as live is where the model is not known: in the branches model it may be Staging.
+
     :param target: what is written.
     :param rules: what must be met.
     :param source_environment: environment whose version is taken.
     """
-    if rules.deployment_model == Model.SIMPLIFIED:
+    known = rules.known_model or KnownModel(None)
+    if rules.deployment_model in (Model.BRANCHES, SIMPLIFIED) or known.model is Model.BRANCHES:
+        because = f" (deployment_model='auto': {known.reason})" if known.reason else ""
         yield error(
             "simplified_model",
-            "In a project on simplified deployments nothing is promoted: merging a branch publishes to live, and a "
-            "promotion would put stale content there.",
+            "In a project on the branches model nothing is promoted: merging a branch publishes to live, and a "
+            f"promotion would put stale content there{because}.",
         )
+    elif known.model is None:
+        yield from known.findings(target.owner, stops=True)
     if LADDER.index(source_environment) >= LADDER.index(target.name):
         yield error(
             "stage_order",
@@ -426,6 +459,11 @@ def _item(
     return replace(item, changes=(shown,))
 
 
+def _concluded(rules: DeploymentRules, target: Resource) -> Iterator[Finding]:
+    if rules.known_model is not None and rules.known_model.model is not None:
+        yield from rules.known_model.findings(target.owner, stops=False)
+
+
 def _empty(target: Resource, source: Deployment | None, environment: str) -> Finding:
     if source is None:
         return error("empty_source", f"{environment} of {target.owner} runs nothing that could be promoted.")
@@ -459,9 +497,9 @@ def _downgrade(
     if reason := overtakes(history, now.version, candidate):
         yield error(
             "downgrade",
-            f"This may replace newer content by older: {reason}. That also happens in a project on simplified "
-            "deployments, which the public API does not tell; there nothing may be promoted "
-            "(deployment_model='simplified'). Pass allow_downgrade=True if meant.",
+            f"This may replace newer content by older: {reason}. That also happens in a project on the branches "
+            "model, in which nothing may be promoted (deployment_model='branches'). Pass allow_downgrade=True if "
+            "meant.",
         )
 
 

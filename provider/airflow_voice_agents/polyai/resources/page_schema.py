@@ -1,23 +1,24 @@
-"""JSON Schema, Draft 7, as config pages use it: checks that never fetch anything and never show a value."""
+"""JSON Schema, Draft 7, as config pages use it: checks that never fetch anything and never show a value.
+
+Schemas are evaluated in :mod:`.schema_process`, within limits of time and memory. It blocks meanwhile: no event loop
+may call it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import threading
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from glob import escape
-from itertools import count, islice
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_voice_agents.plans.canonical import canonical, digest
-from airflow_voice_agents.polyai.resources import schema_keywords
-from airflow_voice_agents.polyai.resources.schema_keywords import (
-    STEPS,
-    TooManySteps,
-    bounded_keywords,
-    bounded_steps,
-)
+from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.polyai.resources import schema_process
+from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
 
 Pattern = tuple[str, ...]
 
@@ -25,10 +26,9 @@ SCHEMAS_KEPT = 64
 """Number of parsed schemas kept in memory."""
 
 VERDICTS_KEPT = 20_000
-"""Pairs of schema and values whose result is kept in memory: a page is asked about when it is planned and when it is
+"""Questions about a schema whose answer is kept in memory: a page is asked about when it is planned and when it is
 written, and the pages of a fleet are often alike."""
 
-PROBLEMS_SHOWN = 10
 PLACES_WALKED = 20_000
 """Places of a schema that are searched for secrets, those behind references included."""
 EVERYTHING: tuple[Pattern, ...] = (("*",), ("$schema", "*"))
@@ -40,8 +40,6 @@ _BELOW: dict[str, Pattern] = {
 }
 _LITERALS = ("const", "default", "enum", "examples")
 """Members of a schema that hold values of what it describes."""
-_found: dict[tuple[str, str], tuple[str, ...]] = {}
-_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 class _TooLargeError(Exception):
@@ -52,8 +50,9 @@ def schema_problems(schema: Any) -> list[str]:
     """Say what is wrong with a schema itself; empty when it is a valid Draft 7 schema.
 
     :param schema: the schema of a config page.
+    :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return list(_schema_problems(canonical(schema)))
+    return _ask("schema", canonical(schema))
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -64,26 +63,18 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
 
     :param schema: Draft 7 schema, or ``None``.
     :param variables: top-level keys and values; ``None`` counts as none.
+    :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    if not schema:
-        return []
-    values = dict(variables or {})
-    key = (digest(schema), digest(values))
-    found = _found.pop(key, None)
-    if found is None:
-        found = tuple(_evaluated(canonical(schema), values))
-    _found[key] = found  # the newest last
-    while len(_found) > VERDICTS_KEPT:
-        _found.pop(next(iter(_found)), None)
-    return list(found)
+    return _ask("values", canonical(schema), canonical(dict(variables or {}))) if schema else []
 
 
 def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
     """Name the places of patterns that cannot be checked here.
 
     :param schema: Draft 7 schema, or ``None``.
+    :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return list(_unchecked_patterns(canonical(schema))) if schema else []
+    return _ask("patterns", canonical(schema)) if schema else []
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
@@ -96,41 +87,6 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
     return list(_sensitive_patterns(canonical(schema))) if schema else []
 
 
-def _evaluated(schema: str, values: dict[str, Any]) -> list[str]:
-    from referencing.exceptions import Unresolvable
-
-    try:
-        with bounded_steps(STEPS):
-            errors = _validator(schema).iter_errors(values)
-            return list(islice(_distinct(map(_problem, errors)), PROBLEMS_SHOWN))
-    except TooManySteps:
-        return [f"the schema cannot be evaluated here within {STEPS:,} steps"]
-    except Unresolvable as error:
-        return [f"the schema refers to {error.ref!r}, which is not inside it and is never fetched"]
-    except Exception as error:  # noqa: BLE001  a malformed schema, as a page may hold, breaks the library anyhow
-        return [f"the schema cannot be evaluated here ({type(error).__name__})"]
-
-
-@lru_cache(maxsize=SCHEMAS_KEPT)
-def _schema_problems(schema: str) -> tuple[str, ...]:
-    """Check a schema given in its canonical spelling: the pages of a fleet share a few."""
-    from jsonschema import Draft7Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft7Validator.check_schema(json.loads(schema))
-    except SchemaError as error:
-        return (f"{_place(error.absolute_path)}: breaks {error.validator!r} of JSON Schema Draft 7",)
-    except RecursionError:
-        return ("the schema is nested too deeply to be checked here",)
-    return ()
-
-
-@lru_cache(maxsize=SCHEMAS_KEPT)
-def _unchecked_patterns(schema: str) -> tuple[str, ...]:
-    return tuple(schema_keywords.unchecked_patterns(json.loads(schema)))
-
-
 @lru_cache(maxsize=SCHEMAS_KEPT)
 def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
     """List the marked paths of a schema given in its canonical spelling."""
@@ -139,7 +95,7 @@ def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
         return ()
     try:
         found = [
-            *_sensitive(plain, plain, (), frozenset(), count()),
+            *_Walk(plain).secrets(plain, (), frozenset()),
             *_literals(plain, ("$schema",), secret=False),
         ]
     except (_TooLargeError, RecursionError):
@@ -147,46 +103,52 @@ def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=SCHEMAS_KEPT)
-def _validator(schema: str) -> Any:
-    """Return what checks values by a schema given in its canonical spelling."""
-    from jsonschema import Draft7Validator, validators
-    from referencing import Registry
-
-    keywords = {**Draft7Validator.VALIDATORS, "properties": _Members()}
-    kind = validators.extend(Draft7Validator, bounded_keywords(keywords))  # type: ignore[no-untyped-call]
-    return kind(json.loads(schema), registry=Registry())
-
-
-class _Members:
-    """How ``properties`` is evaluated for one schema: a member known to be valid is not evaluated again.
-
-    Whether a value is valid depends on nothing but the schema, and most pages of a fleet differ in few members.
-    """
+class _Verdicts:
+    """Answers by question, the newest last."""
 
     def __init__(self) -> None:
-        self._valid: set[tuple[int, str]] = set()
+        self.kept: dict[tuple[str, ...], list[str] | NotEvaluated] = {}
+        self._lock = threading.Lock()
 
-    def __call__(self, validator: Any, properties: Any, instance: Any, _: Any) -> Iterator[Any]:
-        """Yield what is wrong with the members that are there."""
-        if not validator.is_type(instance, "object"):
-            return
-        for name, schema in properties.items():
-            if name in instance:
-                yield from self._member(validator, name, schema, instance[name])
+    def get(self, key: tuple[str, ...]) -> list[str] | NotEvaluated | None:
+        """Return an answer, if it is known."""
+        with self._lock:
+            return self.kept.pop(key, None)
 
-    def _member(self, validator: Any, name: str, schema: Any, value: Any) -> Iterator[Any]:
-        key = (id(schema), digest(value))  # what the validator holds keeps its identity
-        if key in self._valid:
-            return
-        faultless = True
-        for error in validator.descend(value, schema, path=name, schema_path=name):
-            faultless = False
-            yield error
-        if faultless:
-            if len(self._valid) >= VERDICTS_KEPT:
-                self._valid.clear()
-            self._valid.add(key)
+    def keep(self, key: tuple[str, ...], verdict: list[str] | NotEvaluated) -> None:
+        """Remember an answer, and forget those that nobody asked for the longest."""
+        with self._lock:
+            self.kept[key] = verdict
+            while len(self.kept) > VERDICTS_KEPT:
+                self.kept.pop(next(iter(self.kept)))
+
+    def unlock(self) -> None:
+        """Let go of a lock that another thread held when this process was forked."""
+        self._lock = threading.Lock()
+
+
+_verdicts = _Verdicts()
+os.register_at_fork(after_in_child=_verdicts.unlock)
+
+
+def _ask(what: str, schema: str, values: str | None = None) -> list[str]:
+    key = (what, _digest(schema), "" if values is None else _digest(values))
+    verdict = _verdicts.get(key)
+    if verdict is None:
+        try:
+            verdict = schema_process.PROCESS.ask({"ask": what, "schema": schema, "values": values})
+        except NotEvaluated as error:
+            if not error.lasting:
+                raise
+            verdict = error.again()
+    _verdicts.keep(key, verdict)
+    if isinstance(verdict, NotEvaluated):
+        raise verdict.again()
+    return list(verdict)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _marks(schema: Any) -> bool:
@@ -200,24 +162,45 @@ def _is_secret(schema: Mapping[str, Any]) -> bool:
     return schema.get("writeOnly") is True or schema.get("format") == "password"
 
 
-def _sensitive(
-    root: Any, schema: Any, path: Pattern, followed: frozenset[str], visits: Iterator[int]
-) -> Iterator[Pattern]:
-    if not isinstance(schema, Mapping):
-        return
-    if next(visits) > PLACES_WALKED:
-        raise _TooLargeError
-    if path and _is_secret(schema):
-        yield path
-    for step, below in _subschemas(schema):
-        yield from _sensitive(root, below, (*path, *step), followed, visits)
-    reference = schema.get("$ref")
-    if not isinstance(reference, str):
-        return
-    if reference not in followed:
-        yield from _sensitive(root, _local(root, reference), path, followed | {reference}, visits)
-    elif path:  # a schema that contains itself: secrets may stand at any depth from here on
-        yield path
+class _Walk:
+    """A search of a schema for the paths of what it marks as secret.
+
+    :param root: the schema, which references point into.
+    """
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._visits = 0
+        self._walked: set[tuple[Pattern, str]] = set()
+        """Paths with the references that were followed from them: what is found there is known already."""
+
+    def secrets(self, schema: Any, path: Pattern, followed: frozenset[str]) -> Iterator[Pattern]:
+        """Yield the paths of secrets in a part of the schema.
+
+        :param schema: the part.
+        :param path: its path.
+        :param followed: references on the way to it.
+        """
+        if not isinstance(schema, Mapping):
+            return
+        self._visits += 1
+        if self._visits > PLACES_WALKED:
+            raise _TooLargeError
+        if path and _is_secret(schema):
+            yield path
+        for step, below in _subschemas(schema):
+            yield from self.secrets(below, (*path, *step), followed)
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield from self._referred(reference, path, followed)
+
+    def _referred(self, reference: str, path: Pattern, followed: frozenset[str]) -> Iterator[Pattern]:
+        if reference in followed:
+            if path:  # a schema that contains itself: secrets may stand at any depth from here on
+                yield path
+        elif (path, reference) not in self._walked:
+            self._walked.add((path, reference))
+            yield from self.secrets(_local(self._root, reference), path, followed | {reference})
 
 
 def _literals(schema: Any, path: Pattern, *, secret: bool) -> Iterator[Pattern]:
@@ -266,37 +249,3 @@ def _member(value: Any, name: str) -> Any:
     if isinstance(value, list):
         return value[int(name)] if name.isdecimal() and int(name) < len(value) else None
     return value.get(name) if isinstance(value, Mapping) else None
-
-
-def _distinct(texts: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for text in texts:
-        if text not in seen:
-            seen.add(text)
-            yield text
-
-
-def _problem(error: Any) -> str:
-    """Name place and rule; the library's own message would quote the value."""
-    rule = error.validator
-    if rule == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{_place(error.absolute_path)}: lacks required {', '.join(map(repr, missing))}"
-    if rule == "type":
-        return (
-            f"{_place(error.absolute_path)}: must be {error.validator_value}, is {_type_of(error.instance)}"
-        )
-    if rule == "additionalProperties":
-        return f"{_place(error.absolute_path)}: has keys that the schema does not know: {error.message}"
-    return f"{_place(error.absolute_path)}: breaks rule {rule!r}"
-
-
-def _place(path: Any) -> str:
-    return ".".join(map(str, path)) or "(top level)"
-
-
-def _type_of(value: Any) -> str:
-    from jsonschema import Draft7Validator
-
-    checker = Draft7Validator.TYPE_CHECKER
-    return next((name for name in _TYPES if checker.is_type(value, name)), type(value).__name__)

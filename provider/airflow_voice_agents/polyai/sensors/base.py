@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
-from airflow_voice_agents.polyai import TYPE_ALIASES
+from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
 
 class PolyAISensor(VoiceAgentsSensor):
@@ -17,6 +17,10 @@ class PolyAISensor(VoiceAgentsSensor):
 
     template_fields: Sequence[str] = ("polyai_conn_id",)
     type_aliases = TYPE_ALIASES
+    spellings = SPELLINGS
+    types_path = TYPES_PATH
+    advised_keys = ADVISED_KEYS
+    checked_elsewhere = SPEC_TYPES
     ui_color: str = "#e8e4ff"
     conn_name_attr = "polyai_conn_id"
     hook_path = "airflow_voice_agents.polyai.hooks:PolyAIHook"

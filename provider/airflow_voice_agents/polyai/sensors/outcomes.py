@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class PolyAITestRunsSensor(PolyAISensor):
     """Wait until test runs have ended, and fail unless all passed.
 
-    Without ids there is nothing to wait for, and nothing is asked. A run whose status nobody documents counts
+    Without ids there is nothing to wait for, and nothing is asked: the ``verdict`` is ``skipped`` then, not
+    ``passed``. A run whose status nobody documents counts
     as under way. What was deployed stays deployed: tests run after it. Transient errors of the platform are
     tolerated; errors that waiting cannot mend end the wait at once.
 
@@ -38,7 +39,7 @@ class PolyAITestRunsSensor(PolyAISensor):
     :raises SensorError: when waiting cannot help, and when a run did not pass; with ``soft_fail`` the task is
         skipped.
     :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, and as ``test_runs`` the ``verdict`` and the counts of each run.
+    :returns: ``agent_id``, the ``verdict`` of all runs, and as ``test_runs`` the ``verdict`` and the counts of each.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAITestRunsTrigger"
@@ -54,7 +55,7 @@ class PolyAITestRunsSensor(PolyAISensor):
         agent_id: str,
         test_run_ids: Sequence[str] | str | None,
         allowed_failures: int = 0,
-        fail_on: str = "failed",
+        fail_on: Literal["failed", "never"] = "failed",
         **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -106,7 +107,7 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         agent_id: str,
         call_sid: str,
         environment: EnvironmentName,
-        fail_on: str = "failed",
+        fail_on: Literal["failed", "never"] = "failed",
         **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)

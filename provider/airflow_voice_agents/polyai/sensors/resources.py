@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.sensors.base import PolyAISensor
 
 if TYPE_CHECKING:
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers, Templated
     from airflow_voice_agents.polyai.conditions import (
         ConfigCondition,
         ConnectorCondition,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.types import (
         ConnectorChanges,
         DriftState,
+        EnvironmentArgument,
         EnvironmentName,
         PolyAISensorArguments,
         PromotionTarget,
@@ -66,7 +67,7 @@ class PolyAIConfigSensor(PolyAISensor):
         environment: EnvironmentName,
         values: Mapping[str, Any] | Templated | None = None,
         digest: str | None = None,
-        equals: Mapping[str, str] | str | None = None,
+        equals: EnvironmentArgument | Templated | None = None,
         **kwargs: Unpack[PolyAISensorArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -230,7 +231,7 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self,
         *,
         agent_id: str,
-        phone_numbers: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
         client_env: EnvironmentName | None = None,
         connector_id: str | None = None,
         **kwargs: Unpack[PolyAISensorArguments],
@@ -313,6 +314,14 @@ class PolyAIDriftSensor(PolyAISensor):
         self.targets = targets
         self.baseline = baseline
         self.state_folder = state_folder
+
+    def argument_problems(self) -> Iterator[str]:
+        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        yield from super().argument_problems()
+        if isinstance(self.uncovered("spec"), Mapping):
+            from airflow_voice_agents.polyai.operators.base import spec_problems
+
+            yield from spec_problems(self)
 
     def condition(self) -> DriftWait:
         """Return what is waited for."""

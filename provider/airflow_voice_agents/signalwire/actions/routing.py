@@ -144,8 +144,9 @@ class RouteAction(UpdatingAction):
         states = await self.selection.read(run.send, self.space.base_url, state_of)
         numbers = self.selection.numbers or tuple(states)
         if not numbers:
+            reason = await self.selection.why_none(run.send, self.space.base_url)
             raise GuardRefused(
-                f"{self.operation}: no number of space {self.space.label} fits. Nothing was written."
+                f"{self.operation}: no number of space {self.space.label} fits. {reason} Nothing was written."
             )
         items = (
             kind.plan(carrier_number(self.space.label, each), self.routes.of(each), states.get(each))

@@ -54,7 +54,8 @@ async def take_snapshot(run: RunContext, space: Space, selection: NumberSelectio
             f"{KEEP}: space {space.label} does not have {summarize_list(missing)}. Nothing was kept."
         )
     if not states:
-        raise GuardRefused(f"{KEEP}: no number of space {space.label} fits. Nothing was kept.")
+        reason = await selection.why_none(run.send, space.base_url)
+        raise GuardRefused(f"{KEEP}: no number of space {space.label} fits. {reason} Nothing was kept.")
     one_way = [number for number, state in states.items() if unrestorable(state)]
     if one_way:
         run.log(

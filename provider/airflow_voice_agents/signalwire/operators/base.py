@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import AssetAlias
 
@@ -30,6 +30,7 @@ class SignalWireOperator(VoiceAgentsOperator):
     """
 
     asset_alias: ClassVar[str] = ALIAS
+    types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
 
     def __init__(
@@ -68,7 +69,11 @@ class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
     """Whether the platform can take back what the operator changes."""
 
     def __init__(
-        self, *, verify: bool | str = False, max_snapshot_age: float | None = 600.0, **kwargs: Any
+        self,
+        *,
+        verify: bool | Literal["response", "read"] = False,
+        max_snapshot_age: float | None = 600.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
 

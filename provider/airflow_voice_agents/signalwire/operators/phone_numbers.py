@@ -11,7 +11,9 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Flag, Templated
+    from airflow_voice_agents.bases.types import Flag, PhoneNumbers
+    from airflow_voice_agents.engine.run_context import RunContext
+    from airflow_voice_agents.signalwire.resources.inventory import NumberSelection
     from airflow_voice_agents.signalwire.types import SignalWireArguments, SignalWireWritingArguments
 
 
@@ -60,9 +62,15 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
         )
         hook = self.hook()
         base_url = self.space(hook).base_url
-        found = self.work(context, lambda run: chosen.read(run.send, base_url, lambda record: None), hook)
+        found = self.work(context, lambda run: self._read(run, chosen, base_url), hook)
         self.log.info("%s number(s) found", len(found))
-        return list(found)
+        return found
+
+    async def _read(self, run: RunContext, chosen: NumberSelection, base_url: str) -> list[str]:
+        found = list(await chosen.read(run.send, base_url, lambda record: None))
+        if chosen.any_filter and not found:
+            self.log.warning("%s", await chosen.why_none(run.send, base_url))
+        return found
 
 
 class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
@@ -98,6 +106,8 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     :param lock_wait: seconds to wait for another run on the space's numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are bought wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
@@ -213,6 +223,8 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
@@ -247,8 +259,8 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated,
-        expected: Sequence[str] | Templated,
+        phone_numbers: PhoneNumbers,
+        expected: PhoneNumbers,
         **kwargs: Unpack[SignalWireWritingArguments],
     ) -> None:
         super().__init__(**kwargs)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.protections import ProtectionSettings
-    from airflow_voice_agents.bases.types import Templated
+    from airflow_voice_agents.bases.types import PhoneNumbers
     from airflow_voice_agents.signalwire.types import (
         RouteArgument,
         RoutesArgument,
@@ -57,6 +57,8 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
@@ -100,7 +102,7 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,

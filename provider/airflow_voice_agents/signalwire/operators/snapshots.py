@@ -13,7 +13,7 @@ from airflow_voice_agents.signalwire.operators.base import SignalWireOperator, S
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import Templated, TemplatedText
+    from airflow_voice_agents.bases.types import PhoneNumbers, TemplatedText
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.signalwire.types import (
         RouteArgument,
@@ -61,7 +61,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
     def __init__(
         self,
         *,
-        phone_numbers: Sequence[str] | Templated | None = None,
+        phone_numbers: PhoneNumbers | None = None,
         filter_name: str | None = None,
         filter_number: str | None = None,
         country_code: str | None = None,
@@ -96,6 +96,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
         document = self.work(context, lambda run: take_snapshot(run, space, selection), hook)
         return snapshots.save(
             document,
+            origin=self.origin(),
             folder=self.folder or None,
             name=f"signalwire-{space.label}-{context['ti'].id}",
             allow_unencrypted=self.allow_unencrypted,
@@ -140,6 +141,8 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
     :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
+    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
+        tasks on several machines, which then do not see each other's locks.
     :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
     :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
@@ -194,7 +197,7 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
         hook = self.hook()
         action = parse_restore(
             self.space(hook),
-            snapshots.load(self.snapshot),
+            snapshots.load(self.snapshot, self.origin()),
             self.argument("expected_route"),
             self.argument("expected_routes"),
             force=is_true(self.force),

@@ -14,6 +14,7 @@ from airflow_voice_agents.signalwire import api
 from airflow_voice_agents.signalwire.models import Page, PhoneNumber
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError, ResponseError
+from airflow_voice_agents.transport.suggestions import did_you_mean
 from airflow_voice_agents.transport.validation import parse_count, parse_e164, parse_numbers
 
 MAX_PAGES = 1000
@@ -194,6 +195,36 @@ class NumberSelection:
         if self.filter_number in found:
             return {self.filter_number: found[self.filter_number]}
         return dict(sorted(found.items()))
+
+    async def why_none(self, send: Sender, base_url: str | None) -> str:
+        """Return what the criteria leave out, and what was likely meant; for a choice that reached no number.
+
+        Vendor operation: list phone numbers.
+
+        :param send: sends a call.
+        :param base_url: where calls are sent.
+        """
+        names, numbers, countries = [], [], set()
+        async for record in all_phone_numbers(send, base_url=base_url):
+            names.append(record.name or "")
+            numbers.append(record.number)
+            countries.add((record.country_code or "").upper())
+        if not numbers:
+            return "The project has no numbers."
+        given = {
+            name: value
+            for name in ("filter_name", "filter_number", "country_code")
+            if (value := getattr(self, name)) is not None
+        }
+        said = ", ".join(f"{name} {value!r}" for name, value in given.items()) or "the ability to take calls"
+        hint = did_you_mean(self.filter_name, names) if self.filter_name is not None else ""
+        if self.filter_number is not None:
+            hint += did_you_mean(self.filter_number, numbers)
+        if self.country_code not in (None, *countries):
+            hint += (
+                f" Its numbers are of {' and '.join(sorted(filter(None, countries))) or 'no known country'}."
+            )
+        return f"None of the project's {len(numbers)} number(s) has {said}.{hint}"
 
     @property
     def first_page(self) -> ApiRequest[Page]:

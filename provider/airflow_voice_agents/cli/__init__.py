@@ -1,0 +1,1 @@
+"""``airflow voice-agents``: see, plan, check and keep what the operators work with, from a terminal."""

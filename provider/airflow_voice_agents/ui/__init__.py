@@ -1,0 +1,1 @@
+"""The page in Airflow that shows which environment of which project runs what."""

@@ -1,0 +1,188 @@
+"""Runs the tests that face Airflow with several Airflow versions, and writes the table of docs/compatibility.md.
+
+Each version has an environment of its own below ``.venv-matrix``, with the packages of that release's date
+(``constraints/``). The table holds what ran: a cell without a figure was not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ROOT / ".venv-matrix"
+PAGE = ROOT / "docs" / "compatibility.md"
+BEGIN, END = "<!-- begin of what ran -->", "<!-- end of what ran -->"
+TOOLS = ("editables", "hatchling", "hypothesis", "markdown-it-py", "pytest", "pytest-asyncio", "pytest-xdist")
+
+MATRIX = (
+    ("3.1.8", "3.11"),
+    ("3.1.8", "3.12"),
+    ("3.2.2", "3.12"),
+    ("3.2.2", "3.13"),
+    ("3.3.0", "3.13"),
+    ("3.3.2", "3.11"),
+    ("3.3.2", "3.12"),
+    ("3.3.2", "3.13"),
+    ("3.3.2", "3.14"),
+)
+"""Versions of Airflow and Python."""
+
+FEATURES = {
+    "Names by version": ("unit/state/test_task_state.py", "unit/test_airflow_compat.py"),
+    "Metadata and connection form": ("airflow/test_provider_metadata.py",),
+    "Hooks and connections": ("airflow/test_hook.py", "airflow/test_connection_faults.py"),
+    "Arguments and templates": ("airflow/test_argument_checks.py", "airflow/test_strict_arguments.py"),
+    "Serialization and task groups": ("airflow/test_serialization.py", "airflow/test_task_groups.py"),
+    "Permanent errors and named waits": (
+        "airflow/test_retry_policy.py",
+        "airflow/test_retries_without_policy.py",
+    ),
+    "Config pages": ("airflow/test_promote_config.py", "airflow/test_update_config.py"),
+    "Promotion and approval": ("airflow/test_promotion.py", "airflow/test_approval.py"),
+    "Watch and rollback": ("airflow/test_watch_promotion.py",),
+    "Sensors and triggers": ("airflow/test_config_sensor.py", "airflow/test_stored_triggers.py"),
+    "A real triggerer": ("airflow/test_many_waits.py",),
+    "Whole DAG runs": ("airflow/test_airflow_home.py", "airflow/test_carrier_pipelines.py"),
+    "SignalWire": ("airflow/signalwire",),
+    "Omnia Voice": ("airflow/omnia_voice",),
+    "OpenLineage": ("airflow/test_openlineage.py",),
+}
+"""Feature -> its tests, below ``tests``."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Tests of one feature with one version."""
+
+    passed: int
+    failed: int
+    skipped: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.passed} passed"]
+        parts += [f"**{self.failed} failed**"] if self.failed else []
+        parts += [f"{self.skipped} skipped"] if self.skipped else []
+        return ", ".join(parts)
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of a version: on the path, or of pyenv."""
+    if found := shutil.which(f"python{version}"):
+        probe = subprocess.run([found, "-c", "import venv"], capture_output=True, check=False)
+        if not probe.returncode:
+            return found
+    home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    kept = sorted(home.glob(f"versions/{version}.*/bin/python"))
+    return str(kept[-1]) if kept else None
+
+
+def environment(airflow: str, version: str, python: str) -> Path:
+    """Build the environment of a version, unless it stands, and return its Python."""
+    folder = ENVIRONMENTS / f"{airflow}-py{version}"
+    found, pins = folder / "bin" / "python", ROOT / "constraints" / f"airflow-{airflow}.txt"
+    stamp = folder / ".installed"
+    if stamp.exists() and stamp.stat().st_mtime > max(
+        pins.stat().st_mtime, (ROOT / "pyproject.toml").stat().st_mtime
+    ):
+        return found
+    print(f"Building {folder.name}", flush=True)
+    subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
+    pip = [str(found), "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, *TOOLS], check=True)
+    own = [f"{ROOT}[emulator,phonenumbers]", f"apache-airflow=={airflow}"]
+    subprocess.run([*pip, "--no-build-isolation", "--editable", *own], check=True)
+    stamp.touch()
+    return found
+
+
+def run(python: Path, paths: Sequence[str], jobs: int) -> Count:
+    """Run tests, and count what became of them; a file that cannot be imported counts as failed."""
+    there = [str(ROOT / "tests" / path) for path in paths if (ROOT / "tests" / path).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = ["-q", "-n", str(jobs), "-p", "no:cacheprovider", "--tb=short", f"--junit-xml={report}"]
+        done = subprocess.run(
+            [str(python), "-m", "pytest", *options, *there],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not report.exists():
+            raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
+        (suite,) = ET.parse(report).getroot()  # noqa: S314  written by our own run
+    number = {name: int(suite.get(name) or 0) for name in ("tests", "failures", "errors", "skipped")}
+    failed = number["failures"] + number["errors"]
+    if failed:
+        print("\n".join(line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))))
+    return Count(number["tests"] - failed - number["skipped"], failed, number["skipped"])
+
+
+def table(results: dict[str, dict[str, str]]) -> str:
+    """Return what ran as a Markdown table."""
+    columns = sorted(results)
+    head = ["Feature", *(name.replace("-py", ", Python ") for name in columns)]
+    rows = [[feature, *(results[name].get(feature, "–") for name in columns)] for feature in FEATURES]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write(results: dict[str, dict[str, str]]) -> None:
+    """Put the table into the page, and keep the figures beside it for a later run of other versions."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+
+
+def read() -> dict[str, dict[str, str]]:
+    """Return the figures that the page holds."""
+    inside = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+    if not inside:
+        return {}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in inside]
+    names = [name.replace(", Python ", "-py") for name in cells[0][1:]]
+    return {
+        name: {row[0]: row[index] for row in cells[2:] if row[index] != "–"}
+        for index, name in enumerate(names, start=1)
+    }
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    """Run what is asked for; 1 if a test failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--airflow", action="append", help="only this version; may be repeated")
+    parser.add_argument("--python", action="append", help="only this version; may be repeated")
+    parser.add_argument("--feature", action="append", choices=list(FEATURES), help="only this one")
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args(arguments)
+    failed = 0
+    for airflow, version in MATRIX:
+        if (asked.airflow and airflow not in asked.airflow) or (asked.python and version not in asked.python):
+            continue
+        if (found := interpreter(version)) is None:
+            print(f"Airflow {airflow} with Python {version}: no such interpreter, left out", flush=True)
+            continue
+        python = environment(airflow, version, found)
+        for feature in asked.feature or FEATURES:
+            count = run(python, FEATURES[feature], asked.jobs)
+            failed += count.failed
+            print(json.dumps([airflow, version, feature, str(count)]), flush=True)
+            results = read()
+            results.setdefault(f"{airflow}-py{version}", {})[feature] = str(count)
+            write(results)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

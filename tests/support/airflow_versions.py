@@ -1,0 +1,126 @@
+"""The only module of the tests that knows what differs between Airflow versions inside the task runner."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import comms, task_runner
+from airflow.sdk.execution_time.supervisor import set_supervisor_comms
+
+from airflow_voice_agents import airflow_compat
+from airflow_voice_agents.airflow_compat import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    get_fernet,
+)
+
+__all__ = [
+    "MASKS_WITHOUT_BLOCKING",
+    "NATIVE",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "DagBag",
+    "DagSerialization",
+    "ErrorType",
+    "ParamValidationError",
+    "TaskDeferralTimeout",
+    "comms",
+    "decode_trigger_kwargs",
+    "deserialize",
+    "forget_fernet",
+    "get_fernet",
+    "give_task_state",
+    "read_kwargs",
+    "serialize",
+    "set_supervisor_comms",
+    "stored_kwargs",
+    "task_runner",
+]
+
+
+def _first(*places: str) -> Any:
+    for place in places:
+        module, _, name = place.partition(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"none of {places}")
+
+
+DagBag = _first("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
+DagSerialization = _first(
+    "airflow.serialization.serialized_objects:DagSerialization",
+    "airflow.serialization.serialized_objects:SerializedDAG",
+)
+MASKS_WITHOUT_BLOCKING = hasattr(importlib.import_module("airflow.sdk.log"), "amask_secret")
+"""Before 3.3 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
+
+
+def forget_fernet() -> None:
+    """Have the next call read the key again."""
+    try:
+        from airflow.sdk import crypto
+    except ImportError:  # before 3.2
+        importlib.import_module("airflow.models.crypto")._fernet = None  # type: ignore[attr-defined]
+    else:
+        crypto.get_fernet.cache_clear()
+
+
+NATIVE = airflow_compat.RETRY_POLICIES
+"""Whether Airflow has retry policies, a task state store and parked questions itself (since 3.3)."""
+
+serialize = _first("airflow.sdk.serde:serialize", "airflow.serialization.serde:serialize")
+deserialize = _first("airflow.sdk.serde:deserialize", "airflow.serialization.serde:deserialize")
+decode_trigger_kwargs = _first(
+    "airflow.serialization.decoders:smart_decode_trigger_kwargs",
+    "airflow.serialization.serialized_objects:smart_decode_trigger_kwargs",
+)
+TaskDeferralTimeout = _first(
+    "airflow.sdk.exceptions:TaskDeferralTimeout", "airflow.exceptions:TaskDeferralTimeout"
+)
+ParamValidationError = _first(
+    "airflow.sdk.exceptions:ParamValidationError", "airflow.exceptions:ParamValidationError"
+)
+
+
+def give_task_state(context: Any, store: Any) -> None:
+    """Put a task state store where Airflow has its own, in a version that has none."""
+    context["task_state_store"] = store
+
+
+def message(name: str) -> Any:
+    """Return a class of messages to the supervisor, or one that no message has, where Airflow lacks it.
+
+    :param name: name of the class.
+    """
+    return getattr(comms, name, type(name, (), {}))
+
+
+KWARGS_ARE_ENCODED_BY_THE_MESSAGE = not hasattr(importlib.import_module("airflow.sdk"), "conf")
+"""Before 3.2 the message to the supervisor encodes the arguments of triggers and of methods that go on."""
+
+
+def stored_kwargs(kwargs: Mapping[str, Any]) -> Any:
+    """Return arguments of a method that goes on as the server keeps them, as plain JSON."""
+    if KWARGS_ARE_ENCODED_BY_THE_MESSAGE:
+        from airflow.serialization.serialized_objects import BaseSerialization
+
+        return BaseSerialization.serialize(dict(kwargs))
+    return serialize(dict(kwargs))
+
+
+def read_kwargs(stored: Any) -> dict[str, Any]:
+    """Return arguments of a deferral's message, decoded."""
+    if KWARGS_ARE_ENCODED_BY_THE_MESSAGE:
+        return dict(stored or {})
+    return dict(deserialize(stored or {}))

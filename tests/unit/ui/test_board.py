@@ -1,0 +1,254 @@
+"""The state of a target follows from the newest of what runs left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_voice_agents.plans.diff import Change, Op
+from airflow_voice_agents.plans.drift import Drift
+from airflow_voice_agents.plans.kind import Resource
+from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, error, plan_of
+from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
+from airflow_voice_agents.state import baselines, rollback_blocks
+from airflow_voice_agents.state.files import StateFiles
+from airflow_voice_agents.state.locks import LockFile, LockOwner
+from airflow_voice_agents.state.status import StatusRecorder
+from airflow_voice_agents.ui.board import Board, State, Target, build, split
+from airflow_voice_agents.ui.records import StateReader
+from airflow_voice_agents.ui.view import Query, View
+
+from .conftest import NOW, WATCH, Record
+
+Look = Callable[..., None]
+LIVE = "hotel-1/live"
+PAGE = Resource("config page", "hotel-1", "live")
+
+
+@pytest.fixture
+def board(base: str) -> Callable[..., Board]:
+    return lambda now=NOW: build(StateReader(base).read(), None, now)
+
+
+@pytest.fixture
+def live(board: Callable[..., Board]) -> Callable[..., Target]:
+    return lambda now=NOW: board(now).projects[0].targets["live"]
+
+
+def planned(*findings: Any, changed: bool = True) -> list[TargetPlan]:
+    changes = (Change(Op.ADD, ("new",), None, 1), Change(Op.ADD, ("hours", "monday"), None, 2))
+    item = PlannedItem(
+        PAGE, "a" * 64, ("b" if changed else "a") * 64, changes=changes if changed else (), findings=findings
+    )
+    return [TargetPlan(LIVE, (item,), live=True)]
+
+
+def plan(recorder: StatusRecorder, targets: list[TargetPlan], *, writes: bool = False) -> str:
+    digest = plan_of("promote", targets).digest
+    recorder.planned("promote", targets, digest=digest, writes=writes)
+    return digest
+
+
+def lock(base: str, until: datetime) -> None:
+    owner = LockOwner(WATCH, "r", "t")
+    claim = LockFile("x.lock", owner, ("hotel-1/*",), NOW.timestamp() - 60, until.timestamp())
+    StateFiles(f"{base}/locks").write(claim.file, claim.content())
+
+
+def test_every_kind_of_drift_has_a_state(look: Look, live: Callable[..., Target]) -> None:
+    expected = {
+        Drift.DIVERGED: State.DIVERGED,
+        Drift.EDITED: State.EDITED,
+        Drift.DIFFERS: State.READY,
+        Drift.NOT_PROMOTED: State.READY,
+        Drift.UNKNOWN: State.UNKNOWN,
+        Drift.CONVERGED: State.IN_SYNC,
+        Drift.IN_SYNC: State.IN_SYNC,
+    }
+    assert set(expected) == set(Drift)
+    for drift, state in expected.items():
+        look(drift, task_id="one")
+        assert live().state is state
+
+
+@pytest.mark.parametrize(
+    ("targets", "state"),
+    [
+        (planned(), State.READY),
+        (planned(changed=False), State.IN_SYNC),
+        (planned(error("x", "y")), State.UNKNOWN),
+    ],
+)
+def test_a_plan_shows_whether_there_is_something_to_promote(
+    recorder: Record, live: Callable[..., Target], targets: list[TargetPlan], state: State
+) -> None:
+    plan(recorder(), targets)
+
+    assert live().state is state
+
+
+def test_keys_carry_the_sign_of_their_change(recorder: Record, live: Callable[..., Target]) -> None:
+    plan(recorder(), planned())
+
+    assert live().compared["items"][0]["keys"] == [["~", "hours"], ["+", "new"]]
+    assert live().key_count == 2
+
+
+def test_the_newest_look_wins_whichever_task_made_it(look: Look, live: Callable[..., Target]) -> None:
+    look(Drift.IN_SYNC, task_id="new", minutes=1)
+    look(Drift.EDITED, task_id="old", minutes=60)
+
+    assert live().state is State.IN_SYNC
+
+
+def test_a_run_that_writes_is_in_progress_as_long_as_its_lock_lives(
+    recorder: Record, live: Callable[..., Target], board: Callable[..., Board], base: str
+) -> None:
+    writer = recorder(minutes=1)
+    plan(writer, planned(), writes=True)
+    writer.reached(1, 3, 5, 25)
+    lock(base, NOW + timedelta(minutes=5))
+
+    assert live().state is State.RUNNING
+    assert View(board(), Query(), NOW).progress(live()) == "wave 2 of 3 · 5/25"
+    assert live(NOW + timedelta(minutes=6)).state is State.FAILED
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (Status.CHANGED, State.IN_SYNC),
+        (Status.FAILED, State.FAILED),
+        (Status.UNKNOWN, State.FAILED),
+        (Status.SKIPPED, State.FAILED),
+    ],
+)
+def test_after_a_write_its_outcome_counts_until_somebody_looks_again(
+    recorder: Record, look: Look, live: Callable[..., Target], status: Status, state: State
+) -> None:
+    writer = recorder(task_id="apply", minutes=2)
+    plan(writer, planned(), writes=True)
+    writer.ended(Report("promote", (ItemReport(PAGE, status),)))
+
+    assert live().state is state
+    look(Drift.EDITED, task_id="later", minutes=1)
+    assert live().state is State.EDITED
+
+
+def test_what_a_run_left_unchanged_was_not_promoted(recorder: Record, live: Callable[..., Target]) -> None:
+    writer = recorder()
+    plan(writer, planned(changed=False), writes=True)
+    writer.ended(Report("promote", (ItemReport(PAGE, Status.UNCHANGED),)))
+
+    assert live().applied == {}
+
+
+def test_a_target_that_an_earlier_try_finished_does_not_stay_in_progress(
+    recorder: Record, live: Callable[..., Target]
+) -> None:
+    plan(recorder(minutes=2), planned(), writes=True)
+    again = recorder(minutes=1)
+    again.planned("promote", [], digest="d", writes=True)
+    again.ended(Report("promote", (ItemReport(PAGE, Status.CHANGED),)))
+
+    assert live().state is State.IN_SYNC
+
+
+def test_a_hold_shows_over_a_difference(look: Look, live: Callable[..., Target], base: str) -> None:
+    look(Drift.NOT_PROMOTED)
+    rollback_blocks.place(base, RollbackBlock(LIVE, {}, "", {}, NOW.isoformat()))
+
+    assert live().state is State.HOLD
+
+
+def test_a_hold_shows_without_any_other_record(live: Callable[..., Target], base: str) -> None:
+    rollback_blocks.place(base, RollbackBlock(LIVE, {}, "", {"dag_id": WATCH}, NOW.isoformat()))
+
+    assert live().state is State.HOLD
+
+
+def test_a_question_waits_until_it_is_answered_or_ends(
+    recorder: Record, live: Callable[..., Target], board: Callable[..., Board]
+) -> None:
+    digest = plan(recorder(task_id="plan", minutes=3), planned())
+    asking = recorder(task_id="ask", minutes=2)
+    asking.approval("waiting", digest, NOW + timedelta(hours=1))
+
+    assert live().state is State.WAITING
+    words, href, airflow = View(board(), Query(), NOW, "/base").action(board().projects[0])
+    assert (words, airflow) == ("Review and approve", True)
+    assert href == "/base/dags/watch/runs/r%201/tasks/ask/required_actions"
+    assert live(NOW + timedelta(hours=2)).state is State.READY
+    recorder(task_id="ask", minutes=1).approval("approved", digest)
+    assert live().state is State.READY
+
+
+def test_a_question_about_another_plan_is_no_question(recorder: Record, live: Callable[..., Target]) -> None:
+    plan(recorder(task_id="plan"), planned())
+    recorder(task_id="ask").approval("waiting", "f" * 64)
+
+    assert live().state is State.READY
+
+
+def test_one_read_of_an_agent_shows_the_versions_of_all_its_environments(
+    look: Look, board: Callable[..., Board]
+) -> None:
+    versions = {name: {"version": name} for name in ("sandbox", "pre-release", "live")}
+    look(Drift.IN_SYNC, facts={"versions": versions})
+
+    (project,) = board().projects
+    assert {name: (target.version or {})["version"] for name, target in project.targets.items()} == {
+        name: name for name in versions
+    }
+    assert project.state is State.IN_SYNC
+    assert board().columns == ("sandbox", "pre-release", "live")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("hotel-1/live", ("hotel-1", "live")),
+        ("acme.signalwire.com", ("acme.signalwire.com", "other")),
+        ("space/number", ("space/number", "other")),
+        ("/live", ("/live", "other")),
+    ],
+)
+def test_what_is_no_environment_of_an_agent_has_a_row_of_its_own(name: str, place: tuple[str, str]) -> None:
+    assert split(name) == place
+
+
+def test_a_baseline_tells_of_the_last_promotion_where_no_record_does(
+    look: Look, board: Callable[..., Board], base: str
+) -> None:
+    look(Drift.IN_SYNC)
+    baselines.merge(
+        base, "nightly", {"config page:hotel-1/live": {"digest": "d", "at": "2026-11-01T00:00:00Z"}}
+    )
+    baselines.merge(
+        base, "other", {"config page:hotel-1/live": {"digest": "d", "at": "2026-10-01T00:00:00Z"}}
+    )
+
+    (project,) = board().projects
+    assert project.last_promotion["at"] == "2026-11-01T00:00:00Z"
+    assert project.last_promotion["run"]["dag_id"] == "baseline nightly"
+
+
+def test_a_baseline_alone_shows_nobody_a_project(board: Callable[..., Board], base: str) -> None:
+    baselines.merge(base, "nightly", {"config page:hotel-1/live": {"digest": "d", "at": "2026"}})
+
+    assert board().projects == ()
+
+
+def test_commands_are_quoted_for_a_shell(look: Look, board: Callable[..., Board], base: str) -> None:
+    look(Drift.EDITED, "a; rm -rf x/live")
+    rollback_blocks.place(base, RollbackBlock("a; rm -rf x/live", {}, "", {}, NOW.isoformat()))
+
+    commands = View(board(), Query(), NOW).commands(board().projects[0])
+    assert commands[:2] == [
+        "airflow voice-agents status --project 'a; rm -rf x'",
+        "airflow voice-agents release-hold 'a; rm -rf x/live'",
+    ]
