@@ -100,7 +100,7 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 	@echo "Building the environment in $(VENV); this takes some minutes, once."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) pip hatchling editables
-	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers]' --group dev
+	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers,redis]' --group dev
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)

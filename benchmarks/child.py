@@ -26,7 +26,7 @@ TRIES = 4
 def main(wanted: dict[str, Any]) -> None:
     """Load, run, measure, print.
 
-    :param wanted: ``dag_file``, ``url``, ``key`` and ``in_flight``.
+    :param wanted: ``dag_file``, ``url``, ``key``, ``in_flight``, and ``pace`` in requests per second, if any.
     """
     sys.path.insert(0, str(HERE.parent / "tests"))
     from support import airflow_runner
@@ -45,6 +45,8 @@ def main(wanted: dict[str, Any]) -> None:
     after = measure()
     result = {
         "wall": after["wall"] - before["wall"],
+        "began": before["wall"],
+        "ended": after["wall"],
         "cpu": after["cpu"] - before["cpu"],
         "peak_mb": after["peak_mb"],
         "start_mb": before["peak_mb"],
@@ -70,7 +72,7 @@ def attempts(runner: Any, task: Any, index: int) -> dict[str, Any]:
 def connections(wanted: dict[str, Any]) -> dict[str, Any]:
     """Give the connections that the DAG files name."""
     place = {"host": wanted["url"], "password": wanted["key"]}
-    extra = {"max_concurrency": wanted["in_flight"]}
+    extra = {"max_concurrency": wanted["in_flight"], "requests_per_second": wanted.get("pace", "")}
     return {"polyai_default": {"conn_type": "polyai", **place, "extra": extra}}
 
 

@@ -104,6 +104,7 @@ def _settings() -> dict[str, object]:
                     example="False",
                     default="True",
                 ),
+                "rate_limit_store": _rate_limit_store(),
                 "studio_url": _option(
                     "Address of an agent in PolyAI's Agent Studio, for links. {region}, {account_id} and {agent_id} "
                     "are filled in from the connection and the task. Empty takes "
@@ -115,6 +116,16 @@ def _settings() -> dict[str, object]:
             },
         },
     }
+
+
+def _rate_limit_store() -> dict[str, object]:
+    option = _option(
+        "URL of a Redis in which all workers and triggerers share the pace of each API key; needs the extra redis. "
+        "It holds digests and times, never a key. Empty shares the pace among the processes of one machine only.",
+        "0.2.0",
+        example="rediss://user:password@redis.example.com:6379/0",
+    )
+    return {**option, "sensitive": True}
 
 
 def _option(description: str, added: str, *, example: str, default: str = "") -> dict[str, object]:
@@ -239,7 +250,8 @@ def _limits(pace: str) -> dict[str, object]:
     return {
         "requests_per_second": {
             "label": "Requests per second",
-            "description": f"Upper limit for all tasks of one worker process that use this key. {pace}",
+            "description": "Upper limit for all tasks of one machine that use this key, or of all machines where "
+            f"[voice_agents] rate_limit_store is set. {pace}",
             "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
         },
         "max_concurrency": {

@@ -64,6 +64,13 @@ class Example:
         self.server.journal.clear()
         return self._home.run_dag_file(EXAMPLES / f"{name}.py")
 
+    def run_file(self, path: Path, conf: dict[str, Any]) -> DagRunResult:
+        """Run a DAG file that ends well."""
+        self.server.journal.clear()
+        run = self._home.run_dag_file(path, conf=conf)
+        assert run.state == "success", run.output
+        return run
+
     def run(self, name: str) -> DagRunResult:
         """Run an example that ends well."""
         run = self.attempt(name)
@@ -295,6 +302,32 @@ def test_promote_template_to_many_projects(example: Example) -> None:
     )
     assert example.requests() == {PAGES: 3 + 3 + 2, VALUES: 2}
     example.expect_nothing_to_do_after(first, name)
+
+
+def test_promote_5000_sites(
+    fleet: Example, airflow_home: AirflowHome, fernet_key: str, tmp_path: Path
+) -> None:
+    """Here four sites in chunks of two, the first time without a person to ask."""
+    airflow_home.settings["AIRFLOW__CORE__FERNET_KEY"] = fernet_key
+    text = (EXAMPLES / "promote_5000_sites.py").read_text(encoding="utf-8")
+    asks, size = 'approval={"response_timeout": timedelta(hours=12)}', "chunk_size=100"
+    assert asks in text
+    assert size in text
+    unasked = tmp_path / "promote_5000_sites.py"
+    unasked.write_text(text.replace(asks, "approval=False").replace(size, "chunk_size=2"), encoding="utf-8")
+
+    first = fleet.run_file(unasked, {"sites": 5})
+    written = len(fleet.server.journal.writes())
+    again = fleet.run_file(EXAMPLES / "promote_5000_sites.py", {"sites": 5})
+
+    chunked = {f"promotion.{name}[{chunk}]" for name in ("apply", "verify") for chunk in range(2)}
+    assert set(first.tasks) == {"sites", "promotion.plan", "promotion.report", *chunked}
+    assert set(first.tasks.values()) == {"success"}
+    assert first.xcoms["promotion.report"]["report"]["counts"]["changed"] == 4
+    assert written > 0
+    assert again.xcoms["promotion.report"]["report"]["counts"]["unchanged"] == 4
+    assert again.tasks["promotion.approval"] == "success"
+    assert fleet.server.journal.writes() == []
 
 
 def test_daily_opening_hours(fleet: Example) -> None:

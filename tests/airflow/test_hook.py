@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ from airflow.sdk._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS, Secrets
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.hooks import PolyAIHook
+from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError, NotFound, Unauthorized
 from airflow_voice_agents.transport.settings import ClientSettings
 from support.airflow_runner import AirflowRunner
 from support.airflow_versions import set_supervisor_comms
-from support.emulated import HOTELS, KEY, LIVE, PAGES, ROSA, Emulated
+from support.emulated import HOTELS, KEY, LIVE, PAGES, PRE_RELEASE, ROSA, Emulated, place
 
 SECRET = "s3cret-key-marker"
 
@@ -484,3 +486,44 @@ def test_the_key_of_the_runtime_host_is_handed_to_airflow_as_a_secret(hosts: Emu
     assert outcome.result == 4
     assert masker.redact(f"a log line with {RUNTIME_KEY}") == "a log line with ***"
     assert RUNTIME_KEY not in outcome.log
+
+
+STORE = "redis://limiter:pass-of-the-store@127.0.0.1:1/0"
+
+
+def test_the_pace_of_a_key_is_shared_below_the_airflow_home(polyai: Emulated) -> None:
+    with set_supervisor_comms(polyai.runner), PolyAIHook() as hook:
+        settings = hook.client.settings
+
+    assert settings.limit_folder == f"{os.environ['AIRFLOW_HOME']}/voice-agents/limits"
+    assert settings.rate_limit_store is None
+
+
+def test_a_store_that_is_down_fails_nothing_and_its_password_is_not_logged(
+    polyai: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__RATE_LIMIT_STORE", STORE)
+    task = PolyAIUpdateConfigOperator(
+        task_id="update", targets=[place(HOTELS, PRE_RELEASE)], values={"holiday_message": "closed"}
+    )
+    outcome = polyai.run(task)
+
+    assert outcome.state == "success", outcome.error
+    assert outcome.log.count("does not answer") == 1
+    assert "127.0.0.1:1 ([voice_agents] rate_limit_store)" in outcome.log
+    assert "pass-of-the-store" not in outcome.log
+
+
+def test_a_store_of_another_kind_is_refused_before_anything_is_sent(
+    polyai: Emulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__RATE_LIMIT_STORE", "memcached://:pass-of-the-store@host")
+    task = PolyAIUpdateConfigOperator(
+        task_id="update", targets=[place(HOTELS, PRE_RELEASE)], values={"holiday_message": "closed"}
+    )
+    outcome = polyai.run(task)
+
+    assert isinstance(outcome.error, ConnectionSettingsError)
+    assert "[voice_agents] rate_limit_store" in str(outcome.error)
+    assert "pass-of-the-store" not in outcome.log + str(outcome.error)
+    assert polyai.requests() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -61,13 +62,16 @@ ENDLESS = ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"]
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Waits of the client, which take no time."""
+    """Waits of the client, which take no time: its clock moves on by them."""
     waited: list[float] = []
 
     async def wait(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(hook, "Client", functools.partial(Client, sleep=wait))
+    def clock() -> float:
+        return time.monotonic() + sum(waited)
+
+    monkeypatch.setattr(hook, "Client", functools.partial(Client, sleep=wait, clock=clock))
     return waited
 
 

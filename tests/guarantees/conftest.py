@@ -13,9 +13,9 @@ from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.engine import apply as engine_apply
 from airflow_voice_agents.engine import run_context
 from airflow_voice_agents.plans.plan import Plan
-from airflow_voice_agents.transport import retry
 from support.airflow_versions import forget_fernet
 from support.fixtures import running_server
+from support.no_pauses import resend_at_once
 
 __all__ = ["running_server"]
 
@@ -23,7 +23,7 @@ __all__ = ["running_server"]
 @pytest.fixture
 def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
     """The server, before a case prepares it; nothing waits between tries."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+    resend_at_once(monkeypatch)
 
     async def at_once(_: float) -> None:
         await asyncio.sleep(0)

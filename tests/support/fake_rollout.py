@@ -12,7 +12,7 @@ from unittest import mock
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.apply import apply
 from airflow_voice_agents.engine.checkpoints import Checkpoints
-from airflow_voice_agents.engine.policy import Policy, Protections
+from airflow_voice_agents.engine.policy import Policy, Protections, SharedFailures
 from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Kinds, Resource, Transition
@@ -120,6 +120,7 @@ class Pace:
     :param after_target: asked after each target: the lock's renewal.
     :param verify: whether writes are read back.
     :param max_snapshot_age: seconds after which a thing is read again before it is written.
+    :param others: counts failures together with other tasks.
     """
 
     waves: Waves = field(default_factory=lambda: Waves.parse(None))
@@ -128,6 +129,7 @@ class Pace:
     after_target: Callable[[], Any] = _goes_on
     verify: bool = True
     max_snapshot_age: float | None = 60.0
+    others: SharedFailures | None = None
 
     def policy(self) -> Policy:
         """Return the options of the run."""
@@ -163,7 +165,7 @@ class Pace:
         def lock(*_: Any) -> Iterator[WatchedLock]:
             yield WatchedLock()
 
-        return Protections(lock=lock, stop=self.before_wave)
+        return Protections(lock=lock, stop=self.before_wave, failures=self.others)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from cryptography.fernet import Fernet
 
 from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.emulator.server import EmulatorServer
-from airflow_voice_agents.transport import retry
 from support.airflow_versions import forget_fernet
 from support.emulated import Emulated
+from support.no_pauses import resend_at_once
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def running_server() -> Iterator[EmulatorServer]:
 @pytest.fixture
 def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> EmulatorServer:
     """The shipped seed; resends come without a pause."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
+    resend_at_once(monkeypatch)
     running_server.reset(default_seed())
     return running_server
 

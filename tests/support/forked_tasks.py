@@ -195,7 +195,7 @@ def _await(pid: int, receiver: Connection, attempt: Attempt) -> Ended:
 
 def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
     from airflow_voice_agents.state import locks
-    from airflow_voice_agents.transport import retry
+    from airflow_voice_agents.transport import rate_pace, retry
     from support.airflow_runner import AirflowRunner
     from support.moments import Moments
 
@@ -214,7 +214,8 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 
-    retry.FIRST_WAIT, locks.POLL = 0.0, 0.05
+    retry.FIRST_WAIT, retry.MAX_REFUSALS, locks.POLL = 0.0, 5, 0.05
+    rate_pace.SLOWEST = rate_pace.SLOWEST_GUESS = 1e9
     for library in ("httpcore", "httpx"):
         logging.getLogger(library).setLevel(logging.WARNING if attempt.quiet else logging.NOTSET)
     runner = Telling(

@@ -177,9 +177,9 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
 
     def _document(self) -> PlanDocument:
         from airflow_voice_agents.bases.template_inputs import from_json
-        from airflow_voice_agents.plans.document import PlanDocument
+        from airflow_voice_agents.state.plan_files import open_plan
 
-        return PlanDocument.read(from_json(self.plan, name="plan"))
+        return open_plan(from_json(self.plan, name="plan"))
 
 
 def headline(document: PlanDocument) -> str:

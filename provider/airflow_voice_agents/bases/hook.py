@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +17,7 @@ from airflow.sdk import BaseHook
 from airflow_voice_agents.airflow_compat import (
     AirflowNotFoundException,
     add_connection_form,
+    conf,
     connection_async,
     connection_extra_async,
 )
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 T = TypeVar("T")
+
+SECTION, RATE_LIMIT_STORE = "voice_agents", "rate_limit_store"
+"""Section and option of Airflow's configuration that name the store of the shared pace."""
 
 
 class VoiceAgentsHook(BaseHook):
@@ -109,7 +116,7 @@ class VoiceAgentsHook(BaseHook):
         """The client; the connection is resolved at first use."""
         if self._client is None:
             connection = self.get_connection(self.conn_id)
-            self._client = Client(self.settings(connection, extra_of(connection)))
+            self._client = open_client(self.settings(connection, extra_of(connection)))
         return self._client
 
     def place(self) -> tuple[str, str]:
@@ -148,7 +155,7 @@ class VoiceAgentsHook(BaseHook):
             connection = await self.find_connection(self.conn_id)
             extra = await extra_of_async(connection)
             # While this one waited, another send of the same task may have made the client.
-            self._client = self._client or Client(self.settings(connection, extra))
+            self._client = self._client or open_client(self.settings(connection, extra))
         return self._client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -184,6 +191,21 @@ class VoiceAgentsHook(BaseHook):
     ) -> None:
         if self._client is not None:
             await self._client.aclose()
+
+
+def open_client(settings: ClientSettings) -> Client:
+    """Make a client whose pace is shared as far as this deployment allows.
+
+    The store of ``[voice_agents] rate_limit_store`` shares it among all workers and triggerers, a file below the
+    Airflow home among the processes of one machine.
+
+    :param settings: address, key and limits.
+    :raises ConnectionSettingsError: when the store's URL is wrong, or its package is missing.
+    """
+    home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser()
+    store = conf.get(SECTION, RATE_LIMIT_STORE, fallback="") or None
+    folder = str(home / "voice-agents" / "limits")
+    return Client(replace(settings, rate_limit_store=store, limit_folder=folder))
 
 
 def extra_of(connection: Connection) -> Mapping[str, Any]:

@@ -179,6 +179,7 @@ class _Run:
             self.protections.stop,
             checkpoints,
             self.protections.observer.reached,
+            self.protections.failures,
         )
         ended = {**checkpoints.done, **await rollout.apply(targets, planned_at=planned_at)}
         report = replace(report, items=tuple(item for name in order for item in ended[name]))

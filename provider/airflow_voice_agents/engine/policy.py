@@ -91,6 +91,20 @@ def unlocked(_: Sequence[str], __: TargetNames) -> Iterator[HeldLock]:
     yield _NoLock()
 
 
+class SharedFailures(Protocol):
+    """Failures of a run that is split over several tasks, of which this is one."""
+
+    @property
+    def total(self) -> int:
+        """Targets that all of them change."""
+
+    def note(self, failed: int) -> int:
+        """Note how many targets of this task failed, and return how many failed in all of them.
+
+        :param failed: the number.
+        """
+
+
 def no_blocks(_: Collection[str], __: TargetNames) -> Mapping[str, RollbackBlock]:
     """Return no rollback blocks."""
     return {}
@@ -143,6 +157,7 @@ class Protections:
         keeps nothing.
     :param stop: asked before each wave: the stop switch and the freeze windows.
     :param frozen: the findings of the freeze windows now.
+    :param failures: counts failures together with the other tasks of a run that is split; ``None`` for a whole run.
     :param local_state: takes whether the run writes live, and returns the findings about a state folder that workers
         of other machines do not see.
     :param observer: is told how the run stands.
@@ -154,5 +169,6 @@ class Protections:
     recorder: Callable[[Kinds, bool], SnapshotRecorder | None] | None = None
     stop: StopCheck = always_continue
     frozen: Callable[[], tuple[Finding, ...]] = tuple
+    failures: SharedFailures | None = None
     local_state: Callable[[bool], tuple[Finding, ...]] = shared_state
     observer: RunObserver = field(default_factory=_Unobserved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,13 +12,16 @@ from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.engine.checkpoints import Checkpoints
 from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited
-from airflow_voice_agents.engine.policy import HeldLock, Policy, StopCheck
+from airflow_voice_agents.engine.policy import HeldLock, Policy, SharedFailures, StopCheck
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
 from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Status
 
 Outcome = tuple[ItemReport, ...]
+
+OTHERS_ASKED = 5.0
+"""Seconds between two looks at the failures of the other tasks of a run."""
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Rollout:
     :param stop: asked before each wave.
     :param checkpoints: finished targets; receives each target that ends well.
     :param on_wave: receives number of the wave that ended, number of waves, targets reached, and targets in all.
+    :param shared: counts failures together with other tasks; ``None`` counts those of this run alone.
 
     ``halted`` is the reason why a person stopped it, ``retry_after`` the wait in seconds that the server named.
     """
@@ -42,6 +47,7 @@ class Rollout:
     stop: StopCheck
     checkpoints: Checkpoints
     on_wave: Callable[[int, int, int, int], None] = lambda *_: None
+    shared: SharedFailures | None = None
     halted: str = field(default="", init=False)
     retry_after: float | None = field(default=None, init=False)
 
@@ -50,6 +56,7 @@ class Rollout:
         self._failed = 0
         self._stopped: str | None = None
         self._total = 0
+        self._asked_others = -math.inf
 
     async def apply(self, targets: list[TargetPlan], *, planned_at: float) -> Mapping[str, Outcome]:
         """Write what the targets ask for, wave by wave, and report on the items of each.
@@ -67,6 +74,8 @@ class Rollout:
         self._total = len(todo)
         targets.clear()
         progress = self.run.progress(self.action.operation, self._total)
+        if todo:
+            self._ask_others()
 
         async def work(name: str) -> None:
             await self._target(todo.pop(name), planned_at, progress)
@@ -96,6 +105,7 @@ class Rollout:
             self._check_failures()
         else:
             self.checkpoints.note(target.name, outcome)
+            self._ask_others()
         self._stop(self.lock.renew_when_due())
         progress.add(_worst(outcome).value)
 
@@ -193,17 +203,25 @@ class Rollout:
             self.halted = reason
             self._stop(reason)
 
+    def _ask_others(self) -> None:
+        """Look at the failures of the other tasks of the run, when it is time."""
+        if self.shared is not None and self.run.clock() - self._asked_others >= OTHERS_ASKED:
+            self._check_failures()
+
     async def _check_lock(self) -> None:
         """Ask whether the lock still stands; its folder may be far, so not on the event loop."""
         if self._stopped is None:
             self._stop(await asyncio.to_thread(self.lock.check))
 
     def _check_failures(self) -> None:
-        limit = self.policy.failure_limit
-        if limit is not None and limit.exceeded(self._failed, self._total):
-            allowed, what = limit.allows(self._total), "item" if self.action.counts_items else "target"
+        limit, failed, total = self.policy.failure_limit, self._failed, self._total
+        if limit is not None and self.shared is not None:
+            self._asked_others = self.run.clock()
+            failed, total = self.shared.note(failed), self.shared.total
+        if limit is not None and limit.exceeded(failed, total):
+            allowed, what = limit.allows(total), "item" if self.action.counts_items else "target"
             self._stop(
-                f"{self._failed} of {self._total} {what}(s) failed, and max_failures allows {allowed}. Fix them, then "
+                f"{failed} of {total} {what}(s) failed, and max_failures allows {allowed}. Fix them, then "
                 "run again: what is done is not written twice."
             )
 

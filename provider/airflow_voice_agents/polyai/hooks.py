@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of, extra_of_async
+from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of, extra_of_async, open_client
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.connection import ConnectionFields, refused_advice
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -60,7 +60,7 @@ class PolyAIHook(VoiceAgentsHook):
         """The client of the runtime host; the connection is resolved at first use."""
         if self._runtime is None:
             connection = self.get_connection(self.conn_id)
-            self._runtime = Client(_fields(connection, extra_of(connection)).runtime_settings())
+            self._runtime = open_client(_fields(connection, extra_of(connection)).runtime_settings())
         return self._runtime
 
     def send(self, call: ApiRequest[T]) -> T:
@@ -106,7 +106,7 @@ class PolyAIHook(VoiceAgentsHook):
             connection = await self.find_connection(self.conn_id)
             fields = _fields(connection, await extra_of_async(connection))
             # While this one waited, another send of the same task may have made the client.
-            self._runtime = self._runtime or Client(fields.runtime_settings())
+            self._runtime = self._runtime or open_client(fields.runtime_settings())
         return self._runtime
 
     def test_connection(self) -> tuple[bool, str]:

@@ -10,8 +10,10 @@ from airflow_voice_agents.airflow_compat import TaskGroup
 from airflow_voice_agents.polyai.operators.promotion import (
     MARKDOWN_KEY,
     NOT_ASKED_FOR,
+    REFERENCE_KEY,
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
+    PolyAIReportPromotionOperator,
     PolyAIVerifyPromotionOperator,
 )
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 FOR_ALL = ("polyai_conn_id", "concurrency")
 FOR_PLAN_ALONE = ("show_values", "sensitive_keys")
+FOR_REPORT = (*FOR_ALL, "baseline", "state_folder")
+FOR_WHOLE_RUNS_ALONE = ("max_changed", "baseline")
+"""What the plan and the report see to for all chunks together."""
 FOR_APPROVAL = ("waves", "max_failures", "take_snapshot", "state_folder")
 FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "state_folder")
 
@@ -103,6 +108,8 @@ def promotion(
     targets: Sequence[PromotionTarget] | Templated | None = None,
     approval: bool | Mapping[str, Any] = True,
     default_args: Mapping[str, Any] | None = None,
+    chunk_size: int | None = None,
+    max_active_chunks: int | None = None,
     **options: Unpack[PromotionOptions],
 ) -> TaskGroup:
     """Return a task group that plans a promotion, has the plan approved, carries it out and verifies it.
@@ -114,6 +121,11 @@ def promotion(
     Call it within a DAG, or within a ``@task_group`` that is expanded over targets: then each target is
     planned, approved and applied on its own.
 
+    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance per chunk
+    of so many targets, on any worker. There is one plan with one digest, and one approval; the plan lies in the state
+    folder. ``max_failures`` counts the failures of all chunks. The further task ``report`` puts their reports together,
+    and fails if one of them failed.
+
     :param group_id: id of the group.
     :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
         read as YAML or JSON. Templated.
@@ -123,14 +135,26 @@ def promotion(
         :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`: ``assigned_users``,
         ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
+    :param chunk_size: number of targets per chunk; ``None`` does not split. It excludes ``waves``.
+    :param max_active_chunks: most chunks at a time; ``None`` leaves that to Airflow.
     :param options: see :class:`PromotionOptions`.
+    :raises InputError: for ``waves`` or ``max_active_chunks`` where they cannot hold.
     """
+    _check_chunks(chunk_size, max_active_chunks, options)
     common: Any = dict(default_args or {})
     with TaskGroup(group_id=group_id, default_args=common) as group:
         planning = PolyAIPlanPromotionOperator(
-            task_id="plan", spec=spec, spec_file=spec_file, targets=targets, **_only(FOR_PLAN, options)
+            task_id="plan",
+            spec=spec,
+            spec_file=spec_file,
+            targets=targets,
+            chunk_size=chunk_size,
+            **_only(FOR_PLAN, options),
         )
         plan: Any = planning.output
+        if chunk_size is not None:
+            _chunked(plan, approval, max_active_chunks, options)
+            return group
         apply = PolyAIApplyPromotionOperator(
             task_id="apply",
             plan=plan,
@@ -308,11 +332,47 @@ def _watch(agent_id: str, apply: Any, verify: Any, watch: WatchOptions, options:
     ).set_upstream(verify)
 
 
+def _chunked(
+    plan: Any, approval: bool | Mapping[str, Any], at_a_time: int | None, options: Mapping[str, Any]
+) -> None:
+    """Apply, report and verify chunk by chunk."""
+    apply = PolyAIApplyPromotionOperator.partial(
+        task_id="apply",
+        approved_digest=_approval(plan[REFERENCE_KEY], approval, options, body=plan[MARKDOWN_KEY]),
+        max_active_tis_per_dagrun=at_a_time,
+        **_but((*FOR_PLAN_ALONE, *FOR_WHOLE_RUNS_ALONE), options),
+    ).expand(plan=plan)
+    report = PolyAIReportPromotionOperator(
+        task_id="report", chunks=plan, trigger_rule="all_done", **_only(FOR_REPORT, options)
+    )
+    verify = PolyAIVerifyPromotionOperator.partial(
+        task_id="verify", max_active_tis_per_dagrun=at_a_time, **_only(FOR_ALL, options)
+    ).expand(plan=plan)
+    apply >> report >> verify
+    apply >> verify
+
+
+def _check_chunks(size: int | None, at_a_time: int | None, options: Mapping[str, Any]) -> None:
+    problem = None
+    if size is None and at_a_time is not None:
+        problem = "max_active_chunks needs chunk_size."
+    elif size is not None and options.get("waves") is not None:
+        problem = (
+            "chunk_size and waves exclude each other: chunks run side by side, so none is the first. For a canary, put "
+            "a promotion of a few targets in front."
+        )
+    if problem is not None:
+        from airflow_voice_agents.transport.errors import InputError
+
+        raise InputError(f"promotion: {problem}")
+
+
 def _approval(
     plan: Any,
     approval: bool | Mapping[str, Any],
     options: Mapping[str, Any],
     none: str | None = NOT_ASKED_FOR,
+    body: Any = None,
 ) -> Any:
     """Return the digest that the approval's task returns, or what stands for none."""
     if approval is False:
@@ -320,7 +380,9 @@ def _approval(
     from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 
     given = {**_only(FOR_APPROVAL, options), **({} if approval is True else approval)}
-    return PromotionApprovalOperator(task_id="approval", plan=plan, body=plan[MARKDOWN_KEY], **given).output
+    return PromotionApprovalOperator(
+        task_id="approval", plan=plan, body=plan[MARKDOWN_KEY] if body is None else body, **given
+    ).output
 
 
 def _only(names: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:

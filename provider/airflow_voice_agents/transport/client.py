@@ -24,12 +24,14 @@ from airflow_voice_agents.transport.connection_pool import ConnectionPool, holds
 from airflow_voice_agents.transport.errors import (
     CallError,
     InputError,
+    RateLimited,
     TransportError,
     UnusableConnection,
 )
 from airflow_voice_agents.transport.event_loop import SyncRunner
 from airflow_voice_agents.transport.json_body import encode_body
-from airflow_voice_agents.transport.rate_limit import rate_limiter_for
+from airflow_voice_agents.transport.rate_limit import pace_for, rate_limiter_for
+from airflow_voice_agents.transport.rate_pace import Start
 from airflow_voice_agents.transport.redaction import Redactor
 from airflow_voice_agents.transport.response import (
     Attempt,
@@ -40,13 +42,17 @@ from airflow_voice_agents.transport.response import (
     to_unknown,
 )
 from airflow_voice_agents.transport.retry import (
+    LONGEST_NAMED_WAIT,
+    ErrorResponse,
     GiveUp,
     NoResponse,
     NotSent,
+    Outcome,
     Resend,
     RetryBudget,
     Unknown,
     decide,
+    is_rate_limit,
     leaves_doubt,
 )
 from airflow_voice_agents.transport.secure_connection import (
@@ -137,9 +143,11 @@ class Client:
         self._redact = Redactor([*settings.secrets, *_credentials(settings)])
         self._reader = ResponseReader(settings, self._redact)
         self._limiter = rate_limiter_for(settings.system, settings.secrets)
+        self._pace = pace_for(settings, clock)
         self._budget = RetryBudget()
         self._lock = threading.Lock()
         self._connections = ConnectionPool(self._open)
+        self._pools: list[ConnectionPool[Any]] = [self._connections, *self._pace.pools]
         self._own_loop = SyncRunner()
 
     def __repr__(self) -> str:
@@ -196,21 +204,29 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections; the client cannot be used afterwards."""
-        self._connections.refuse()
+        self._refuse()
         if self._own_loop.is_open and not self._own_loop.is_running_here():
             await asyncio.to_thread(self.close)
         else:
-            await self._connections.aclose()
+            await self._close_pools()
 
     def close(self) -> None:
         """Close the connections and the client's own event loop, from code that is not async.
 
         :raises RuntimeError: when an event loop runs in this thread.
         """
-        if self._connections.is_used:
-            self._own_loop.run(self._connections.aclose())
+        if any(pool.is_used for pool in self._pools):
+            self._own_loop.run(self._close_pools())
         self._own_loop.close()
-        self._connections.refuse()
+        self._refuse()
+
+    def _refuse(self) -> None:
+        for pool in self._pools:
+            pool.refuse()
+
+    async def _close_pools(self) -> None:
+        for pool in self._pools:
+            await pool.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -230,25 +246,51 @@ class Client:
 
     async def _settle(self, attempt: Attempt[T]) -> T:
         while True:
-            result = await self._attempt(attempt)
+            result, start = await self._attempt(attempt)
             if isinstance(result, Value):
                 self._budget.earn()
                 return result.value
-            wait = self._next_wait(attempt, result)
+            try:
+                wait = self._next_wait(attempt, result)
+            except CallError:
+                await self._slow_down(start, result.outcome)
+                raise
+            await self._slow_down(start, result.outcome, wait)
             await self._sleep(wait)
 
-    async def _attempt(self, attempt: Attempt[T]) -> Value[T] | Failure:
-        settings = self.settings
-        await self._limiter.acquire(settings.max_concurrency)
+    async def _slow_down(self, start: Start, outcome: Outcome, wait: float | None = None) -> None:
+        """Let all who share the key wait as well; a wait that is left to the task keeps nobody else."""
+        if isinstance(outcome, ErrorResponse) and is_rate_limit(outcome):
+            named = outcome.retry_after or 0.0
+            await self._pace.refused(start, wait or (named if named <= LONGEST_NAMED_WAIT else 0.0))
+
+    async def _attempt(self, attempt: Attempt[T]) -> tuple[Value[T] | Failure, Start]:
+        await self._limiter.acquire(self.settings.max_concurrency)
         try:
-            wait = self._limiter.reserve_start(settings.requests_per_second, self._clock())
-            if self._clock() + wait >= attempt.expires:
-                raise attempt.too_late()
-            if wait > 0:
-                await self._sleep(wait)
-            return await self._exchange(attempt)
+            start = await self._wait_for_start(attempt)
+            return await self._exchange(attempt), start
         finally:
             self._limiter.release()
+
+    async def _wait_for_start(self, attempt: Attempt[Any]) -> Start:
+        """Wait for a start of one's own; what was refused meanwhile makes everybody wait anew."""
+        while True:
+            start = await self._pace.reserve(self.settings.requests_per_second)
+            if self._clock() + start.wait >= attempt.expires:
+                raise await self._no_turn_in_time(attempt, start)
+            if start.wait <= 0:
+                return start
+            await self._sleep(start.wait)
+            if not await self._pace.paused():
+                return start
+
+    async def _no_turn_in_time(self, attempt: Attempt[Any], start: Start) -> CallError:
+        """Return the error of a request whose turn comes after its deadline, with the wait that a refusal asks for."""
+        if not await self._pace.paused():
+            return attempt.too_late(waiting="its turn under the key's rate limit")
+        return attempt.error(
+            RateLimited, "not sent: this key may send no more for now", 429, retry_after=start.wait
+        )
 
     async def _exchange(self, attempt: Attempt[T]) -> Value[T] | Failure:
         attempt.number += 1
@@ -350,10 +392,12 @@ class Client:
         attempt.in_doubt = attempt.in_doubt or leaves_doubt(failure.outcome)
         if isinstance(failure.error, UnusableConnection):
             raise failure.error
+        too_many = is_rate_limit(failure.outcome)
+        attempt.refusals += too_many
         decision = decide(
             attempt.request.replay,
             failure.outcome,
-            attempt=attempt.number,
+            attempt=attempt.refusals if too_many else attempt.number - attempt.refusals,
             max_attempts=self.settings.max_attempts,
             remaining=attempt.expires - self._clock(),
             random=self._random,
@@ -361,7 +405,7 @@ class Client:
         if isinstance(decision, Unknown):
             raise to_unknown(failure.error)
         if isinstance(decision, Resend):
-            if self._budget.spend():
+            if too_many or self._budget.spend():
                 self._log_resend(attempt, failure, decision.wait)
                 return decision.wait
             decision = GiveUp("the client's retry budget is spent")
@@ -405,22 +449,20 @@ class Client:
     def _log_exchange(self, attempt: Attempt[Any], result: int | str, started: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             milliseconds = (self._clock() - started) * 1000
-            request = attempt.request
-            logger.debug(
-                "%s %s → %s in %.0f ms (correlation id %s)",
-                request.method,
-                request.route,
-                result,
-                milliseconds,
-                attempt.correlation_id or "none",
-            )
+            text, request = "%s %s → %s in %.0f ms (correlation id %s)", attempt.request
+            sent_id = attempt.correlation_id or "none"
+            logger.debug(text, request.method, request.route, result, milliseconds, sent_id)
 
     def _log_resend(self, attempt: Attempt[Any], failure: Failure, wait: float) -> None:
         error = failure.error
+        if is_rate_limit(failure.outcome):
+            text = "%s: the platform takes no more requests of this key for now (429); waiting %.1f s"
+            logger.info(text, attempt.request.operation, wait)
+            return
         logger.warning(
             "%s: attempt %d of %d failed (%s); sending again in %.1f s (%s %s, correlation id %s)",
             attempt.request.operation,
-            attempt.number,
+            attempt.number - attempt.refusals,
             self.settings.max_attempts,
             error.status if (error.status or 0) >= 400 else error.reason,
             wait,

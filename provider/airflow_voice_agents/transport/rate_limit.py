@@ -1,4 +1,4 @@
-"""Limits of one API key across the process: requests in flight, and the pace of their starts.
+"""Limits of one API key: requests in flight in this process, and the pace of their starts wherever it is shared.
 
 All clients of a key share one limiter, in every event loop and thread.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from airflow_voice_agents.transport.rate_pace import FilePace, MemoryPace, Pace
+from airflow_voice_agents.transport.settings import ClientSettings
 
 
 class RateLimiter:
-    """A fair bound on requests in flight and a pace for their starts, shared by threads and loops.
+    """A fair bound on requests in flight, shared by threads and loops.
 
     The limits come with each request, so that clients of one key can differ: a request is admitted
     while fewer than its own ``max_concurrency`` are in flight, first come first served.
@@ -26,7 +29,6 @@ class RateLimiter:
         self._lock = threading.RLock()
         self._in_flight = 0
         self._waiters: deque[_Waiter] = deque()
-        self._last_start = -math.inf
 
     @property
     def in_flight(self) -> int:
@@ -55,21 +57,6 @@ class RateLimiter:
         with self._lock:
             self._in_flight -= 1
             self._admit()
-
-    def reserve_start(self, requests_per_second: float | None, now: float) -> float:
-        """Reserve the next start and return the seconds to wait for it.
-
-        Starts are evenly spaced: no window holds more than its share, a pause earns no burst.
-
-        :param requests_per_second: the pace, or ``None`` to start at once.
-        :param now: monotonic seconds.
-        """
-        with self._lock:
-            start = now
-            if requests_per_second is not None:
-                start = max(now, self._last_start + 1.0 / requests_per_second)
-            self._last_start = max(start, self._last_start)
-            return start - now
 
     def _admit(self) -> None:
         while self._waiters and self._in_flight < self._waiters[0].max_concurrency:
@@ -110,6 +97,7 @@ class _Waiter:
 
 
 _limiters: dict[str, RateLimiter] = {}
+_paces: dict[str, MemoryPace] = {}
 
 
 def rate_limiter_for(system: str, secrets: Sequence[str]) -> RateLimiter:
@@ -122,6 +110,34 @@ def rate_limiter_for(system: str, secrets: Sequence[str]) -> RateLimiter:
     return _limiters.setdefault(digest, RateLimiter())
 
 
-# A forked child has none of its parent's requests in flight.
+def pace_for(settings: ClientSettings, clock: Callable[[], float]) -> Pace:
+    """Return the pace of a client's key at its host, from the widest circle that the settings offer.
+
+    That is a store for all machines, a file for the processes of one machine, or this process alone. A narrower
+    one stands in where the wider one does not answer.
+
+    :param settings: of the client.
+    :param clock: monotonic seconds.
+    :raises ConnectionSettingsError: when the package for the store is missing.
+    """
+    identity = ("pace", settings.system, settings.address, settings.secrets)
+    key = hashlib.sha256(repr(identity).encode()).hexdigest()
+    if settings.limit_folder is None:
+        pace: Pace = _paces.setdefault(key, MemoryPace(clock))
+    else:
+        pace = FilePace(Path(settings.limit_folder) / f"{key}.pace", clock)
+    if settings.rate_limit_store is None:
+        return pace
+    from airflow_voice_agents.transport.rate_store import StoredPace
+
+    return StoredPace(settings.rate_limit_store, key, pace, clock)
+
+
+def _forget() -> None:
+    """Forget the requests in flight of a parent process."""
+    _limiters.clear()
+    _paces.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_limiters.clear)
+    os.register_at_fork(after_in_child=_forget)

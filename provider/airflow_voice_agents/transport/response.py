@@ -55,6 +55,7 @@ class Attempt(Generic[T]):
     :param seconds: the total deadline.
     :param expires: when it passes, on the client's clock.
     :param number: attempts so far.
+    :param refusals: those of them that a rate limit refused.
     :param correlation_id: id of the latest attempt; empty where none is sent.
     :param in_flight: an attempt is out whose outcome is not known yet.
     :param in_doubt: an attempt may have taken effect although it brought no value.
@@ -67,6 +68,7 @@ class Attempt(Generic[T]):
     seconds: float
     expires: float
     number: int = 0
+    refusals: int = 0
     correlation_id: str = ""
     in_flight: bool = False
     in_doubt: bool = False
@@ -91,13 +93,15 @@ class Attempt(Generic[T]):
             **facts,
         )
 
-    def too_late(self, last: str = "") -> CallError:
+    def too_late(self, last: str = "", *, waiting: str = "") -> CallError:
         """Build the error for a deadline that passed: an unknown outcome for a write in flight.
 
         :param last: how the last attempt failed, if it did.
+        :param waiting: what it waited for, if it did.
         """
         requests = "1 request" if self.number == 1 else f"{self.number} requests"
         cause = f"; the last one failed: {last}" if last else ""
+        cause += f"; it waited for {waiting}" if waiting else ""
         reason = f"the deadline of {self.seconds:g} s passed after {requests} to {self.address}{cause}"
         if self.in_flight and self.request.replay is not Replay.SAFE:
             return self.error(OutcomeUnknown, reason)

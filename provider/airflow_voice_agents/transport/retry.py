@@ -15,8 +15,11 @@ FIRST_WAIT = 0.5
 LONGEST_BACK_OFF = 8.0
 LONGEST_NAMED_WAIT = 60.0
 LONGEST_RETRY_AFTER = 3600.0
+TOO_MANY = 429
+MAX_REFUSALS = 100
+"""Refusals of a rate limit that one request waits out; its deadline comes first unless it is very long."""
 
-_RESENT_WHEN_SAFE = frozenset({408, 429, 500, 502, 503, 504})
+_RESENT_WHEN_SAFE = frozenset({408, TOO_MANY, 500, 502, 503, 504})
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -92,14 +95,17 @@ def decide(
 
     :param replay: the replay class of the request.
     :param outcome: how the attempt ended.
-    :param attempt: number of the attempt that ended, from 1.
-    :param max_attempts: attempts allowed in all.
+    A request that was refused as one too many (429) waits for its turn as long as the deadline leaves time.
+
+    :param attempt: number of the attempt that ended, from 1, among those that ended like this: refusals of a rate
+        limit are counted apart.
+    :param max_attempts: attempts allowed in all, refusals of a rate limit aside; 1 allows no resend at all.
     :param remaining: seconds left until the deadline of the request.
     :param random: source of numbers in [0, 1) for the jitter.
     """
     if not _resendable(replay, outcome):
         return Unknown() if _may_have_acted(replay, outcome) else GiveUp()
-    if attempt >= max_attempts:
+    if attempt >= (MAX_REFUSALS if is_rate_limit(outcome) and max_attempts > 1 else max_attempts):
         return GiveUp(f"gave up after {attempt} attempts" if attempt > 1 else "")
     named = 0.0
     if isinstance(outcome, (ErrorResponse, UnclearResponse)):
@@ -110,6 +116,14 @@ def decide(
     if wait >= remaining:
         return GiveUp("the deadline leaves no time to send it again")
     return Resend(wait)
+
+
+def is_rate_limit(outcome: Outcome) -> bool:
+    """Tell whether the platform refused an attempt as one request too many.
+
+    :param outcome: how it ended.
+    """
+    return isinstance(outcome, ErrorResponse) and outcome.status == TOO_MANY
 
 
 def leaves_doubt(outcome: Outcome) -> bool:
@@ -190,7 +204,7 @@ def _resendable(replay: Replay, outcome: Outcome) -> bool:
     if isinstance(outcome, NotSent):
         return True
     if replay is Replay.RECONCILE:
-        return isinstance(outcome, ErrorResponse) and outcome.status == 429
+        return is_rate_limit(outcome)
     if isinstance(outcome, UnclearResponse):
         return outcome.resendable
     return isinstance(outcome, NoResponse) or outcome.status in _RESENT_WHEN_SAFE

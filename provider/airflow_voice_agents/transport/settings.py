@@ -26,13 +26,17 @@ class ClientSettings:
     :param secrets: the key, or the parts of it: masked in every text, and identity of the shared limits.
     :param user_agent: names this provider and its version.
     :param max_concurrency: requests of this key in flight at once in this process.
-    :param requests_per_second: pace of this key in this process, or ``None`` for no limit.
+    :param requests_per_second: highest pace of this key among all who share it, or ``None`` for no limit but the
+        platform's: in any case a refusal slows down all of them.
     :param deadline: total seconds per request: waiting in line, resends and reading included.
     :param connect_timeout: seconds to connect.
     :param read_timeout: seconds without a byte of the response; a request with its own deadline can stay
         silent that long.
     :param max_attempts: most attempts per request.
     :param max_response_bytes: most bytes of one response, decompressed.
+    :param rate_limit_store: URL of the Redis that keeps the key's pace for all machines, or ``None``.
+    :param limit_folder: folder in which the processes of this machine share the key's pace, or ``None`` for a pace of
+        this process alone.
     :param correlation_header: header that carries a fresh id per attempt; ``None`` sends no id.
     :param rate_limit_reset_header: response header with the time, in unix seconds, at which a spent rate limit
         resets; read where a 429 comes without ``Retry-After``. ``None`` where the platform has none.
@@ -54,6 +58,8 @@ class ClientSettings:
     read_timeout: float = 30.0
     max_attempts: int = 5
     max_response_bytes: int = 32 * 1024 * 1024
+    rate_limit_store: str | None = field(default=None, repr=False)
+    limit_folder: str | None = None
     correlation_header: str | None = None
     rate_limit_reset_header: str | None = None
     error_format: ErrorFormat = field(default_factory=ErrorFormat, repr=False)
@@ -61,6 +67,8 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
+        if self.rate_limit_store is not None:
+            _check_store(self.rate_limit_store)
         for name, value in {**self.headers, "User-Agent": self.user_agent}.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise ConnectionSettingsError(
@@ -135,6 +143,16 @@ def _check_url(base_url: str) -> None:
         raise ConnectionSettingsError("the base URL must not hold a query or a fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConnectionSettingsError(f"the base URL must use https: {parts.hostname} is not this machine")
+
+
+def _check_store(url: str) -> None:
+    """Refuse a URL that is none of a Redis, without showing it: it may hold a password."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ConnectionSettingsError(
+            "[voice_agents] rate_limit_store must be a URL such as redis://host:6379/0 or "
+            "rediss://user:password@host:6379/0. Nothing was sent. Correct it, or leave it empty."
+        )
 
 
 def _is_host(name: str) -> bool:

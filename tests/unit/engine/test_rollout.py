@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -254,6 +254,61 @@ def test_too_many_failures_stop_what_was_not_begun(max_failures: Any, begun: str
     counts = report.counts()
     assert sum(counts[status.value] for status in Status) == counts["total"] == 10
     assert report.stopped == ""
+
+
+@dataclass
+class Others:
+    """Other tasks of a run of 100 targets, which fail meanwhile."""
+
+    failed: int = 0
+    noted: list[int] = field(default_factory=list)
+    total: int = 100
+
+    def note(self, failed: int) -> int:
+        self.noted.append(failed)
+        return self.failed + failed
+
+
+def test_failures_of_other_tasks_keep_a_task_from_beginning() -> None:
+    there = fleet("abc")
+    report = there.attempt(allowing(3, others=Others(failed=4)))
+    assert outcomes(report) == dict.fromkeys("abc", SKIPPED)
+    assert there.server.routes() == []
+    assert "4 of 100 target(s) failed, and max_failures allows 3" in reasons(report)["a"]
+
+
+def test_failures_are_counted_together_and_percentages_are_of_all_targets() -> None:
+    others = Others(failed=1)
+    there = fleet("abcdef", always=failing("a", "b", "d"))
+    report = there.attempt(allowing("3%", others=others))
+    assert outcomes(report) == {
+        "a": "failed",
+        "b": "failed",
+        "c": CHANGED,
+        "d": "failed",
+        **dict.fromkeys("ef", SKIPPED),
+    }
+    assert others.noted == [0, 1, 2, 3]
+
+
+def test_the_others_are_looked_at_every_few_seconds_and_not_after_each_target() -> None:
+    others = Others()
+    there = fleet("abcdefgh")
+
+    def after_target() -> None:
+        there.clock.now += 2.0
+        others.failed = int(there.clock.now > 7)
+
+    report = there.attempt(allowing(0, others=others, after_target=after_target))
+    assert outcomes(report) == {**dict.fromkeys("abcdefg", CHANGED), "h": SKIPPED}
+    assert len(others.noted) == 3
+
+
+def test_a_task_that_changes_nothing_asks_nobody() -> None:
+    others = Others(failed=9)
+    report = fleet("ab", same="ab").attempt(allowing(0, others=others))
+    assert set(outcomes(report).values()) == {"unchanged"}
+    assert others.noted == []
 
 
 def test_what_is_skipped_says_how_many_went_wrong_and_how_many_may() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import importlib.util
 import json
@@ -33,6 +34,7 @@ from airflow_voice_agents.transport.errors import (
     ServerError,
     TransportError,
 )
+from airflow_voice_agents.transport.rate_pace import Start
 from support.transport import FakeTime, Script, make_call, make_client, make_settings, raw_server
 
 CLIENT_LOG = "airflow_voice_agents.transport.client"
@@ -44,7 +46,8 @@ def answer(status, payload=None, **headers):
     return httpx.Response(status, content=content, headers=headers)
 
 
-# What each replay class does with each outcome: requests sent (of at most 5) and what is raised.
+# What each replay class does with each outcome: requests sent (of at most 5, or as many as fit into the deadline
+# where a rate limit refuses) and what is raised.
 
 NOT_SENT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("full")]
 LOST = [
@@ -58,7 +61,7 @@ LOST = [
 MATRIX = [
     *((fault, (5, TransportError), (5, TransportError), (1, TransportError)) for fault in NOT_SENT),
     *((fault, (5, TransportError), (1, OutcomeUnknown), (1, OutcomeUnknown)) for fault in LOST),
-    (answer(429), (5, RateLimited), (5, RateLimited), (1, RateLimited)),
+    (answer(429), (11, RateLimited), (11, RateLimited), (1, RateLimited)),
     *(
         (answer(status), (5, ServerError), (1, OutcomeUnknown), (1, OutcomeUnknown))
         for status in (408, 500, 502, 503, 504)
@@ -493,7 +496,7 @@ async def test_pace_that_the_deadline_leaves_no_time_for():
     client, script, _ = make_client(OK, requests_per_second=0.01)
     async with client:
         await client.asend(make_call())
-        with pytest.raises(DeadlineExceeded, match="after 0 requests"):
+        with pytest.raises(DeadlineExceeded, match=r"after 0 requests.*its turn under the key's rate limit"):
             await client.asend(make_call())
     assert len(script.requests) == 1
 
@@ -524,6 +527,106 @@ async def test_spent_budget_says_so_and_is_earned_back_by_successes():
         for _ in range(12):
             assert await client.asend(make_call()) == {"ok": 1}
     assert len(script.requests) == 26 + 11 + 2
+
+
+# Rate limits: what waits, and who
+
+
+@pytest.mark.parametrize("replay", [Replay.SAFE, Replay.RECONCILE])
+async def test_a_rate_limit_is_waited_out_as_long_as_the_deadline_leaves_time(replay):
+    limited = answer(429, **{"retry-after": "2"})
+    client, script, _ = make_client(*[limited] * 7, OK)
+    async with client:
+        assert await client.asend(make_call(replay)) == {"ok": 1}
+    assert len(script.requests) == 8
+
+
+async def test_rate_limits_use_up_neither_attempts_nor_the_retry_budget():
+    client, _, _ = make_client(*[answer(429)] * 6, *[answer(503)] * 5)
+    async with client:
+        with pytest.raises(ServerError, match="gave up after 5 attempts"):
+            await client.asend(make_call())
+    client, script, _ = make_client(*[answer(429)] * 25, *[answer(503)] * 4, OK)
+    async with client:
+        for _ in range(3):
+            with contextlib.suppress(RateLimited):
+                await client.asend(make_call())
+    assert len(script.requests) == 30
+
+
+async def test_a_client_that_may_send_once_sends_once():
+    client, script, _ = make_client(answer(429), max_attempts=1)
+    async with client:
+        with pytest.raises(RateLimited):
+            await client.asend(make_call())
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+async def test_a_refusal_makes_every_request_of_the_key_wait(replay):
+    time = FakeTime()
+    limited, _, _ = make_client(
+        answer(429, **{"retry-after": "20"}), time=time, key=f"limited {replay}", deadline=15
+    )
+    other, _, _ = make_client(OK, time=time, key=f"limited {replay}")
+    async with limited, other:
+        with pytest.raises(RateLimited):
+            await limited.asend(make_call(replay))
+        assert time.sleeps == []
+        await other.asend(make_call(Replay.RECONCILE))
+    assert time.sleeps == [20]
+
+
+async def test_who_cannot_wait_that_long_sends_nothing_and_names_the_wait():
+    time = FakeTime()
+    limited, _, _ = make_client(answer(429, **{"retry-after": "20"}), time=time, key="slow", deadline=15)
+    other, script, _ = make_client(OK, time=time, key="slow", deadline=15)
+    async with limited, other:
+        for client in (limited, other):
+            with pytest.raises(RateLimited) as caught:
+                await client.asend(make_call(Replay.RECONCILE))
+            assert caught.value.retry_after == 20
+    assert script.requests == []
+    assert "not sent" in str(caught.value)
+
+
+async def test_a_wait_that_is_left_to_the_task_keeps_nobody_else():
+    time = FakeTime()
+    limited, _, _ = make_client(answer(429, **{"retry-after": "600"}), time=time, key="spent")
+    other, _, _ = make_client(OK, time=time, key="spent")
+    async with limited, other:
+        with pytest.raises(RateLimited):
+            await limited.asend(make_call())
+        await other.asend(make_call())
+    assert sum(time.sleeps) < 1
+
+
+async def test_who_waited_for_a_start_waits_anew_where_the_key_was_refused_meanwhile():
+    time = FakeTime()
+    client, script, _ = make_client(OK, time=time, requests_per_second=4)
+    sleep = time.sleep
+
+    async def refused_meanwhile(seconds):
+        if len(time.sleeps) == 0:
+            await client._pace.refused(Start(0.0, time.now), 9.0)
+        await sleep(seconds)
+
+    client._sleep = refused_meanwhile
+    async with client:
+        for _ in range(2):
+            await client.asend(make_call())
+    assert time.sleeps == [0.25, 8.75]
+    assert len(script.requests) == 2
+
+
+async def test_a_rate_limit_is_logged_as_a_wait_and_no_failure(caplog):
+    client, _, _ = make_client(answer(429, **{"retry-after": "3"}), OK)
+    with caplog.at_level(logging.INFO):
+        async with client:
+            await client.asend(make_call())
+    (record,) = [each for each in caplog.records if "429" in each.getMessage()]
+    assert record.levelname == "INFO"
+    assert "waiting 3.5 s" in record.getMessage()
 
 
 class _Gauge(httpx.AsyncBaseTransport):

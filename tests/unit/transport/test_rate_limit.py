@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_voice_agents.transport.rate_limit import RateLimiter, rate_limiter_for
 
@@ -145,19 +142,3 @@ def test_bound_holds_across_threads_with_their_own_loops():
         thread.join(60)
     assert most[0] <= 3
     assert limiter.in_flight == 0
-
-
-def test_starts_are_evenly_spaced_and_a_pause_earns_no_burst():
-    limiter = RateLimiter()
-    assert [limiter.reserve_start(4, 100.0) for _ in range(4)] == [0, 0.25, 0.5, 0.75]
-    assert [limiter.reserve_start(4, 200.0) for _ in range(2)] == [0, 0.25]
-    assert limiter.reserve_start(None, 200.0) == 0
-
-
-@given(st.lists(st.floats(0, 3), min_size=2, max_size=50), st.floats(0.5, 50))
-def test_no_two_starts_are_closer_than_the_pace(pauses, pace):
-    limiter, now, starts = RateLimiter(), 0.0, []
-    for pause in pauses:
-        now += pause
-        starts.append(now + limiter.reserve_start(pace, now))
-    assert all(later - earlier >= 1 / pace - 1e-9 for earlier, later in itertools.pairwise(starts))

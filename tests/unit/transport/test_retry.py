@@ -78,6 +78,13 @@ def test_attempts_are_limited(attempt):
     assert decision(Replay.SAFE, NoResponse(), attempt=attempt) == GiveUp(f"gave up after {attempt} attempts")
 
 
+@pytest.mark.parametrize("replay", [Replay.SAFE, Replay.RECONCILE])
+def test_refusals_of_a_rate_limit_have_a_bound_of_their_own(replay):
+    assert isinstance(decision(replay, ErrorResponse(429), attempt=99), Resend)
+    assert decision(replay, ErrorResponse(429), attempt=100) == GiveUp("gave up after 100 attempts")
+    assert isinstance(decision(replay, ErrorResponse(429), attempt=1, max_attempts=1), GiveUp)
+
+
 def test_no_resend_that_the_deadline_leaves_no_time_for():
     assert isinstance(decision(Replay.SAFE, NoResponse(), remaining=0.5), GiveUp)
     assert isinstance(decision(Replay.SAFE, NoResponse(), remaining=0.51), Resend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.kind import Kinds, Resource
-from airflow_voice_agents.plans.plan import Plan, TargetPlan
+from airflow_voice_agents.plans.plan import Plan, TargetPlan, plan_of
 from airflow_voice_agents.plans.render import visible
 from airflow_voice_agents.plans.report import ItemReport, Report, Status, in_order
 from airflow_voice_agents.polyai.actions.base import PolyAIAction
@@ -100,6 +100,23 @@ def refuse_errors(plan: Plan) -> None:
         told = " ".join(f"{resource.kind} {resource}: {each.message}" for resource, each in found[:SHOWN])
         more = f" And {len(found) - SHOWN} more." if len(found) > SHOWN else ""
         raise GuardRefused(f"{plan.operation}: {visible(told)}{more} Nothing was written.")
+
+
+def split(
+    plan: Plan, targets: Sequence[TargetPlan], spec: PromotionSpec, size: int
+) -> Iterator[tuple[Plan, PromotionSpec]]:
+    """Cut a planned promotion into chunks, in the order of its targets.
+
+    :param plan: the plan of all targets.
+    :param targets: its targets.
+    :param spec: the promotion.
+    :param size: targets per chunk.
+    """
+    planned = {target.name: target for target in targets}
+    for start in range(0, len(spec.targets), size):
+        part = spec.targets[start : start + size]
+        own = plan_of(plan.operation, (planned[target.name] for target in part))
+        yield own, spec.model_copy(update={"targets": part})
 
 
 @dataclass(frozen=True, slots=True)

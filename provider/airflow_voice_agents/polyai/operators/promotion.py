@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.polyai.links import LINKS, leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, spec_problems
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.bases.protections import ProtectionSettings
     from airflow_voice_agents.bases.types import FailureLimitArgument, Templated
     from airflow_voice_agents.engine.policy import Policy, Protections
     from airflow_voice_agents.plans.document import PlanDocument
     from airflow_voice_agents.plans.report import Report
     from airflow_voice_agents.polyai.spec import PromotionSpec
     from airflow_voice_agents.polyai.types import ApplyArguments, PolyAIArguments, PromotionTarget, Spec
+    from airflow_voice_agents.state.plan_files import ChunkProgress, PlanReference
 
 MARKDOWN_KEY = "plan_markdown"
 """XCom under which a plan lies as Markdown, for an approval."""
+
+REFERENCE_KEY = "plan_reference"
+"""XCom with address and digest of a plan that is split, for an approval."""
+
+LOCK_WAIT = 300.0
+"""Seconds to wait for another run that notes a baseline under the same name."""
 
 NOT_ASKED_FOR = "not asked for"
 """Stands for the approved digest where no approval is part of the DAG."""
@@ -43,10 +52,13 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     :param targets: targets instead of those of the spec, for instance an upstream task's list. (templated)
     :param max_changed: how many targets may change, as a number or a percentage (``"10%"``); more fail the
         task.
+    :param chunk_size: number of targets per chunk of a plan that several apply tasks carry out. The plan then lies
+        in the state folder; the task returns address and digest of each chunk, for a mapped apply, and XCom
+        ``plan_reference`` holds those of the whole. ``None`` does not split.
     :param allow_unencrypted: whether config values that the spec gives may lie in the plan's XCom in the
         clear where Airflow has no Fernet key.
-    :param state_folder: URL of the folder that holds are read from; ``None`` takes ``[voice_agents]
-        state_folder``.
+    :param state_folder: URL of the folder that holds are read from, and that a split plan is kept in; ``None`` takes
+        ``[voice_agents] state_folder``.
     :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
         show_values``. Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
@@ -54,7 +66,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for a spec that is wrong, before any request.
     :raises GuardRefused: when a target cannot be planned, is on hold, or more would change than may.
-    :returns: the plan.
+    :returns: the plan; with ``chunk_size`` a list of references to its chunks.
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "spec", "spec_file", "targets")
@@ -76,6 +88,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         spec_file: str | None = None,
         targets: Sequence[PromotionTarget] | Templated | None = None,
         max_changed: int | str | None = None,
+        chunk_size: int | None = None,
         allow_unencrypted: bool = False,
         state_folder: str | None = None,
         show_values: bool | None = None,
@@ -87,6 +100,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         self.spec_file = spec_file
         self.targets = targets
         self.max_changed = max_changed
+        self.chunk_size = chunk_size
         self.allow_unencrypted = allow_unencrypted
         self.state_folder = state_folder
         self.show_values = show_values
@@ -96,29 +110,52 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
         yield from super().argument_problems()
         yield from spec_problems(self)
+        if self.chunk_size is not None and (type(self.chunk_size) is not int or self.chunk_size < 1):
+            yield "chunk_size must be a whole number of at least 1."
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Read, compare, check, render, and return the plan."""
+        from functools import partial
+
         from airflow_voice_agents.bases.plan_encryption import seal
         from airflow_voice_agents.engine import apply as engine
         from airflow_voice_agents.plans.document import save
         from airflow_voice_agents.plans.markdown import render_plan_markdown
-        from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors
+        from airflow_voice_agents.polyai.actions.promotion import Promotion, refuse_errors, split
         from airflow_voice_agents.polyai.actions.promotion_summary import summarize
         from airflow_voice_agents.polyai.export_files import read_spec, shelf
         from airflow_voice_agents.state.folder_check import check_state_folder
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
         leave_links(self, context, [target.agent_id for target in spec.targets])
-        request = seal(spec.plain(), holds_values=spec.holds_values, allow_unencrypted=self.allow_unencrypted)
+        seal_for_keeping = partial(seal, allow_unencrypted=self.allow_unencrypted)
+        request = seal_for_keeping(spec.plain(), holds_values=spec.holds_values)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
-        check_state_folder(self.state_folder or None, writes=False, log=self.write_log)
+        check_state_folder(self.state_folder or None, writes=self.chunk_size is not None, log=self.write_log)
         protections = self.protections(context)
         plan, targets = self.work(context, lambda run: engine.plan(run, action, policy, protections))
         markdown = render_plan_markdown(plan, policy.display)
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=markdown)
         refuse_errors(plan)
-        return save(plan, request, summary=summarize(spec, targets).document())
+        whole = save(plan, request, summary=summarize(spec, targets).document())
+        if self.chunk_size is None:
+            return whole
+        chunks = [
+            save(part, seal_for_keeping(its_spec.plain(), holds_values=its_spec.holds_values))
+            for part, its_spec in split(plan, targets, spec, self.chunk_size)
+        ]
+        return self._keep(context, whole, chunks, sum(target.changed for target in targets))
+
+    def _keep(
+        self, context: Context, plan: dict[str, Any], chunks: list[dict[str, Any]], to_change: int
+    ) -> list[dict[str, Any]]:
+        """Keep a plan that is split in the state folder, and return where its chunks lie."""
+        from airflow_voice_agents.state.plan_files import save_plan
+
+        whole, parts = save_plan(self.state_folder, plan, chunks, to_change=to_change)
+        context["ti"].xcom_push(key=REFERENCE_KEY, value=whole.document())
+        self.log.info("Plan kept at %s, in %d chunk(s)", whole.address, len(parts))
+        return [each.document() for each in parts]
 
     def policy(self) -> Policy:
         """Return what bounds the plan, and how it is shown.
@@ -237,6 +274,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         from airflow_voice_agents.polyai.export_files import shelf
 
         document, spec = read_plan(self.argument("plan"))
+        chunk = self._chunk()
         leave_links(self, context, [target.agent_id for target in spec.targets])
         self._check_approval(document)
         action = Promotion(
@@ -245,8 +283,37 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
             also_locked=(f"baseline {self.baseline}",) if self.baseline else (),
             on_report=lambda report: self._record(document, report),
         )
+        if chunk is not None and not is_true(self.plan_only):
+            chunk.begin()
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
+        if chunk is not None and not report.dry_run:
+            chunk.save(report)
         return self.finish(context, report, changes=changes(report), sources=sources_of(spec))
+
+    def protections(self, context: Context) -> Protections:
+        """Return the protections; the chunks of a plan count their failures together.
+
+        :param context: the task's context.
+        """
+        from dataclasses import replace
+
+        return replace(super().protections(context), failures=self._chunk())
+
+    def protection_settings(self) -> ProtectionSettings:
+        """Return the operator's arguments about protections; each chunk has a snapshot of its own."""
+        from dataclasses import replace
+
+        settings, chunk = super().protection_settings(), self._chunk()
+        return (
+            settings if chunk is None else replace(settings, name=f"{settings.name}-{chunk.reference.number}")
+        )
+
+    def _chunk(self) -> ChunkProgress | None:
+        """Return what the chunks of the plan share, or ``None`` where the plan is not split."""
+        from airflow_voice_agents.state.plan_files import PlanReference
+
+        reference = PlanReference.read(self.argument("plan"))
+        return reference.progress() if reference is not None and reference.number else None
 
     def _check_approval(self, document: PlanDocument) -> None:
         from airflow_voice_agents.transport.errors import GuardRefused
@@ -287,11 +354,91 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare and report."""
-        from airflow_voice_agents.plans.document import PlanDocument
         from airflow_voice_agents.polyai.actions.promotion import VerifyPromotion
+        from airflow_voice_agents.state.plan_files import open_plan
 
-        check = VerifyPromotion(PlanDocument.read(self.argument("plan")))
+        check = VerifyPromotion(open_plan(self.argument("plan")))
         return self.finish(context, self.work(context, check.run), changes={})
+
+
+class PolyAIReportPromotionOperator(PolyAIOperator):
+    """Put the reports of all chunks of a split promotion together, and fail if anything failed in one of them.
+
+    It sends no request. Let it run whatever became of the chunks (``trigger_rule="all_done"``), as
+    :func:`~airflow_voice_agents.polyai.task_groups.promotion` does: where no chunk was begun, for instance because
+    the plan was not approved, it is skipped.
+
+    :param chunks: what :class:`PolyAIPlanPromotionOperator` returned with ``chunk_size``. (templated)
+    :param baseline: name under which the digests that were applied are kept, to look for drift later; ``None`` keeps
+        none. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+        (templated)
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: when a chunk is not there, or was changed.
+    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "chunks", "baseline", "state_folder")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"chunks": "json"}
+
+    def __init__(
+        self,
+        *,
+        chunks: Sequence[Mapping[str, Any]] | Templated,
+        baseline: str | None = None,
+        state_folder: str | None = None,
+        **kwargs: Unpack[PolyAIArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.chunks = chunks
+        self.baseline = baseline
+        self.state_folder = state_folder
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the chunks' reports, note the baseline, and report."""
+        from airflow_voice_agents.airflow_compat import AirflowSkipException
+        from airflow_voice_agents.polyai.actions.planner import OPERATION
+        from airflow_voice_agents.state.plan_files import begun, merge_reports
+        from airflow_voice_agents.transport.errors import ItemsFailed, ItemsFailedPermanently
+
+        references = self._references()
+        if not begun(references):
+            raise AirflowSkipException("No chunk of the plan was applied, so there is nothing to report.")
+        report, parts = merge_reports(OPERATION, references)
+        if self.baseline:
+            self._record(context, parts)
+        try:
+            return self.finish(context, report, changes={})
+        except ItemsFailed as error:  # to put it together again mends nothing
+            raise ItemsFailedPermanently(str(error)) from None
+
+    def _references(self) -> list[PlanReference]:
+        from airflow_voice_agents.state.plan_files import PlanReference
+        from airflow_voice_agents.transport.errors import InputError
+
+        found = [PlanReference.read(each) for each in self.argument("chunks") or ()]
+        known = [each for each in found if each is not None]
+        if not known or len(known) != len(found) or len(known) != known[0].chunks:
+            raise InputError(
+                "chunks does not name all chunks of a plan. Nothing was written. Pass what the task that planned with "
+                "chunk_size returned"
+            )
+        return known
+
+    def _record(self, context: Context, parts: Sequence[tuple[PlanDocument, Report]]) -> None:
+        """Note the digests that were applied, while no other run notes under the same name."""
+        from airflow_voice_agents.engine.target_names import TargetNames
+        from airflow_voice_agents.state import baselines
+        from airflow_voice_agents.state.folder import state_folder
+        from airflow_voice_agents.state.locks import LockOwner, hold_lock
+
+        name = str(self.baseline)
+        owner, folder = LockOwner.of(context["ti"]), state_folder(self.state_folder or None, "locks")
+        names = TargetNames(lambda *_: False)
+        with hold_lock([f"baseline {name}"], owner, folder, wait=LOCK_WAIT, log=self.write_log, names=names):
+            for document, report in parts:
+                baselines.record(self.state_folder or None, name, document, report)
 
 
 def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
@@ -301,8 +448,8 @@ def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
     :raises InputError: when it is not a plan, or cannot be decrypted here.
     """
     from airflow_voice_agents.bases.plan_encryption import unseal
-    from airflow_voice_agents.plans.document import PlanDocument
     from airflow_voice_agents.polyai.spec import PromotionSpec
+    from airflow_voice_agents.state.plan_files import open_plan
 
-    document = PlanDocument.read(value)
+    document = open_plan(value)
     return document, PromotionSpec.parse(unseal(document.request), name="the plan's promotion")

@@ -1,0 +1,51 @@
+"""Bring a template's notices to 5,000 sites: one plan, one approval, fifty apply tasks on any worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_voice_agents.polyai.task_groups import promotion
+from airflow_voice_agents.polyai.types import SourceArgument
+
+TEMPLATE: SourceArgument = {"agent_id": "site-0001", "environment": "sandbox"}
+
+with DAG(
+    dag_id="promote_5000_sites",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    params={"sites": Param(5000, type="integer", minimum=2, description="How many sites there are.")},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["polyai", "promotion"],
+    doc_md="""
+    The plan of all sites is made by one task, kept in the state folder and approved once. `apply` is mapped: each
+    instance carries out a chunk of 100 sites, four at a time, on whatever worker is free. Of all sites together ten
+    may go wrong before no chunk begins another one; `report` then lists them all. Clear the failed instances once the
+    cause is mended: what is done is not written again.
+
+    With workers on several machines, set `[voice_agents] state_folder` to a folder that all of them reach, and
+    `rate_limit_store`, so that they share the rate limit of the key.
+    """,
+):
+
+    @task
+    def sites(params: dict[str, Any]) -> list[dict[str, str]]:
+        """List the sites; an inventory that knows them would be asked here."""
+        numbers = range(2, params["sites"] + 1)
+        return [{"agent_id": f"site-{number:04}", "environment": "pre-release"} for number in numbers]
+
+    promotion(
+        spec={
+            "source": TEMPLATE,
+            "config": {"exclude_keys": ["site_name", "fallback_number"]},
+        },
+        targets=sites(),
+        approval={"response_timeout": timedelta(hours=12)},
+        chunk_size=100,
+        max_active_chunks=4,
+        max_failures=10,
+        baseline="sites",
+    )
