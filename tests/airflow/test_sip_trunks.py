@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_voice_agents.emulator.core import default_seed
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
 from airflow_voice_agents.polyai.operators.sip_trunks import (
     PolyAIListSipTrunksOperator,
@@ -18,9 +19,12 @@ from airflow_voice_agents.transport.errors import (
     InputError,
     ItemsFailed,
 )
+from support import carrier
 from support.airflow_runner import Outcome, make
+from support.airflow_versions import DagBag
 from support.emulated import HOTELS, LIVE, ROSA, SANDBOX, Emulated, counts
 
+EXAMPLE = Path(__file__).parents[2] / "example_dags" / "carrier_to_polyai.py"
 ACCOUNT, TRUNK, NAME = "demo-uk", "tr-0k3m5n7p9r1t", "Carrier UK"
 HOST = f"{TRUNK}.sbc.sip.uk.poly.ai"
 BOUND, DESK, NEW = "+441632960005", "1000", "+442079460901"
@@ -269,3 +273,37 @@ def test_wrong_arguments_are_refused_before_any_request(
     assert isinstance(outcome.error, InputError)
     assert said in str(outcome.error)
     assert polyai.requests() == {}
+
+
+# ---------------------------------------------------------------------------------------- cut-over
+
+
+@pytest.mark.usefixtures("fernet_key")
+def test_the_example_leads_a_carrier_to_the_host_name_that_was_read(polyai: Emulated, tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert text.count('SIP_TRUNK = ""') == 1
+    path = tmp_path / EXAMPLE.name
+    path.write_text(text.replace('SIP_TRUNK = ""', f'SIP_TRUNK = "{NAME}"'), encoding="utf-8")
+    (dag,) = DagBag(path).dags.values()
+    numbers = carrier.numbers(2)
+    polyai.server.reset({**carrier.seed(carrier.routed(2)), "polyai": default_seed()["polyai"]})
+    polyai.connect(account_id=ACCOUNT)
+    polyai.runner.connections = {
+        **polyai.runner.connections,
+        **carrier.EmulatedCarrier(polyai.server).runner.connections,
+    }
+    polyai.runner.conf = {"lines": "Line", "agent_id": HOTELS, "client_env": LIVE}
+
+    ran = {}
+    for name in ("list_numbers", "read_trunk", "snapshot_routing", "bind_extensions", "cut_over"):
+        ran[name] = polyai.run(dag.get_task(name))
+        assert ran[name].state == "success", ran[name].error
+
+    url = f"https://swml.example.com/to-polyai?host={HOST}"
+    assert {polyai.server.signalwire.number(each)["call_relay_script_url"] for each in numbers} == {url}
+    assert {binding(polyai, each) for each in numbers} == {(HOTELS, LIVE, BRIGHTON)}
+    assert dag.get_task("cut_over").upstream_task_ids == {"bind_extensions", "list_numbers"}
+    assert "read_trunk" in dag.get_task("snapshot_routing").upstream_task_ids, (
+        "read before anything is written"
+    )
+    assert not {"import_numbers", "agent_answers"} & set(dag.task_ids)
