@@ -85,7 +85,9 @@ class Behaviors:
     )
     ab_test: list[str] = field(
         default_factory=list,
-        metadata={"meaning": "slugs of projects with a running A/B test: promotion to live is refused"},
+        metadata={
+            "meaning": "slugs of projects with a running A/B test: promotions, merges and rollbacks of live are refused"
+        },
     )
     duplicate_configs: bool = _switch(False, "duplicating an agent copies its config pages")
     call_outcome: Literal["SUCCESS", "FAILURE"] = _switch("SUCCESS", "how outbound calls end")
