@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import DAG, Param, TriggerRule, Variable, chain, task
 from airflow.sdk.log import mask_secret
 
-from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
-from airflow_voice_agents.polyai.operators.sip_trunks import (
+from airflow_voice_agents.polyai.operators.phone_numbers import (
+    PolyAIImportPhoneNumbersOperator,
     PolyAIListSipTrunksOperator,
     PolyAIUpdateSipExtensionsOperator,
 )

@@ -14,7 +14,7 @@ SYSTEMS = {
         "https://docs.poly.ai",
         (
             *("backup", "configs", "connectors", "deployments", "drift", "phone_numbers"),
-            *("promotion", "releases", "rollback", "sip_trunks", "test_runs", "verification"),
+            *("promotion", "releases", "rollback", "test_runs", "verification"),
         ),
     ),
     "SignalWire": (

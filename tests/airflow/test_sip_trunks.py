@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.emulator.core import default_seed
-from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
-from airflow_voice_agents.polyai.operators.sip_trunks import (
+from airflow_voice_agents.polyai.operators.phone_numbers import (
     PolyAIListSipTrunksOperator,
     PolyAIUpdateSipExtensionsOperator,
 )
+from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
 from airflow_voice_agents.transport.errors import (
     ConnectionSettingsError,
     GuardRefused,

@@ -25,7 +25,10 @@ from airflow_voice_agents.polyai.operators.deployments import (
     PolyAIPublishOperator,
     PolyAIRollbackDeploymentOperator,
 )
-from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.polyai.operators.phone_numbers import (
+    PolyAIImportPhoneNumbersOperator,
+    PolyAIUpdateSipExtensionsOperator,
+)
 from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
@@ -35,7 +38,6 @@ from airflow_voice_agents.polyai.operators.releases import (
     PolyAIReleaseBranchOperator,
 )
 from airflow_voice_agents.polyai.operators.rollback import PolyAIRollbackOperator
-from airflow_voice_agents.polyai.operators.sip_trunks import PolyAIUpdateSipExtensionsOperator
 from airflow_voice_agents.polyai.operators.test_runs import PolyAIRunTestsOperator
 from airflow_voice_agents.signalwire.operators.e911 import SignalWireAssignE911Operator
 from airflow_voice_agents.signalwire.operators.phone_numbers import (
