@@ -192,6 +192,13 @@ def test_records_of_a_carrier_name_the_numbers(polyai: Emulated) -> None:
 
     assert counts(outcome) == {"changed": 2}
     assert binding(polyai, "+442079460902") == (HOTELS, LIVE, BRIGHTON)
+    assert polyai.requests() == {
+        "get sip trunk": 1,
+        "list sip extensions": 2,
+        "get active deployments": 1,
+        "list variants": 1,
+        "create sip extension": 2,
+    }
 
 
 def test_an_extension_is_taken_from_another_agent_only_if_meant(polyai: Emulated) -> None:
@@ -238,7 +245,7 @@ def test_both_spellings_of_an_agent_are_one_agent(polyai: Emulated, shown: Any, 
     assert counts(bind(polyai, **asked, agent_id=HOTELS)) == {"unchanged": 2}
 
 
-def test_an_extension_that_the_list_hides_is_not_sent_again(polyai: Emulated) -> None:
+def test_what_a_colleague_bound_meanwhile_is_not_overwritten(polyai: Emulated) -> None:
     polyai.meanwhile(
         lambda: polyai.server.polyai.accounts[ACCOUNT]["sipTrunks"][TRUNK]["extensions"].update(
             {NEW: {"agent": ROSA, "clientEnv": LIVE, "variantId": SOHO, "createdAt": "", "updatedAt": ""}}
@@ -249,7 +256,7 @@ def test_an_extension_that_the_list_hides_is_not_sent_again(polyai: Emulated) ->
     outcome = bind(polyai, extensions=[NEW], agent_id=HOTELS, client_env=LIVE)
 
     assert isinstance(outcome.error, ItemsFailed)
-    assert binding(polyai, NEW) == (ROSA, LIVE, SOHO), "what a colleague bound meanwhile stays"
+    assert binding(polyai, NEW) == (ROSA, LIVE, SOHO), "the colleague's"
 
 
 @pytest.mark.parametrize(
