@@ -55,5 +55,7 @@ def dag_policy(dag: Any) -> None:
     if dag.dag_id in FIRST_STEPS:
         dag.tags.add(START_HERE)
     for name, value in DEFAULTS.get(dag.dag_id, {}).items():
-        text = isinstance(value, str)
-        dag.params[name] = value.format(home=os.environ["AIRFLOW_HOME"]) if text else value
+        filled = value.format(home=os.environ["AIRFLOW_HOME"]) if isinstance(value, str) else value
+        for each in (dag, *dag.tasks):  # a task has a copy, which wins
+            if name in each.params:
+                each.params[name] = filled

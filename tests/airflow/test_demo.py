@@ -170,6 +170,9 @@ def test_the_web_interface_numbers_every_dag_and_keeps_its_id(
     assert set(settings["ORDER"]) == {each.stem for each in DAG_FILES}
     assert ("start here" in dag.tags) == (path.stem in settings["FIRST_STEPS"])
     dag.params.validate()  # it can be triggered as it is
+    for name, value in settings["DEFAULTS"].get(path.stem, {}).items():
+        wanted = value.format(home="/home-of-the-demo") if isinstance(value, str) else value
+        assert {each.params[name] for each in (dag, *dag.tasks) if name in each.params} == {wanted}
 
 
 def plan_in_readme() -> list[str]:
