@@ -57,7 +57,11 @@ def get_provider_info() -> dict[str, object]:
         ],
         "notifications": [f"{PACKAGE}.polyai.notifications.PolyAIPromotionNotifier"],
         "extra-links": [
-            f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
+            *(
+                f"{PACKAGE}.polyai.links.{name}"
+                for name in ("AgentStudioLink", "PolyAIReportLink", "PromotionReportLink")
+            ),
+            f"{PACKAGE}.signalwire.links.SignalWireSpaceLink",
         ],
         "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
         "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],
