@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,22 @@ class StateFiles:
             self._root.mkdir(parents=True, exist_ok=True)
         self._fs.pipe_file(self._path(name), content)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless it is there already; return whether it was written.
+
+        On a local disk exactly one of several writers is told so. In an object storage the last of those that write
+        at the same moment is, and rarely an earlier one too.
+
+        :param name: name of the file.
+        :param content: its content, another one for every writer.
+        """
+        if self.is_local:
+            return create_private(Path(self._path(name)), content)
+        if self.read(name) is not None:
+            return False
+        self.write(name, content)
+        return self.read(name) == content
+
     def remove(self, name: str) -> None:
         """Remove a file, unless it is gone already."""
         self._forget()
@@ -137,16 +154,36 @@ def write_private(path: Path, content: bytes) -> None:
     :param path: the file.
     :param content: its content.
     """
+    with _draft(path, content) as draft:
+        draft.replace(path)
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """Write a local file as :func:`write_private` does, unless it is there; return whether it was written.
+
+    :param path: the file.
+    :param content: its content.
+    """
+    with _draft(path, content) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """Return a whole file beside another one, and leave nothing of it afterwards."""
     make_private(path.parent)
     draft = path.with_name(f".{uuid.uuid4().hex}.draft")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
             os.fchmod(file.fileno(), 0o600)  # the umask may have taken bits from it
             file.write(content)
-        draft.replace(path)
-    except BaseException:
+        yield draft
+    finally:
         draft.unlink(missing_ok=True)
-        raise
 
 
 def make_private(folder: Path) -> None:
