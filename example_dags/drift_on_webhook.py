@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAny, task
 
-from airflow_voice_agents.polyai.assets import webhook_uri
 from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
 from airflow_voice_agents.polyai.types import Spec
 
@@ -26,7 +25,7 @@ PROMOTION: Spec = {
 
 with DAG(
     dag_id="drift_on_webhook",
-    schedule=AssetAny(*[Asset(webhook_uri(site)) for site in SITES]),
+    schedule=AssetAny(*[Asset(f"polyai://agents/{site}/webhook") for site in SITES]),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
