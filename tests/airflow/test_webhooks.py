@@ -14,6 +14,7 @@ from support.emulated import HOTELS, KEY, LIVE, PRE_RELEASE, ROSA
 EXAMPLE = Path(__file__).parents[2] / "example_dags" / "drift_on_webhook.py"
 SUPPORT = Path(__file__).parents[1] / "support"
 SECRET, TOKEN, CANARY = "signing-0123456789abcdef", "token-0123456789abcdef", "hunter2 said the caller"
+SECRETS = {"webhook_signing_secret": SECRET, "webhook_token": TOKEN}
 SCRIPT = f"""
 import hashlib, hmac, json, os, sys, time
 from pathlib import Path
@@ -24,13 +25,18 @@ if os.fork() == 0:  # a process of its own that has Airflow loaded already
     sys.stdout.flush()
     os._exit(0)
 assert os.wait()[1] == 0
-from airflow.api_fastapi.app import create_app, get_auth_manager
+from airflow.api_fastapi.main import app  # as the API server starts, with connections from the database
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
-client = TestClient(create_app("core"))
+client = TestClient(app)
 admin = SimpleAuthManagerUser(username="u", role="admin")
 rights = {{"Authorization": "Bearer " + get_auth_manager().generate_jwt(admin)}}
 ADDRESS = "/team/voice-agents/webhooks/polyai/"
+made = client.post("/team/api/v2/connections", headers=rights, json={{
+    "connection_id": "polyai_webhooks", "conn_type": "generic", "extra": json.dumps({SECRETS!r})
+}})
+assert made.status_code == 201, made.text
 
 
 def body(agent):
@@ -74,8 +80,6 @@ def test_a_webhook_queues_the_example_which_reads_the_platform(
         "AIRFLOW__VOICE_AGENTS__WEBHOOK_CONN_ID": "polyai_webhooks",
         "AIRFLOW__VOICE_AGENTS__WEBHOOK_AGENTS": f"{HOTELS}, {ROSA}",
     }
-    secrets = {"webhook_signing_secret": SECRET, "webhook_token": TOKEN}
-    airflow_home.connect("polyai_webhooks", conn_type="generic", extra=secrets)
     with EmulatorServer() as server:
         airflow_home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
         page = server.polyai.page(ROSA, PRE_RELEASE)

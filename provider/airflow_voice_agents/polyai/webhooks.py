@@ -102,14 +102,8 @@ class Delivery:
         found = [value for each, value in self.headers if each == name]
         return found[0] if len(found) == 1 else ""
 
-    @property
-    def is_well_formed(self) -> bool:
-        """Whether the body is whole and said to be JSON."""
-        kind = self.header("content-type").partition(";")[0].strip().lower()
-        return self.complete and kind == CONTENT_TYPE
-
-    def is_signed(self, known: WebhookSecrets, at: float) -> bool:
-        """Tell whether the account's webhook sent this now; each refusal computes the same.
+    def account_faults(self, known: WebhookSecrets, at: float) -> dict[str, bool]:
+        """Return fault -> whether it is there, of a delivery that claims to come from the account's webhook.
 
         :param known: the secrets.
         :param at: the present moment in seconds since 1970.
@@ -117,18 +111,28 @@ class Delivery:
         timestamp, given = self.header(TIMESTAMP), self.header(SIGNATURE).lower().encode("latin-1", "replace")
         signed = b".".join((timestamp.encode("latin-1", "replace"), self.body))
         expected = [hmac.new(key, signed, "sha256").hexdigest().encode() for key in _two(known.signing)]
-        is_genuine = _equals_one(given, expected)
-        is_timely = _is_near(timestamp, at)
-        return is_genuine & is_timely & (_EVENT.fullmatch(self.header(EVENT_ID)) is not None)
+        return {
+            **self._faults(),
+            "no known secret signed it": not _equals_one(given, expected),
+            "its time is more than five minutes off": not _is_near(timestamp, at),
+            "it has no event id": _EVENT.fullmatch(self.header(EVENT_ID)) is None,
+        }
 
-    def has_token(self, known: WebhookSecrets) -> bool:
-        """Tell whether this holds the secret of agents' webhooks; each refusal computes the same.
+    def agent_faults(self, known: WebhookSecrets) -> dict[str, bool]:
+        """Return fault -> whether it is there, of a delivery that claims to come from an agent's webhook.
 
         :param known: the secrets.
         """
         given = self.header(TOKEN).encode("latin-1", "replace")
         keys = [_digest(key) for key in _two(known.tokens)]
-        return _equals_one(_digest(given), keys)
+        return {**self._faults(), "it does not hold a known secret": not _equals_one(_digest(given), keys)}
+
+    def _faults(self) -> dict[str, bool]:
+        kind = self.header("content-type").partition(";")[0].strip().lower()
+        return {
+            "its body is too large or did not come in": not self.complete,
+            "it is not application/json": kind != CONTENT_TYPE,
+        }
 
     @property
     def identities(self) -> tuple[str, str]:

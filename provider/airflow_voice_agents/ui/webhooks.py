@@ -158,10 +158,13 @@ class Receiver:
         known = self.secrets()
         if known is None:
             return UNAVAILABLE
-        is_signed = delivery.is_signed(known, self.clock())
-        has_token = delivery.has_token(known)
-        if not (delivery.is_well_formed & (is_signed if kind == "account" else has_token)):
-            self.say(f"A request to the {kind} webhook was refused. Nothing was done")
+        # Both are worked out for either kind and for every fault, so that each refusal costs the same.
+        found = {
+            "account": delivery.account_faults(known, self.clock()),
+            "agent": delivery.agent_faults(known),
+        }
+        if faults := [fault for fault, is_there in found[kind].items() if is_there]:
+            self.say(f"A request to the {kind} webhook was refused: {faults[0]}. Nothing was done")
             return REFUSED
         if not self.quotas[kind].take():
             self.say(

@@ -389,6 +389,28 @@ def test_the_log_says_the_same_once_a_minute(caplog: pytest.LogCaptureFixture) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "delivery", "said"),
+    [
+        ("account", signed(key="x"), "no known secret signed it"),
+        ("account", signed(at=NOW - 301), "its time is more than five minutes off"),
+        ("account", signed(event=""), "it has no event id"),
+        ("account", signed(content_type="text/plain"), "it is not application/json"),
+        ("agent", with_token(token="x"), "it does not hold a known secret"),
+        ("agent", with_token(b"x" * (LIMITS.size + 1)), "its body is too large or did not come in"),
+    ],
+)
+def test_the_log_says_why_and_the_answer_does_not(
+    server: Server, kind: str, delivery: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = server.post(kind, delivery)
+
+    assert (answer.status_code, answer.content) == (403, b"")
+    assert [each.getMessage() for each in caplog.records if each.name == webhooks.__name__] == [
+        f"A request to the {kind} webhook was refused: {said}. Nothing was done (0 more since the last such line)"
+    ]
+
+
 # ------------------------------------------------------------------------------------ the request
 
 
