@@ -7,6 +7,7 @@ storage the bucket's policy decides who may read them, and a bucket is never cre
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,9 @@ LIMITS = Limits(size=256 * 1024 * 1024, nodes=20_000_000, depth=20)
 """Limits of a file of state; the baseline of a fleet may be large."""
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
+
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
+"""What file systems without hard links say of one, such as those of some network disks."""
 
 LOCAL = frozenset({"", "file", "local"})
 """Protocols of local disks."""
@@ -107,14 +111,18 @@ class StateFiles:
     def create(self, name: str, content: bytes) -> bool:
         """Write a file unless it is there already; return whether it was written.
 
-        On a local disk exactly one of several writers is told so. In an object storage the last of those that write
-        at the same moment is, and rarely an earlier one too.
+        On a local disk exactly one of several writers is told so. In an object storage, and on a disk without hard
+        links, the last of those that write at the same moment is, and rarely an earlier one too.
 
         :param name: name of the file.
         :param content: its content, another one for every writer.
         """
         if self.is_local:
-            return create_private(Path(self._path(name)), content)
+            try:
+                return create_private(Path(self._path(name)), content)
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
         if self.read(name) is not None:
             return False
         self.write(name, content)

@@ -67,4 +67,4 @@ class WebhookEvents:
 
 
 def _name(identity: str, period: int) -> str:
-    return f"{period}-{hashlib.sha256(identity.encode()).hexdigest()}"
+    return f"{period}-{hashlib.sha256(identity.encode()).hexdigest()}.seen"

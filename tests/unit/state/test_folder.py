@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_on_an_object_storage_a_file_is_created_unless_it_is_there(
     files = StateFiles(tmp_path.as_uri())
 
     assert [files.create("a", b"1"), files.create("a", b"2"), files.read("a")] == [True, False, b"1"]
+
+
+@pytest.mark.parametrize(
+    ("number", "made"), [(errno.EPERM, True), (errno.EOPNOTSUPP, True), (errno.EDQUOT, None)]
+)
+def test_a_disk_without_hard_links_is_written_as_an_object_storage_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, made: bool | None
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    files = StateFiles(tmp_path.as_uri())
+
+    if made is None:
+        with pytest.raises(OSError, match="no"):
+            files.create("a", b"1")
+    else:
+        assert [files.create("a", b"1"), files.create("a", b"2")] == [True, False]
+    assert files.read("a") == (b"1" if made else None)
+    assert len(list(tmp_path.iterdir())) == bool(made)
 
 
 def test_of_two_that_create_a_file_at_the_same_moment_the_last_one_does(

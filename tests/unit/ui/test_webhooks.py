@@ -376,6 +376,15 @@ def test_a_delivery_without_a_configured_agent_does_nothing(server: Server) -> N
     assert server.emitted == []
 
 
+def test_what_is_not_signed_names_one_agent_at_its_top_only(server: Server) -> None:
+    body = b'{"data": {"project_id": "harbour-hotels"}}'
+    server.post("agent", with_token(body))
+    assert server.emitted == []
+
+    server.post("account", signed(body))
+    assert server.woken == [HOTEL, ACCOUNT]
+
+
 def test_the_log_says_the_same_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     at = [0.0]
     say = SparseLog(lambda: at[0])
