@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
+from pkgutil import resolve_name
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -98,6 +99,24 @@ class Wrong(NamedTuple):
     value: Any
     shape: Shape
     keys: str = ""
+
+
+class LazyLinks(Sequence[Any]):
+    """Extra links that are imported when Airflow looks at them, not when a DAG file is parsed.
+
+    :param path: the links, as ``package.module:NAME``.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return one of them."""
+        return resolve_name(self.path)[place]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(resolve_name(self.path))
 
 
 class CheckedWhenMade(BaseOperatorMeta):
