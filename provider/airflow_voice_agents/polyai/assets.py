@@ -56,14 +56,6 @@ def routing_uri(agent_id: str) -> str:
     return f"polyai://agents/{quote(agent_id, safe='')}/routing"
 
 
-def sip_extensions_uri(trunk_id: str) -> str:
-    """Return the asset URI of the extensions of a SIP trunk.
-
-    :param trunk_id: the trunk.
-    """
-    return f"polyai://sip-trunks/{quote(trunk_id, safe='')}/extensions"
-
-
 def webhook_uri(agent_id: str | None = None) -> str:
     """Return the asset URI of which an accepted webhook makes an event.
 
@@ -73,8 +65,16 @@ def webhook_uri(agent_id: str | None = None) -> str:
     return f"polyai://agents/{quote(agent_id, safe='')}/webhook" if agent_id else "polyai://account/webhook"
 
 
+def sip_extensions_uri(trunk_id: str) -> str:
+    """Return the asset URI of the extensions of a SIP trunk.
+
+    :param trunk_id: the trunk.
+    """
+    return f"polyai://sip-trunks/{quote(trunk_id, safe='')}/extensions"
+
+
 def sources_of(spec: PromotionSpec) -> list[str]:
-    """Return the asset URIs of what a promotion takes from the platform; files of an export are none.
+    """Return the asset URIs of what a promotion takes from the platform; export files have no asset.
 
     :param spec: the promotion.
     """
