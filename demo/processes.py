@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 KEY = "demo-key-uk"
+CARRIER_PROJECT, CARRIER_TOKEN = "2f6c1f0e-8a6b-4d0e-9c34-5b1d7e9a0c21", "demo-token-hotels"
+OMNIA_KEY = "demo-omnia-key"
 HERE = Path(__file__).parent
 START_LIMIT = 120.0
 """Seconds that anything may take to start."""
@@ -32,6 +35,35 @@ GRACE = 8.0
 
 class DemoError(Exception):
     """The demo cannot go on; the message says why."""
+
+
+def connections(url: str) -> dict[str, dict[str, Any]]:
+    """Return the connections of all DAGs by id: one local server stands in for all three platforms.
+
+    :param url: where it listens.
+    """
+    local = urllib.parse.urlsplit(url)
+    server = {"host": f"{local.scheme}://{local.hostname}", "port": local.port}
+    return {
+        "polyai_default": {
+            "conn_type": "polyai",
+            "password": KEY,
+            "extra": {"account_id": "demo-uk"},
+            **server,
+        },
+        "signalwire_default": {
+            "conn_type": "signalwire",
+            "login": CARRIER_PROJECT,
+            "password": CARRIER_TOKEN,
+            **server,
+        },
+        "omniavoice_default": {
+            "conn_type": "omniavoice",
+            "password": OMNIA_KEY,
+            **server,
+            "host": f"{url}/api/v1",
+        },
+    }
 
 
 class Home:
@@ -67,10 +99,13 @@ class Home:
             shutil.copy(path, self.path / "dags")
 
     def connect(self, url: str) -> None:
-        """Define the connection that all DAGs use."""
-        self.environment["AIRFLOW_CONN_POLYAI_DEFAULT"] = json.dumps(
-            {"conn_type": "polyai", "host": url, "password": KEY, "extra": {"account_id": "demo-uk"}}
-        )
+        """Define the connection that the demo's own DAG uses, where nobody looks at Airflow's list of them."""
+        self.environment["AIRFLOW_CONN_POLYAI_DEFAULT"] = json.dumps(connections(url)["polyai_default"])
+
+    def configure(self, local_settings: Path) -> None:
+        """Copy a file of policies to where Airflow looks for it."""
+        (self.path / "config").mkdir()
+        shutil.copy(local_settings, self.path / "config" / "airflow_local_settings.py")
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start Python with these arguments in a session of its own; what it prints goes to the log."""
@@ -232,6 +267,16 @@ class Standalone:
             time.sleep(0.5)
         raise DemoError("Airflow did not start")
 
+    def connect(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store connections in Airflow's database, where its list shows them.
+
+        :param connections: the fields of each by its id.
+        """
+        for conn_id, fields in connections.items():
+            body = {"connection_id": conn_id, **fields}
+            body["extra"] = json.dumps(fields["extra"]) if "extra" in fields else None
+            request(f"{self.url}/api/v2/connections", "POST", token=self._token(), body=body)
+
     def wait(self) -> None:
         """Wait until it ends by itself, which it should not."""
         self._process.wait()
@@ -242,8 +287,10 @@ class Standalone:
         return all(part and part["status"] == "healthy" for part in parts.values())
 
     def _knows(self, dag_id: str) -> bool:
-        token = request(f"{self.url}/auth/token")["access_token"]
-        return bool(request(f"{self.url}/api/v2/dags/{dag_id}", token=token)["dag_id"])
+        return bool(request(f"{self.url}/api/v2/dags/{dag_id}", token=self._token())["dag_id"])
+
+    def _token(self) -> str:
+        return str(request(f"{self.url}/auth/token")["access_token"])
 
 
 def free_port(wanted: int) -> int:
@@ -254,11 +301,14 @@ def free_port(wanted: int) -> int:
     raise DemoError("no port is free")
 
 
-def request(url: str, method: str = "GET", token: str = "") -> Any:
+def request(url: str, method: str = "GET", token: str = "", body: Mapping[str, Any] | None = None) -> Any:
     """Send a request to this machine and return the decoded answer, or ``None`` without one."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    asked = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - a loopback address
+    data = None
+    if body is not None:
+        headers["Content-Type"], data = "application/json", json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, method=method, headers=headers)  # noqa: S310 - a loopback address
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(asked, timeout=30) as answer:
-        body = answer.read()
-    return json.loads(body) if body else None
+        content = answer.read()
+    return json.loads(content) if content else None

@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import show
 from expected import FACTS, at, differences, expected_pages, page_of, text
-from processes import HERE, KEY, DemoError, Emulator, Home, Runner, Standalone
+from local_settings import ON_BRANCHES, SITES
+from processes import HERE, KEY, DemoError, Emulator, Home, Runner, Standalone, connections
 
 DAG_ID = "promote_three_projects"
 EXAMPLES = HERE.parent / "example_dags"
-SITES = 200
 UI_PORT = 8080
 EMULATOR_PORT = 8099
 
@@ -171,39 +171,53 @@ def web_interface(home: Home, seed: Path | None) -> bool:
     """Leave Airflow's web interface and the local server up until Ctrl-C."""
     show.heading("Airflow's web interface, and a local server that stands in for PolyAI")
     show.say("Starting both; this takes up to a minute …")
-    emulator = Emulator(home, seed or seed_with_sites(home), EMULATOR_PORT)
-    home.connect(emulator.url)
+    emulator = Emulator(home, seed or seed_for_examples(home), EMULATOR_PORT)
     for folder in (HERE / "dags", EXAMPLES):
         home.add(folder)
+    home.configure(HERE / "local_settings.py")
     airflow = Standalone(home, UI_PORT)
     airflow.wait_until_up(DAG_ID)
+    airflow.connect(connections(emulator.url))
     show.panel("Airflow is up", INSTRUCTIONS.format(airflow=airflow.url, emulator=emulator.url, dag=DAG_ID))
     airflow.wait()
     return False
 
 
-def seed_with_sites(home: Home) -> Path:
-    """Return a seed file: the shipped projects, and the sites that one of the examples updates."""
+def seed_for_examples(home: Home) -> Path:
+    """Return a seed file: the shipped projects, the sites of two examples, and a project on the branches model."""
     from airflow_voice_agents.emulator.core import default_seed
     from airflow_voice_agents.emulator.fleet_seed import fleet_seed
 
     seed = json.loads(json.dumps(default_seed()))
     sites = fleet_seed(SITES, account="demo-uk", key=KEY)["polyai"]["agents"]
-    seed["polyai"]["agents"] |= sites
+    seed["polyai"]["agents"] |= sites | {ON_BRANCHES: on_branches(seed["polyai"]["agents"])}
+    for number in seed["omnia_voice"]["workspaces"]["harbour"]["numbers"].values():
+        if number.get("agentId") == "agent_old":
+            del number["agentId"]  # one that another agent answers is never taken away from it
+    seed["switches"] = {"simplified": [ON_BRANCHES]}
     path = home.path / "seed.json"
     path.write_text(json.dumps(seed), encoding="utf-8")
     return path
+
+
+def on_branches(agents: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a project under its own name, without what belongs to one project alone."""
+    own = {"name": "Rosa Bistro", "projectId": "PROJECT-B15740B1", "numbers": {}, "connectors": {}}
+    return {**json.loads(json.dumps(agents["rosa-restaurants"])), **own}
 
 
 INSTRUCTIONS = """\
 Airflow        {airflow}    no login; open to this machine only
 Local server   {emulator}    config pages, connectors, numbers, requests so far
 
+The DAGs are numbered in reading order; the tag "start here" marks the first ones.
+
 1. Open {airflow}/dags/{dag}, press Trigger, and Trigger again in the dialog.
 2. Click the square of promote_to_pre_release, then a project: Logs holds the plan, XCom the report.
 3. Reload {emulator}: the pages moved on. Trigger again: nothing is written.
-4. The other DAGs are the ones of example_dags/; each can be triggered as it is.
-5. Admin > Connections > Add Connection, type PolyAI, shows the connection form.
+4. The other DAGs are the ones of example_dags/. Each can be triggered as it is but one: 03 undoes a run
+   of 02, so run that first, approve it, and give 03 its run id. Some ask for an approval (Required Actions).
+5. Admin > Connections lists the connections; Add Connection, type PolyAI, shows the form.
 
 Ctrl-C ends everything and leaves nothing behind."""
 

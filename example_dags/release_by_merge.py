@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param
 
 from airflow_voice_agents.polyai.task_groups import release
 
-AGENT = "rosa-restaurants"
+AGENT = "{{ params.agent_id }}"
 TESTS = ["CASE-ALLERGENS", "CASE-TABLE"]
 
 with DAG(
@@ -19,6 +19,9 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
+        "agent_id": Param(
+            "rosa-restaurants", type="string", pattern=r"\S", description="A project on the branches model."
+        ),
         "branch": Param(
             "christmas-menu", type="string", pattern=r"\S", description="Id or name of the branch."
         ),

@@ -57,7 +57,11 @@ def get_provider_info() -> dict[str, object]:
         ],
         "notifications": [f"{PACKAGE}.polyai.notifications.PolyAIPromotionNotifier"],
         "extra-links": [
-            f"{PACKAGE}.polyai.links.{name}" for name in ("AgentStudioLink", "PromotionReportLink")
+            *(
+                f"{PACKAGE}.polyai.links.{name}"
+                for name in ("AgentStudioLink", "PolyAIReportLink", "PromotionReportLink")
+            ),
+            f"{PACKAGE}.signalwire.links.SignalWireSpaceLink",
         ],
         "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
         "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],
@@ -114,8 +118,26 @@ def _settings() -> dict[str, object]:
                     "0.1.0",
                     example="https://studio.uk.poly.ai/{account_id}/{agent_id}",
                 ),
+                **_webhooks(),
             },
         },
+    }
+
+
+def _webhooks() -> dict[str, object]:
+    return {
+        "webhook_conn_id": _option(
+            "Id of the Airflow connection whose extra holds the secrets of PolyAI's webhooks. Empty switches the "
+            "receiver off.",
+            "0.2.0",
+            example="polyai_webhooks",
+        ),
+        "webhook_agents": _option(
+            "Agents whose webhooks make asset events, separated by commas; one that the platform also names by "
+            "another id is written slug=PROJECT-1A2B3C4D. Deliveries about others are ignored.",
+            "0.2.0",
+            example="harbour-hotels, rosa-restaurants=PROJECT-1A2B3C4D",
+        ),
     }
 
 

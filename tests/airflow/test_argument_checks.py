@@ -186,3 +186,14 @@ def test_renamed_attributes_exist() -> None:
     made = PolyAIUpdateConfigOperator(task_id="a", values={"a": 1}, dry_run=True)
 
     assert {name: getattr(made, attribute) for name, attribute in RENAMED.items()} == {"dry_run": True}
+
+
+@pytest.mark.parametrize("contents", ["values", "targets"])
+def test_an_argument_whose_walk_does_not_end_is_named(contents: str) -> None:
+    deep: Any = "end"
+    for _ in range(700):
+        deep = {"a": deep}
+    arguments = {"values": {"a": 1}, "targets": [{"agent_id": "a", "environment": "sandbox"}], contents: deep}
+
+    with pytest.raises(InputError, match=f"{contents} is nested too deeply|unknown keys a"):
+        PolyAIUpdateConfigOperator(task_id="t", **arguments).render_template_fields({})

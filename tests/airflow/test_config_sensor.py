@@ -207,7 +207,7 @@ def test_an_unset_page_equals_nothing(polyai: Emulated) -> None:
         ({"values": {"a": {1, 2}}}, "values"),
         ({"digest": "abc"}, "digest must be a text of at least 12 hexadecimal digits"),
         ({"equals": "[]"}, "equals must be a mapping of agent_id and environment"),
-        ({"equals": {"agent_id": HOTELS}}, "equals.environment must be"),
+        ({"equals": {"agent_id": HOTELS}}, "equals lacks environment"),
         ({"equals": place(HOTELS, LIVE)}, "equals names the page itself"),
         ({"environment": "production"}, "not 'production'"),
         ({"agent_id": "a/b"}, "agent_id must not hold a slash"),

@@ -565,6 +565,8 @@ def test_a_change_emits_an_event_with_counts_and_run(polyai: Emulated) -> None:
 
     events = {event["dest_asset_key"]["uri"]: event["extra"] for event in outcome.asset_events}
     run = {"dag_id": "harness", "run_id": "test-run", "task_id": "update"}
+    emitted = {event["dest_asset_key"]["name"] for event in outcome.asset_events}
+    assert emitted == {connectors_uri(HOTELS), "desks"}  # a schedule by URI alone has the URI as its name
     assert events == {
         connectors_uri(HOTELS): {"changed": 2, "run": run},
         "x-hotels://desks": {**outcome.result, "run": run},

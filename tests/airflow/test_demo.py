@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ import psutil
 import pytest
 
 from airflow_voice_agents.emulator.core import default_seed
+from support.airflow_versions import DagBag
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "demo" / "run.py"
 LIMIT = 240
+DAG_FILES = [*sorted((ROOT / "demo" / "dags").glob("*.py")), *sorted((ROOT / "example_dags").glob("*.py"))]
 
 
 @pytest.fixture
@@ -134,6 +137,7 @@ def test_the_web_interface_comes_up_and_an_interrupt_ends_every_process(
         airflow, emulator = re.findall(r"(?:Airflow|Local server) +(http://127\.0\.0\.1:\d+)", shown)
         assert status_of(f"{airflow}/api/v2/monitor/health") == 200
         assert status_of(f"{emulator}/_emulator/health") == 200
+        assert connections_of(airflow) == {"polyai_default", "signalwire_default", "omniavoice_default"}
         family = psutil.Process(process.pid).children(recursive=True)
         assert any("standalone" in member.cmdline() for member in family)
     finally:
@@ -147,6 +151,28 @@ def test_the_web_interface_comes_up_and_an_interrupt_ends_every_process(
     for url in (f"{airflow}/api/v2/monitor/health", f"{emulator}/_emulator/health"):
         with pytest.raises(OSError, match="refused"):
             status_of(url)
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_the_web_interface_numbers_every_dag_and_keeps_its_id(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", "/home-of-the-demo")
+    settings = runpy.run_path(str(ROOT / "demo" / "local_settings.py"))
+    (dag,) = DagBag(path).dags.values()
+    given = set(dag.params)
+
+    settings["dag_policy"](dag)
+
+    assert dag.dag_id == path.stem
+    assert re.fullmatch(rf"\d\d {path.stem}", dag.dag_display_name)
+    assert set(dag.params) == given
+    assert set(settings["ORDER"]) == {each.stem for each in DAG_FILES}
+    assert ("start here" in dag.tags) == (path.stem in settings["FIRST_STEPS"])
+    dag.params.validate()  # it can be triggered as it is
+    for name, value in settings["DEFAULTS"].get(path.stem, {}).items():
+        wanted = value.format(home="/home-of-the-demo") if isinstance(value, str) else value
+        assert {each.params[name] for each in (dag, *dag.tasks) if name in each.params} == {wanted}
 
 
 def plan_in_readme() -> list[str]:
@@ -165,6 +191,20 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
         if words in line:
             return shown
     raise AssertionError(f"the demo ended early:\n{shown}")
+
+
+def connections_of(airflow: str) -> set[str]:
+    """The ids in Airflow's list of connections."""
+    token = json.loads(opened(f"{airflow}/auth/token"))["access_token"]
+    found = json.loads(opened(f"{airflow}/api/v2/connections", Authorization=f"Bearer {token}"))
+    return {each["connection_id"] for each in found["connections"]}
+
+
+def opened(url: str, **headers: str) -> bytes:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asked = urllib.request.Request(url, headers=headers)  # noqa: S310  a loopback address
+    with opener.open(asked, timeout=10) as answer:
+        return bytes(answer.read())
 
 
 def status_of(url: str) -> int:

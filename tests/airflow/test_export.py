@@ -338,7 +338,7 @@ def test_a_storage_that_refuses_fails_the_item_and_not_the_others(polyai: Emulat
         ({"targets": [place(HOTELS, LIVE, overrides={"a": SECRET})]}, "has unknown keys overrides"),
         ({"targets": [place(HOTELS, LIVE), place(HOTELS, LIVE)]}, "repeats harbour-hotels/live"),
         ({"targets": [place("..", LIVE)]}, r"targets\[0\].agent_id must not be empty, only dots"),
-        ({"include": ["config", "prompts"]}, r"include\[1\] must be one of config, connectors, routing"),
+        ({"include": ["config", "prompts"]}, r"include\[1\] must be 'config', 'connectors' or 'routing'"),
         ({"include": "config"}, "include must be a list"),
         ({"include": []}, "include must not be empty"),
         ({"folder": ""}, "folder is missing"),

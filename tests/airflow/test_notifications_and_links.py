@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseNotifier
+from airflow.sdk import BaseNotifier, Connection
 
-from airflow_voice_agents.polyai.links import LINKS, studio_url
+from airflow_voice_agents.polyai.hooks import PolyAIHook
+from airflow_voice_agents.polyai.links import LINKS, agents_of, studio_url
 from airflow_voice_agents.polyai.notifications import PolyAIPromotionNotifier, PromotionMessage
 from airflow_voice_agents.polyai.operators.deployments import PolyAIPromoteDeploymentOperator
 from airflow_voice_agents.polyai.operators.promotion import PolyAIPlanPromotionOperator
 from airflow_voice_agents.polyai.operators.verification import PolyAICheckPromotionOperator
-from airflow_voice_agents.transport.errors import GuardRefused, ItemsFailed
+from airflow_voice_agents.polyai.sensors import PolyAISensor
+from airflow_voice_agents.signalwire.hooks import SignalWireHook
+from airflow_voice_agents.signalwire.operators.snapshots import SignalWireReleaseHoldOperator
+from airflow_voice_agents.transport.errors import ConnectionSettingsError, GuardRefused, ItemsFailed
 from support.airflow_runner import Outcome, make
 from support.emulated import HOTELS, LIVE, PRE_RELEASE, SANDBOX, Emulated, place
+from support.operators import public_operators, right_arguments
 
 TELLING = {"region": "uk", "account_id": "demo uk"}
 STUDIO = f"https://studio.uk.poly.ai/demo%20uk/{HOTELS}"
@@ -208,6 +215,87 @@ def test_tasks_leave_their_links(polyai: Emulated, task: Any) -> None:
     assert links["Agent Studio"] == STUDIO
     assert links["Promotion report"].endswith("/dags/harness/runs/test-run/tasks/task/xcom")
     assert [link.name for link in task.operator_extra_links] == ["Agent Studio", "Promotion report"]
+
+
+ENDED = SimpleNamespace(dag_id="release", run_id="run", task_id="task", map_index=2)
+"""A task that has ended and left no address, as Airflow hands it to links."""
+
+
+@pytest.fixture
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.XCom.get_value", lambda **_: None)
+
+
+@pytest.fixture
+def connected(nothing_left: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    polyai = Connection(conn_id="polyai_default", conn_type="polyai", password="k", extra=json.dumps(TELLING))
+    carrier = Connection(
+        conn_id="signalwire_default", conn_type="signalwire", host="acme", login="a", password="b"
+    )
+    monkeypatch.setattr(PolyAIHook, "get_connection", lambda *_: polyai)
+    monkeypatch.setattr(SignalWireHook, "get_connection", lambda *_: carrier)
+
+
+def after(task: Any) -> dict[str, str]:
+    """The links of a task that has ended, as Airflow asks for them."""
+    return {link.name: link.get_link(task, ti_key=ENDED) for link in task.operator_extra_links}
+
+
+@pytest.mark.parametrize("kind", public_operators(), ids=lambda kind: kind.__name__)
+@pytest.mark.usefixtures("connected")
+def test_every_operator_and_sensor_has_its_links(kind: Any) -> None:
+    arguments = right_arguments(kind)
+    found = after(make(kind, **arguments))
+
+    names = set(found)
+    if kind.__name__.startswith("SignalWire"):
+        assert found == {"SignalWire space": "https://acme.signalwire.com"}
+    elif kind.__name__.startswith("OmniaVoice"):
+        assert found == {}  # no address of a page is documented
+    elif issubclass(kind, PolyAISensor):
+        assert names == {"Agent Studio"}
+    else:
+        (report,) = names - {"Agent Studio"}
+        assert report in ("Report", "Promotion report")
+        assert found[report].endswith("/dags/release/runs/run/tasks/task/mapped/2/xcom")
+    if "agent_id" in arguments:
+        assert found["Agent Studio"] == "https://studio.uk.poly.ai/demo%20uk/x"
+
+
+TARGETS: Any = [place(HOTELS, LIVE), place("other", LIVE)]
+
+
+@pytest.mark.parametrize(
+    ("given", "agents"),
+    [
+        ({"targets": TARGETS}, [HOTELS, "other"]),
+        ({"targets": TARGETS[0]}, [HOTELS]),
+        ({"targets": f"{HOTELS}/live"}, [HOTELS]),
+        ({"targets": [f"{HOTELS}/live"]}, [HOTELS]),
+        ({"targets": '[{"agent_id": "x"}]'}, []),
+        ({"targets": None, "spec": {"source": TARGETS[1], "targets": TARGETS}}, [HOTELS, "other"]),
+        ({"values": {f"{HOTELS}/live": {"greeting": "a/b"}}}, [HOTELS]),
+        ({"values": {"greeting": "a"}}, []),
+        ({"project_id": HOTELS}, [HOTELS]),
+        ({"project_id": None}, []),
+    ],
+    ids=str,
+)
+def test_the_agents_that_arguments_name(given: Any, agents: list[str]) -> None:
+    operator = SimpleNamespace(**given, uncovered=lambda name: given[name])
+    assert list(agents_of(operator)) == agents
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_link_without_a_connection_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> Any:
+        raise ConnectionSettingsError("there is none")
+
+    for hook in (PolyAIHook, SignalWireHook):
+        monkeypatch.setattr(hook, "get_connection", missing)
+
+    assert after(deploy())["Agent Studio"] == ""
+    assert after(SignalWireReleaseHoldOperator(task_id="task")) == {"SignalWire space": ""}
 
 
 def test_a_connection_that_says_too_little_costs_the_link_only(polyai: Emulated) -> None:

@@ -431,7 +431,7 @@ def test_what_a_trigger_is_stored_as_is_small_and_leads_to_the_same_end_after_a_
         (lambda way: runs_of(way, 7), "test_run_ids must be a list or a text or None, not 7"),
         (lambda way: runs_of(way, ["a/b"]), "test_run_ids[0]"),
         (lambda way: runs_of(way, ["a"], allowed_failures=-1), "allowed_failures must be a whole number"),
-        (lambda way: runs_of(way, ["a"], fail_on="always"), "fail_on must be one of failed, never"),
+        (lambda way: runs_of(way, ["a"], fail_on="always"), "fail_on must be 'failed' or 'never'"),
         (lambda way: connector(way, settings={}), "settings is empty"),
         (lambda way: connector(way, settings={"project_id": "x"}), "must not hold project_id"),
         (lambda way: connector(way, settings={"name": "x"}), "settings has unknown keys name"),

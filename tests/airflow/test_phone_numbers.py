@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_voice_agents.plans.report import ITEMS_SHOWN
 from airflow_voice_agents.polyai.assets import phone_numbers_uri
+from airflow_voice_agents.polyai.links import REPORT_KEY, STUDIO_KEY
 from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
 from airflow_voice_agents.state import snapshots
 from airflow_voice_agents.transport.errors import (
@@ -528,7 +529,7 @@ def test_the_report_of_a_failed_import_adds_up_and_nothing_is_returned(polyai: E
     outcome = polyai.run(import_numbers(*new(2), HOTELS_LIVE, "+441632960000"))
 
     assert counts(outcome) == {"changed": 2, "failed": 1, "unchanged": 1}
-    assert set(outcome.xcoms) == {"report"}
+    assert set(outcome.xcoms) == {"report", STUDIO_KEY, REPORT_KEY}
     assert outcome.asset_events == []
     assert polyai.requests() == {READ: 2, IMPORT: 1}
 

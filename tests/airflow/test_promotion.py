@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_voice_agents.emulator.faults import Fault
+from airflow_voice_agents.plans.report_text import report_markdown, report_text
 from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
@@ -106,6 +107,12 @@ def test_an_apply_does_what_was_planned_and_a_second_one_nothing(desk: Desk) -> 
     assert desk.emulated.writes() == 2
     verified = desk.emulated.run(PolyAIVerifyPromotionOperator(task_id="verify", plan=plan))
     assert verified.state == "success"
+    assert counts(verified) == {"unchanged": 2}
+    assert "Report: verify promotion\n  as planned  " in verified.log
+    assert "2 item(s): 2 as planned." in verified.log
+    for shown in (report_text, report_markdown):
+        assert "2 as planned" in shown(verified.xcoms["report"])
+        assert "unchanged" not in shown(verified.xcoms["report"])
 
 
 def test_the_requests_of_an_apply_are_a_read_a_write_and_a_read_back_per_target(desk: Desk) -> None:

@@ -389,6 +389,7 @@ def test_every_option_of_the_group_reaches_the_tasks_that_know_it() -> None:
         "other"
     }
     assert (group["watch"].confirm_live, group["watch"].watch_minutes) == (True, 5)
+    assert group["plan"].state_folder == group["watch"].state_folder == "/state"
 
 
 def test_the_group_survives_serialization() -> None:

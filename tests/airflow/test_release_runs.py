@@ -117,8 +117,10 @@ class Run:
         return self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}")["value"]
 
     def logs(self, task_id: str) -> str:
-        """What a task logged in its first try."""
-        return str(self.airflow.request("GET", f"{self.path}/taskInstances/{task_id}/logs/1")["content"])
+        """What a task logged in its latest try."""
+        path = f"{self.path}/taskInstances/{task_id}"
+        tried = self.airflow.request("GET", path)["try_number"]
+        return str(self.airflow.request("GET", f"{path}/logs/{tried}")["content"])
 
     def trail(self) -> str:
         """Return what a test that waited in vain shows: states, what the watch logged, and the scheduler on it."""

@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 from airflow_voice_agents.polyai.operators.drift import PolyAIDriftOperator
+from airflow_voice_agents.polyai.operators.releases import PolyAIPlanReleaseOperator
 from airflow_voice_agents.polyai.operators.verification import PolyAICheckPromotionOperator
 from airflow_voice_agents.polyai.task_groups import promotion
 from airflow_voice_agents.state.files import StateFiles
@@ -115,6 +116,21 @@ def test_every_writing_operator_leaves_records_a_dry_run_too(
 
     assert target(board(), ROSA).state is state
     assert bool(target(board(), ROSA).applied) is not dry_run
+
+
+def test_the_plan_of_a_release_leaves_a_record_too(
+    polyai: Emulated, folder: str, board: Callable[[], Board]
+) -> None:
+    polyai.server.switches.update({"simplified": [ROSA], "branch_divergence": "shown"})
+    plan = PolyAIPlanReleaseOperator(
+        task_id="plan", agent_id=ROSA, branch="christmas-menu", state_folder=folder
+    )
+    assert polyai.run(plan).state == "success"
+
+    found = target(board(), ROSA, LIVE)
+    assert found.state is State.READY
+    assert found.compared["operation"] == "release branch"
+    assert not found.applied
 
 
 def test_each_wave_of_a_rollout_is_told(

@@ -90,7 +90,9 @@ class Triggerer:
         """
         stored = json.loads(json.dumps(kwargs))
         encrypted = Trigger.encrypt_kwargs(stored)
-        self._to_create.put(RunTrigger(id=trigger_id, classpath=classpath, encrypted_kwargs=encrypted))
+        no_task = dict.fromkeys(RunTrigger.model_fields.keys() & {"ti"})  # required in older versions
+        workload = RunTrigger(id=trigger_id, classpath=classpath, encrypted_kwargs=encrypted, **no_task)
+        self._to_create.put(workload)
 
     def wait(self, trigger_ids: Iterable[int], seconds: float = 120) -> None:
         """Return when these triggers have ended.
@@ -197,7 +199,8 @@ def _settings() -> dict[str, str]:
 def serve() -> None:
     """What a triggerer's child process does; it is forked from one that has Airflow's models loaded."""
     from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
-    from airflow.serialization.decoders import smart_decode_trigger_kwargs
 
-    smart_decode_trigger_kwargs(Trigger._decrypt_kwargs(Trigger.encrypt_kwargs({})))
+    from support.airflow_versions import decode_trigger_kwargs
+
+    decode_trigger_kwargs(Trigger._decrypt_kwargs(Trigger.encrypt_kwargs({})))
     TriggerRunnerSupervisor.run_in_process()

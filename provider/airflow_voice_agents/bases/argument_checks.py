@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
+from pkgutil import resolve_name
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -99,6 +101,24 @@ class Wrong(NamedTuple):
     keys: str = ""
 
 
+class LazyLinks(Sequence[Any]):
+    """Extra links that are imported when Airflow looks at them, not when a DAG file is parsed.
+
+    :param path: the links, as ``package.module:NAME``.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return one of them."""
+        return resolve_name(self.path)[place]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(resolve_name(self.path))
+
+
 class CheckedWhenMade(BaseOperatorMeta):
     """Metaclass that has an operator check its arguments once its constructors are through.
 
@@ -136,10 +156,25 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
 
         :raises InputError: naming the arguments that are wrong; Airflow shows it as an import error of the file.
         """
-        if wrong := list(self.argument_problems()):
+        with self._depth_bounded():
+            wrong = list(self.argument_problems())
+        if wrong:
             from airflow_voice_agents.transport.errors import InputError
 
             raise InputError(f"{type(self).__name__} {self.task_id!r}: {' '.join(wrong)}")
+
+    @contextmanager
+    def _depth_bounded(self) -> Iterator[None]:
+        """Refuse an argument whose walk does not end; where it can be named, it is."""
+        try:
+            yield
+        except RecursionError:
+            from airflow_voice_agents.transport.errors import InputError
+
+            names = ", ".join(_deep_arguments(self)) or "an argument"
+            raise InputError(
+                f"{type(self).__name__} {self.task_id!r}: {names} is nested too deeply or contains itself."
+            ) from None
 
     def argument_problems(self) -> Iterator[str]:
         """Yield a sentence for each argument that is wrong."""
@@ -147,7 +182,8 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
         yield from wrong_arguments(self)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        super()._do_render_template_fields(*args, **kwargs)
+        with self._depth_bounded():
+            super()._do_render_template_fields(*args, **kwargs)
         self.check_arguments()
 
 
@@ -164,6 +200,13 @@ def wrong_arguments(operator: Any) -> Iterator[str]:
         wrong = _wrong(value, shape, name, _Names(operator, templated=templated))
         if wrong is not None:
             yield _sentence(wrong, hidden=_is_hidden(operator, name, wrong.path))
+
+
+def _deep_arguments(operator: Any) -> list[str]:
+    from airflow_voice_agents.transport.strict_json import is_deeper
+
+    names = arguments(type(operator))
+    return [name for name in names if is_deeper(operator.uncovered(RENAMED.get(name, name)))]
 
 
 def rendered_later(operator: Any, *names: str) -> bool:

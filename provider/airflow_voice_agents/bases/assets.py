@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Asset, Context
+
+GROUPS = {"polyai": "PolyAI", "signalwire": "SignalWire", "omniavoice": "Omnia Voice"}
+"""URI scheme -> group of its assets in Airflow's list."""
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
@@ -21,6 +24,19 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
             f"an asset URI of this provider looks like {uri.scheme}://agents/…, with nothing secret in it"
         )
     return uri
+
+
+def asset_of(uri: str) -> Asset:
+    """Return the asset of a URI in the group of its system, for a schedule, inlets or outlets.
+
+    Its name is the URI: Airflow triggers a DAG only by an event of the same name and URI, and operators emit with the
+    URI as the name. The group shows in Airflow's list of assets once a DAG names the asset.
+
+    :param uri: the URI, as the functions ``*_uri`` of each system's ``assets`` return it.
+    """
+    from airflow.sdk import Asset
+
+    return Asset(name=uri, uri=uri, group=GROUPS[uri.partition(":")[0]])
 
 
 def emit(context: Context, changes: Mapping[str, Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
@@ -44,6 +60,6 @@ def emit(context: Context, changes: Mapping[str, Mapping[str, Any]], summary: Ma
         events = context["outlet_events"][outlet]
         if isinstance(outlet, AssetAlias):
             for uri, facts in changes.items():
-                events.add(Asset(uri=uri), extra={**facts, "run": run})
+                events.add(asset_of(uri), extra={**facts, "run": run})
         elif isinstance(outlet, Asset):
             events.extra.update({**summary, "run": run})

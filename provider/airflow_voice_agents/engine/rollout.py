@@ -57,6 +57,7 @@ class Rollout:
         self._stopped: str | None = None
         self._total = 0
         self._asked_others = -math.inf
+        self._counting = asyncio.Lock()
 
     async def apply(self, targets: list[TargetPlan], *, planned_at: float) -> Mapping[str, Outcome]:
         """Write what the targets ask for, wave by wave, and report on the items of each.
@@ -75,7 +76,7 @@ class Rollout:
         targets.clear()
         progress = self.run.progress(self.action.operation, self._total)
         if todo:
-            self._ask_others()
+            await self._ask_others()
 
         async def work(name: str) -> None:
             await self._target(todo.pop(name), planned_at, progress)
@@ -102,10 +103,10 @@ class Rollout:
         self._ended[target.name] = outcome
         if any(item.status in TROUBLE for item in outcome):
             self._failed += 1
-            self._check_failures()
+            await self._check_failures()
         else:
             self.checkpoints.note(target.name, outcome)
-            self._ask_others()
+            await self._ask_others()
         self._stop(self.lock.renew_when_due())
         progress.add(_worst(outcome).value)
 
@@ -145,7 +146,7 @@ class Rollout:
                     reports = list(self._skipped(stage, f"not attempted. {self._stopped}"))
                 found |= {report.resource: report for report in reports}
                 self._failed += sum(report.status in TROUBLE for report in reports)
-                self._check_failures()
+                await self._check_failures()
             self._stop(self.lock.renew_when_due())
             self._log_wave(number, waves)
         return {
@@ -203,21 +204,23 @@ class Rollout:
             self.halted = reason
             self._stop(reason)
 
-    def _ask_others(self) -> None:
+    async def _ask_others(self) -> None:
         """Look at the failures of the other tasks of the run, when it is time."""
         if self.shared is not None and self.run.clock() - self._asked_others >= OTHERS_ASKED:
-            self._check_failures()
+            await self._check_failures()
 
     async def _check_lock(self) -> None:
         """Ask whether the lock still stands; its folder may be far, so not on the event loop."""
         if self._stopped is None:
             self._stop(await asyncio.to_thread(self.lock.check))
 
-    def _check_failures(self) -> None:
+    async def _check_failures(self) -> None:
         limit, failed, total = self.policy.failure_limit, self._failed, self._total
         if limit is not None and self.shared is not None:
-            self._asked_others = self.run.clock()
-            failed, total = self.shared.note(failed), self.shared.total
+            async with self._counting:  # a later count must not be noted before an earlier one
+                self._asked_others = self.run.clock()
+                failed = await asyncio.to_thread(self.shared.note, self._failed)
+            total = self.shared.total
         if limit is not None and limit.exceeded(failed, total):
             allowed, what = limit.allows(total), "item" if self.action.counts_items else "target"
             self._stop(

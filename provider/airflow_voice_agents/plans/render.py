@@ -145,12 +145,12 @@ def _same_outcomes(items: Sequence[ItemReport]) -> list[list[ItemReport]]:
 def _report_row(report: Report, group: Sequence[ItemReport]) -> tuple[str, str, str]:
     first = group[0]
     if len(group) == 1:
-        return first.status.value, visible(report.name_of(first)), visible(first.reason)
+        return report.word(first.status), visible(report.name_of(first)), visible(first.reason)
     left = len(group) - TARGETS_NAMED
     named = group if left <= 1 else group[:TARGETS_NAMED]
     names = ", ".join(visible(report.name_of(item)) for item in named)
     more = f" … and {left} more" if left > 1 else ""
-    return first.status.value, names + more, visible(impersonal(first.reason, first.resource))
+    return report.word(first.status), names + more, visible(impersonal(first.reason, first.resource))
 
 
 def noteworthy(plan: Plan) -> list[PlannedItem]:
@@ -280,6 +280,6 @@ def _about(items: Sequence[PlannedItem], display: Display) -> str:
 
 def _report_counts(report: Report) -> str:
     counts = report.counts()
-    parts = ", ".join(f"{counts[status.value]} {status.value}" for status in Status if counts[status.value])
+    parts = ", ".join(f"{counts[status]} {report.word(status)}" for status in Status if counts[status])
     note = " Dry run: nothing was written." if report.dry_run else ""
     return f"{counts['total']} item(s): {parts or 'none'}.{note}"

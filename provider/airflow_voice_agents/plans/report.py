@@ -78,6 +78,7 @@ class Report:
     :param refused: whether the plan has errors and nothing was written because of them.
     :param stopped: why a person stopped the run before its end, or an empty text.
     :param notes: what else has to be on record (a freeze that somebody overrode).
+    :param unchanged_means: what people read in place of ``unchanged``, for a report of a run that writes nothing.
     """
 
     operation: str
@@ -88,6 +89,14 @@ class Report:
     refused: bool = False
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    unchanged_means: str = ""
+
+    def word(self, status: Status) -> str:
+        """Return what people read for a status.
+
+        :param status: the status.
+        """
+        return self.unchanged_means if self.unchanged_means and status is Status.UNCHANGED else status.value
 
     def counts(self) -> dict[str, int]:
         """Count the items by status; the sum is ``total``."""
@@ -143,6 +152,7 @@ class Report:
             "items_omitted": len(self.items) - len(listed),
             **({"stopped": self.stopped} if self.stopped else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
+            **({"unchanged_means": self.unchanged_means} if self.unchanged_means else {}),
         }
 
 
@@ -196,7 +206,7 @@ def failure_of(report: Report) -> VoiceAgentsError:
             f"was written. {_examples(report, failed)} The XCom 'report' lists every target."
         )
     trouble = report.having(*TROUBLE)
-    told = ", ".join(f"{counts[word]} {word}" for word in counts if word != "total" and counts[word])
+    told = ", ".join(f"{counts[each]} {report.word(each)}" for each in Status if counts[each])
     stopped = f"It was stopped: {visible(report.stopped)} " if report.stopped else ""
     text = (
         f"{report.operation}: {stopped}{len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "

@@ -49,11 +49,16 @@ def _operation(report: Mapping[str, Any]) -> str:
 def _counts(report: Mapping[str, Any]) -> str:
     counts = report.get("counts")
     told = [
-        f"{count} {word}"
+        f"{count} {_word(report, word)}"
         for word, count in (counts.items() if isinstance(counts, Mapping) else ())
         if count and word != "total"
     ]
     return ", ".join(told) or "nothing to do"
+
+
+def _word(report: Mapping[str, Any], status: str) -> str:
+    """Return what people read for a status."""
+    return str((status == "unchanged" and report.get("unchanged_means")) or status)
 
 
 def _listed(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -70,7 +75,7 @@ def _groups(report: Mapping[str, Any]) -> list[list[Outcome]]:
     groups: dict[object, list[Outcome]] = {}
     for place, each in enumerate(_listed(report)):
         resource = Resource(*(str(each.get(key, "")) for key in ("kind", "owner", "name")))
-        status, reason = str(each.get("status", "")), str(each.get("reason") or "")
+        status, reason = _word(report, str(each.get("status", ""))), str(each.get("reason") or "")
         key = (status, resource.kind, impersonal(reason, resource)) if reason else place
         groups.setdefault(key, []).append((resource, status, reason))
     return list(groups.values())

@@ -56,6 +56,15 @@ def routing_uri(agent_id: str) -> str:
     return f"polyai://agents/{quote(agent_id, safe='')}/routing"
 
 
+def webhook_uri(agent_id: str | None = None) -> str:
+    """Return the asset URI of which an accepted webhook makes an event.
+
+    :param agent_id: the agent, as ``[voice_agents] webhook_agents`` names it first; ``None`` for all signed webhooks
+        of the account.
+    """
+    return f"polyai://agents/{quote(agent_id, safe='')}/webhook" if agent_id else "polyai://account/webhook"
+
+
 def sources_of(spec: PromotionSpec) -> list[str]:
     """Return the asset URIs of what a promotion takes from the platform; files of an export are none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -26,22 +26,30 @@ DEFAULT_STUDIO_URL = "https://studio.{region}.poly.ai/{account_id}/{agent_id}"
 SELF_SERVE_URL = "https://studio.poly.ai/{account_id}/{agent_id}"
 
 
-class _StoredLink(BaseOperatorLink):
-    """A link whose address a task left as XCom."""
+class _Link(BaseOperatorLink):
+    """A link whose address a task left as XCom while it ran; Airflow asks for the others when the task ends."""
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address, or an empty text where the task left none.
+        """Return the address, or an empty text where it cannot be known.
 
-        :param operator: the task's operator.
+        :param operator: the task's operator, its templates rendered.
         :param ti_key: the task instance.
         """
         from airflow.providers.common.compat.sdk import XCom
 
-        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
+        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or self.address(operator, ti_key))
+
+    def address(self, operator: Any, ti_key: Any) -> str:
+        """Return the address that the operator's arguments lead to.
+
+        :param operator: the task's operator, its templates rendered.
+        :param ti_key: the task instance.
+        """
+        return report_url(ti_key)
 
 
 @attrs.define()
-class AgentStudioLink(_StoredLink):
+class AgentStudioLink(_Link):
     """Opens the agent in Agent Studio."""
 
     name: str = "Agent Studio"
@@ -51,9 +59,27 @@ class AgentStudioLink(_StoredLink):
         """Where the address lies."""
         return STUDIO_KEY
 
+    def address(self, operator: Any, ti_key: Any) -> str:
+        """Return the address of the first agent that the arguments name.
+
+        :param operator: the task's operator, its templates rendered.
+        :param ti_key: the task instance; not used.
+        """
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
+
+        try:
+            agent = next(agents_of(operator), None)
+            if agent is None:
+                return ""
+            connection = PolyAIHook.get_connection(operator.polyai_conn_id)
+            return studio_url(dict(connection.extra_dejson), agent)
+        except Exception as trouble:  # noqa: BLE001  a link is no reason to fail; the task tells what is wrong
+            operator.log.info("No link to Agent Studio (%s)", type(trouble).__name__)
+            return ""
+
 
 @attrs.define()
-class PromotionReportLink(_StoredLink):
+class PromotionReportLink(_Link):
     """Opens the task's plan, report and verdict."""
 
     name: str = "Promotion report"
@@ -64,8 +90,44 @@ class PromotionReportLink(_StoredLink):
         return REPORT_KEY
 
 
-LINKS = (AgentStudioLink(), PromotionReportLink())
+@attrs.define()
+class PolyAIReportLink(PromotionReportLink):
+    """Opens the task's report."""
+
+    name: str = "Report"
+
+
+STUDIO_LINKS = (AgentStudioLink(),)
+"""Links of the sensors, which leave no report."""
+REPORT_LINKS = (*STUDIO_LINKS, PolyAIReportLink())
+"""Links of every operator."""
+LINKS = (*STUDIO_LINKS, PromotionReportLink())
 """Links of the operators that promote, deploy or watch."""
+
+
+def agents_of(operator: Any) -> Iterator[str]:
+    """Yield the agents that the arguments of an operator or sensor name.
+
+    :param operator: the operator or sensor, its templates rendered.
+    """
+    for name in ("agent_id", "project_id", "targets", "values", "spec"):
+        if hasattr(operator, name):
+            yield from _agents_in(operator.uncovered(name))
+
+
+def _agents_in(given: Any) -> Iterator[str]:
+    """Yield the agents of an id, of ``"agent/environment"``, of a target, of a spec, or of a list of these."""
+    if isinstance(given, str):
+        if given and not given.startswith(("[", "{")):  # JSON that a template rendered
+            yield given.partition("/")[0]
+    elif isinstance(given, Mapping):
+        if named := given.get("agent_id") or given.get("targets"):
+            yield from _agents_in(named)
+        else:
+            yield from (each.partition("/")[0] for each in given if isinstance(each, str) and "/" in each)
+    elif isinstance(given, Sequence):
+        for each in given:
+            yield from _agents_in(each)
 
 
 def leave_links(operator: PolyAIOperator, context: Context, agents: Sequence[str]) -> None:

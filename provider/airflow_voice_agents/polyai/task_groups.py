@@ -42,7 +42,7 @@ FOR_PLAN = (*FOR_ALL, *FOR_PLAN_ALONE, "max_changed", "allow_unencrypted", "stat
 
 
 FOR_RELEASE_PLAN_ALONE = (*FOR_PLAN_ALONE, "deployment_model", "allow_diverged", "allow_staging_held")
-FOR_RELEASE_PLAN = (*FOR_ALL, *FOR_RELEASE_PLAN_ALONE)
+FOR_RELEASE_PLAN = (*FOR_ALL, *FOR_RELEASE_PLAN_ALONE, "state_folder")
 FOR_WRITES = (*FOR_ALL, "state_folder", "stop_variable", "freeze", "override_freeze", "lock_wait")
 FOR_WATCH = (*FOR_ALL, "state_folder", "lock_wait", "confirm_live", "allow_backfill")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class SignalWireSensor(VoiceAgentsSensor):
     template_fields: Sequence[str] = ("signalwire_conn_id",)
     types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:SPACE_LINKS")
     conn_name_attr = "signalwire_conn_id"
     hook_path = "airflow_voice_agents.signalwire.hooks:SignalWireHook"
     trigger_path = "airflow_voice_agents.signalwire.triggers:SignalWirePhoneNumbersTrigger"

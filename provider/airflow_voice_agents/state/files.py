@@ -7,10 +7,12 @@ storage the bucket's policy decides who may read them, and a bucket is never cre
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ LIMITS = Limits(size=256 * 1024 * 1024, nodes=20_000_000, depth=20)
 """Limits of a file of state; the baseline of a fleet may be large."""
 _LEGIBLE = 120
 """Characters of a name that a file's name shows, of the 255 that file systems allow."""
+
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
+"""What file systems without hard links say of one, such as those of some network disks."""
 
 LOCAL = frozenset({"", "file", "local"})
 """Protocols of local disks."""
@@ -103,6 +108,26 @@ class StateFiles:
             self._root.mkdir(parents=True, exist_ok=True)
         self._fs.pipe_file(self._path(name), content)
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless it is there already; return whether it was written.
+
+        On a local disk exactly one of several writers is told so. In an object storage, and on a disk without hard
+        links, the last of those that write at the same moment is, and rarely an earlier one too.
+
+        :param name: name of the file.
+        :param content: its content, another one for every writer.
+        """
+        if self.is_local:
+            try:
+                return create_private(Path(self._path(name)), content)
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+        if self.read(name) is not None:
+            return False
+        self.write(name, content)
+        return self.read(name) == content
+
     def remove(self, name: str) -> None:
         """Remove a file, unless it is gone already."""
         self._forget()
@@ -137,16 +162,36 @@ def write_private(path: Path, content: bytes) -> None:
     :param path: the file.
     :param content: its content.
     """
+    with _draft(path, content) as draft:
+        draft.replace(path)
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """Write a local file as :func:`write_private` does, unless it is there; return whether it was written.
+
+    :param path: the file.
+    :param content: its content.
+    """
+    with _draft(path, content) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """Return a whole file beside another one, and leave nothing of it afterwards."""
     make_private(path.parent)
     draft = path.with_name(f".{uuid.uuid4().hex}.draft")
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
             os.fchmod(file.fileno(), 0o600)  # the umask may have taken bits from it
             file.write(content)
-        draft.replace(path)
-    except BaseException:
+        yield draft
+    finally:
         draft.unlink(missing_ok=True)
-        raise
 
 
 def make_private(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from airflow_voice_agents.transport.errors import InputError
 
-Room = Literal["snapshots", "holds", "locks", "baselines", "tasks", "status", "plans"]
+Room = Literal["snapshots", "holds", "locks", "baselines", "tasks", "status", "plans", "webhooks"]
 
 SECTION, OPTION = "voice_agents", "state_folder"
 """Section and option of Airflow's configuration that name the folder."""

@@ -1,4 +1,7 @@
-"""The page's FastAPI app: each route asks Airflow for the right to read DAGs, and none changes anything."""
+"""The page's FastAPI app: each route asks Airflow for the right to read DAGs, and none changes anything.
+
+The receiver of webhooks, where it is configured, is an app of its own below this one, with rights of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from airflow_voice_agents.ui.board import Board, State, build
 from airflow_voice_agents.ui.plugin import PREFIX
 from airflow_voice_agents.ui.records import StateReader, StateRecords
 from airflow_voice_agents.ui.view import GROUPED, PER_PAGE, SORTS, Query, View
+from airflow_voice_agents.ui.webhooks import PATH, Receiver, configured_receiver, create_receiver_app
 
 HERE = Path(__file__).parent
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -72,12 +76,14 @@ def create_app(
     *,
     clock: Callable[[], datetime] = now,
     stopped: Callable[[str], str | None] = stop_switch,
+    receiver: Callable[[], Receiver | None] = configured_receiver,
 ) -> FastAPI:
     """Return the app.
 
     :param reader: reads the state folder; ``None`` reads the configured one.
     :param clock: the present moment.
     :param stopped: returns why a stop switch stops runs, or ``None``.
+    :param receiver: returns what decides on webhooks, or ``None`` where they are off.
     """
     app = FastAPI(
         title="Voice agents",
@@ -111,6 +117,8 @@ def create_app(
             raise HTTPException(404, "Not found")
         return FileResponse(HERE / "static" / name, media_type=STATIC[name])
 
+    if (webhooks := receiver()) is not None:
+        app.mount(PATH, create_receiver_app(webhooks))
     return app
 
 

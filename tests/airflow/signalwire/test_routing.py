@@ -375,7 +375,7 @@ def test_what_cannot_be_restored_later_is_told(carrier: EmulatedCarrier) -> None
         ({"route": {"to": "swml"}}, "route to swml needs url"),
         ({"route": {"to": "swml", "url": "http://x.example/"}}, "must use https"),
         ({"route": "not json"}, "route is a text that is not JSON"),
-        ({"verify": "never"}, "verify must be one of response, read"),
+        ({"verify": "never"}, "verify must be 'response' or 'read'"),
         ({"concurrency": 0}, "concurrency must be a whole number of at least 1"),
     ],
 )
@@ -414,7 +414,7 @@ def test_a_filter_that_finds_nothing_is_no_success(carrier: EmulatedCarrier) -> 
 
     assert outcome.state == "failed"
     assert "no number of space" in str(outcome.error)
-    assert carrier.requests() == {LIST: 1}
+    assert carrier.requests() == {LIST: 2}  # the second one finds what was likely meant
 
 
 def test_an_unconfirmed_run_reads_and_writes_nothing(carrier: EmulatedCarrier) -> None:

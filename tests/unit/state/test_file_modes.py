@@ -17,6 +17,7 @@ from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state import baselines, export_files, rollback_blocks, snapshots
 from airflow_voice_agents.state.files import BUCKETS, StateFiles
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
+from airflow_voice_agents.state.webhook_events import WebhookEvents
 
 PACKAGE = Path(airflow_voice_agents.__file__).parent
 AT = "2026-11-27T00:00:00+00:00"
@@ -52,6 +53,8 @@ def write_everything(base: str) -> Iterator[str]:
     yield "hold"
     baselines.merge(base, "nightly", {"agent/live": {"digest": "0" * 64, "at": AT}})
     yield "baseline"
+    assert WebhookEvents(base, lambda: 0.0).claim(("signature", "event"))
+    yield "webhook"
     with hold_lock(["agent/live"], LockOwner("d", "r", "t"), f"{base}/locks", log=lambda _: None) as lock:
         lock.renew()
         yield "lock"
@@ -69,10 +72,10 @@ def test_every_file_is_0600_in_a_folder_of_0700(tmp_path: Path, umask: int) -> N
     modes = {name: mode for seen in found.values() for name, mode in seen.items()}
     print(f"umask {umask:04o}", *(f"{mode} {name}" for name, mode in sorted(modes.items())), sep="\n")
 
-    assert set(found) == {"export", "snapshot", "hold", "baseline", "lock"}
+    assert set(found) == {"export", "snapshot", "hold", "baseline", "webhook", "lock"}
     for name, mode in modes.items():
         assert mode == ("0o600" if "." in name else "0o700"), name
-    assert len([name for name in modes if "." in name]) == 5
+    assert len([name for name in modes if "." in name]) == 7
 
 
 def test_the_state_file_of_the_local_server_is_its_owner_s(tmp_path: Path, umask: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -122,6 +124,62 @@ def test_files_come_back_as_they_were_written_last(tmp_path: Path) -> None:
     files.remove("a")
     files.remove("a")
     assert files.names() == ["b"]
+
+
+def test_of_all_that_create_a_file_one_does(tmp_path: Path) -> None:
+    files = StateFiles((tmp_path / "new").as_uri())
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: files.create("a", b"%d" % number), range(32)))
+
+    assert made.count(True) == 1
+    assert files.read("a") == b"%d" % made.index(True)
+    assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "new").iterdir()] == [
+        ("a", 0o600)
+    ]
+
+
+def test_on_an_object_storage_a_file_is_created_unless_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StateFiles, "is_local", False)
+    files = StateFiles(tmp_path.as_uri())
+
+    assert [files.create("a", b"1"), files.create("a", b"2"), files.read("a")] == [True, False, b"1"]
+
+
+@pytest.mark.parametrize(
+    ("number", "made"), [(errno.EPERM, True), (errno.EOPNOTSUPP, True), (errno.EDQUOT, None)]
+)
+def test_a_disk_without_hard_links_is_written_as_an_object_storage_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, made: bool | None
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    files = StateFiles(tmp_path.as_uri())
+
+    if made is None:
+        with pytest.raises(OSError, match="no"):
+            files.create("a", b"1")
+    else:
+        assert [files.create("a", b"1"), files.create("a", b"2")] == [True, False]
+    assert files.read("a") == (b"1" if made else None)
+    assert len(list(tmp_path.iterdir())) == bool(made)
+
+
+def test_of_two_that_create_a_file_at_the_same_moment_the_last_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StateFiles, "is_local", False)
+    files, write = StateFiles(tmp_path.as_uri()), StateFiles.write
+
+    def overtaken(self: StateFiles, name: str, content: bytes) -> None:
+        write(self, name, content)
+        write(self, name, b"another's")
+
+    monkeypatch.setattr(StateFiles, "write", overtaken)
+    assert not files.create("a", b"1")
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ def test_whole_and_chunks_are_read_back_under_one_digest(tmp_path: Path) -> None
     ]
     assert open_plan(chunks[1].document()).request["asked"] == "c"
     assert open_plan(plan("abc")).digest == digest
+
+
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    _, chunks = kept(tmp_path)
+    chunks[0].progress().note(1)
+    chunks[0].progress().save(Report("promote", ()))
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "plans").iterdir()} == {0o600}
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

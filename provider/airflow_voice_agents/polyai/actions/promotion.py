@@ -29,6 +29,7 @@ from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import CallError, GuardRefused
 
 VERIFY = "verify promotion"
+AS_PLANNED = "as planned"
 SHOWN = 10
 
 
@@ -148,4 +149,5 @@ class VerifyPromotion:
             items[resource] = ItemReport(resource, Status.FAILED, str(failure), permanent=True)
 
         await observe(run, ways, pins, seen=seen, unreadable=unreadable)
-        return Report(VERIFY, in_order(list(pins), items.values()), plan_digest=self.document.digest)
+        found = in_order(list(pins), items.values())
+        return Report(VERIFY, found, plan_digest=self.document.digest, unchanged_means=AS_PLANNED)

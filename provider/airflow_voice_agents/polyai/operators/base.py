@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
-from airflow_voice_agents.bases.argument_checks import listed, rendered_later
+from airflow_voice_agents.bases.argument_checks import LazyLinks, listed, rendered_later
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
@@ -41,6 +41,7 @@ class PolyAIOperator(VoiceAgentsOperator):
     advised_keys = ADVISED_KEYS
     checked_elsewhere = SPEC_TYPES
     ui_color: str = "#e8e4ff"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.polyai.links:REPORT_LINKS")
 
     def __init__(
         self, *, polyai_conn_id: str = "polyai_default", outlets: Any = OUTLETS, **kwargs: Any

@@ -357,7 +357,9 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.polyai.actions.promotion import VerifyPromotion
         from airflow_voice_agents.state.plan_files import open_plan
 
-        check = VerifyPromotion(open_plan(self.argument("plan")))
+        document = open_plan(self.argument("plan"))
+        check = VerifyPromotion(document)
+        leave_links(self, context, [each.owner for each in document.pins])
         return self.finish(context, self.work(context, check.run), changes={})
 
 

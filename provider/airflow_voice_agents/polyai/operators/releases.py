@@ -46,13 +46,18 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
     :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
         show_values``. Sensitive values are masked in any case.
     :param sensitive_keys: selectors of further values that are masked.
+    :param state_folder: URL of the folder in which the status page finds what was planned; ``None`` takes
+        ``[voice_agents] state_folder``. (templated)
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, before any request.
     :raises GuardRefused: when the branch cannot be released as it is, or a test did not pass on it.
     :returns: the plan.
     """
 
-    template_fields: Sequence[str] = ("polyai_conn_id", "agent_id", "branch", "message", "tests")
+    template_fields: Sequence[str] = (
+        *("polyai_conn_id", "agent_id", "branch", "message", "tests"),
+        "state_folder",
+    )
     may_be_empty = (*PolyAIOperator.may_be_empty, "test_run_ids")
     template_fields_renderers: ClassVar[dict[str, str]] = {"tests": "json"}
     operator_extra_links = LINKS
@@ -69,6 +74,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         allow_staging_held: bool = False,
         show_values: bool | None = None,
         sensitive_keys: Sequence[str] = (),
+        state_folder: str | None = None,
         **kwargs: Unpack[PolyAIArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -81,6 +87,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         self.allow_staging_held = allow_staging_held
         self.show_values = show_values
         self.sensitive_keys = sensitive_keys
+        self.state_folder = state_folder
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, check, render, and return the plan."""
@@ -92,6 +99,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         from airflow_voice_agents.polyai.actions.promotion import refuse_errors
         from airflow_voice_agents.polyai.actions.promotion_summary import summarize_release
         from airflow_voice_agents.polyai.actions.release import parse_release
+        from airflow_voice_agents.state.status import StatusRecorder
 
         action = parse_release(
             self.agent_id,
@@ -104,7 +112,9 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
         )
         leave_links(self, context, [action.agent_id])
         policy = Policy(display=display(self.show_values, self.sensitive_keys))
-        plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, Protections()))
+        recorder = StatusRecorder.of(context["ti"], self.state_folder or None, self.write_log)
+        protections = Protections(observer=recorder)
+        plan, _ = self.work(context, lambda run: engine.plan(run, action, policy, protections))
         context["ti"].xcom_push(key=MARKDOWN_KEY, value=render_plan_markdown(plan, policy.display))
         refuse_errors(plan)
         return save(

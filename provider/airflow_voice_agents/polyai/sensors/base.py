@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.sensor import VoiceAgentsSensor
 from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
@@ -22,6 +23,7 @@ class PolyAISensor(VoiceAgentsSensor):
     advised_keys = ADVISED_KEYS
     checked_elsewhere = SPEC_TYPES
     ui_color: str = "#e8e4ff"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.polyai.links:STUDIO_LINKS")
     conn_name_attr = "polyai_conn_id"
     hook_path = "airflow_voice_agents.polyai.hooks:PolyAIHook"
 

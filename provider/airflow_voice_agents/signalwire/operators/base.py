@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import AssetAlias
 
+from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class SignalWireOperator(VoiceAgentsOperator):
     asset_alias: ClassVar[str] = ALIAS
     types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:SPACE_LINKS")
 
     def __init__(
         self, *, signalwire_conn_id: str = "signalwire_default", outlets: Any = OUTLETS, **kwargs: Any
