@@ -63,7 +63,11 @@ class ConnectorState:
 
     def settings(self) -> dict[str, str | None]:
         """Return what can be set."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        return {
+            "variant_id": self.variant_id,
+            "asr_lang_code": self.asr_lang_code,
+            "voice_name": self.voice_name,
+        }
 
     def with_changes(self, update: ConnectorUpdate) -> ConnectorState:
         """Return the state that an update asks for; its absent fields stay."""
