@@ -134,7 +134,7 @@ class ConnectorKind(Kind[ConnectorState]):
         if now is None:
             finding = refused("connector_absent", "the agent has no connector of this id; it was not changed")
             return no_change(self, resource, None, finding)
-        return change(self, resource, now, now.with_changes(desired), identifiers=True)
+        return change(self, resource, now, now.with_changes(desired), identifiers=True, writes=1)
 
     def to_json(self, state: ConnectorState) -> dict[str, str | None]:
         """Return a connector as JSON."""
