@@ -10,7 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import DAG, Param, TriggerRule, Variable, chain, task
 from airflow.sdk.log import mask_secret
 
-from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.polyai.operators.phone_numbers import (
+    PolyAIImportPhoneNumbersOperator,
+    PolyAIListSipTrunksOperator,
+    PolyAIUpdateSipExtensionsOperator,
+)
 from airflow_voice_agents.polyai.sensors import PolyAIPhoneNumbersSensor
 from airflow_voice_agents.signalwire.operators.phone_numbers import SignalWireListPhoneNumbersOperator
 from airflow_voice_agents.signalwire.operators.routing import SignalWireRoutePhoneNumbersOperator
@@ -21,7 +25,10 @@ from airflow_voice_agents.signalwire.operators.snapshots import (
 from airflow_voice_agents.signalwire.sensors import SignalWireRouteSensor
 
 CUT_OVER = "last"  # or "first": callers are led over before the agent knows the numbers
-ROUTE = {"to": "swml", "url": "https://swml.example.com/to-polyai"}  # dials the agent's SIP address
+SIP_TRUNK = ""  # id or name of a PolyAI SIP trunk (beta): its host name is read, and nobody types it
+SWML = "https://swml.example.com/to-polyai"  # dials the agent's SIP address, or the host that it is given
+HOST = "?host={{ ti.xcom_pull('read_trunk', key='hostname') }}" if SIP_TRUNK else ""
+ROUTE = {"to": "swml", "url": SWML + HOST}
 TEST_CALL_NUMBER = "test_call_number"  # the Airflow Variable that names whom to call; no Variable, no call
 LOOKS, SECONDS_BETWEEN_LOOKS = 30, 10
 
@@ -55,19 +62,34 @@ with DAG(
     else has changed since, and **fail_the_run** makes the run fail. After a run that was killed, clear its tasks
     rather than start a new run: only its own snapshot knows where all callers were.
     What was imported stays imported; no caller is led there any more.
+
+    With `SIP_TRUNK`, **read_trunk** reads the trunk's host name before anything is written, **bind_extensions** takes
+    the place of the import and of **agent_answers**, and the SWML document dials the host that its URL names.
     """,
 ):
     numbers = SignalWireListPhoneNumbersOperator(task_id="list_numbers", filter_name="{{ params.lines }}")
     snapshot = SignalWireSnapshotRoutingOperator(
         task_id="snapshot_routing", phone_numbers=numbers.output, retention=timedelta(days=30)
     )
-    import_numbers = PolyAIImportPhoneNumbersOperator(
-        task_id="import_numbers",
-        phone_numbers=numbers.output,
-        connector_id="{{ params.connector_id }}",
-        # confirm_live=True,  # needed as soon as client_env is live
-        **AGENT,
-    )
+    if SIP_TRUNK:
+        trunk = PolyAIListSipTrunksOperator(task_id="read_trunk", trunk=SIP_TRUNK, extensions=False)
+        hand_over: Any = PolyAIUpdateSipExtensionsOperator(
+            task_id="bind_extensions",
+            trunk_id="{{ ti.xcom_pull('read_trunk', key='trunk_id') }}",
+            extensions=numbers.output,
+            beta=True,
+            confirm_live=True,  # callers dial these numbers, whatever environment answers them
+            **AGENT,
+        )
+        trunk >> snapshot
+    else:
+        hand_over = PolyAIImportPhoneNumbersOperator(
+            task_id="import_numbers",
+            phone_numbers=numbers.output,
+            connector_id="{{ params.connector_id }}",
+            # confirm_live=True,  # needed as soon as client_env is live
+            **AGENT,
+        )
     cut_over = SignalWireRoutePhoneNumbersOperator(
         task_id="cut_over",
         phone_numbers=numbers.output,
@@ -77,13 +99,16 @@ with DAG(
     carrier_leads_there = SignalWireRouteSensor(
         task_id="carrier_leads_there", phone_numbers=numbers.output, route=ROUTE, **WAIT
     )
-    agent_answers = PolyAIPhoneNumbersSensor(
-        task_id="agent_answers",
-        phone_numbers=numbers.output,
-        connector_id="{{ params.connector_id }}",
-        **AGENT,
-        **WAIT,
-    )
+    verified: list[Any] = [carrier_leads_there]
+    if not SIP_TRUNK:  # an extension is read back by the task that binds it
+        agent_answers = PolyAIPhoneNumbersSensor(
+            task_id="agent_answers",
+            phone_numbers=numbers.output,
+            connector_id="{{ params.connector_id }}",
+            **AGENT,
+            **WAIT,
+        )
+        verified.append(agent_answers)
 
     @task(retries=0)  # a second try would call twice
     def test_call(agent_id: str, client_env: str) -> None:
@@ -127,6 +152,6 @@ with DAG(
         raise AirflowFailException("A step failed. Callers are led where they were; see restore_routing.")
 
     called = test_call(**AGENT)
-    steps = [import_numbers, cut_over] if CUT_OVER == "last" else [cut_over, import_numbers]
-    chain(snapshot, *steps, [carrier_leads_there, agent_answers], called)
-    [*steps, carrier_leads_there, agent_answers, called] >> restore >> fail_the_run()
+    steps = [hand_over, cut_over] if CUT_OVER == "last" else [cut_over, hand_over]
+    chain(snapshot, *steps, verified, called)
+    [*steps, *verified, called] >> restore >> fail_the_run()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.exceptions import AirflowProviderDeprecationWarning
 
+from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.polyai.assets import deployment_uri
 from airflow_voice_agents.polyai.operators.deployments import (
     PolyAIMergeBranchOperator,
@@ -102,6 +103,37 @@ def test_nothing_is_promoted_in_the_branches_model(polyai: Emulated) -> None:
 
 def test_a_plan_promotes_nothing_in_the_branches_model(polyai: Emulated) -> None:
     refused(polyai.run(plan(deployment_model="branches")), "nothing is promoted")
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("An A/B test is running", "An A/B test runs on this agent, as the platform says"),
+        ("Experiment 7 holds live", "An A/B test runs on this agent, as the platform says"),
+        ("Blocked", "the public API does not show whether one does"),
+    ],
+)
+def test_a_merge_to_live_that_an_experiment_blocks_says_so(polyai: Emulated, said: str, advice: str) -> None:
+    polyai.server.switches.simplified = [ROSA]
+    polyai.server.emulator.faults.add(
+        Fault("answer", status=409, body={"message": said}, operation="merge branch")
+    )
+
+    outcome = polyai.run(merge(confirm_live=True, allow_unapproved=True))
+
+    (item,) = outcome.xcoms["report"]["items"]
+    assert item["status"] == "failed"
+    assert advice in item["reason"]
+    assert "deploys the winner to live at once" in item["reason"]
+
+
+def test_the_local_server_merges_nothing_into_a_live_with_an_experiment(polyai: Emulated) -> None:
+    polyai.server.switches.simplified = polyai.server.switches.ab_test = [ROSA]
+
+    outcome = polyai.run(merge(confirm_live=True, allow_unapproved=True))
+
+    assert "as the platform says" in outcome.xcoms["report"]["items"][0]["reason"]
+    assert BRANCH in polyai.server.polyai.agents[ROSA]["branches"]
 
 
 def test_nothing_is_published_in_the_branches_model(polyai: Emulated) -> None:

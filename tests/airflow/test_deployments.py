@@ -447,7 +447,7 @@ def test_an_ab_test_is_hinted_at(polyai: Emulated) -> None:
     rollback = polyai.run(roll_back(environment=LIVE, to=FIRST, confirm_live=True))
 
     assert isinstance(promotion.error, ItemsFailedPermanently)
-    assert "A/B test" in reason(promotion)
+    assert "An A/B test runs on this agent" in reason(promotion)
     assert "It was not changed" in reason(promotion)
     assert counts(rollback) == {"unchanged": 1}
     assert versions(polyai, HOTELS, LIVE) == [FIRST]
@@ -460,7 +460,7 @@ def test_an_ab_test_is_hinted_at_in_a_rollback(polyai: Emulated) -> None:
     outcome = polyai.run(roll_back(environment=LIVE, to=FIRST, confirm_live=True))
 
     assert isinstance(outcome.error, ItemsFailedPermanently)
-    assert "end the test there" in reason(outcome)
+    assert "End the test in Agent Studio" in reason(outcome)
 
 
 def test_live_before_pre_release_is_explained(polyai: Emulated) -> None:

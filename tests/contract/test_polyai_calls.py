@@ -25,7 +25,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.polyai.api import content, environments, observations, telephony
+from airflow_voice_agents.polyai.api import content, environments, observations, sip, telephony
 from airflow_voice_agents.polyai.models import ConnectorUpdate
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
@@ -297,7 +297,7 @@ def without_documented_nulls(body: Any) -> Any:
 
 def test_table_and_examples_cover_every_public_call() -> None:
     assert public_calls() == set(TABLE) == set(EXAMPLES)
-    neighbours = {name for name in vars(observations) if name in api.__all__}
+    neighbours = {name for module in (observations, sip) for name in vars(module) if name in api.__all__}
     assert public_calls() == {name for name in api.__all__ if name.islower()} - neighbours
     assert len(TABLE) == 42
 

@@ -25,7 +25,10 @@ from airflow_voice_agents.polyai.operators.deployments import (
     PolyAIPublishOperator,
     PolyAIRollbackDeploymentOperator,
 )
-from airflow_voice_agents.polyai.operators.phone_numbers import PolyAIImportPhoneNumbersOperator
+from airflow_voice_agents.polyai.operators.phone_numbers import (
+    PolyAIImportPhoneNumbersOperator,
+    PolyAIUpdateSipExtensionsOperator,
+)
 from airflow_voice_agents.polyai.operators.promotion import (
     PolyAIApplyPromotionOperator,
     PolyAIPlanPromotionOperator,
@@ -53,6 +56,7 @@ PROJECT = "PROJECT-5A1E9C07"
 ROSA_PROJECT = "PROJECT-C3D20B84"
 """The second spelling of the hotels' id."""
 BRANCH = "BRANCH-1F0C77D2"
+ACCOUNT, TRUNK = "demo-uk", "tr-0k3m5n7p9r1t"
 NUMBERS = ["+442079460901", "+442079460902", "+442079460903"]
 
 
@@ -190,6 +194,11 @@ def _import(agent: str = HOTELS) -> dict[str, Any]:
     return {"agent_id": agent, "client_env": LIVE, "phone_numbers": NUMBERS[:2], "batch_size": 1}
 
 
+def _extensions() -> dict[str, Any]:
+    agent = {"agent_id": HOTELS, "client_env": LIVE}
+    return {"account_id": ACCOUNT, "trunk_id": TRUNK, "extensions": NUMBERS[:2], "beta": True, **agent}
+
+
 def _promote_deployment(agent: str = HOTELS) -> dict[str, Any]:
     return {"agent_id": agent, "source_environment": PRE_RELEASE, "target_environment": LIVE}
 
@@ -282,6 +291,14 @@ POLYAI = [
         lambda world: f"{HOTELS}/{LIVE}",
         lambda world: f"{HOTELS}/{LIVE}",
         spelled=lambda world: _import(PROJECT),
+    ),
+    Case(
+        PolyAIUpdateSipExtensionsOperator,
+        _polyai,
+        lambda world: _extensions(),
+        lambda world: f"sip-trunks/{TRUNK}",
+        lambda world: f"sip-trunks/{TRUNK}",
+        restore=_roll_back,
     ),
     Case(
         PolyAIPublishOperator,

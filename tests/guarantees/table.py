@@ -40,6 +40,7 @@ ROWS: dict[str, tuple[str, str]] = {
 
 ONE_TARGET = "It has one target, so there is nothing to divide."
 NOT_AN_AGENT = "Numbers have one spelling."
+A_TRUNK = "Its target is a SIP trunk, whose id has one spelling; the agent's two spellings count as one."
 MERGE = (
     "It goes to sandbox, where no callers are; in the branches model it goes live and needs both arguments."
 )
@@ -75,6 +76,7 @@ REASONS: dict[tuple[str, str], str] = {
             "OmniaVoiceRestoreAssignmentsOperator",
         )
     },
+    ("PolyAIUpdateSipExtensionsOperator", "spelling"): A_TRUNK,
     (
         "PolyAIPublishOperator",
         "hold",

@@ -332,6 +332,7 @@ WRITES = {
     "PolyAIUpdateConfigOperator": "variables",
     "PolyAIBatchUpdateConnectorsOperator": "connectors",
     "PolyAIImportPhoneNumbersOperator": "phone-numbers$",
+    "PolyAIUpdateSipExtensionsOperator": "extensions",
     "PolyAIPublishOperator": "publish",
     "PolyAIPromoteDeploymentOperator": "promote",
     "PolyAIRollbackDeploymentOperator": "rollback",
@@ -355,6 +356,7 @@ WRITES = {
 VERBS = {
     "PolyAIBatchUpdateConnectorsOperator": "PATCH",
     "PolyAIImportPhoneNumbersOperator": "POST",
+    "PolyAIUpdateSipExtensionsOperator": "POST",
     "SignalWireRoutePhoneNumbersOperator": "PUT",
     "SignalWireRestoreRoutingOperator": "PUT",
     "SignalWireSearchAndPurchaseOperator": "POST",

@@ -85,7 +85,9 @@ class Behaviors:
     )
     ab_test: list[str] = field(
         default_factory=list,
-        metadata={"meaning": "slugs of projects with a running A/B test: promotion to live is refused"},
+        metadata={
+            "meaning": "slugs of projects with a running A/B test: promotions, merges and rollbacks of live are refused"
+        },
     )
     duplicate_configs: bool = _switch(False, "duplicating an agent copies its config pages")
     call_outcome: Literal["SUCCESS", "FAILURE"] = _switch("SUCCESS", "how outbound calls end")
@@ -113,6 +115,21 @@ class Behaviors:
     )
     test_run_reads: float = _switch(2.0, "reads that show a test run as under way before it ends")
     test_run_errors: float = _switch(0.0, "reads of each test run that are answered 500 before others")
+    sip_existing: Literal["conflict", "replace"] = _switch(
+        "conflict", "creating an extension that the SIP trunk has: 409, or it is rebound"
+    )
+    sip_omitted_variant: Literal["default", "keep"] = _switch(
+        "default", "variant of an extension's update without one: the agent's default, or as it was"
+    )
+    sip_agent_ids: Literal["platform", "as_sent"] = _switch(
+        "platform", "ids of agents in extensions: in the form of other replies, or as the request wrote them"
+    )
+    sip_unknown_agent: Literal["refuse", "take"] = _switch(
+        "refuse", "binding an extension to an agent that does not exist: 400, or taken"
+    )
+    sip_hostname: Literal["shown", "absent"] = _switch(
+        "shown", "whether SIP trunks show their host name for inbound calls"
+    )
     conversation_deployments: Literal["shown", "absent"] = _switch(
         "shown", "whether conversations tell the deployment that they were held with"
     )

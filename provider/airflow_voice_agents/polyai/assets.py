@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from airflow_voice_agents.plans.drift import DRIFTED, DriftReport
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number
+from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number, sip_extension
 
 if TYPE_CHECKING:
     from airflow_voice_agents.polyai.spec import PromotionSpec
@@ -65,8 +65,16 @@ def webhook_uri(agent_id: str | None = None) -> str:
     return f"polyai://agents/{quote(agent_id, safe='')}/webhook" if agent_id else "polyai://account/webhook"
 
 
+def sip_extensions_uri(trunk_id: str) -> str:
+    """Return the asset URI of the extensions of a SIP trunk.
+
+    :param trunk_id: the trunk.
+    """
+    return f"polyai://sip-trunks/{quote(trunk_id, safe='')}/extensions"
+
+
 def sources_of(spec: PromotionSpec) -> list[str]:
-    """Return the asset URIs of what a promotion takes from the platform; files of an export are none.
+    """Return the asset URIs of what a promotion takes from the platform; export files have no asset.
 
     :param spec: the promotion.
     """
@@ -121,6 +129,8 @@ def changes(report: Report) -> dict[str, dict[str, Any]]:
                 uri = deployment_uri(owner, name)
             case phone_number.KIND:
                 uri = routing_uri(owner)
+            case sip_extension.KIND:
+                uri = sip_extensions_uri(sip_extension.trunk_of(owner)[1])
             case _:
                 uri = connectors_uri(owner)
         facts = changed.setdefault(uri, {"resources": 0, "plan_digest": report.plan_digest})

@@ -12,6 +12,9 @@ from airflow_voice_agents.transport.redaction import Redactor
 
 CORRELATION_HEADER: Final = "X-PolyAI-Correlation-Id"
 
+CONFLICTS: Final = "the merge has"
+"""Beginning of the reason of a merge that was refused with a list of its conflicts."""
+
 _PATH_LIMIT: Final = 80
 
 _CODES: Final = {
@@ -61,7 +64,7 @@ def read_merge_conflict(payload: Mapping[str, Any], redact: Redactor) -> ErrorBo
     if payload.get("hasConflicts") is not True or not isinstance(conflicts, list):
         return None
     named = first_entries(_conflict(item, redact) for item in conflicts if isinstance(item, dict))
-    message = f"the merge has {len(conflicts)} conflicts"
+    message = f"{CONFLICTS} {len(conflicts)} conflicts"
     return ErrorBody(message=message, field_errors=named, status=409, recognized=True)
 
 

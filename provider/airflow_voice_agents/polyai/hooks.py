@@ -56,6 +56,20 @@ class PolyAIHook(VoiceAgentsHook):
         return _fields(connection, extra).client_settings()
 
     @property
+    def account_id(self) -> str:
+        """The connection's account.
+
+        :raises ConnectionSettingsError: where the connection names none.
+        """
+        connection = self.get_connection(self.conn_id)
+        fields = _fields(connection, extra_of(connection))
+        if fields.account_id is None:
+            raise fields.error(
+                "account_id is missing: fill it in (Workspace ID in Agent Studio), or pass account_id"
+            )
+        return fields.account_id
+
+    @property
     def runtime(self) -> Client:
         """The client of the runtime host; the connection is resolved at first use."""
         if self._runtime is None:

@@ -402,3 +402,32 @@ class OutboundCallStatus(Answer):
     call_sid: str | None = None
     status: str | None = None
     reason: str | None = Field(default=None, repr=False)
+
+
+class SipTrunk(Answer):
+    """SIP trunk of an account; nothing secret of it is ever answered.
+
+    :param hostname: the trunk's own host for inbound calls, which tells it from other trunks.
+    :param encrypted: whether calls come over TLS with SRTP, on port 5061, or over UDP, on port 5060.
+    """
+
+    id: str
+    account_id: OptionalText = None
+    name: str | None = None
+    encrypted: StrictBool | None = None
+    hostname: OptionalText = Field(default=None, validation_alias=AliasPath("inbound", "hostname"))
+    digest_auth: StrictBool | None = Field(
+        default=None, validation_alias=AliasPath("inbound", "sip_auth", "enabled")
+    )
+    token_auth: StrictBool | None = Field(
+        default=None, validation_alias=AliasPath("inbound", "sip_token_auth", "enabled")
+    )
+
+
+class SipExtension(Answer):
+    """Extension of a SIP trunk: the dialled number, and who answers it."""
+
+    extension: str
+    agent_id: OptionalText = Field(default=None, validation_alias=AliasPath("agent", "agent_id"))
+    client_env: OptionalText = Field(default=None, validation_alias=AliasPath("agent", "client_env"))
+    variant_id: OptionalText = Field(default=None, validation_alias=AliasPath("agent", "variant_id"))

@@ -169,6 +169,14 @@ class ConnectorUpdateArgument(ConnectorChanges, total=False):
     connector_id: Required[str]
 
 
+class SipBindingArgument(TypedDict, total=False):
+    """The agent that answers an extension of a SIP trunk."""
+
+    agent_id: Required[str]
+    client_env: Required[EnvironmentName]
+    variant_id: str | None
+
+
 class SelectorArgument(TypedDict, total=False):
     """Criteria that a connector must all fit; ``name`` is a shell pattern."""
 

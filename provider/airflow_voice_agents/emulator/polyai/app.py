@@ -18,6 +18,7 @@ from airflow_voice_agents.emulator.polyai import (
     phone_numbers,
     real_time_configs,
     simulations,
+    sip_trunks,
     variants,
 )
 from airflow_voice_agents.emulator.polyai.errors import envelope, fields_body
@@ -55,6 +56,7 @@ class PolyAIRoom:
         *alerts.OPERATIONS,
         *debug_chats.OPERATIONS,
         *conversations.OPERATIONS,
+        *sip_trunks.OPERATIONS,
     )
 
     def __init__(self, state: State) -> None:
@@ -169,6 +171,9 @@ class PolyAIRoom:
             return Reply(problem.status, {"message": problem.message})
         if operation.service is Service.RUNTIME:
             return Reply(problem.status, {"error_message": problem.message})
+        if operation.service is Service.SIP:
+            short = (problem.code or "error").lower()
+            return Reply(problem.status, {"success": False, "error": short, "message": problem.message})
         plain = (
             operation.service is Service.NODE
             and self.store.switches.node_errors == "fields"

@@ -77,6 +77,8 @@ def merge_branch(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
     main = agent["branches"]["main"]
     if branch["sequenceId"] != main["sequenceId"] and store.switches.diverged_merge == "refuse":
         raise Problem(409, "The branch has diverged from main")
+    if slug in store.switches.ab_test and slug in store.switches.simplified:
+        raise Problem(409, "An A/B test is running")
     agent["branches"]["main"] = main | _merged(branch, main, exchange.content.get("conflictResolutions", []))
     agent["branches"]["main"]["sequenceId"] = str(int(main["sequenceId"]) + 1)
     del agent["branches"][exchange.params["branchId"]]

@@ -13,14 +13,15 @@ from airflow_voice_agents.emulator.request import Operation
 class Service(StrEnum):
     """The services of the vendor; they refuse in different words.
 
-    The first two stand behind the gateway of the Agents API, alerts beside them, and the last on the runtime
-    host, which takes keys of its own.
+    The first two stand behind the gateway of the Agents API, alerts and SIP trunks beside them, and the runtime
+    service on a host of its own, which takes keys of its own.
     """
 
     PYTHON = "python"
     NODE = "node"
     ALERTS = "alerts"
     RUNTIME = "runtime"
+    SIP = "sip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,4 @@ python_operation = partial(PolyAIOperation, service=Service.PYTHON)
 node_operation = partial(PolyAIOperation, service=Service.NODE)
 alerts_operation = partial(PolyAIOperation, service=Service.ALERTS)
 runtime_operation = partial(PolyAIOperation, service=Service.RUNTIME)
+sip_operation = partial(PolyAIOperation, service=Service.SIP)

@@ -13,7 +13,19 @@
           "host": "build"                    # optional: or "runtime", the only host that takes the key
         }
       },
-      "accounts": {"demo-uk": {"id": "ws-1a2b3c4d"}},      # "id" optional
+      "accounts": {
+        "demo-uk": {
+          "id": "ws-1a2b3c4d",               # all of an account is optional
+          "sipTrunks": {
+            "tr-1": {"name": "Carrier", "hostname": "tr-1.sbc.sip.uk.poly.ai", "encrypted": true,
+                     "authentication": "none",     # or "digest", "token"
+                     "sipCidr": ["203.0.113.0/28"], "rtpCidr": ["203.0.113.0/28"], "createdAt": "...",
+                     "extensions": {"+442079460001": {"agent": "harbour-hotels", "clientEnv": "live",
+                                                      "variantId": "VARIANT-1", "createdAt": "...",
+                                                      "updatedAt": "..."}}}
+          }
+        }
+      },
       "agents": {
         "harbour-hotels": {                  # the slug
           "account": "demo-uk",
@@ -96,6 +108,16 @@ _CONNECTOR_DEFAULTS: Record = {
 }
 
 
+_EXTENSION_KEYS = {"agent", "clientEnv", "variantId", "createdAt", "updatedAt"}
+_TRUNK_DEFAULTS: Record = {
+    "encrypted": True,
+    "authentication": "none",
+    "sipCidr": ["203.0.113.0/28"],
+    "rtpCidr": ["203.0.113.0/28"],
+    "createdAt": CLOCK_START,
+}
+
+
 def read_section(section: Mapping[str, Any]) -> Section:
     """Keys, accounts and agents of a section, each in containers of its own and with defaults filled in.
 
@@ -103,7 +125,10 @@ def read_section(section: Mapping[str, Any]) -> Section:
     """
     known_keys("polyai", section, _SECTION_KEYS)
     accounts = {
-        slug: {"id": account.get("id") or f"ws-{_hash(slug)[:8]}"}
+        slug: {
+            "id": account.get("id") or f"ws-{_hash(slug)[:8]}",
+            "sipTrunks": _read_trunks(f"polyai.accounts.{slug}.sipTrunks", account.get("sipTrunks", {})),
+        }
         for slug, account in object_at("polyai.accounts", section.get("accounts", {})).items()
     }
     agents = {
@@ -169,6 +194,22 @@ def _read_key(index: int, raw: Any, accounts: Mapping[str, Any], agents: Mapping
             raise SeedError(f"{place}: no agent {slug!r} in polyai.agents")
     choice_at(f"{place}.host", key.get("host", HOSTS[0]), HOSTS)
     return {"name": f"key {index}", "agents": None, "denied": [], "expired": False, "host": HOSTS[0], **key}
+
+
+def _read_trunks(place: str, raw: Any) -> Record:
+    trunks: Record = {}
+    for trunk_id, trunk in object_at(place, raw).items():
+        known_keys(f"{place}.{trunk_id}", trunk, {*_TRUNK_DEFAULTS, "name", "hostname", "extensions"})
+        extensions = {}
+        for name, record in object_at(f"{place}.{trunk_id}.extensions", trunk.get("extensions", {})).items():
+            known_keys(f"{place}.{trunk_id}.extensions.{name}", record, _EXTENSION_KEYS)
+            _environment(f"{place}.{trunk_id}.extensions.{name}.clientEnv", record.get("clientEnv"))
+            stamps = {"createdAt": CLOCK_START, "updatedAt": CLOCK_START}
+            extensions[name] = {"agent": "", "variantId": "", **stamps, **record}
+        host = f"{trunk_id}.sbc.sip.uk.poly.ai"
+        own = {"name": trunk_id, "hostname": host, **_TRUNK_DEFAULTS, **trunk}
+        trunks[trunk_id] = own | {"extensions": extensions}
+    return trunks
 
 
 def _read_observations(place: str, agent: Mapping[str, Any]) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -19,13 +20,21 @@ MEMORY: Final = "deployment"
 """Key of the task state under which a task remembers what it deployed and what ran before."""
 
 AB_TEST: Final = (
-    "While an A/B test runs on an agent, nothing is promoted to live and its control is not rolled back; the "
-    "public API does not show whether one does. Look in Agent Studio, end the test there, and run this again."
+    "While an A/B test runs on an agent, nothing is deployed to live and its control is not rolled back; the "
+    "public API does not show whether one does. Look in Agent Studio, end the test there, and run this again. A test "
+    "that ends with a winner deploys the winner to live at once, so plan again afterwards."
+)
+AB_TEST_RUNS: Final = (
+    "An A/B test runs on this agent, as the platform says: until it ends, nothing is deployed to live and its control "
+    "is not rolled back. End the test in Agent Studio, and run this again. A test that ends with a winner deploys the "
+    "winner to live at once, so plan again afterwards."
 )
 NOT_IN_PRE_RELEASE: Final = (
     "The platform takes a version to live only once pre-release runs it. Promote it to pre-release first, then to "
     "live."
 )
+
+_EXPERIMENT: Final = re.compile(r"\bA/B\b|\bAB[ _-]?test|\bexperiment", re.IGNORECASE)
 
 OnFacts = Callable[[Mapping[str, Any]], None]
 """Receives facts: ``previous_version``, ``version``, ``deployment_id``, ``test_run_ids``."""
@@ -119,7 +128,7 @@ def with_advice(send: Sender) -> Sender:
             return await send(request)
         except Conflict as failure:
             if request.operation == "roll back deployment" or _goes_live(request):
-                failure.advice = AB_TEST
+                failure.advice = AB_TEST_RUNS if names_experiment(failure) else AB_TEST
             raise
         except PreconditionFailed as failure:
             if _goes_live(request):
@@ -127,6 +136,14 @@ def with_advice(send: Sender) -> Sender:
             raise
 
     return sender
+
+
+def names_experiment(failure: Conflict) -> bool:
+    """Return whether the platform's own words name an A/B test or an experiment as the reason of a refusal.
+
+    :param failure: the refusal.
+    """
+    return _EXPERIMENT.search(failure.reason) is not None
 
 
 def _is_about(note: Mapping[str, Any], now: DeploymentState | None) -> bool:

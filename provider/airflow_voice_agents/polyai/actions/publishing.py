@@ -21,7 +21,9 @@ from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
 from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
+from airflow_voice_agents.polyai.actions.deployment_xcoms import AB_TEST, AB_TEST_RUNS, names_experiment
 from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction
+from airflow_voice_agents.polyai.error_codes import CONFLICTS
 from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.models import Branch, Deployment, Environment, parse_environment
 from airflow_voice_agents.polyai.resources import branch_merge, publication
@@ -41,6 +43,7 @@ from airflow_voice_agents.transport.validation import parse_choice, parse_identi
 
 T = TypeVar("T")
 
+SETTLE: Final = "Conflicts are never settled here: settle them in Agent Studio, and merge again."
 MEMORY: Final = "merge"
 """Key of the task state under which a task remembers which branch it began to merge."""
 
@@ -192,15 +195,18 @@ class Merge(DeployingAction):
         return {branch_merge.KIND: BranchKind()}
 
     def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
-        """Return a sender that says what to do about conflicts."""
+        """Return a sender that says what to do about conflicts and A/B tests."""
+        live = any(_goes_live(item) for target in targets for item in target.items)
 
         async def sender(request: ApiRequest[T]) -> T:
             try:
                 return await send(request)
             except Conflict as failure:
-                failure.advice = (
-                    "Conflicts are never settled here: settle them in Agent Studio, and merge again."
-                )
+                if names_experiment(failure):
+                    failure.advice = AB_TEST_RUNS
+                else:
+                    unclear = live and CONFLICTS not in failure.reason
+                    failure.advice = f"{SETTLE} {AB_TEST}" if unclear else SETTLE
                 raise
 
         return sender
@@ -380,3 +386,7 @@ def _is_made_since(now: Publication, first: str | None, message: str) -> bool:
 
 def _is_new(record: Deployment, before: Deployment | None) -> bool:
     return before is None or before.id != record.id
+
+
+def _goes_live(item: PlannedItem) -> bool:
+    return item.transition is not None and getattr(item.transition.after, "goes_to", "") == LIVE

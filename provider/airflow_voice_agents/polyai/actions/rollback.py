@@ -15,7 +15,7 @@ from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.actions.deployment_xcoms import with_advice
 from airflow_voice_agents.polyai.ladder import LIVE
-from airflow_voice_agents.polyai.resources import connector_move
+from airflow_voice_agents.polyai.resources import connector_move, sip_extension
 from airflow_voice_agents.polyai.resources.connector import KIND as CONNECTOR
 from airflow_voice_agents.polyai.resources.connector import ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.polyai.resources.connector_matching import plan_arrival
@@ -44,8 +44,8 @@ class Rollback(PolyAIAction, RestoreAction):
         return kinds(bridge_schema=True)
 
     def is_live(self, target: str) -> bool:
-        """Return whether a target is a live environment."""
-        return target.rpartition("/")[2] == LIVE
+        """Return whether a target is a live environment, or a SIP trunk, which callers reach in any case."""
+        return target.rpartition("/")[2] == LIVE or target.startswith(sip_extension.TARGET)
 
     def locks(self, target: str, resources: Sequence[Resource]) -> tuple[str, ...]:
         """Return the target, and the environments that connectors go back to."""

@@ -1,17 +1,23 @@
-"""Operators for phone numbers."""
+"""Operators for phone numbers and for SIP trunks, an API that the vendor has in beta."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.bases.types import PhoneNumbers
-    from airflow_voice_agents.polyai.types import DeploymentModelName, EnvironmentName, ItemwiseArguments
+    from airflow_voice_agents.bases.types import PhoneNumbers, Templated
+    from airflow_voice_agents.polyai.types import (
+        DeploymentModelName,
+        EnvironmentName,
+        ItemwiseArguments,
+        PolyAIArguments,
+        SipBindingArgument,
+    )
 
 
 class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
@@ -132,3 +138,156 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
             "connector_id": self.connector_id or None,
         }
         return read_cells(self.source_file, self.column, name="source_file", same=same)
+
+
+class PolyAIListSipTrunksOperator(PolyAIOperator):
+    """List the SIP trunks of an account (beta): host name for inbound calls, transport and extensions.
+
+    With ``trunk``, the XComs ``hostname``, ``port``, ``transport`` and ``trunk_id`` hold what a carrier needs to lead
+    calls there, so that nobody types them. Nothing secret is read: the API never answers passwords or tokens, and
+    addresses and user names are left out.
+
+    The key must belong to a telephony admin of the account.
+
+    Vendor operations: list SIP trunks, list extensions.
+
+    :param account_id: the account; ``None`` takes the connection's ``account_id``. (templated)
+    :param trunk: id or name of one trunk; ``None`` lists all. (templated)
+    :param extensions: whether the extensions of each trunk are read as well, one request per trunk.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when no trunk, or more than one, has the id or name, or when it shows no host name.
+    :returns: list of ``trunk_id``, ``name``, ``account_id``, ``hostname``, ``port``, ``transport``, ``encrypted``,
+        ``authentication`` (``none``, ``digest`` or ``token``) and ``extensions``.
+    """
+
+    template_fields: Sequence[str] = ("polyai_conn_id", "account_id", "trunk")
+
+    def __init__(
+        self,
+        *,
+        account_id: str | None = None,
+        trunk: str | None = None,
+        extensions: bool = True,
+        **kwargs: Unpack[PolyAIArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.account_id = account_id
+        self.trunk = trunk
+        self.extensions = extensions
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Read the trunks and leave what a carrier needs of the one asked for."""
+        from airflow_voice_agents.polyai.actions import sip_trunks
+
+        hook = self.hook()
+        account_id = self.account_id or hook.account_id
+        action = sip_trunks.parse_list(account_id, self.trunk or None, extensions=self.extensions)
+        trunks = self.work(context, action.run, hook)
+        if self.trunk:
+            for key in ("trunk_id", "hostname", "port", "transport"):
+                context["ti"].xcom_push(key=key, value=trunks[0][key])
+        self.write_log(f"{len(trunks)} SIP trunk(s) listed")
+        return trunks
+
+
+class PolyAIUpdateSipExtensionsOperator(PolyAIWritingOperator):
+    """Bind dialled numbers on a SIP trunk to an agent, environment and variant (beta).
+
+    The trunk is listed first. An extension that differs is rebound, one that the trunk does not have is created, and
+    one that is as asked for is left alone: a second run writes nothing. An extension that another agent answers stops
+    the run before its first write, unless ``rebind`` is set; so do an agent that the key cannot read and a variant
+    that the agent does not have. No extension is deleted, except by a rollback of its creation.
+
+    Whatever environment answers a dialled number, callers dial it: every extension counts as live.
+
+    Vendor operations: get SIP trunk, list extensions, get active deployments and list variants (per
+    agent), create, update extension.
+
+    :param trunk_id: the trunk, such as XCom ``trunk_id`` of :class:`PolyAIListSipTrunksOperator`. (templated)
+    :param extensions: the dialled numbers: a list of texts, or of records with ``extension``, ``phone_number`` or
+        ``number``, such as an upstream task's output; or a text with one per line or separated by commas. They are
+        sent as written, because how the platform compares them is not documented. (templated)
+    :param agent_id: the agent that answers them. (templated)
+    :param client_env: ``sandbox``, ``pre-release`` or ``live``. (templated)
+    :param variant_id: the variant that answers them; ``None`` keeps the present one where the agent stays the same, and
+        else takes the default variant of the agent's main branch. It is always sent, because what a request without
+        one means is not documented. (templated)
+    :param bindings: instead of these four, dialled number -> mapping of ``agent_id``, ``client_env`` and
+        ``variant_id``. (templated)
+    :param account_id: the account; ``None`` takes the connection's ``account_id``. (templated)
+    :param rebind: whether an extension may be taken from another agent.
+    :param beta: must be true, because the vendor's API is in beta.
+    :param verify: whether an independent read follows the writes; their responses are checked in any case.
+    :param max_snapshot_age: seconds after which the trunk is read again right before an extension is written; ``None``
+        never.
+    :param confirm_live: must be true.
+    :param allow_backfill: a backfill run may write.
+    :param concurrency: maximum number of extensions in flight.
+    :param kwargs: the arguments of every writing operator (:class:`.WritingOperator`); ``waves``, ``max_failures`` and
+        ``max_changed`` count extensions.
+    :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
+    :raises InputError: for wrong arguments, before any request.
+    :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises ItemsFailed: when an extension is not as asked for; XCom ``report`` names it.
+    :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
+    """
+
+    template_fields: Sequence[str] = (
+        *PolyAIWritingOperator.template_fields,
+        "trunk_id",
+        "extensions",
+        "agent_id",
+        "client_env",
+        "variant_id",
+        "bindings",
+        "account_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"extensions": "json", "bindings": "json"}
+
+    def __init__(
+        self,
+        *,
+        trunk_id: str,
+        extensions: PhoneNumbers | None = None,
+        agent_id: str | None = None,
+        client_env: EnvironmentName | None = None,
+        variant_id: str | None = None,
+        bindings: Mapping[str, SipBindingArgument] | Templated | None = None,
+        account_id: str | None = None,
+        rebind: bool = False,
+        beta: bool = False,
+        verify: bool = True,
+        max_snapshot_age: float | None = None,
+        **kwargs: Unpack[ItemwiseArguments],
+    ) -> None:
+        super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
+        self.trunk_id = trunk_id
+        self.extensions = extensions
+        self.agent_id = agent_id
+        self.client_env = client_env
+        self.variant_id = variant_id
+        self.bindings = bindings
+        self.account_id = account_id
+        self.rebind = rebind
+        self.beta = beta
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, plan, write what differs, read back and report."""
+        from airflow_voice_agents.polyai.actions import sip_trunks
+        from airflow_voice_agents.polyai.assets import sip_extensions_uri
+
+        hook = self.hook()
+        action = sip_trunks.parse_update(
+            self.account_id or hook.account_id,
+            self.trunk_id,
+            self.extensions,
+            {"agent_id": self.agent_id, "client_env": self.client_env, "variant_id": self.variant_id or None},
+            self.argument("bindings"),
+            rebind=self.rebind,
+            beta=self.beta,
+        )
+        report = self.apply(context, action, hook)
+        changed = report.counts()["changed"]
+        changes = {sip_extensions_uri(action.trunk_id): {"changed": changed}} if changed else {}
+        return self.finish(context, report, changes=changes)

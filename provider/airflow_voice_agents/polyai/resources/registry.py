@@ -11,9 +11,13 @@ from airflow_voice_agents.polyai.resources import (
     connector_move,
     deployment,
     phone_number,
+    sip_extension,
 )
 
-ORDER = (config_page.KIND, deployment.KIND, connector_move.KIND, connector.KIND, phone_number.KIND)
+ORDER = (
+    *(config_page.KIND, deployment.KIND, connector_move.KIND, connector.KIND, phone_number.KIND),
+    sip_extension.KIND,
+)
 """New content finds its config; variants come with content; connectors are there before numbers lead to them."""
 
 BATCH_SIZE = 50
@@ -31,4 +35,5 @@ def kinds(*, bridge_schema: bool = False, batch_size: int = BATCH_SIZE) -> dict[
         connector_move.KIND: connector_move.ConnectorMoveKind(batch_size=batch_size),
         connector.KIND: connector.ConnectorKind(batch_size=batch_size),
         phone_number.KIND: phone_number.PhoneNumberKind(batch_size=batch_size),
+        sip_extension.KIND: sip_extension.SipExtensionKind(),
     }
