@@ -8,6 +8,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 DOCS_STAMP := $(VENV)/.docs-installed
+FAST_STAMP := $(VENV)/.fast-installed
 TOOLS := $(VENV)/tools
 TOOLS_STAMP := $(TOOLS)/.installed
 LOCK := requirements-dev.lock
@@ -21,10 +22,10 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-matrix test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)  ## build the environment, if anything it is made from has changed
 
@@ -52,6 +53,9 @@ test: lint  ## lint, then run all tests
 
 test-fast: lint  ## lint, then the unit tests; less than two minutes
 	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+
+test-fast-transport: $(FAST_STAMP)  ## the tests of the network and of its faults, over aiohttp in place of httpx
+	$(RUN) -m pytest -n $(JOBS) -q --transport=aiohttp tests/unit/transport tests/security/test_hostile_servers.py tests/faults
 
 test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
 	$(PYTHON) tests/matrix/run.py
@@ -105,6 +109,10 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 
 $(DOCS_STAMP): $(STAMP)
 	$(PIP_INSTALL) --group docs
+	@touch $@
+
+$(FAST_STAMP): $(STAMP)
+	$(PIP_INSTALL) aiohttp httpx-aiohttp
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)

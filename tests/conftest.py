@@ -29,6 +29,18 @@ def _isolate_airflow() -> None:
 _isolate_airflow()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests run over each transport."""
+    parser.addoption(
+        "--transport", choices=("httpx", "aiohttp"), default="httpx", help="way over the network"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Force the transport, whatever is installed."""
+    os.environ["AIRFLOW__VOICE_AGENTS__TRANSPORT"] = config.getoption("--transport")
+
+
 @pytest.fixture(scope="session")
 def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated Airflow database, made once for all test processes of the session."""

@@ -20,6 +20,7 @@ from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import (
     CallError,
     ConnectionSettingsError,
+    OutcomeUnknown,
     OversizedResponse,
     VoiceAgentsError,
 )
@@ -130,6 +131,79 @@ async def test_surplus_answers_no_later_request_of_an_encrypted_connection(
     http_client._tls.cache_clear()
     assert found == [{"answer": number} for number in range(1, 5)]
     assert (server.requests, server.connections) == (4, 4)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HIDDEN = {
+    "with a body that came late": [HEAD, b"{}" + answer(666)],
+    "half, with a body that came late": [HEAD, b"{}" + answer(666)[:30]],
+    "after the last chunk": [CHUNKED, b"2\r\n{}\r\n0\r\n\r\n" + answer(666)],
+    "half, after the last chunk": [CHUNKED, b"2\r\n{}\r\n0\r\n\r\n" + answer(666)[:30]],
+    "after no content": [b"HTTP/1.1 204 No Content\r\n\r\n" + answer(666)],
+    "a line, after no content": [b"HTTP/1.1 204 No Content\r\n\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("parts", HIDDEN.values(), ids=HIDDEN)
+async def test_surplus_is_found_wherever_it_hides(parts: list[bytes]) -> None:
+    def answers(number: int) -> list[bytes]:
+        return parts if number == 1 else [answer(number)]
+
+    async with hostile(answers) as server, client_of(server.url) as client:
+        first = await client.asend(make_call())
+        found = [await client.asend(make_call()) for _ in range(2)]
+
+    assert first in ({}, None)
+    assert found == [{"answer": 2}, {"answer": 3}]
+    assert (server.requests, server.connections) == (3, 2)
+
+
+CLEAN = {
+    "a length": [answer(1)],
+    "a late body": [HEAD, b"{}"],
+    "chunks": [CHUNKED + b"2\r\n{}\r\n", b"0\r\n\r\n"],
+    "no chunk": [CHUNKED + b"0\r\n\r\n"],
+    "byte by byte": [bytes([each]) for each in answer(1)],
+    "no content": [b"HTTP/1.1 204 No Content\r\n\r\n"],
+    "a large body": [b"HTTP/1.1 200 OK\r\nContent-Length: 900002\r\n\r\n[" + b" " * 900_000 + b"]"],
+}
+
+
+@pytest.mark.parametrize("parts", CLEAN.values(), ids=CLEAN)
+async def test_a_whole_answer_keeps_its_connection(parts: list[bytes]) -> None:
+    async with hostile(lambda _: parts) as server, client_of(server.url) as client:
+        for _ in range(3):
+            await client.asend(make_call())
+
+    assert (server.requests, server.connections) == (3, 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+@pytest.mark.parametrize("lost", ["reset", "closed"])
+async def test_nothing_below_the_client_sends_a_request_again(method: str, lost: str) -> None:
+    """The second request of a connection meets its end, which some libraries answer by sending it anew."""
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            if len(requests) == 1:
+                writer.write(answer(1))
+                continue
+            if lost == "reset":
+                writer.transport.abort()
+            break
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with client_of(url) as client:
+            await client.asend(make_call())
+            with pytest.raises(OutcomeUnknown):
+                await client.asend(make_call(Replay.RECONCILE, method=method, body=None))
+
+    assert [each.partition(b" ")[0].decode() for each in requests] == ["GET", method]
 
 
 async def test_surplus_that_comes_later_ends_the_connection() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ def make_settings(base_url: str = BASE, key: str | None = None, **changes: Any) 
         "user_agent": "airflow-provider-voice-agents/test",
         "correlation_header": CORRELATION_HEADER,
         "error_format": ERROR_FORMAT,
+        "transport": os.environ.get("AIRFLOW__VOICE_AGENTS__TRANSPORT", "auto"),
     }
     return ClientSettings(**{**values, **changes})
 

@@ -429,6 +429,7 @@ DISTRIBUTIONS = {
     "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
     "airflow.providers.standard": "apache-airflow-providers-standard",
     "dateutil": "python-dateutil",
+    "httpx_aiohttp": "httpx-aiohttp",
     "jinja2": "jinja2",
     "re2": "google-re2",
     "yaml": "pyyaml",

@@ -24,14 +24,14 @@ from airflow_voice_agents.airflow_compat import (
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.client import Client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
-from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.settings import AUTO, ClientSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 T = TypeVar("T")
 
-SECTION, RATE_LIMIT_STORE = "voice_agents", "rate_limit_store"
+SECTION, RATE_LIMIT_STORE, TRANSPORT = "voice_agents", "rate_limit_store", "transport"
 """Section and option of Airflow's configuration that name the store of the shared pace."""
 
 
@@ -205,7 +205,8 @@ def open_client(settings: ClientSettings) -> Client:
     home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser()
     store = conf.get(SECTION, RATE_LIMIT_STORE, fallback="") or None
     folder = str(home / "voice-agents" / "limits")
-    return Client(replace(settings, rate_limit_store=store, limit_folder=folder))
+    transport = conf.get(SECTION, TRANSPORT, fallback="") or AUTO
+    return Client(replace(settings, rate_limit_store=store, limit_folder=folder, transport=transport))
 
 
 def extra_of(connection: Connection) -> Mapping[str, Any]:

@@ -260,6 +260,7 @@ def change(
     findings: tuple[Finding, ...] = (),
     source: str | None = None,
     identifiers: bool = False,
+    writes: int | None = None,
 ) -> PlannedItem:
     """Return the item that leads from one state to another; with an error or a refusal, by no write.
 
@@ -270,20 +271,22 @@ def change(
     :param findings: findings of the checks.
     :param source: digest of the state that was taken from.
     :param identifiers: whether states are ids and names, which every plan may show.
+    :param writes: how many writes lead there, for a kind that knows it without building them, and none of whose
+        writes leads through another state.
     """
     digests = kind.digest(before), kind.digest(after)
     if digests[0] == digests[1]:
         return PlannedItem(resource, *digests, source=source, findings=findings)
     transition = Transition(resource, before, after)
     stopped = any(finding.severity is not Severity.WARNING for finding in findings)
-    sequences = () if stopped else tuple(kind.write_sequences([transition]))
+    sequences = () if stopped or writes is not None else tuple(kind.write_sequences([transition]))
     return PlannedItem(
         resource,
         *digests,
         source=source,
         changes=tuple(kind.diff(before, after)),
         findings=findings,
-        writes=sum(map(len, sequences)),
+        writes=0 if stopped else sum(map(len, sequences)) if writes is None else writes,
         waypoints=waypoint_digests(sequences),
         identifiers=identifiers,
         transition=transition,

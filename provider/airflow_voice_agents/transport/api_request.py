@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,8 @@ from urllib.parse import quote
 from airflow_voice_agents.transport.errors import InputError
 
 T = TypeVar("T")
+
+_SPLITTING = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 RequestKey = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -84,7 +87,7 @@ def path_segment(name: str, value: object) -> str:
         raise InputError(f"{name} must be a string, not {type(value).__name__}")
     if not value or value != value.strip() or value.strip(".") == "":
         raise InputError(f"{name} must not be empty, only dots, or have surrounding white space")
-    if any(character in "/\\" or ord(character) < 32 or ord(character) == 127 for character in value):
+    if _SPLITTING.search(value):
         raise InputError(f"{name} must not hold a slash, a backslash or a control character")
     try:
         return quote(value, safe="")

@@ -56,14 +56,15 @@ from airflow_voice_agents.transport.retry import (
     leaves_doubt,
 )
 from airflow_voice_agents.transport.secure_connection import (
-    chain_of,
     name_advice,
     open_context,
     open_with_proxies,
-    proxy_of,
+    proxy_on_the_way,
+    takes_aiohttp,
     tls_advice,
+    with_system_errors,
 )
-from airflow_voice_agents.transport.settings import ClientSettings, address_of
+from airflow_voice_agents.transport.settings import ClientSettings
 
 __all__ = ["Client", "ClientSettings"]
 
@@ -374,9 +375,9 @@ class Client:
         return RawResponse(status, headers, bytes(body))
 
     def _lost(self, attempt: Attempt[Any], error: httpx.HTTPError) -> Failure:
-        text = self._redact.about(attempt.request)(_with_system_errors(error), 240)
+        text = self._redact.about(attempt.request)(with_system_errors(error), 240)
         cause = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        route = attempt.address + _proxy_on_the_way(self.settings)
+        route = attempt.address + proxy_on_the_way(self.settings)
         if isinstance(error, _NOT_SENT):
             if (advice := tls_advice(error, attempt.address)) is not None:
                 reason = f"no connection to {route}: {cause}"
@@ -432,7 +433,7 @@ class Client:
     def _new_client(self) -> httpx.AsyncClient:
         settings = self.settings
         return httpx.AsyncClient(
-            transport=self._transport,
+            transport=self._transport or _fast_transport(settings),
             verify=_tls(),
             trust_env=not settings.is_loopback,
             follow_redirects=False,
@@ -482,28 +483,25 @@ def _query(request: ApiRequest[Any]) -> str:
     raise InputError(f"{request.operation}: a query value holds a lone surrogate; nothing was sent")
 
 
-def _with_system_errors(error: httpx.HTTPError) -> str:
-    """Return the text of an error with those of the system calls behind it, which name each address tried."""
-    text = str(error)
-    system = [each for each in chain_of(error) if isinstance(each, OSError)]
-    found = [each for each in system if each.strerror and each.strerror not in text]
-    tried = "; ".join(dict.fromkeys(f"{type(each).__name__}: {each.strerror}" for each in found))
-    return f"{text} ({tried})" if text and tried else text or tried
-
-
-def _proxy_on_the_way(settings: ClientSettings) -> str:
-    """Name the proxy that the environment puts in front of the platform; empty where it names none."""
-    if (proxy := proxy_of(settings.base_url)) is None:
-        return ""
-    try:
-        return f" through the proxy {address_of(proxy if '://' in proxy else f'http://{proxy}')}"
-    except ValueError:
-        return " through the environment's proxy"
-
-
 def _credentials(settings: ClientSettings) -> list[str]:
     values = [value for name, value in settings.headers.items() if name.lower() == "authorization"]
     return values + [value.partition(" ")[2] for value in values]
+
+
+def _fast_transport(settings: ClientSettings) -> httpx.AsyncBaseTransport | None:
+    if not takes_aiohttp(settings):
+        return None
+    from airflow_voice_agents.transport.fast_connection import FastTransport, Faults
+
+    faults = Faults(
+        connect=httpx.ConnectError,
+        connect_timeout=httpx.ConnectTimeout,
+        unusable=httpx.InvalidURL,
+        read=httpx.ReadError,
+        read_timeout=httpx.ReadTimeout,
+        protocol=httpx.RemoteProtocolError,
+    )
+    return FastTransport(_tls(), faults)
 
 
 @functools.cache

@@ -108,7 +108,7 @@ def holds_surplus(response: Any) -> bool:
     if connection is None:
         return False  # no network
     encrypted = connection.get_extra_info("ssl_object")
-    return bool(_unparsed(response.stream)) or (encrypted is not None and _holds_record(encrypted))
+    return bool(_unparsed(response.stream)) or (encrypted is not None and holds_record(encrypted))
 
 
 def _unparsed(stream: Any) -> bytes | str:
@@ -122,7 +122,11 @@ def _unparsed(stream: Any) -> bytes | str:
     return "unknown" if trailing is None else bytes(trailing[0])
 
 
-def _holds_record(encrypted: ssl.SSLObject) -> bool:
+def holds_record(encrypted: ssl.SSLObject) -> bool:
+    """Tell whether an encrypted connection holds bytes that were received and not read; it may take one of them.
+
+    :param encrypted: our end of the connection.
+    """
     try:
         encrypted.read(1)
     except ssl.SSLWantReadError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
-from airflow_voice_agents.transport.settings import is_loopback
+from airflow_voice_agents.transport.settings import AUTO, HTTPX, ClientSettings, address_of, is_loopback
 
 T = TypeVar("T")
 
@@ -102,6 +104,29 @@ def proxy_of(base_url: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all") or None
 
 
+def takes_aiohttp(settings: ClientSettings) -> bool:
+    """Tell whether requests go by way of aiohttp, which they never do where the environment names a proxy.
+
+    :param settings: where requests go, and by which transport.
+    :raises ConnectionSettingsError: when aiohttp is asked for and is not installed.
+    """
+    if settings.transport == HTTPX:
+        return False
+    if not _has_aiohttp():
+        if settings.transport == AUTO:
+            return False
+        raise ConnectionSettingsError(
+            "[voice_agents] transport is aiohttp, which is not installed: pip install "
+            "'airflow-provider-voice-agents[fast]'. Nothing was sent."
+        )
+    return settings.is_loopback or not getproxies().keys() - {"no"}
+
+
+@functools.cache
+def _has_aiohttp() -> bool:
+    return find_spec("httpx_aiohttp") is not None
+
+
 def name_advice(error: BaseException, host: str) -> str | None:
     """Return what to do about a host name that nobody knows; ``None`` for another fault.
 
@@ -113,6 +138,31 @@ def name_advice(error: BaseException, host: str) -> str | None:
     if any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain_of(error)):
         return f"Nobody knows the name of {host}: check the host of the connection, then the name server."
     return None
+
+
+def with_system_errors(error: BaseException) -> str:
+    """Return the text of an error with those of the system calls behind it, which name each address tried.
+
+    :param error: the error, with those that it came from.
+    """
+    text = str(error)
+    system = [each for each in chain_of(error) if isinstance(each, OSError)]
+    found = [each for each in system if each.strerror and each.strerror not in text]
+    tried = "; ".join(dict.fromkeys(f"{type(each).__name__}: {each.strerror}" for each in found))
+    return f"{text} ({tried})" if text and tried else text or tried
+
+
+def proxy_on_the_way(settings: ClientSettings) -> str:
+    """Name the proxy that the environment puts in front of the platform; empty where it names none.
+
+    :param settings: where requests go.
+    """
+    if (proxy := proxy_of(settings.base_url)) is None:
+        return ""
+    try:
+        return f" through the proxy {address_of(proxy if '://' in proxy else f'http://{proxy}')}"
+    except ValueError:
+        return " through the environment's proxy"
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,6 +13,9 @@ from airflow_voice_agents.transport.errors import ConnectionSettingsError
 
 LONGEST_HOST = 253
 """Most characters of a host name."""
+AUTO, HTTPX, AIOHTTP = "auto", "httpx", "aiohttp"
+TRANSPORTS = (AUTO, HTTPX, AIOHTTP)
+"""Ways over the network; ``auto`` takes aiohttp where the extra ``fast`` is installed, else httpx."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class ClientSettings:
     :param rate_limit_store: URL of the Redis that keeps the key's pace for all machines, or ``None``.
     :param limit_folder: folder in which the processes of this machine share the key's pace, or ``None`` for a pace of
         this process alone.
+    :param transport: one of ``TRANSPORTS``.
     :param correlation_header: header that carries a fresh id per attempt; ``None`` sends no id.
     :param rate_limit_reset_header: response header with the time, in unix seconds, at which a spent rate limit
         resets; read where a 429 comes without ``Retry-After``. ``None`` where the platform has none.
@@ -60,6 +64,7 @@ class ClientSettings:
     max_response_bytes: int = 32 * 1024 * 1024
     rate_limit_store: str | None = field(default=None, repr=False)
     limit_folder: str | None = None
+    transport: str = AUTO
     correlation_header: str | None = None
     rate_limit_reset_header: str | None = None
     error_format: ErrorFormat = field(default_factory=ErrorFormat, repr=False)
@@ -69,6 +74,7 @@ class ClientSettings:
         _check_url(self.base_url)
         if self.rate_limit_store is not None:
             _check_store(self.rate_limit_store)
+        _check_transport(self.transport)
         for name, value in {**self.headers, "User-Agent": self.user_agent}.items():
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise ConnectionSettingsError(
@@ -143,6 +149,13 @@ def _check_url(base_url: str) -> None:
         raise ConnectionSettingsError("the base URL must not hold a query or a fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConnectionSettingsError(f"the base URL must use https: {parts.hostname} is not this machine")
+
+
+def _check_transport(transport: str) -> None:
+    if transport not in TRANSPORTS:
+        raise ConnectionSettingsError(
+            f"[voice_agents] transport must be one of {', '.join(TRANSPORTS)}, not {transport!r}. Nothing was sent."
+        )
 
 
 def _check_store(url: str) -> None:

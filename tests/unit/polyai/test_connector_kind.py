@@ -268,3 +268,19 @@ def test_a_missing_connector_is_no_connector_without_a_variant() -> None:
 def test_a_connector_of_another_agent_is_another_resource() -> None:
     assert connector("rosa", "a") != connector("bank", "a")
     assert connector("rosa", "a") == Resource("connector", "rosa", "a")
+
+
+@pytest.mark.parametrize("changes", [{"variant_id": "v2"}, {"variant_id": None}, {"voice_name": "new"}])
+def test_a_plan_counts_the_one_write_of_a_connector_without_building_it(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    now, place = ConnectorState("v1", "en-GB", "old"), connector("hotel", "c1")
+    update = ConnectorUpdate(connector_id="c1", **changes)
+    built = list(ConnectorKind().write_sequences([Transition(place, now, now.with_changes(update))]))
+    monkeypatch.setattr(ConnectorKind, "write_sequences", None)
+
+    item = ConnectorKind().plan(place, update, now)
+
+    assert item.writes == sum(map(len, built)) == 1
+    assert item.waypoints == tuple(step.waypoint for steps in built for step in steps if step.waypoint) == ()
+    assert ConnectorKind().plan(place, update, now.with_changes(update)).writes == 0

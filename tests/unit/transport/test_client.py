@@ -17,7 +17,6 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.client import HTTPCORE_LOGGERS, Client
 from airflow_voice_agents.transport.error_format import ErrorFormat
@@ -35,6 +34,7 @@ from airflow_voice_agents.transport.errors import (
     TransportError,
 )
 from airflow_voice_agents.transport.rate_pace import Start
+from airflow_voice_agents.transport.secure_connection import proxy_on_the_way
 from support.transport import FakeTime, Script, make_call, make_client, make_settings, raw_server
 
 CLIENT_LOG = "airflow_voice_agents.transport.client"
@@ -820,10 +820,10 @@ async def test_a_lost_answer_names_host_and_port():
 @pytest.mark.usefixtures("no_proxy")
 def test_the_proxy_on_the_way_is_named_without_its_password(monkeypatch, variable, proxy, named):
     monkeypatch.setenv(variable, proxy)
-    assert http_client._proxy_on_the_way(make_settings()) == named
-    assert http_client._proxy_on_the_way(make_settings(base_url="http://127.0.0.1:9")) == ""
+    assert proxy_on_the_way(make_settings()) == named
+    assert proxy_on_the_way(make_settings(base_url="http://127.0.0.1:9")) == ""
     monkeypatch.setenv("NO_PROXY", "api.us.poly.ai")
-    assert http_client._proxy_on_the_way(make_settings()) == ""
+    assert proxy_on_the_way(make_settings()) == ""
 
 
 def _chained(error, cause):
@@ -1090,7 +1090,7 @@ async def test_httpcore_logs_of_our_requests_the_events_alone(caplog):
     caplog.set_level(logging.DEBUG)
     answer = b"HTTP/1.1 200 OK\r\nX-Echo: header-canary\r\nContent-Length: 2\r\n\r\n{}"
     async with raw_server([answer]) as (url, _):
-        client = Client(make_settings(base_url=url))
+        client = Client(make_settings(base_url=url, transport="httpx"))
         await client.asend(make_call(query=(("to", "query-canary"),)))
         await client.aclose()
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("httpcore")]

@@ -152,6 +152,84 @@ async def test_raw_path_and_key_on_the_wire_and_in_no_log(caplog):
         assert not [record for record in caplog.records if hidden in record.getMessage()]
 
 
+async def test_path_names_and_values_are_sent_as_they_were_given():
+    odd = "/v1/agents/%40a%3A%21%7Eb%20c/x"
+    async with raw_server([GOOD]) as (url, seen), make_socket_client(url) as client:
+        await client.asend(make_call(path=odd, query=(("a b", "~!@/+&"), ("a b", "\u00fc"))))
+        await client.asend(make_call(Replay.RECONCILE))
+    assert seen[0].startswith(f"GET {odd}?a%20b=~%21%40%2F%2B%26&a%20b=%C3%BC HTTP/1.1\r\n".encode())
+    names = [line.partition(b":")[0] for line in seen[1].split(b"\r\n")[1:-2]]
+    assert sorted(name.lower() for name in names) == sorted({name.lower() for name in names})
+    assert {b"Content-Type", b"X-API-KEY", b"Content-Length", b"User-Agent"} <= set(names)
+    assert b"Transfer-Encoding" not in names
+
+
+async def test_no_cookie_is_kept_and_none_is_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    sticky = b"Set-Cookie: sticky=canary-1; Path=/\r\nSet-Cookie: =\x01;canary-2\r\n"
+    answer = GOOD.replace(b"OK\r\n", b"OK\r\n" + sticky, 1)
+    async with (
+        raw_server([answer.replace(b"\x01", b"a b")]) as (url, seen),
+        make_socket_client(url) as client,
+    ):
+        for _ in range(2):
+            assert await client.asend(make_call()) == {"a": 1}
+    assert b"cookie" not in seen[1].lower()
+    assert not [record for record in caplog.records if "canary" in record.getMessage()]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Secret: canary-1\r\nX-Cut: yes\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Secret: canary-1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX-Secret: canary-1\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n",
+    ],
+)
+async def test_a_broken_head_is_quoted_nowhere(answer, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with raw_server([answer]) as (url, _), make_socket_client(url, max_attempts=2) as client:
+        with pytest.raises(TransportError) as caught:
+            await client.asend(make_call())
+    assert "canary-1" not in str(caught.value) + caplog.text
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+async def test_a_connection_that_is_not_ready_in_time_is_never_an_unknown_outcome(replay):
+    """The server takes the connection and says nothing to the greeting of TLS."""
+    released = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with make_socket_client(f"https://{address}", max_attempts=1, connect_timeout=0.1) as client:
+            with pytest.raises(TransportError, match=f"no connection to {address}: ConnectTimeout"):
+                await client.asend(make_call(replay))
+        released.set()
+
+
+@pytest.mark.parametrize("replay", [Replay.RECONCILE, Replay.NEVER])
+@pytest.mark.parametrize("ending", ["reset", "closed"])
+async def test_a_write_that_is_broken_off_while_it_is_sent_is_an_unknown_outcome(replay, ending):
+    """The server ends the connection after a part of the request, or before it reads any of it."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        if ending == "reset":
+            writer.transport.abort()
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with make_socket_client(url) as client:
+            with pytest.raises(OutcomeUnknown):
+                await client.asend(make_call(replay, body={"name": "x" * 400_000}))
+            assert client.requests_sent == 1
+
+
 class KeepAliveServer:
     """A threaded server that keeps connections open and counts them."""
 

@@ -12,7 +12,8 @@ import airflow_voice_agents.transport
 ROOM = Path(airflow_voice_agents.transport.__file__).parent
 VENDORS = r"poly[\W_]?ai|signal[\W_]?wire|omnia"
 WORDS = (
-    r"sandbox|pre[\W_]?release|promot|connector|agent_?id|deployment|real[\W_]?time[\W_]?config|hasConflicts"
+    r"sandbox|pre[\W_]?release|promot|agent_?id|deployment|real[\W_]?time[\W_]?config|hasConflicts"
+    r"|(?<!TCP)connector(?!=self\.dialer)"  # aiohttp has one as well
 )
 VENDOR = re.compile(f"{VENDORS}|{WORDS}", re.IGNORECASE)
 

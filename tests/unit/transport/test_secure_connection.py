@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,11 @@ import pytest
 from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.client import Client
-from airflow_voice_agents.transport.errors import ConnectionSettingsError, UnusableConnection
+from airflow_voice_agents.transport.errors import (
+    ConnectionSettingsError,
+    TransportError,
+    UnusableConnection,
+)
 from support.tls import certificate
 from support.transport import make_call, make_settings
 
@@ -35,7 +40,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def tls_server(file: Path) -> AsyncIterator[tuple[str, list[int]]]:
+async def tls_server(file: Path, old: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[int]]]:
     """Serve one good answer per request, and count connections that got that far."""
     served: list[int] = []
 
@@ -46,7 +51,7 @@ async def tls_server(file: Path) -> AsyncIterator[tuple[str, list[int]]]:
         await writer.drain()
         writer.close()
 
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = old or ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(file)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", served
@@ -116,6 +121,71 @@ async def test_a_server_without_tls_is_permanent() -> None:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         error = await refused(f"https://{address}", Replay.SAFE)
     assert f"{address} does not speak TLS" in str(error)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_a_server_of_an_old_tls_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    old, lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=str(file))
+    old.load_cert_chain(file)
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    for each in (old, lax):
+        each.minimum_version = ssl.TLSVersion.TLSv1
+        each.set_ciphers("ALL:@SECLEVEL=0")
+    async with tls_server(file, old) as (address, served):
+        async with Client(make_settings(base_url=f"https://{address}", max_attempts=1)) as client:
+            with pytest.raises(TransportError, match=f"no connection to {address}"):
+                await client.asend(make_call(Replay.RECONCILE))
+        assert served == []
+        _, writer = await asyncio.open_connection(*address.split(":"), ssl=lax)
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.1"
+        writer.close()
+
+
+@asynccontextmanager
+async def refusing_proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Serve a proxy that lets nobody through, and keep what it was asked."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0])
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize("replay", list(Replay))
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+async def test_the_environments_proxy_is_asked_and_its_refusal_means_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch, variable: str, replay: Replay
+) -> None:
+    async with refusing_proxy() as (proxy, asked):
+        monkeypatch.setenv(variable, f"http://me:{PASSWORD}@{proxy}")
+        settings = make_settings(base_url="https://platform.invalid", max_attempts=1)
+        async with Client(settings) as client:
+            with pytest.raises(TransportError, match=f"through the proxy {proxy}: ProxyError: 403") as caught:
+                await client.asend(make_call(replay))
+    assert asked == [b"CONNECT platform.invalid:443 HTTP/1.1"]
+    assert PASSWORD not in str(caught.value)
+
+
+async def test_the_environments_exception_goes_past_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with refusing_proxy() as (proxy, asked):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy}")
+        monkeypatch.setenv("NO_PROXY", "platform.invalid")
+        monkeypatch.setattr(socket, "getaddrinfo", _unknown)
+        settings = make_settings(base_url="https://platform.invalid", max_attempts=1)
+        async with Client(settings) as client:
+            with pytest.raises(TransportError, match=r"Nobody knows the name of platform\.invalid:443"):
+                await client.asend(make_call(Replay.NEVER))
+    assert asked == []
+
+
+def _unknown(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 async def test_bundles_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,12 @@ def may_be_same(one: str, other: str) -> bool:
     :param one: name of a target.
     :param other: another name.
     """
+    if one.startswith(PROJECT) == other.startswith(PROJECT):
+        return False  # every pair of a thousand targets comes here
     (agent, _, stage), (second, _, second_stage) = one.rpartition("/"), other.rpartition("/")
     if "*" not in (stage, second_stage) and stage != second_stage:
         return False
-    return bool(agent and second) and agent.startswith(PROJECT) != second.startswith(PROJECT)
+    return bool(agent and second)
 
 
 async def is_same(run: RunContext, one: str, other: str, operation: str) -> bool:

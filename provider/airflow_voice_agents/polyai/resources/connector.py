@@ -63,7 +63,11 @@ class ConnectorState:
 
     def settings(self) -> dict[str, str | None]:
         """Return what can be set."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        return {
+            "variant_id": self.variant_id,
+            "asr_lang_code": self.asr_lang_code,
+            "voice_name": self.voice_name,
+        }
 
     def with_changes(self, update: ConnectorUpdate) -> ConnectorState:
         """Return the state that an update asks for; its absent fields stay."""
@@ -130,7 +134,7 @@ class ConnectorKind(Kind[ConnectorState]):
         if now is None:
             finding = refused("connector_absent", "the agent has no connector of this id; it was not changed")
             return no_change(self, resource, None, finding)
-        return change(self, resource, now, now.with_changes(desired), identifiers=True)
+        return change(self, resource, now, now.with_changes(desired), identifiers=True, writes=1)
 
     def to_json(self, state: ConnectorState) -> dict[str, str | None]:
         """Return a connector as JSON."""
