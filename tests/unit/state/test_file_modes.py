@@ -21,8 +21,12 @@ from airflow_voice_agents.state.webhook_events import WebhookEvents
 
 PACKAGE = Path(airflow_voice_agents.__file__).parent
 AT = "2026-11-27T00:00:00+00:00"
-WRITERS = {"state/files.py", "emulator/state.py", "polyai/resources/schema_evaluation.py"}
-"""The modules that write files; everything else writes through them. The last one writes a setting of the system."""
+WRITERS = {
+    *("state/files.py", "emulator/state.py", "polyai/resources/schema_evaluation.py"),
+    "transport/rate_pace.py",
+}
+"""The modules that write files; everything else writes through them. The third one writes a
+setting of the system, the last one times and counts, 0600 in a folder of 0700."""
 WRITING = {"write_bytes", "write_text", "pipe_file", "mkdir", "makedirs", "symlink_to"}
 
 
