@@ -23,6 +23,7 @@ ORDER = (
     "promote_fleet_in_waves",
     "promote_5000_sites",
     "watch_for_drift",
+    "drift_on_webhook",
     "back_up_and_restore",
     "update_connectors_in_bulk",
     "daily_opening_hours",
