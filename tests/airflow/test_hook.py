@@ -497,6 +497,7 @@ def test_the_pace_of_a_key_is_shared_below_the_airflow_home(polyai: Emulated) ->
 
     assert settings.limit_folder == f"{os.environ['AIRFLOW_HOME']}/voice-agents/limits"
     assert settings.rate_limit_store is None
+    assert settings.transport == os.environ["AIRFLOW__VOICE_AGENTS__TRANSPORT"]
 
 
 def test_a_store_that_is_down_fails_nothing_and_its_password_is_not_logged(
