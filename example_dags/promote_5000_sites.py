@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, get_current_context, task
 
 from airflow_voice_agents.polyai.task_groups import promotion
 from airflow_voice_agents.polyai.types import SourceArgument
@@ -32,9 +31,9 @@ with DAG(
 ):
 
     @task
-    def sites(params: dict[str, Any]) -> list[dict[str, str]]:
+    def sites() -> list[dict[str, str]]:
         """List the sites; an inventory that knows them would be asked here."""
-        numbers = range(2, params["sites"] + 1)
+        numbers = range(2, get_current_context()["params"]["sites"] + 1)
         return [{"agent_id": f"site-{number:04}", "environment": "pre-release"} for number in numbers]
 
     promotion(

@@ -134,7 +134,7 @@ def planning(served: Any, nursery: Nursery, folder: Path) -> int:
     server, plan = served
     server.reset(fleet())
     [ended] = nursery.run(applying(plan, folder, server.url))
-    asked = ended.moments[: next(at for at, each in enumerate(ended.moments) if "write_bytes" in each)]
+    asked = ended.moments[: next(at for at, each in enumerate(ended.moments) if "write of snapshots" in each)]
     return sum(each.startswith("before ") and " /v1/" in each for each in asked)
 
 

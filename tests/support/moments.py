@@ -10,7 +10,6 @@ from typing import Any
 from unittest import mock
 
 import httpx
-from airflow.sdk import ObjectStoragePath
 
 from airflow_voice_agents.state.files import StateFiles
 
@@ -45,7 +44,6 @@ class Moments:
             for owner, method, name in (
                 (StateFiles, "write", _room),
                 (StateFiles, "remove", _room),
-                (ObjectStoragePath, "write_bytes", lambda path, *_: f"snapshot {path.name}"),
             ):
                 stack.enter_context(mock.patch.object(owner, method, self._told(owner, method, name)))
             stack.enter_context(mock.patch.object(httpx.AsyncClient, "send", self._sending()))
