@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.display import Display, Row, join_alike, show_key, show_path
@@ -33,6 +34,8 @@ FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNIN
 SCHEMA = "$schema"
 """First key of the changes to a page's schema."""
 PATH_WIDTH = 60
+HASH_LENGTH = 8
+"""Characters of a version's hash that people see."""
 LINE_WIDTH = 100
 """Longest line that several keys share."""
 ROWS_SHOWN = 200
@@ -240,7 +243,8 @@ def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
         mine = [row for row in joined if row.path.startswith(SCHEMA) is part]
         width = min(max((len(row.path) for row in mine), default=0), PATH_WIDTH)
         for row in mine:
-            yield f"{row.op.value} {row.path:<{width}}  {row.shown}"
+            yield f"{row.op.value} {row.path:<{width}}  {_short_versions(row.shown, item)}"
+    yield from _known_versions(item)
     kept = [visible(mask_credentials(path)) for path in item.kept_keys]
     yield from _joined("=", kept, "the target keeps its own value", "the target keeps its own values")
     stale = [show_key(key) for key in item.stale_keys]
@@ -249,6 +253,29 @@ def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
         "only the target has them; no request can remove them",
     )
     yield from _joined("!", stale, one, many)
+
+
+def _versions(item: PlannedItem) -> dict[str, Mapping[str, Any]]:
+    """Return version -> what people know it by, of the versions that the item is about."""
+    known = {str(each.get("version")): each for each in dict(item.facts.get("versions") or {}).values()}
+    sides = [side for change in item.changes for side in (change.before, change.after)] if known else []
+    return {side: known[side] for side in sides if isinstance(side, str) and side in known}
+
+
+def _short_versions(text: str, item: PlannedItem) -> str:
+    for version in _versions(item):
+        text = text.replace(version, version[:HASH_LENGTH])
+    return text
+
+
+def _known_versions(item: PlannedItem) -> Iterator[str]:
+    """Yield a line for each version that has a message, an author or a date."""
+    for version, known in _versions(item).items():
+        label = f'"{known["label"]}"' if known.get("label") else ""
+        by = f"by {known['author']}" if known.get("author") else ""
+        made = f"on {str(known['created_at'])[:10]}" if known.get("created_at") else ""
+        if said := " ".join(filter(None, (label, by, made))):
+            yield f"  {version[:HASH_LENGTH]}: {visible(mask_credentials(said))}"
 
 
 def _joined(sign: str, keys: Sequence[str], one: str, many: str) -> Iterator[str]:

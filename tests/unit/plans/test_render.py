@@ -633,3 +633,43 @@ def test_the_same_failure_of_many_targets_is_one_row_of_the_report() -> None:
     assert len(lines) == 3
     assert lines[1].split("  ")[-1] == "<project> is locked"
     assert "hotel-0/live, hotel-1/live, hotel-2/live … and 22 more" in lines[1]
+
+
+OLD, NEW = "1d6710c69efd1b6e8b8faffb2a191c36", "1aa8f7a4ab4d125dfe2c25957c03030c"
+
+
+def deployment(**label: str) -> PlannedItem:
+    return PlannedItem(
+        Resource("deployment", "harbour-hotels", "live"),
+        "b",
+        "a",
+        changes=(Change(Op.CHANGE, ("version",), OLD, NEW),),
+        writes=1,
+        identifiers=True,
+        facts={
+            "versions": {
+                "pre-release": {"version": NEW, "created_at": "2026-08-14T10:00:00Z", **label},
+                "live": {"version": OLD, "label": "", "author": "", "created_at": None},
+                "sandbox": {"version": "something else", "label": "Draft", "author": "Tom"},
+            }
+        },
+    )
+
+
+def test_a_version_is_known_by_its_message_author_and_date() -> None:
+    lines = render_plan(Plan("p", (deployment(label="Late check-out", author="Mara"),))).splitlines()
+    assert [line.strip() for line in lines[3:5]] == [
+        '~ version  "1d6710c6" → "1aa8f7a4"',
+        '1aa8f7a4: "Late check-out" by Mara on 2026-08-14',
+    ]
+    assert "Draft" not in "".join(lines)
+
+
+def test_the_message_of_a_version_is_text_from_outside() -> None:
+    hostile = deployment(label="\x1b[2J https://user:s3cret-pass@crm.example", author="a\nb")
+    text = render_plan(Plan("p", (hostile,)))
+    assert "\x1b" not in text
+    assert "s3cret-pass" not in text
+    assert len(text.splitlines()) == len(
+        render_plan(Plan("p", (deployment(label="x", author="y"),))).splitlines()
+    )
