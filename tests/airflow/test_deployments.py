@@ -176,7 +176,8 @@ def test_a_dry_run_shows_the_versions_and_writes_nothing(polyai: Emulated) -> No
     outcome = polyai.run(to_live(dry_run=True, confirm_live=False))
 
     assert (outcome.state, polyai.writes()) == ("success", 0)
-    assert f'"{FIRST}" → "{SECOND}"' in outcome.log
+    assert f'"{FIRST[:8]}" → "{SECOND[:8]}"' in outcome.log
+    assert f'{SECOND[:8]}: "Late check-out" by Mara Lindqvist on 2026-08-14' in outcome.log
     assert outcome.result["dry_run"] is True
     assert (outcome.asset_events, told(outcome)) == ([], {})
 
