@@ -41,6 +41,21 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["AIRFLOW__VOICE_AGENTS__TRANSPORT"] = config.getoption("--transport")
 
 
+@pytest.fixture(autouse=True)
+def _fresh_paces() -> Iterator[None]:
+    """No test waits for what a platform refused in another one: the pace of a key is kept for the whole process."""
+    _forget_paces()
+    yield
+    _forget_paces()
+
+
+def _forget_paces() -> None:
+    from airflow_voice_agents.transport import rate_limit
+
+    rate_limit._paces.clear()
+    shutil.rmtree(Path(os.environ["AIRFLOW_HOME"]) / "voice-agents" / "limits", ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated Airflow database, made once for all test processes of the session."""

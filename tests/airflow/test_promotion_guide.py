@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from airflow.sdk import DAG
+
 from airflow_voice_agents.plans.decoding import decode_yaml
 from airflow_voice_agents.plans.freeze import windows
 from airflow_voice_agents.polyai import NEVER_PROMOTE
@@ -17,10 +19,11 @@ from airflow_voice_agents.polyai.spec import (
     PromotionSpec,
     TargetSpec,
 )
+from airflow_voice_agents.polyai.task_groups import promotion
 from support.airflow_versions import DagBag
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "promotion.md").read_text(encoding="utf-8")
-DAG_BLOCK, FREEZE_BLOCK = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+DAG_BLOCK, FREEZE_BLOCK, CHUNKS_BLOCK = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 SPEC_BLOCK, EDITOR_BLOCK = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
@@ -54,3 +57,15 @@ def test_its_freeze_windows_are_windows() -> None:
     assert isinstance(assigned, ast.Assign)
 
     assert len(windows(ast.literal_eval(assigned.value))) == 2
+
+
+def test_its_chunks_are_arguments_of_the_task_group() -> None:
+    (called,) = ast.parse(CHUNKS_BLOCK).body
+    assert isinstance(called, ast.Expr)
+    assert isinstance(called.value, ast.Call)
+    given = {each.arg: ast.literal_eval(each.value) for each in called.value.keywords}
+
+    with DAG("from_guide", schedule=None):
+        group = promotion(**given, state_folder="file:///tmp/unused")
+
+    assert "apply" in {name.rpartition(".")[2] for name in group.children}

@@ -145,5 +145,5 @@ def test_all_forty_two_operations_and_their_neighbours_are_there_under_distinct_
     operations = PolyAIRoom.operations
 
     assert len(PolyAIRoom.agents_api) == 42
-    assert len(operations) == len({operation.name for operation in operations}) == 42 + 12
-    assert len({(operation.method, operation.route) for operation in operations}) == 42 + 12
+    assert len(operations) == len({operation.name for operation in operations}) == 42 + 19
+    assert len({(operation.method, operation.route) for operation in operations}) == 42 + 19

@@ -129,7 +129,7 @@ def test_body_that_is_no_json_is_read_as_text(body: bytes, text: str) -> None:
 def test_rate_limit_is_told_by_code_and_waited_for() -> None:
     error, script = refusal(BUY, 422, {"errors": [item("rate_limit_exceeded")]})
     assert type(error) is RateLimited
-    assert len(script.requests) == 5
+    assert len(script.requests) > 5  # a refusal of the rate is waited out, and takes none of the five tries
 
 
 def test_purchase_that_failed_on_the_way_is_unknown_and_not_sent_again() -> None:
