@@ -188,7 +188,7 @@ def test_a_report_takes_few_bytes_per_item(server: EmulatorServer) -> None:
     ("job", "sizes", "most"),
     [
         ("Promotion", ((20, 0.0), (120, 0.0)), 10_500),  # its entry in the status record included
-        ("ConnectorUpdate", ((100,), (1100,)), 3_500),
+        ("ConnectorUpdate", ((100,), (1100,)), 5_000),
         ("NumberImport", (((100,),), ((1100,),)), 2_000),
     ],
     ids=["promotion", "connectors", "numbers"],
