@@ -95,12 +95,20 @@ class Run:
         pool = self.airflow.request("GET", "/api/v2/pools/default_pool")
         assert (pool["running_slots"], pool["queued_slots"]) == (0, 0)
 
+    def leave(self, task_id: str, turns: int = 1) -> None:
+        """Wait until the scheduler knows that a task has left its worker so often; nothing wakes it before that.
+
+        What wakes it earlier meets the executor's late "success", which Airflow takes for a task that was killed
+        from outside.
+        """
+        wait_until(lambda: self._has_left(task_id, turns))
+
     def answer(self, task_id: str, option: str, *, turns: int = 1) -> None:
         """Wait for a question, and answer it as a person does.
 
         :param turns: how often the task has left a worker by then.
         """
-        wait_until(lambda: self._has_left(task_id, turns))
+        self.leave(task_id, turns)
         self.reach(task_id, "awaiting_input")
         details = f"{self.path}/taskInstances/{task_id}/-1/hitlDetails"
         self.airflow.request("PATCH", details, {"chosen_options": [option], "params_input": {}})
@@ -129,10 +137,9 @@ class Run:
         return "\n".join([str(self.states()), self.logs("watch"), *mine])
 
     def _has_left(self, task_id: str, turns: int) -> bool:
-        """Whether the scheduler knows that the task left its worker last; people never answer before that.
+        """Whether the scheduler has taken in the last exit of the task.
 
-        An answer that comes earlier meets the executor's late "success", which Airflow takes for a task that was
-        killed from outside. Of two turns in quick succession a busy scheduler logs one event, or the first after
+        Of two turns in quick succession a busy scheduler logs one event, or the first after
         the second turn; so where fewer events than turns are logged, two more heartbeats have to pass.
         """
         log = (self.airflow.home.path / "scheduler.log").read_text().splitlines()
@@ -307,6 +314,7 @@ def test_a_release_by_merge_that_does_not_hold_goes_back_by_itself(stage: Stage)
 def run_reaches_its_watch(stage: Stage, run: Run, watch: str = "watch") -> None:
     """Wait until the triggerer has looked a few times; nobody holds a slot meanwhile."""
     run.reach(watch, "deferred")
+    run.leave(watch)
     asked = stage.looks()
     wait_until(lambda: stage.looks() >= asked + 2)
     run.reach(watch, "deferred")

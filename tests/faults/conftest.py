@@ -56,18 +56,26 @@ def numbers(start: Start) -> Emulated:
 
 
 @pytest.fixture(scope="session")
-def fernet_key() -> Iterator[None]:
-    """Airflow has a key to encrypt with, here and in the processes that the nursery forks."""
+def shared_key() -> str:
+    """One Fernet key for this process and those that the nursery forks."""
+    return Fernet.generate_key().decode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fernet_key(shared_key: str) -> Iterator[None]:
+    """Airflow has a key to encrypt with, as long as the tests of this folder run."""
     forget_fernet()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+        patch.setenv("AIRFLOW__CORE__FERNET_KEY", shared_key)
         yield
     forget_fernet()
 
 
 @pytest.fixture(scope="session")
-def nursery(running_server: EmulatorServer, fernet_key: None) -> Iterator[Nursery]:
-    nursery = Nursery()
+def nursery(running_server: EmulatorServer, shared_key: str) -> Iterator[Nursery]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__FERNET_KEY", shared_key)
+        nursery = Nursery()
     try:
         for scenario in SCENARIOS:
             running_server.reset(scenario.seed())

@@ -60,11 +60,11 @@ def put(polyai: Emulated, agent: str, environment: str, name: str) -> None:
     polyai.put_page(agent, environment, dict(hostile.values), dict(hostile.schema or {}))
 
 
-def until(happened: Callable[[], Any], why: str) -> Any:
-    """Return what is waited for, once it is there."""
+def until(happened: Callable[[], Any], why: str, *, trail: Callable[[], object] = str) -> Any:
+    """Return what is waited for, once it is there; fail with what the trail shows, if it never comes."""
     deadline = time.monotonic() + PATIENCE
     while not (found := happened()):
-        assert time.monotonic() < deadline, why
+        assert time.monotonic() < deadline, f"{why}\n{trail()}"
         time.sleep(0.02)
     return found
 
@@ -203,7 +203,7 @@ def test_an_innocent_sensor_fires_while_a_hostile_page_is_evaluated(
 
     with Triggerer(connections(aligned), tmp_path / "triggerer.log") as triggerer:
         triggerer.create(2, *waiting(PolyAIConfigTrigger, config))
-        until(lambda: polls(aligned, HOTELS) > 2, "the innocent sensor does not ask")
+        until(lambda: polls(aligned, HOTELS) > 2, "the innocent sensor does not ask", trail=triggerer.trail)
         triggerer.create(1, *waiting(PolyAIDriftTrigger, drift))
         evaluating = until(lambda: evaluators(triggerer.pid), "no schema is evaluated")
         with stopped(evaluating[0]):  # it takes as long as this test likes

@@ -114,6 +114,10 @@ class Triggerer:
         """What the process has printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    def trail(self) -> str:
+        """Return what a test that waited in vain shows: failures, messages, events, and the end of the log."""
+        return f"{self.failures}\n{self.asked}\n{self.events}\n{self.log[-5000:]}"
+
     @property
     def pid(self) -> int:
         """The process in which triggers run."""
