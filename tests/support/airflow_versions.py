@@ -67,13 +67,16 @@ MASKS_WITHOUT_BLOCKING = hasattr(importlib.import_module("airflow.sdk.log"), "am
 
 
 def forget_fernet() -> None:
-    """Have the next call read the key again."""
-    try:
-        from airflow.sdk import crypto
-    except ImportError:  # before 3.2
-        importlib.import_module("airflow.models.crypto")._fernet = None  # type: ignore[attr-defined]
-    else:
-        crypto.get_fernet.cache_clear()
+    """Have the next call read the key again, in tasks and in what Airflow stores."""
+    for name in ("airflow.models.crypto", "airflow.sdk.crypto"):
+        try:
+            module: Any = importlib.import_module(name)
+        except ImportError:  # tasks have none of their own before 3.2
+            continue
+        if hasattr(module.get_fernet, "cache_clear"):
+            module.get_fernet.cache_clear()
+        else:
+            module._fernet = None
 
 
 NATIVE = airflow_compat.RETRY_POLICIES
