@@ -1,0 +1,126 @@
+"""DAGs of the production run that no example has: placed on one worker, in chunks, waiting by the hundred."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.triggers.base import StartTriggerArgs
+
+from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
+from airflow_voice_agents.polyai.operators.rollback import PolyAIReleaseHoldOperator
+from airflow_voice_agents.polyai.operators.verification import PolyAIWatchPromotionOperator
+from airflow_voice_agents.polyai.sensors import PolyAIConfigSensor
+from airflow_voice_agents.polyai.task_groups import promotion
+
+TEMPLATE = {"agent_id": "site-0001", "environment": "sandbox"}
+OWN = ["site_name", "fallback_number"]
+QUEUES = ("default", "worker-a", "worker-b", "read-only", "skewed")
+WAITS = 500
+FAR = 4_000_000_000.0
+"""Seconds since 1970 that no run reaches."""
+RELEASED = "rosa-restaurants"
+COMMON: dict[str, Any] = {"schedule": None, "catchup": False, "max_active_runs": 4}
+RETRIES: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(minutes=1)}
+
+
+def sites(first: int, last: int) -> list[dict[str, str]]:
+    """Return the pages of some sites."""
+    return [
+        {"agent_id": f"site-{number:04}", "environment": "pre-release"} for number in range(first, last + 1)
+    ]
+
+
+for queue in QUEUES:
+    with DAG(
+        dag_id=f"production_on_{queue}",
+        default_args={**RETRIES, "queue": queue},
+        params={"last": Param(21, type="integer", minimum=2)},
+        **COMMON,
+    ):
+
+        @task
+        def chosen() -> list[dict[str, str]]:
+            """List the sites."""
+            return sites(2, get_current_context()["params"]["last"])
+
+        PolyAIPromoteConfigOperator(
+            task_id="apply", source=TEMPLATE, targets=chosen(), exclude_keys=OWN, concurrency=1
+        )
+
+for name, queue, size in (("chunks", "default", 25), ("large", "default", 500), ("large", "worker-a", 500)):
+    with DAG(
+        dag_id=f"production_{name}_on_{queue}",
+        default_args={**RETRIES, "queue": queue},
+        params={"last": Param(101, type="integer", minimum=2)},
+        **COMMON,
+    ):
+
+        @task
+        def fleet() -> list[dict[str, str]]:
+            """List the sites."""
+            return sites(2, get_current_context()["params"]["last"])
+
+        promotion(
+            spec={"source": TEMPLATE, "config": {"exclude_keys": OWN}},
+            targets=fleet(),
+            approval=False,
+            chunk_size=size,
+            concurrency=8,
+        )
+
+with DAG(dag_id="production_release", default_args=RETRIES, **COMMON):
+    live = promotion(
+        spec={
+            "source": {"agent_id": RELEASED, "environment": "pre-release"},
+            "targets": [{"agent_id": RELEASED, "environment": "live"}],
+            "config": {"include_keys": ["holiday_message"], "promote_schema": False},
+        },
+        approval={"response_timeout": timedelta(hours=1)},
+        confirm_live=True,
+    )
+    watch = PolyAIWatchPromotionOperator(
+        task_id="watch",
+        checks=[{"check": "alerts", "project_ids": [RELEASED], "account_wide": True}],
+        watch_minutes=30,
+        poll_interval=1,
+        since="{{ dag_run.start_date.isoformat() }}",
+        snapshot="{{ ti.xcom_pull('promotion.apply', key='snapshot') }}",
+        reason="It did not hold",
+        confirm_live=True,
+    )
+    for name, queue in {"plan": "worker-a", "apply": "worker-b"}.items():
+        live[name].queue = queue
+    watch.queue = "worker-a"  # rolls back from a snapshot that the other worker kept
+    live >> watch
+
+with DAG(dag_id="production_release_hold", default_args=RETRIES, **COMMON):
+    PolyAIReleaseHoldOperator(task_id="release_hold", targets=f"{RELEASED}/live")
+
+
+class _Waits(PolyAIConfigSensor):
+    """A wait that the triggerer begins, so that hundreds of them need no worker to come to be."""
+
+    start_from_trigger = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        trigger = self.trigger(FAR)
+        classpath, arguments = trigger.serialize()
+        self.start_trigger_args = StartTriggerArgs(
+            trigger_cls=classpath, trigger_kwargs=arguments, next_method="execute_complete"
+        )
+
+
+with DAG(dag_id="production_waits", default_args=RETRIES, max_active_tasks=WAITS, **COMMON):
+    for number in range(1, WAITS + 1):
+        _Waits(
+            task_id=f"wait_{number:03}",
+            agent_id=f"site-{1 + number % 200:04}",
+            environment="sandbox",
+            values={f"wait_{number:03}": "over"},
+            deferrable=True,
+            poke_interval=5,
+            timeout=timedelta(days=1).total_seconds(),
+        )

@@ -1,0 +1,202 @@
+"""Scenarios across workers: a release and its way back, contenders for a lock, chunks, a failover of triggerers."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from deployment import TRIGGERERS, Run
+from services import wait_until
+from stage import ROSA, Found, Scenario, Stage
+
+LIVE = "live"
+MESSAGE = "holiday_message"
+RULE = "ar_0EverySlowTurn"
+CONTENDERS = 4
+LAST = 21
+FLEET = 101
+RATE = 20.0
+"""Requests per second that the platform takes."""
+WAITS, ENDING = 500, 5
+PAGES = "list real-time configs"
+BIG = 5001
+"""Number of the last site of the large fleet; the first is 2."""
+
+
+def release(stage: Stage) -> Found:
+    """A plan on one worker is approved, applied on another one, watched, rolled back and held."""
+    before, wanted = stage.values(ROSA, LIVE), stage.values(ROSA, "pre-release")[MESSAGE]
+    stage.server.polyai.set_alert(RULE, "ok", lastEvaluatedAt=0)
+    run = stage.airflow.trigger("production_release")
+    run.answer("promotion.approval", "Approve")
+    run.reach("watch", "deferred")
+    wrong = [] if stage.values(ROSA, LIVE)[MESSAGE] == wanted else ["live was not promoted"]
+    time.sleep(3)  # for the scheduler has to hear that the watch has left its worker
+    stage.server.polyai.set_alert(RULE, "alert")
+    started = time.monotonic()
+    wait_until(lambda: stage.values(ROSA, LIVE) == before, 120, "the rollback", said=run.told, every=0.1)
+    recovery = time.monotonic() - started
+    if run.end() != "failed" or run.states()["watch"] != "failed":
+        wrong.append("a release that did not hold did not fail")
+    workers = run.workers()
+    if workers["promotion.plan"] == workers["promotion.apply"]:
+        wrong.append("plan and apply ran on one worker")
+    stage.server.polyai.set_alert(RULE, "ok", lastEvaluatedAt=0)
+    wrong += _held_until_released(stage, wanted)
+    return Found(
+        wrong, recovery, "from the alert to live as it was; a second release was refused until the hold ended"
+    )
+
+
+def _held_until_released(stage: Stage, wanted: str) -> list[str]:
+    wrong = []
+    held = stage.airflow.trigger("production_release")
+    if held.end() != "failed" or held.states()["promotion.plan"] != "failed":
+        wrong.append("what was rolled back was planned again")
+    if not stage.airflow.storage.names("voice-agents/holds/"):
+        wrong.append("there is no hold in the state folder")
+    stage.airflow.trigger("production_release_hold").succeed()
+    freed = stage.airflow.trigger("production_release")
+    freed.answer("promotion.approval", "Approve")
+    freed.reach("watch", "deferred")
+    if stage.values(ROSA, LIVE)[MESSAGE] != wanted:
+        wrong.append("a release after the hold did not arrive")
+    time.sleep(3)
+    stage.server.polyai.set_alert(RULE, "alert")
+    freed.end()
+    return wrong
+
+
+def contenders(stage: Stage) -> Found:
+    """Runs on both workers want the same sites at the same time."""
+    stage.server.switches.latency = 0.3
+    queues = [f"worker-{'ab'[number % 2]}" for number in range(CONTENDERS)]
+    runs = [stage.begin(queue, LAST, 0.3) for queue in queues]
+    for run in runs:
+        run.succeed(seconds=600)
+    wrong = [*stage.unlike_template(LAST), *stage.left_locks()]
+    changed = Counter(run.xcom("apply", "report")["counts"]["changed"] for run in runs)
+    if changed != {LAST - 1: 1, 0: CONTENDERS - 1}:
+        wrong.append(f"sites changed by the runs: {changed}")
+    logs = "".join(stage.airflow.task_logs(f"production_on_{queue}", "apply") for queue in set(queues))
+    refused = logs.count("Nothing was written. Try again when that run has ended")
+    tries = sum(run.tries()["apply"] for run in runs)
+    if not refused:
+        wrong.append("nobody was refused")
+    return Found(wrong, None, f"{CONTENDERS} runs, one wrote; {tries - CONTENDERS} retries of those refused")
+
+
+def chunks(stage: Stage) -> Found:
+    """Four chunks on two workers share one rate limit through Redis, which nobody has told them."""
+    stage.server.switches.rate_limit = RATE
+    started = time.monotonic()
+    run = stage.airflow.trigger("production_chunks_on_default", last=FLEET)
+    run.succeed(seconds=600)
+    seconds = time.monotonic() - started
+    entries = stage.server.journal.entries()
+    refused = sum(entry.status == 429 for entry in entries)
+    wrong = [*stage.unlike_template(FLEET), *stage.left_locks()]
+    if later := {name: count for name, count in run.tries().items() if count > 1}:
+        wrong.append(f"tried more than once: {later}")
+    applied = {worker for name, worker in run.workers().items() if ".apply[" in name}
+    if len(applied) < 2:
+        wrong.append(f"all chunks ran on {applied}")
+    share = refused / len(entries)
+    if share >= 0.02:
+        wrong.append(f"{refused} of {len(entries)} requests were refused")
+    note = (
+        f"{len(entries)} requests at {RATE:.0f}/s, {share:.1%} refused, all on first tries; {seconds:.0f} s of "
+        f"{len(entries) / RATE:.0f} s that the limit asks for"
+    )
+    return Found(wrong, None, note)
+
+
+def triggerer_failover(stage: Stage) -> Found:
+    """One of two triggerers fails while hundreds of sensors wait."""
+    run = stage.airflow.trigger("production_waits")
+    wait_until(lambda: len(_waiting(run.states())) == WAITS, 240, "all to wait", said=run.told, every=2)
+    shares = _shares(stage)
+    wait_until(lambda: len(_shares(stage)) == len(TRIGGERERS), 120, "both triggerers to have some", every=1)
+    shares = _shares(stage)
+    victim = max(shares, key=lambda name: shares[name])
+    stage.airflow.services[victim].kill()
+    started = time.monotonic()
+    wait_until(
+        lambda: set(_shares(stage)) == set(TRIGGERERS) - {victim}, 240, "the other to take over", every=1
+    )
+    _see_all_asked(stage)
+    recovery = time.monotonic() - started
+    stage.airflow.services[victim].start()
+    wrong = _end_some(stage, run)
+    note = f"{shares[victim]} of {WAITS} waits moved to the other; those that came true then ended"
+    stage.airflow.request("PATCH", run.path, {"state": "failed"})
+    return Found(wrong, recovery, note)
+
+
+def _waiting(states: dict[str, str]) -> list[str]:
+    return [name for name, state in states.items() if state == "deferred"]
+
+
+def _shares(stage: Stage) -> dict[str, int]:
+    """Return how many triggers each triggerer has, by its machine."""
+    rows = stage.airflow.postgres.query(
+        "SELECT job.hostname, count(*) FROM trigger JOIN job ON job.id = trigger.triggerer_id GROUP BY 1"
+    )
+    return {str(host): int(count) for host, count in rows}
+
+
+def _see_all_asked(stage: Stage) -> None:
+    """Wait until every page that is waited for has been asked for once more."""
+    sites = {f"site-{1 + number % 200:04}" for number in range(1, WAITS + 1)}
+    stage.server.journal.clear()
+    wait_until(
+        lambda: sites <= {entry.agent for entry in stage.server.journal.entries()}, 120, "all to be asked"
+    )
+
+
+def _end_some(stage: Stage, run: Run) -> list[str]:
+    """Let some waits come true, and see that these end and no other one."""
+    chosen = [f"wait_{number:03}" for number in range(1, ENDING + 1)]
+    for number, name in enumerate(chosen, start=1):
+        site = f"site-{1 + number % 200:04}"
+        values = stage.values(site, "sandbox")
+        stage.server.polyai.write_page(site, "sandbox", variables={**values, name: "over"})
+    wait_until(
+        lambda: all(run.states()[name] == "success" for name in chosen), 180, "waits to end", said=run.told
+    )
+    states = Counter(run.states().values())
+    return [] if states == {"success": ENDING, "deferred": WAITS - ENDING} else [f"states are {states}"]
+
+
+def large_fleet(stage: Stage) -> Found:
+    """Thousands of sites in chunks, on one worker and then on two."""
+    seconds, wrong = {}, []
+    for queue in ("worker-a", "default"):
+        stage.reset(BIG)
+        stage.server.switches.latency = 0.05
+        run = stage.airflow.trigger(f"production_large_on_{queue}", last=BIG)
+        run.succeed(seconds=3000)
+        seconds[queue] = _between(run, "promotion.apply")
+        wrong += [*stage.unlike_template(BIG), *stage.left_locks()]
+    note = f"apply of {BIG - 1} sites: {seconds['worker-a']:.0f} s on one worker, {seconds['default']:.0f} s on two"
+    return Found(wrong, None, note)
+
+
+def _between(run: Run, task_id: str) -> float:
+    """Return the seconds from the start of a task's first instance to the end of its last."""
+    mine = [each for each in run.instances().values() if each["task_id"] == task_id]
+    begin, end = (datetime.fromisoformat(pick(each[key] for each in mine)) for pick, key in SPAN)
+    return (end - begin).total_seconds()
+
+
+SPAN: tuple[tuple[Callable[[Iterable[str]], str], str], ...] = ((min, "start_date"), (max, "end_date"))
+
+SCENARIOS = (
+    Scenario("Approval, apply, watch, rollback and hold across workers", release),
+    Scenario("Contenders for one lock on two workers", contenders),
+    Scenario("Four chunks under a rate limit shared through Redis", chunks),
+    Scenario("A triggerer is killed while 500 sensors wait", triggerer_failover),
+    Scenario("5,000 sites on one worker and on two", large_fleet, slow=True),
+)
