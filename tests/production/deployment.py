@@ -48,7 +48,7 @@ TIMES = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
 }
 """Settings that find out within seconds that something is gone; Airflow's defaults take minutes."""
 
@@ -328,6 +328,10 @@ class Run:
         """
         if (state := self.end(seconds=seconds)) != "success":
             raise RunError(f"{self.dag_id} ended {state}\n{self.told()}")
+
+    def give_up(self) -> None:
+        """End the run, whatever its tasks are doing."""
+        self.airflow.request("PATCH", self.path, {"state": "failed"})
 
     def xcom(self, task_id: str, key: str = "return_value", index: int = -1) -> Any:
         """Return an XCom of a task."""

@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 from deployment import Deployment, Run
 from services import RunError, Service
-from stage import Found, Scenario, Stage
+from stage import LAST, Found, Scenario, Stage
 
-LAST = 31
 LATENCY = 0.25
 BEGUN = 12
 """Writes after which something fails; two per site."""
@@ -28,7 +27,7 @@ READ_ONLY = (
 
 def kill_worker(stage: Stage) -> Found:
     """The machine of a worker fails in the middle of an apply."""
-    run = stage.begin("default", LAST, LATENCY)
+    run = stage.begin("default", LATENCY)
     stage.wait_for_writes(BEGUN)
     first = run.workers()["apply"]
     killed = stage.airflow.services[first]
@@ -48,7 +47,7 @@ def kill_worker(stage: Stage) -> Found:
 
 def api_down(stage: Stage) -> Found:
     """The API server is away for a while in the middle of an apply."""
-    run = stage.begin("default", LAST, LATENCY)
+    run = stage.begin("default", LATENCY)
     stage.wait_for_writes(BEGUN)
     return _api_server_away(stage, run, "away while sites were written")
 
@@ -56,7 +55,7 @@ def api_down(stage: Stage) -> Found:
 def api_down_at_report(stage: Stage) -> Found:
     """The API server is away when the task has done its work and pushes its report."""
     last = stage.server.fault("delay", operation=VALUES, nth=LAST - 1, seconds=4.0)
-    run = stage.begin("default", LAST, 0.05)
+    run = stage.begin("default", 0.05)
     while not last.fired:
         time.sleep(0.05)
     return _api_server_away(stage, run, "away from the last write on")
@@ -85,13 +84,13 @@ def postgres_restart(stage: Stage) -> Found:
 
 
 def _restarted(stage: Stage, restart: Callable[[Deployment], None]) -> Found:
-    run = stage.begin("default", LAST, LATENCY)
+    run = stage.begin("default", LATENCY)
     stage.wait_for_writes(BEGUN)
     restart(stage.airflow)
     started = time.monotonic()
     run.succeed(seconds=DONE)
     found = _promoted(stage, run, time.monotonic() - started)
-    after = stage.airflow.trigger("production_on_default", last=LAST)
+    after = stage.airflow.trigger("production_on_default")
     after.succeed(seconds=DONE)
     found.note = f"tries of the task: {run.tries()['apply']}; the next run began by itself"
     return found
@@ -119,9 +118,9 @@ def _with_worker(stage: Stage, worker: Service, queue: str, note: str, rival: st
     """Promote on a further worker; a rival tries the same sites meanwhile, and has to wait for the lock."""
     worker.start()
     try:
-        run = stage.begin(queue, LAST, LATENCY)
+        run = stage.begin(queue, LATENCY)
         stage.wait_for_writes(BEGUN, seconds=240)
-        others = [stage.begin(rival, LAST, LATENCY)] if rival else []
+        others = [stage.begin(rival, LATENCY)] if rival else []
         for each in (run, *others):
             each.succeed(seconds=DONE)
         found = _promoted(stage, run, None)

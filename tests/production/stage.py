@@ -20,6 +20,8 @@ from airflow_voice_agents.emulator.server import EmulatorServer
 KEY, ACCOUNT = "demo-key-uk", "demo-uk"
 ROSA, ON_BRANCHES = "rosa-restaurants", "rosa-bistro"
 SITES = 200
+LAST = 31
+"""Number of the last site of a promotion that is disturbed; the first is 2."""
 OWN = ("site_name", "fallback_number", "settings")
 """Keys that sites keep for themselves; of the settings, the switches of tests are never promoted."""
 SCHEDULED = ("daily_opening_hours", "watch_for_drift")
@@ -104,15 +106,14 @@ class Stage:
         """Return the locks that somebody left."""
         return [f"{name} was left" for name in self.airflow.storage.names("voice-agents/locks/")]
 
-    def begin(self, queue: str, last: int, latency: float) -> Run:
-        """Start a promotion of sites that takes its time.
+    def begin(self, queue: str, latency: float) -> Run:
+        """Start a promotion of some sites that takes its time.
 
-        :param queue: queue of its tasks.
-        :param last: number of the last site; the first is 2.
+        :param queue: queue of its task.
         :param latency: seconds that the platform takes for each answer.
         """
         self.server.switches.latency = latency
-        return self.airflow.trigger(f"production_on_{queue}", last=last)
+        return self.airflow.trigger(f"production_on_{queue}")
 
 
 def seed(sites: int) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from airflow_voice_agents.polyai.task_groups import promotion
 TEMPLATE = {"agent_id": "site-0001", "environment": "sandbox"}
 OWN = ["site_name", "fallback_number"]
 QUEUES = ("default", "worker-a", "worker-b", "read-only", "skewed")
+LAST = 31
+"""Number of the last site of a small promotion; the first is 2."""
 WAITS = 500
 FAR = 4_000_000_000.0
 """Seconds since 1970 that no run reaches."""
@@ -33,20 +35,9 @@ def sites(first: int, last: int) -> list[dict[str, str]]:
 
 
 for queue in QUEUES:
-    with DAG(
-        dag_id=f"production_on_{queue}",
-        default_args={**RETRIES, "queue": queue},
-        params={"last": Param(21, type="integer", minimum=2)},
-        **COMMON,
-    ):
-
-        @task
-        def chosen() -> list[dict[str, str]]:
-            """List the sites."""
-            return sites(2, get_current_context()["params"]["last"])
-
+    with DAG(dag_id=f"production_on_{queue}", default_args={**RETRIES, "queue": queue}, **COMMON):
         PolyAIPromoteConfigOperator(
-            task_id="apply", source=TEMPLATE, targets=chosen(), exclude_keys=OWN, concurrency=1
+            task_id="apply", source=TEMPLATE, targets=sites(2, LAST), exclude_keys=OWN, concurrency=1
         )
 
 for name, queue, size in (("chunks", "default", 25), ("large", "default", 500), ("large", "worker-a", 500)):
