@@ -116,7 +116,7 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 $(PRODUCTION_STAMP): pyproject.toml constraints-production.txt
 	$(PYTHON) -m venv --clear $(PRODUCTION)
 	$(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-production.txt \
-	  hatchling editables
+	  pip hatchling editables
 	$(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-production.txt \
 	  --no-build-isolation --editable '.[emulator,phonenumbers,redis]' --group production
 	@touch $@

@@ -35,7 +35,7 @@ START_LIMIT = 400.0
 """Seconds that the whole Airflow has to start."""
 STATE_CONNECTION = "state_store"
 TASKS_PER_WORKER = "3"
-RETRY_SECONDS = "2"
+RETRY_SECONDS = "10"
 HUMAN = 3.0
 """Seconds after which a person answers; the scheduler has to hear first that the task has left its worker."""
 

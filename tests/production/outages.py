@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from deployment import Deployment, Run
 from services import RunError, Service
-from stage import LAST, Found, Scenario, Stage
+from stage import LAST, WAITED, Found, Scenario, Stage
 
 LATENCY = 0.25
 BEGUN = 12
@@ -126,14 +126,14 @@ def _with_worker(stage: Stage, worker: Service, queue: str, note: str, rival: st
         found = _promoted(stage, run, None)
         if run.workers()["apply"] != worker.name:
             found.wrong.append(f"apply ran on {run.workers()['apply']}")
-        refused = "is locked by" in stage.airflow.task_logs(f"production_on_{rival}", "apply")
-        if rival and not refused:
-            found.wrong.append("nobody was refused by the lock")
+        waited = WAITED in stage.airflow.task_logs(f"production_on_{rival}", "apply")
+        if rival and not waited:
+            found.wrong.append("nobody waited for the lock")
     except RunError as error:
         raise RunError(f"{error}\n{worker.tail()}") from None
     finally:
         worker.end()
-    found.note = note + ("; the other worker was refused until the lock was free" if rival else "")
+    found.note = note + ("; the other worker waited for the lock" if rival else "")
     return found
 
 

@@ -8,6 +8,7 @@ left running or lying about, however the run ends. The table holds what ran.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import signal
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     minutes = (time.monotonic() - started) / 60
     print(_table(rows.values()))
     print(f"{len(rows)} scenarios in {minutes:.1f} minutes")
-    _write({**_read(), **rows}, minutes)
+    _write({**_read(), **rows})
     return int(any(row[1] != "right" or row[2] != "0" or row[3] != "0" for row in rows.values()))
 
 
@@ -124,23 +125,21 @@ def _read() -> dict[str, tuple[str, ...]]:
     return {row[0]: row for row in found if row[0] in names and len(row) == len(HEAD)}
 
 
-def _write(rows: dict[str, tuple[str, ...]], minutes: float) -> None:
+def _write(rows: dict[str, tuple[str, ...]]) -> None:
     ordered = [rows[each.name] for each in SCENARIOS if each.name in rows]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(
-        f"{before}{BEGIN}\n{_about(minutes)}\n\n{_table(ordered)}\n{END}{after}", encoding="utf-8"
-    )
+    PAGE.write_text(f"{before}{BEGIN}\n{_about()}\n\n{_table(ordered)}\n{END}{after}", encoding="utf-8")
 
 
-def _about(minutes: float) -> str:
+def _about() -> str:
     named = subprocess.run(
         [str(program_path("postgres")), "--version"], capture_output=True, text=True, check=True
     ).stdout.split()
     packages = {"Airflow": "apache-airflow", "Celery": "celery"}
     versions = ", ".join(f"{name} {version(package)}" for name, package in packages.items())
     ours = f"Postgres {named[2]}, Python {platform.python_version()}"
-    return f"{versions}, {ours}; the last run took {minutes:.0f} minutes."
+    return f"{versions}, {ours}, {os.cpu_count()} processor cores for all of it."
 
 
 if __name__ == "__main__":

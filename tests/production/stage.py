@@ -25,6 +25,8 @@ LAST = 31
 OWN = ("site_name", "fallback_number", "settings")
 """Keys that sites keep for themselves; of the settings, the switches of tests are never promoted."""
 SCHEDULED = ("daily_opening_hours", "watch_for_drift")
+WAITED = "Waiting up to "
+"""What a run logs that waits for another one's lock."""
 REFUSED = frozenset({400, 401, 403, 404, 405, 409, 412, 413, 415, 422})
 """Answers to requests that the vendor's contract does not have, or not in this state."""
 

@@ -63,11 +63,11 @@ def test_the_table_keeps_the_rows_of_scenarios_that_were_not_played(
     page = tmp_path / "production.md"
     page.write_text(f"Before.\n{run.BEGIN}\n{run.END}\nAfter.\n")
     monkeypatch.setattr(run, "PAGE", page)
-    monkeypatch.setattr(run, "_about", lambda minutes: "About.")
+    monkeypatch.setattr(run, "_about", lambda: "About.")
     first, second = (each.name for each in run.SCENARIOS[:2])
 
-    run._write({second: (second, "right", "0", "0", "7", "x")}, 1.0)
-    run._write({**run._read(), first: (first, "right", "0", "0", "–", "y")}, 1.0)
+    run._write({second: (second, "right", "0", "0", "7", "x")})
+    run._write({**run._read(), first: (first, "right", "0", "0", "–", "y")})
 
     text = page.read_text()
     assert text.startswith("Before.\n")

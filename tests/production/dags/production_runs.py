@@ -24,7 +24,7 @@ FAR = 4_000_000_000.0
 """Seconds since 1970 that no run reaches."""
 RELEASED = "rosa-restaurants"
 COMMON: dict[str, Any] = {"schedule": None, "catchup": False, "max_active_runs": 4}
-RETRIES: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(minutes=1)}
+RETRIES: dict[str, Any] = {"retries": 20, "retry_delay": timedelta(minutes=1)}
 
 
 def sites(first: int, last: int) -> list[dict[str, str]]:
