@@ -104,15 +104,12 @@ def examples(stage: Stage) -> Found:
     listed = {dag_id for lane in (*LANES, AT_LAST) for dag_id, _ in lane}
     wrong = [f"{name} is not run" for name in sorted(names ^ listed)]
     lanes = [Lane(stage, lane) for lane in LANES]
-    before = stage.values(HOTELS, "live")
     for lane in lanes:
         lane.start()
     for lane in lanes:
         lane.join()
     wrong += [line for lane in lanes for line in lane.wrong]
     wrong += [f"not so: {what}" for what, holds in FACTS.items() if not holds(stage)]
-    if stage.values(HOTELS, "live")["holiday_message"] != before["holiday_message"]:
-        wrong.append("what was rolled back is still there")
     kept = stage.server.state.snapshot()
     last = Lane(stage, AT_LAST)
     last.run()
@@ -129,9 +126,10 @@ def _voices(stage: Stage) -> set[str]:
     return {each["voiceName"] for each in stage.server.polyai.agents[HOTELS]["connectors"].values()}
 
 
-def _imported(stage: Stage) -> set[str]:
-    numbers = stage.server.polyai.agents[HOTELS]["numbers"]
-    return {number for number in numbers if number.startswith("+4416329601")}
+def _missing(stage: Stage) -> set[str]:
+    with (ROOT / "example_dags" / "new_numbers.csv").open(newline="") as table:
+        asked = {row["phone_number"] for row in csv.DictReader(table)}
+    return asked - set(stage.server.polyai.agents[HOTELS]["numbers"])
 
 
 def _closed_on_some_day(stage: Stage) -> bool:
@@ -156,7 +154,7 @@ FACTS: dict[str, Callable[[Stage], bool]] = {
     "the connectors have the new voice": lambda stage: (
         _voices(stage) == {"en-GB-Neural2-C", "fr-FR-Neural2-B"}
     ),
-    "the numbers of the file were imported": lambda stage: len(_imported(stage)) == 4,
+    "the numbers of the file were imported": lambda stage: not _missing(stage),
     "the sites are closed on the days of the table": _closed_on_some_day,
     "all sites are as the template": lambda stage: not stage.unlike_template(SITES),
     "the pipeline released one version": lambda stage: (

@@ -211,7 +211,8 @@ class _Run:
         run = self.run if lock is None else replace(self.run, sender=renewing(self.run, lock))
         targets = list(await self.action.plan(run, done=done))
         blocks = await self._blocks([target.name for target in targets])
-        guarded = [self._guarded(target, blocks) for target in targets]
+        first = self._first_read(targets)
+        guarded = [self._guarded(target, blocks, first) for target in targets]
         if too_many := self._too_many(guarded, done):
             guarded[0] = guarded[0].with_findings(*too_many)
         self.run.log(render_plan(plan_of(self.action.operation, guarded), self.policy.display))
@@ -222,7 +223,9 @@ class _Run:
             return {}
         return await self._unambiguous(lambda: self.protections.blocks(names, self.names))
 
-    def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
+    def _guarded(
+        self, target: TargetPlan, blocks: Mapping[str, RollbackBlock], first: Mapping[str, str | None]
+    ) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
         if target.live and target.changed and self.action.scope().live is None:
             local = self.protections.local_state(True)
@@ -233,7 +236,7 @@ class _Run:
             ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
-        findings += self._newer_work(target.items)
+        findings += self._newer_work(target.items, first)
         return target.with_findings(*findings)
 
     def _too_many(self, targets: Sequence[TargetPlan], done: Collection[str]) -> list[Finding]:
@@ -288,9 +291,15 @@ class _Run:
     def _first_key(self) -> str:
         return first_read_key(self.action.operation)
 
-    def _newer_work(self, items: Sequence[PlannedItem]) -> list[Finding]:
+    def _first_read(self, targets: Sequence[TargetPlan]) -> Mapping[str, str | None]:
+        """Return what the first try found; asked once for all targets, because each answer is a request to Airflow."""
+        kinds = self.action.kinds()
+        if all(kinds[item.resource.kind].repeatable for target in targets for item in target.items):
+            return {}
+        return self.run.recall(self._first_key) or {}
+
+    def _newer_work(self, items: Sequence[PlannedItem], noted: Mapping[str, str | None]) -> list[Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""
-        noted = self.run.recall(self._first_key) or {}
         found = []
         for item in items:
             kind = self.action.kinds()[item.resource.kind]
