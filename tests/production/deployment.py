@@ -33,6 +33,7 @@ WORKERS = ("worker-a", "worker-b")
 TRIGGERERS = ("triggerer-a", "triggerer-b")
 START_LIMIT = 400.0
 """Seconds that the whole Airflow has to start."""
+MIGRATION = "migration"
 STATE_CONNECTION = "state_store"
 TASKS_PER_WORKER = "3"
 RETRY_SECONDS = "10"
@@ -76,7 +77,7 @@ class Deployment:
         """Start everything, and return once all parts are healthy."""
         for backend in (self.postgres, self.redis, self.storage):
             backend.start()
-        migrate = self.service("migrate", "db", "migrate")
+        migrate = self.service(MIGRATION, "db", "migrate")
         migrate.start()
         wait_until(lambda: not migrate.runs, START_LIMIT, "the database's migration", said=migrate.tail)
         for name in ("api-server", "scheduler", "dag-processor"):
@@ -144,6 +145,13 @@ class Deployment:
             *("--concurrency", TASKS_PER_WORKER, "--without-mingle", "--without-gossip"),
             **options,
         )
+
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as systemd or Kubernetes does; return what that was."""
+        ended = [name for name, each in self.services.items() if each.ended_by_itself and name != MIGRATION]
+        for name in ended:
+            self.services[name].start()
+        return ended
 
     def healthy(self) -> bool:
         """Return whether all parts say that they are well, and both workers wait for tasks."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from deployment import Deployment, Run
-from services import RunError, Service
+from services import RunError, Service, wait_until
 from stage import LAST, WAITED, Found, Scenario, Stage
 
 LATENCY = 0.25
@@ -88,11 +88,23 @@ def _restarted(stage: Stage, restart: Callable[[Deployment], None]) -> Found:
     stage.wait_for_writes(BEGUN)
     restart(stage.airflow)
     started = time.monotonic()
-    run.succeed(seconds=DONE)
+    revived: set[str] = set()
+
+    def ended() -> bool:
+        revived.update(stage.airflow.revive())
+        return run.state() in ("success", "failed")
+
+    wait_until(ended, DONE, "the run to end", said=run.told, every=1)
+    run.succeed()
     found = _promoted(stage, run, time.monotonic() - started)
     after = stage.airflow.trigger("production_on_default")
     after.succeed(seconds=DONE)
-    found.note = f"tries of the task: {run.tries()['apply']}; the next run began by itself"
+    told = (
+        f"ended and started again by their supervisor: {', '.join(sorted(revived))}"
+        if revived
+        else "nothing ended"
+    )
+    found.note = f"tries of the task: {run.tries()['apply']}; {told}; the next run went well"
     return found
 
 

@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"Airflow is up after {time.monotonic() - started:.0f} s", flush=True)
             for scenario in chosen:
                 rows[scenario.name] = _row(stage, scenario)
+                _write({**_read(), **rows})
     except KeyboardInterrupt:
         print("Interrupted; everything was ended.", file=sys.stderr)
         return 130
@@ -67,7 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     minutes = (time.monotonic() - started) / 60
     print(_table(rows.values()))
     print(f"{len(rows)} scenarios in {minutes:.1f} minutes")
-    _write({**_read(), **rows})
     return int(any(row[1] != "right" or row[2] != "0" or row[3] != "0" for row in rows.values()))
 
 

@@ -55,6 +55,11 @@ class Service:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it was started, and ended although nobody asked it to."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start it; what it prints is added to its log."""
         with self.log.open("ab") as log:
