@@ -14,7 +14,7 @@ ROWS: dict[str, tuple[str, str]] = {
         "`dry_run`",
     ),
     "expected_digest": (
-        "It applies exactly the plan that was shown, or names what changed. A partly applied plan can be applied again.",
+        "It applies exactly the plan that was shown, or names what changed. A partly applied plan stays applicable.",
         "`expected_digest`",
     ),
     "lock": ("Only one run writes a target at a time; a second run waits or fails.", "`lock_wait`"),
@@ -46,7 +46,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "kill": ("A killed run can be started again: the result is the same, and no write happens twice.", "–"),
     "again": (
-        "A second run writes nothing. (Only a publication sends its request again; the platform refuses to publish a draft twice.)",
+        "A second run writes nothing. (A publication is sent again; the platform refuses to publish a draft twice.)",
         "–",
     ),
     "totals": ("It reports every item, and the totals add up.", "`on_partial` for connectors"),
@@ -144,17 +144,17 @@ REASONS: dict[tuple[str, str], str] = {
 
 HEADER = """# Guarantees
 
-This page lists the guarantees of every operator that writes. All of them use one engine. A test asserts every row for every
-operator, and this page is generated from the data of that test.
+This page lists the guarantees of every operator that writes. All of them use one engine. A test asserts every row for
+every operator, and this page is generated from the data of that test.
 
 | Guarantee | Argument |
 |---|---|
 """
 
 
-INTRODUCTION = """A dot means that the guarantee holds and is tested. A number refers to the notes. `PolyAIWatchPromotionOperator` writes only
-when it rolls back, like `PolyAIRollbackOperator`, and `PolyAIWatchReleaseOperator` like
-`PolyAIRollbackDeploymentOperator`.
+INTRODUCTION = """A dot means that the guarantee holds and is tested. A number refers to the notes.
+`PolyAIWatchPromotionOperator` writes only when it rolls back, like `PolyAIRollbackOperator`, and
+`PolyAIWatchReleaseOperator` like `PolyAIRollbackDeploymentOperator`.
 
 """
 

@@ -234,9 +234,9 @@ def markdown() -> str:
 HEADER = """
 ## Hostile input
 
-A separate process reads each hostile input. *Time* is the time of reading alone, on a busy machine. *Computing time* is the CPU
-time of the process and of the process that evaluates schemas, including the start of Python. *Peak memory* is the maximum of
-both together ({before} MiB at the start).
+A separate process reads each hostile input. *Time* is the time of reading alone, on a busy machine.
+*Computing time* is the CPU time of the process and of the process that evaluates schemas, including the start
+of Python. *Peak memory* is the maximum of both together ({before} MiB at the start).
 
 The limits of a schema are {seconds:g} s of CPU time, {steps:,} steps and {memory} MB of memory.
 
