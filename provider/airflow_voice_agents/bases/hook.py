@@ -108,7 +108,8 @@ class VoiceAgentsHook(BaseHook):
 
         :param connection: the Airflow connection.
         :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
 
     @property
@@ -122,7 +123,8 @@ class VoiceAgentsHook(BaseHook):
     def place(self) -> tuple[str, str]:
         """Return the host name of the connection's API, and the account where the connection names one.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         connection = self.get_connection(self.conn_id)
         extra = extra_of(connection)
@@ -137,7 +139,7 @@ class VoiceAgentsHook(BaseHook):
         """Send a call and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.client.send(call)
 
@@ -145,7 +147,7 @@ class VoiceAgentsHook(BaseHook):
         """Send a call from async code and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return await (await self.aclient()).asend(call)
 

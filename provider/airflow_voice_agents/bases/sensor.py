@@ -66,9 +66,9 @@ class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSe
 
     @abstractmethod
     def condition(self) -> Condition:
-        """Return what is waited for.
+        """Return the condition of this sensor.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
 
     def check(self) -> Found:

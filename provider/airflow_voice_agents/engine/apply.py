@@ -74,7 +74,7 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :param policy: the options of the run.
     :param protections: locks, rollback blocks, snapshots, stop switch and freeze windows.
     :raises GuardRefused: when a guard refuses before anything was read.
-    :raises StateMoved: when the plan is not the expected one.
+    :raises StateMoved: if the plan does not have the expected digest.
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """

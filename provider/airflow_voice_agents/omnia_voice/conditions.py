@@ -44,7 +44,7 @@ class NumberCondition:
     def parse(cls, phone_numbers: object, agent_id: object, statuses: object) -> NumberCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         numbers = parse_numbers(phone_numbers)
         agent = None if agent_id is None else parse_identifier(agent_id, name="agent_id")

@@ -111,7 +111,8 @@ class OmniaVoiceHook(VoiceAgentsHook):
 
         :param connection: connection of type ``omniavoice``.
         :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         self._fields = _fields(connection, extra)
         return self._fields.client_settings()
@@ -120,7 +121,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """Send a call and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.run(self.asend(call))
 
@@ -128,7 +129,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """Send a call from async code and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return await self._verbs(call)
 

@@ -25,16 +25,16 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
 
     Vendor operations: list numbers, list numbers of agent.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
     :param agent_id: the agent that must answer them. (templated)
     :param statuses: a status, or a list of those accepted, in any case. (templated)
     :param poke_interval: seconds between two questions; below 60 they use up the hourly limit.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``ready`` and ``waiting``, both counts, and ``ids`` by number.
     """
 
@@ -63,7 +63,7 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
         self.omniavoice_conn_id = omniavoice_conn_id
 
     def condition(self) -> NumberCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 
         return NumberCondition.parse(self.phone_numbers, self.agent_id or None, self.statuses or None)

@@ -36,7 +36,7 @@ class Display:
     sensitive name, what ``sensitive_keys`` select, and credentials inside URLs.
 
     :param show_values: whether values appear at all.
-    :param sensitive_keys: selectors of further values that are masked.
+    :param sensitive_keys: selectors of additional values to mask.
     :param sensitive_names: further names that make a key sensitive wherever they stand in it.
     """
 

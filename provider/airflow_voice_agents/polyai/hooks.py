@@ -51,7 +51,8 @@ class PolyAIHook(VoiceAgentsHook):
 
         :param connection: connection of type ``polyai``.
         :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         return _fields(connection, extra).client_settings()
 
@@ -81,7 +82,7 @@ class PolyAIHook(VoiceAgentsHook):
         """Send a call to the host that answers it, and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.runtime.send(call) if call.route in api.RUNTIME_ROUTES else super().send(call)
 
@@ -89,7 +90,7 @@ class PolyAIHook(VoiceAgentsHook):
         """Send a call to the host that answers it from async code, and return what it reads.
 
         :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         if call.route in api.RUNTIME_ROUTES:
             return await (await self._aruntime()).asend(call)

@@ -54,28 +54,29 @@ class PromotionOptions(TypedDict, total=False):
     """What :func:`promotion` hands on to its tasks; what is not given keeps the operators' defaults.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
-    :param concurrency: most targets in flight.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param max_changed: how many targets may change, as a number or a percentage.
+    :param concurrency: maximum number of targets that are processed at a time.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param max_changed: maximum number of targets that change, as a count or a percentage (``"10%"``).
     :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
         key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
     :param baseline: name under which the digests that were applied are kept.
     :param waves: how many targets are reached, wave by wave.
     :param max_failures: how many targets may go wrong before no further one is begun.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: why a freeze window does not count.
-    :param take_snapshot: whether what is about to change is kept first, for a rollback.
-    :param snapshot_retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window.
+    :param take_snapshot: save the state before the change, for a rollback.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
-    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_backfill: a backfill run may write into live.
+    :param max_snapshot_age: seconds after which a resource is read again right before its write.
+    :param confirm_live: must be true for a run that writes to live.
+    :param allow_backfill: allow a backfill run to write to live.
     """
 
     polyai_conn_id: str
@@ -171,19 +172,19 @@ class ReleaseOptions(TypedDict, total=False):
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
     :param concurrency: most requests in flight.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param deployment_model: ``branches``, or ``auto``, which refuses where it cannot conclude it.
-    :param allow_diverged: main may have been changed since the branch was made.
-    :param allow_staging_held: Staging may hold another branch.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param deployment_model: ``branches``, or ``auto``, which refuses if it reaches no conclusion.
+    :param allow_diverged: allow a merge although main was changed since the branch was created.
+    :param allow_staging_held: allow a merge although Staging holds another branch.
     :param state_folder: URL of the folder for holds and locks.
     :param stop_variable: Airflow Variable that stops the merge; ``None`` has none.
     :param freeze: freeze windows, in which nothing is merged.
-    :param override_freeze: why a freeze window does not count.
+    :param override_freeze: reason to write in a freeze window.
     :param lock_wait: seconds to wait for another run on the agent; 0 fails at once.
     :param confirm_live: must be true.
-    :param allow_backfill: a backfill run may release.
+    :param allow_backfill: allow a backfill run to release numbers.
     """
 
     polyai_conn_id: str

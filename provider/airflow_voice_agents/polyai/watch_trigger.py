@@ -27,7 +27,7 @@ class PolyAIWatchTrigger(PollingTrigger):
     :param polyai_conn_id: id of a connection of type ``polyai``.
     :param watching: what :meth:`.PromotionWatch.plain` returned: ids, thresholds and digests.
     :param until: seconds since the epoch at which the period ends.
-    :param concurrency: most reads in flight.
+    :param concurrency: maximum number of parallel reads.
     :param poll_interval: seconds between two checks.
     :param deadline: seconds since the epoch at which it gives up.
     """

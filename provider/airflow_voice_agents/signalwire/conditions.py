@@ -150,7 +150,7 @@ def owned(phone_numbers: object) -> Owned:
     """Check a sensor's arguments.
 
     :param phone_numbers: the numbers.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return Owned(parse_numbers(phone_numbers))
 
@@ -161,7 +161,7 @@ def routed(phone_numbers: object, route: object, routes: object) -> Routed:
     :param phone_numbers: the numbers that must have ``route``.
     :param route: the route of all of them, or
     :param routes: mapping of numbers to routes.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     parsed = Routes.parse(route, routes)
     if parsed is None or (parsed.all is None) == (phone_numbers is not None):
@@ -175,7 +175,7 @@ def registered(phone_numbers: object, e911_address_id: object) -> Registered:
 
     :param phone_numbers: the numbers.
     :param e911_address_id: UUID of the address, or ``None`` for any.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = e911_address_id is not None
     address = parse_uuid(e911_address_id, name="e911_address_id") if given else None

@@ -51,7 +51,8 @@ class SignalWireHook(VoiceAgentsHook):
 
         :param connection: connection of type ``signalwire``.
         :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         return _fields(connection, extra).client_settings()
 

@@ -45,9 +45,9 @@ class SignalWireNumberSensor(SignalWireSensor):
         separated by commas. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -58,7 +58,7 @@ class SignalWireNumberSensor(SignalWireSensor):
         self.phone_numbers = phone_numbers
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import owned
 
         return owned(self.phone_numbers)
@@ -77,9 +77,9 @@ class SignalWireRouteSensor(SignalWireSensor):
     :param routes: instead of both, a mapping of numbers to their routes. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request; never shows a URL.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request; the message never shows a URL.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -101,7 +101,7 @@ class SignalWireRouteSensor(SignalWireSensor):
         self.routes = routes
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import routed
 
         return routed(self.phone_numbers, self.argument("route"), self.argument("routes"))
@@ -118,9 +118,9 @@ class SignalWireE911Sensor(SignalWireSensor):
     :param e911_address_id: UUID of the address that must be active; ``None`` takes any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises SensorError: when a registration failed; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -138,7 +138,7 @@ class SignalWireE911Sensor(SignalWireSensor):
         self.e911_address_id = e911_address_id
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import registered
 
         return registered(self.phone_numbers, self.e911_address_id)

@@ -50,8 +50,8 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
 class OmniaVoiceWritingOperator(OmniaVoiceOperator, WritingOperator):
     """Base of the Omnia Voice operators that write.
 
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", *WritingOperator.template_fields)
@@ -83,7 +83,8 @@ def workspace_of(hook: OmniaVoiceHook) -> Workspace:
     """Return the workspace that a hook's connection leads to.
 
     :param hook: the hook.
-    :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+    :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and the
+        field.
     """
     from airflow_voice_agents.omnia_voice.actions.base import Workspace
 

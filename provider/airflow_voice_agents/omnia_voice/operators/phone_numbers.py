@@ -36,7 +36,7 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
         ``INACTIVE``, or ``assigned`` and ``unassigned``. (templated)
     :param agent_id: only numbers of this agent. (templated)
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises NotFound: for an agent that the workspace does not have.
     :raises RateLimited: when the hourly limit is reached; the task is retried once it starts again.
     :returns: list of ``id``, ``phone_number``, ``agent_id``, ``status`` and ``friendly_name``, by number.
@@ -81,42 +81,45 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
     :param agent_id: the agent to answer them. (templated)
     :param assignments: instead of both, mapping of numbers to agents. (templated)
     :param friendly_name: name to show for all of them; ``None`` leaves names as they are. (templated)
-    :param reassign: whether numbers may be taken from other agents.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param reassign: allow to take numbers from other agents.
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes who answers callers.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures after which no further number starts; ``None`` tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :param snapshot: deprecated name of ``take_snapshot``.
     :param retention: deprecated name of ``snapshot_retention``.
     :param snapshot_folder: deprecated; use ``state_folder``. URL of the folder of the snapshots alone. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -196,43 +199,46 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
 
     Vendor operations: list numbers, update number, get number.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
     :param changes: mapping of any of ``agent_id``, ``friendly_name`` and ``status``. What is absent stays as
         it is; ``agent_id`` of ``None`` unassigns. A status is whatever word the platform takes. (templated)
-    :param reassign: whether numbers may be taken from other agents.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param reassign: allow to take numbers from other agents.
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes what callers meet.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures after which no further number starts; ``None`` tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -277,37 +283,39 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
 
     Vendor operations: list numbers, delete number.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
     :param expected: the very same numbers, written out by the DAG's author; any difference stops the run
         before any request. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because nobody answers a deleted number.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures after which no further number starts; ``None`` tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
     :param verify: has no effect: every deletion is read back.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises TargetLocked: when another run works on one of the numbers.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises TargetLocked: if another run holds the lock of a number.
     :raises ItemsFailed: when a number is still listed; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """

@@ -40,9 +40,9 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
     :param folder: URL that Airflow's object storage knows; by default ``snapshots`` below
         ``[voice_agents] state_folder``. (templated)
     :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
     :raises GuardRefused: when there is no number, or it could only be kept in the clear.
     :returns: URL of the snapshot, for :class:`OmniaVoiceRestoreAssignmentsOperator`.
     """
@@ -99,42 +99,45 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
         (templated)
     :param expected_agent_id: the agent that the assignment led to, where the snapshot does not say. (templated)
     :param expected_assignments: instead, mapping of numbers to such agents. (templated)
-    :param force: whether newer work is overwritten.
+    :param force: overwrite newer changes.
     :param allow_partial: whether numbers with newer work are left out and reported, and the task succeeds without
         them.
     :param hold: whether what is undone is put on hold: the same change is then refused until
         :class:`OmniaVoiceReleaseHoldOperator` releases it.
-    :param reason: the reason, kept with the hold. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param reason: reason, stored with the hold. (templated)
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because it changes who answers callers.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures after which no further number starts; ``None`` tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for wrong arguments or a snapshot that cannot be read, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
     :raises ItemsFailed: when a number is not as it was; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
@@ -181,7 +184,7 @@ class OmniaVoiceReleaseHoldOperator(OmniaVoiceOperator, ReleaseHoldOperator):
     """Release what a restore put on hold, so that the same assignment or update may be made again.
 
     :param targets: names of platforms as reports show them, or one; ``None`` is the connection's. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+    :param state_folder: URL of the folder for holds; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :returns: the targets that were on hold and are no more.

@@ -50,7 +50,7 @@ class ConfigCondition:
     ) -> ConfigCondition:
         """Check a sensor's arguments; values are kept as salted digests only.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         if sum(given is not None for given in (values, page_digest, equals)) != 1:
             raise InputError("give exactly one of values, digest and equals")

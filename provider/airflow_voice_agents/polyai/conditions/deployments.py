@@ -47,7 +47,7 @@ class DeploymentCondition:
     ) -> DeploymentCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         if sum(given is not None for given in (version, deployment_id, newer_than)) != 1:
             raise InputError("give exactly one of version, deployment_id and newer_than")
@@ -122,7 +122,7 @@ class TestRunsCondition:
     ) -> TestRunsCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),

@@ -58,7 +58,7 @@ class DriftCondition:
     ) -> DriftCondition:
         """Check a sensor's arguments as far as that needs no file.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         parse_choice(until, name="until", choices=UNTIL)
         if spec is not None and spec_file is None:

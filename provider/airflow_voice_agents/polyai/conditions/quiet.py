@@ -52,7 +52,7 @@ class QuietCondition:
     ) -> QuietCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             account_id=parse_identifier(account_id, name="account_id"),
@@ -129,7 +129,7 @@ class AlertsClearCondition:
     ) -> AlertsClearCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             after=parse_moment(after, name="after").isoformat(),

@@ -46,7 +46,7 @@ class NumbersCondition:
     ) -> NumbersCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -107,7 +107,7 @@ class ConnectorCondition:
     ) -> ConnectorCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         connector = parse_identifier(connector_id, name="connector_id")
         return cls(
@@ -171,7 +171,7 @@ class OutboundCallCondition:
     ) -> OutboundCallCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),

@@ -37,19 +37,19 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)
-    :param message: text that is kept with the deployment. (templated)
-    :param deployment_model: ``branches``, or ``auto``, which refuses where it cannot conclude it.
+    :param message: message of the deployment. (templated)
+    :param deployment_model: ``branches``, or ``auto``, which refuses if it reaches no conclusion.
     :param tests: which tests must have passed: XCom ``tested`` of :class:`.PolyAIRunTestsOperator`, or a mapping as
         :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate` has it; ``None`` asks for none. (templated)
-    :param allow_diverged: main may have been changed since the branch was made.
-    :param allow_staging_held: Staging may hold another branch.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
+    :param allow_diverged: allow a merge although main was changed since the branch was created.
+    :param allow_staging_held: allow a merge although Staging holds another branch.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
     :param state_folder: URL of the folder in which the status page finds what was planned; ``None`` takes
         ``[voice_agents] state_folder``. (templated)
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises GuardRefused: when the branch cannot be released as it is, or a test did not pass on it.
     :returns: the plan.
     """
@@ -138,11 +138,11 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
     :param approved_digest: digest that was approved; a plan of another digest is refused. (templated)
     :param allow_unapproved: a release may go to live without an approved digest.
     :param confirm_live: must be true.
-    :param allow_backfill: a backfill run may release.
+    :param allow_backfill: allow a backfill run to release numbers.
     :param verify: whether the list of branches is read after a merge that was answered; what live runs is read in any
         case.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises StateMoved: before the merge, when the branch, main, live or the tests are not as planned.
     :raises GuardRefused: before the merge, when a guard refuses.
     :raises ItemsFailed: when it was not merged, or live does not run it.
@@ -220,15 +220,15 @@ class PolyAIWatchReleaseOperator(PolyAIWatchPromotionOperator):
     :param previous_deployment_id: what live ran before: XCom of that name; empty where it ran nothing, which leaves
         no way back. (templated)
     :param checks: the checks, as for :class:`.PolyAIWatchPromotionOperator`. (templated)
-    :param watch_minutes: how long is watched. (templated)
+    :param watch_minutes: minutes to watch. (templated)
     :param confirm_live: must be true, for the rollback.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises GuardRefused: before any request, when a rollback would be refused; later, when it is, or when nobody
         answers in time.
-    :raises ChecksFailed: after a failed verdict; it says what was rolled back.
+    :raises ChecksFailed: after a failed verdict; the message says what was rolled back.
     :raises ItemsFailed: when live was not brought back; XCom ``report`` tells why.
-    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` where a person decided.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` if a person decided.
     """
 
     template_fields: Sequence[str] = (

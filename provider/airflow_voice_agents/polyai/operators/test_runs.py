@@ -38,7 +38,7 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
     :param form: form of the request: ``select``, the current one, or ``flat``, the deprecated list.
     :param verify: whether the list of runs is read after a start that was answered.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises GuardRefused: when there is no such branch.
     :raises ItemsFailed: when no run was started.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.

@@ -37,12 +37,12 @@ SLACK = 600.0
 class _LookingOperator(PolyAIOperator):
     """What operators share that look at what was promoted.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since", "poll_interval")
@@ -191,19 +191,19 @@ class PolyAICheckPromotionOperator(_LookingOperator):
     conversations, get conversation, create debug chat, send debug chat message, create outbound call, get
     outbound call status.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
     :param wait_minutes: how long to look again until it passes; 0 looks once, and that look decides.
         (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
     :param on_unclear: ``fail``, or ``pass`` to leave the task successful when the verdict is inconclusive or
         error.
-    :param concurrency: most reads in flight.
+    :param concurrency: maximum number of parallel reads.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises ChecksFailed: when a check failed; XCom ``verdict`` tells all.
     :raises ChecksUnclear: when there is no verdict, unless ``on_unclear`` lets that pass.
     :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``.
@@ -288,15 +288,15 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     rollback: update schema, update variables, roll back deployment, update connector, batch update
     connectors, assign number.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param watch_minutes: how long is watched. (templated)
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param watch_minutes: minutes to watch. (templated)
     :param snapshot: URL that the promotion left in XCom ``snapshot``; ``None`` rolls nothing back, and a
         failed verdict only fails the task. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
     :param hold: whether targets that are rolled back are put on hold.
     :param force: whether a rollback overwrites what was changed since the promotion as well.
     :param reason: why; kept with the hold. (templated)
@@ -310,9 +310,9 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     :raises InputError: for wrong arguments, and for a snapshot that cannot be read, before any request.
     :raises GuardRefused: before any request, when a rollback would be refused; later, when it is, or when
         nobody answers in time.
-    :raises ChecksFailed: after a failed verdict; it says what was rolled back.
+    :raises ChecksFailed: after a failed verdict; the message says what was rolled back.
     :raises ItemsFailed: when a target was not brought back; XCom ``report`` tells which.
-    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` where a person decided.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` if a person decided.
     """
 
     template_fields: Sequence[str] = (

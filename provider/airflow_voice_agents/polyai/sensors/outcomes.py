@@ -35,10 +35,10 @@ class PolyAITestRunsSensor(PolyAISensor):
     :param fail_on: ``failed``, or ``never`` when it is enough that they have ended.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises SensorError: when waiting cannot help, and when a run did not pass; with ``soft_fail`` the task is
         skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, the ``verdict`` of all runs, and as ``test_runs`` the ``verdict`` and the counts of each.
     """
 
@@ -65,7 +65,7 @@ class PolyAITestRunsSensor(PolyAISensor):
         self.fail_on = fail_on
 
     def condition(self) -> TestRunsCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import TestRunsCondition
 
         return TestRunsCondition.parse(self.agent_id, self.test_run_ids, self.allowed_failures, self.fail_on)
@@ -86,10 +86,10 @@ class PolyAIOutboundCallSensor(PolyAISensor):
     :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises SensorError: when waiting cannot help, and when the call failed; with ``soft_fail`` the task is
         skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``call_sid`` and ``status``.
     """
 
@@ -117,7 +117,7 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         self.fail_on = fail_on
 
     def condition(self) -> OutboundCallCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import OutboundCallCondition
 
         return OutboundCallCondition.parse(self.agent_id, self.call_sid, self.environment, self.fail_on)
@@ -139,9 +139,9 @@ class PolyAIQuietWindowSensor(PolyAISensor):
     :param minutes: for how long, rounded up to five minutes.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``project_id``, ``environment``, ``max_concurrent`` that was reached, and ``until`` when.
     """
 
@@ -171,7 +171,7 @@ class PolyAIQuietWindowSensor(PolyAISensor):
         self.minutes = minutes
 
     def condition(self) -> QuietCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import QuietCondition
 
         return QuietCondition.parse(
@@ -196,10 +196,10 @@ class PolyAIAlertsClearSensor(PolyAISensor):
     :param fail_on_alert: fail at once when a rule began to fire after ``after``.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :raises SensorError: when waiting cannot help, and when a rule fires where that is to fail; with
         ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``after``, number of ``rules``, and ids ``firing_before`` and ``not_clear``.
     """
 
@@ -229,7 +229,7 @@ class PolyAIAlertsClearSensor(PolyAISensor):
         self.fail_on_alert = fail_on_alert
 
     def condition(self) -> AlertsClearCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import AlertsClearCondition
 
         return AlertsClearCondition.parse(

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class PolyAIConfigSensor(PolyAISensor):
     """Wait until an environment's config page is as wanted. Give exactly one of the three conditions.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: list real-time configs.
 
@@ -43,9 +44,9 @@ class PolyAIConfigSensor(PolyAISensor):
     :param equals: mapping of ``agent_id`` and ``environment`` of a page that it must equal. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``environment`` and ``digest`` of the page.
     """
 
@@ -78,7 +79,7 @@ class PolyAIConfigSensor(PolyAISensor):
         self.equals = equals
 
     def condition(self) -> ConfigCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import ConfigCondition
 
         return ConfigCondition.parse(
@@ -89,7 +90,8 @@ class PolyAIConfigSensor(PolyAISensor):
 class PolyAIDeploymentSensor(PolyAISensor):
     """Wait until an environment runs a deployment. Give exactly one of the last three conditions.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: get active deployments.
 
@@ -102,9 +104,9 @@ class PolyAIDeploymentSensor(PolyAISensor):
         made. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of what is
         active.
     """
@@ -137,7 +139,7 @@ class PolyAIDeploymentSensor(PolyAISensor):
         self.newer_than = newer_than
 
     def condition(self) -> DeploymentCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import DeploymentCondition
 
         return DeploymentCondition.parse(
@@ -160,9 +162,9 @@ class PolyAIConnectorSensor(PolyAISensor):
     :param client_env: environment that it is to be in; ``None`` for any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``connector_id`` and ``client_env``.
     """
 
@@ -191,7 +193,7 @@ class PolyAIConnectorSensor(PolyAISensor):
         self.client_env = client_env
 
     def condition(self) -> ConnectorCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import ConnectorCondition
 
         return ConnectorCondition.parse(
@@ -202,7 +204,8 @@ class PolyAIConnectorSensor(PolyAISensor):
 class PolyAIPhoneNumbersSensor(PolyAISensor):
     """Wait until an agent has numbers in an environment, answered by a connector.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: list phone numbers.
 
@@ -212,9 +215,9 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
     :param connector_id: connector that must answer them; ``None`` for any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, and the number of numbers as ``phone_numbers``.
     """
 
@@ -243,7 +246,7 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self.connector_id = connector_id
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import NumbersCondition
 
         return NumbersCondition.parse(self.agent_id, self.phone_numbers, self.client_env, self.connector_id)
@@ -265,14 +268,14 @@ class PolyAIDriftSensor(PolyAISensor):
     :param spec_file: file that holds it, read again for each question, by the triggerer when deferred: a path
         or URL that it can reach as well. (templated)
     :param targets: targets instead of those of the spec. (templated)
-    :param baseline: name under which ``PolyAIApplyPromotionOperator`` notes what it applied. (templated)
-    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+    :param baseline: name of the baseline that ``PolyAIApplyPromotionOperator`` stores. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``drifted``, ``counts`` of resources, names of at most 20 ``targets`` that have drifted, and
         ``targets_omitted``.
     """
@@ -316,7 +319,7 @@ class PolyAIDriftSensor(PolyAISensor):
         self.state_folder = state_folder
 
     def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        """Yield a sentence for each invalid argument, including a literal spec."""
         yield from super().argument_problems()
         if isinstance(self.uncovered("spec"), Mapping):
             from airflow_voice_agents.polyai.operators.base import spec_problems
@@ -324,7 +327,7 @@ class PolyAIDriftSensor(PolyAISensor):
             yield from spec_problems(self)
 
     def condition(self) -> DriftWait:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.bases.template_inputs import from_yaml
         from airflow_voice_agents.polyai.conditions import DriftCondition
         from airflow_voice_agents.polyai.drift_request import DriftWait

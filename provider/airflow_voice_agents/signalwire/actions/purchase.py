@@ -152,7 +152,7 @@ async def buy(
     :param order: the purchase.
     :param policy: the options of the run; with an expected digest, refused candidates are not replaced.
     :param protections: the protections of the run.
-    :raises GuardRefused: when a guard refuses, before any request.
+    :raises GuardRefused: if a guard refuses, before any request.
     :raises StateMoved: when the candidates are not those of the expected digest.
     :returns: the report, and every number that the task bought, sorted.
     """
@@ -188,7 +188,7 @@ def parse_purchase(
     :param max_numbers: the maximum number of numbers that may be billed.
     :param search: arguments of :func:`.api.search_available`.
     :param options: ``voice_only`` and ``confirmed``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     :raises GuardRefused: when more is asked for than may be billed.
     """
     number = parse_count(_whole(count), name="count", most=MOST)

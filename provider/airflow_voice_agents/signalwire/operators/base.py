@@ -51,7 +51,8 @@ class SignalWireOperator(VoiceAgentsOperator):
         """Return the space that the connection leads to.
 
         :param hook: the hook that the action will be carried out with.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         from airflow_voice_agents.signalwire.resources.inventory import Space
 
@@ -63,7 +64,8 @@ class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
 
     :param verify: whether an independent read follows the writes; the answers, which are whole records, are
         compared in any case. The former values ``"response"`` and ``"read"`` mean ``False`` and ``True``.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
+    :param max_snapshot_age: seconds after which a number is read again right before its write; ``None`` never
+        reads again.
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", *WritingOperator.template_fields)

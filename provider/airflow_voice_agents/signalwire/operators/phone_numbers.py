@@ -29,7 +29,7 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
     :param country_code: ISO 3166-1 alpha-2 code of the numbers; one whose record has none is left
         out. (templated)
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
+    :raises InputError: for invalid arguments, before any request.
     :returns: the E.164 numbers, sorted; an empty list when none fits.
     """
 
@@ -99,32 +99,32 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     :param region: two letters, such as ``TX``; local numbers only. (templated)
     :param city: name of a city in ``region``. (templated)
     :param voice_only: whether only numbers that can take calls are bought.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param allow_backfill: a backfill run may buy, once per past date.
     :param lock_wait: seconds to wait for another run on the space's numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
     :param waves: how many numbers are bought wave by wave: numbers and percentages, counted from the first; the
         last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+    :param max_failures: number of failures after which no further number starts: a count, a percentage, or a
         mapping of ``count`` and ``percent``; ``None`` tries all.
     :param max_changed: how many numbers may be bought, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count. (templated)
-    :param verify: whether an independent read follows the writes; the answers are compared in any case.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param verify: read everything that was written once more; responses are always compared.
     :param max_snapshot_age: seconds after which a number is read again right before it is bought; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Secrets in URLs are masked in any case.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``. Secrets
+        in URLs are always masked.
     :param concurrency: maximum number of purchases in flight.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
     :raises StateMoved: when the candidates are not those of the expected digest.
     :raises TargetLocked: when another run works on the space's numbers.
     :raises ItemsFailed: when not all could be bought; XCom ``report`` names those that were.
@@ -211,40 +211,41 @@ class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
 
     Vendor operations: list phone numbers, release phone number.
 
-    :param phone_numbers: E.164 numbers: a list, an upstream task's output, or a text with one per line or
-        separated by commas. (templated)
+    :param phone_numbers: E.164 numbers: a list, the output of an upstream task, or a string with one number
+        per line or separated by commas. (templated)
     :param expected: the very same numbers, in any order, from whoever decided; a run in which the two differ
         is refused before any request. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a run that releases: callers are on these numbers.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
-        last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` writes all in one wave.
+    :param max_failures: number of failures after which no further number starts: a count, a percentage, or a
         mapping of ``count`` and ``percent``; ``None`` tries all.
     :param max_changed: how many numbers may be released, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count. (templated)
-    :param verify: whether an independent read follows the writes; the answers are compared in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Secrets in URLs are masked in any case.
-    :param concurrency: maximum number of numbers in flight.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param verify: read everything that was written once more; responses are always compared.
+    :param max_snapshot_age: seconds after which a number is read again right before its write; ``None`` never
+        reads again.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``. Secrets
+        in URLs are always masked.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises StateMoved: when the plan is not the expected one.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` names it.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
+    :raises StateMoved: if the plan does not have the expected digest.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 

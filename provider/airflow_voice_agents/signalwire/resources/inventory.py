@@ -260,7 +260,7 @@ def select_numbers(
     :param country_code: two letters.
     :param voice_only: whether a number chosen by criteria must be able to take calls.
     :param need_filter: whether a choice of all numbers of the project is refused.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     by_criteria = NumberSelection(
         filter_name=filter_name or None,
