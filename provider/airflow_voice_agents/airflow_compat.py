@@ -266,7 +266,7 @@ def ask_a_person(
     :param method_name: method of the operator that goes on. It takes the context and ``event``:
         ``chosen_options`` and ``responded_by_user``, or ``error`` where nobody answered in time.
     :param response_timeout: how long to wait; ``None`` waits for good.
-    :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
+    :param assigned_users: users who can answer, as in Airflow's ``HITLOperator``; ``None`` allows anybody.
     """
     from airflow.providers.standard.operators import hitl
 

@@ -60,7 +60,7 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator, WritingOperator):
         super().__init__(max_snapshot_age=max_snapshot_age, **kwargs)
 
     def run_action(self, context: Context, parse: Callable[[Workspace], NumbersAction]) -> dict[str, Any]:
-        """Carry an action out and leave its report, with an asset event for every agent whose numbers changed.
+        """Run an action and push its report, with an asset event for every agent whose numbers changed.
 
         :param context: the task's context.
         :param parse: makes the action for the connection's workspace.
@@ -80,7 +80,7 @@ class OmniaVoiceRestoringOperator(OmniaVoiceOperator, RestoringOperator):
 
 
 def workspace_of(hook: OmniaVoiceHook) -> Workspace:
-    """Return the workspace that a hook's connection leads to.
+    """Return the workspace of a hook's connection.
 
     :param hook: the hook.
     :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and the
@@ -92,7 +92,7 @@ def workspace_of(hook: OmniaVoiceHook) -> Workspace:
 
 
 def changes_of(report: Report) -> dict[str, dict[str, Any]]:
-    """Return the asset URI and facts of every agent that got, lost or kept a number that changed.
+    """Return the asset URI and facts of every agent with a changed number.
 
     :param report: the final report.
     """

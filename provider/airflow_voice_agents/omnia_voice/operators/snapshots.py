@@ -1,4 +1,4 @@
-"""Operators that keep assignments and restore them."""
+"""Operators that save and restore assignments."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 
 class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
-    """Keep which agent answers which number, so that a restore can be made from it.
+    """Save the assignments of numbers to agents, for a restore.
 
-    The file is encrypted with Airflow's Fernet key. Nothing is written at the platform.
+    The file is encrypted with Airflow's Fernet key. Nothing is written to the platform.
 
     Vendor operation: list numbers.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. One that is not listed is kept as such. ``None`` takes all
-        numbers of the workspace. (templated)
-    :param folder: URL that Airflow's object storage knows; by default ``snapshots`` below
-        ``[voice_agents] state_folder``. (templated)
-    :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. Numbers that are not listed are saved as such.
+        ``None`` saves all numbers of the workspace. (templated)
+    :param folder: URL that Airflow's object storage supports; default: ``snapshots`` in ``[voice_agents]
+        state_folder``. (templated)
+    :param retention: age (timedelta) at which snapshots in that folder are removed; ``None`` keeps them.
     :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :raises InputError: for invalid arguments, before any request; the message names every malformed number.
-    :raises GuardRefused: when there is no number, or it could only be kept in the clear.
+    :raises GuardRefused: if there is no number, or the snapshot could only be stored unencrypted.
     :returns: URL of the snapshot, for :class:`OmniaVoiceRestoreAssignmentsOperator`.
     """
 
@@ -66,7 +66,7 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
         self.allow_unencrypted = allow_unencrypted
 
     def execute(self, context: Context) -> str:
-        """List the numbers and keep their assignments."""
+        """List the numbers and save their assignments."""
         from airflow_voice_agents.omnia_voice.actions.snapshots import SnapshotAssignments
         from airflow_voice_agents.state.snapshots import save
         from airflow_voice_agents.transport.validation import parse_numbers
@@ -85,30 +85,30 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
 
 
 class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
-    """Let the agents of a snapshot answer its numbers again, and put what is undone on hold.
+    """Restore the assignments of a snapshot, and put the undone change on hold.
 
-    The same plan, guards, checks and report as an assignment; a second run writes nothing. A number whose
-    agent is neither as in the snapshot nor as the assignment left it is newer work, and stops the run before
-    its first write, unless ``allow_partial`` leaves it out. The snapshot of an assignment notes what the
-    assignment left. A number that was not listed is unassigned, not deleted, and a name that was not set
-    cannot be unset. From the snapshot of an update the settings that it named are restored.
+    Plan, guards, checks and report are those of an assignment; a second run writes nothing. If the agent of a
+    number is neither the one in the snapshot nor the one of the assignment, somebody has changed it since:
+    the number stops the run before its first write, unless ``allow_partial`` skips it. A number that was not
+    listed is unassigned, not deleted, and a name that was not set cannot be cleared. From the snapshot of an
+    update, the operator restores the settings that the update changed.
 
     Vendor operations: list numbers, update number, assign number, get number.
 
-    :param snapshot: URL of the snapshot, as a snapshot task returned it or a write left it in XCom ``snapshot``.
+    :param snapshot: URL of the snapshot: the result of a snapshot task, or the XCom ``snapshot`` of a write.
         (templated)
-    :param expected_agent_id: the agent that the assignment led to, where the snapshot does not say. (templated)
-    :param expected_assignments: instead, mapping of numbers to such agents. (templated)
+    :param expected_agent_id: the agent of the assignment, if the snapshot does not contain it. (templated)
+    :param expected_assignments: mapping of numbers to such agents, instead of ``expected_agent_id``.
+        (templated)
     :param force: overwrite newer changes.
-    :param allow_partial: whether numbers with newer work are left out and reported, and the task succeeds without
-        them.
-    :param hold: whether what is undone is put on hold: the same change is then refused until
-        :class:`OmniaVoiceReleaseHoldOperator` releases it.
+    :param allow_partial: skip and report numbers with newer changes, and let the task succeed without them.
+    :param hold: put the undone change on hold: it is refused until :class:`OmniaVoiceReleaseHoldOperator`
+        releases the hold.
     :param reason: reason, stored with the hold. (templated)
     :param dry_run: only plan, without a write; no confirmation is needed.
     :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true, because it changes who answers callers.
+    :param confirm_live: must be true, because the run changes who answers callers.
     :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
@@ -136,9 +136,9 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
     :param sensitive_keys: selectors of values to mask.
     :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments or a snapshot that cannot be read, before any request.
+    :raises InputError: for invalid arguments or a snapshot that cannot be read, before any request.
     :raises GuardRefused: if a guard or the plan refuses, before any write.
-    :raises ItemsFailed: when a number is not as it was; XCom ``report`` tells which.
+    :raises ItemsFailed: if a number was not restored; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -181,13 +181,14 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
 
 
 class OmniaVoiceReleaseHoldOperator(OmniaVoiceOperator, ReleaseHoldOperator):
-    """Release what a restore put on hold, so that the same assignment or update may be made again.
+    """Release the hold of a restore, so that the same assignment or update can run again.
 
-    :param targets: names of platforms as reports show them, or one; ``None`` is the connection's. (templated)
+    :param targets: name of a platform as in reports, or a list of names; ``None`` uses the connection's.
+        (templated)
     :param state_folder: URL of the folder for holds; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :returns: the targets that were on hold and are no more.
+    :returns: the released targets.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", *ReleaseHoldOperator.template_fields)

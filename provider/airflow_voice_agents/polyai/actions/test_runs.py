@@ -1,4 +1,4 @@
-"""Start tests on a branch, and leave the evidence that binds them to exactly this state of it."""
+"""Start tests on a branch, and return evidence that binds them to exactly this state of the branch."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class PurchaseOrder:
     :param space: the space that the numbers will live in.
     :param count: the number of numbers that the task must have bought in the end.
     :param search: arguments of the search.
-    :param voice_only: whether only numbers that can take calls are bought.
+    :param voice_only: buy only numbers that can take calls.
     :param confirmed: whether the author agreed to be billed.
     """
 
@@ -153,7 +153,7 @@ async def buy(
     :param policy: the options of the run; with an expected digest, refused candidates are not replaced.
     :param protections: the protections of the run.
     :raises GuardRefused: if a guard refuses, before any request.
-    :raises StateMoved: when the candidates are not those of the expected digest.
+    :raises StateMoved: if the candidates do not have the expected digest.
     :returns: the report, and every number that the task bought, sorted.
     """
     if run.task_state is None:

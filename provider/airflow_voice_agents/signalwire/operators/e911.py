@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class SignalWireAssignE911Operator(SignalWireWritingOperator):
     """Assign an emergency address to numbers, or remove it.
 
-    Numbers are compared first. A registration that is active or under way is not asked for again, one that
-    failed is. Registration takes minutes: wait with :class:`.SignalWireE911Sensor`.
+    The operator compares the numbers first. It does not repeat a registration that is active or in progress,
+    but repeats one that failed. Registration takes minutes: wait with :class:`.SignalWireE911Sensor`.
 
     Vendor operations: list phone numbers, get phone number, assign E911 address, remove E911 address.
 
@@ -86,7 +86,7 @@ class SignalWireAssignE911Operator(SignalWireWritingOperator):
         self.e911_address_id = e911_address_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """List, plan, guard, ask for what differs and report."""
+        """List, plan, guard, request registrations and report."""
         from airflow_voice_agents.signalwire.actions.e911 import parse_e911
         from airflow_voice_agents.signalwire.assets import phone_numbers_uri
 

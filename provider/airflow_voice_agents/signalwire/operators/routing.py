@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 
 class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
-    """Point numbers at a SWML document, a cXML webhook, an application, a SIP endpoint and so on.
+    """Route numbers to a SWML document, a cXML webhook, an application, a SIP endpoint and others.
 
-    The project's numbers are listed once, every number is compared and planned, and only those that differ
-    are written, one request each. What SignalWire answers is compared with what was asked for: the call
-    handler, the fields that belong to it, and that calls are taken as voice. The first write goes alone: should
-    it clear a name or messaging, which it does not send, none follows. A number that the project does not have,
-    or that cannot take calls, stops the run before the first write. So does a route that a restore undid, until
-    :class:`.SignalWireReleaseHoldOperator` releases it. A second run writes nothing.
+    The operator lists the project's numbers once, compares and plans every number, and writes only those that
+    differ, one request each; a second run writes nothing. It compares each response with the plan: the call
+    handler, its fields, and the receive mode. It sends the first write alone: if that write clears a name or
+    messaging, no other follows. A number that the project does not have, or that cannot take calls, stops the
+    run before the first write. So does a route that a restore has undone, until
+    :class:`.SignalWireReleaseHoldOperator` releases the hold.
 
     Vendor operations: list phone numbers, update phone number, get phone number.
 
-    :param phone_numbers: E.164 numbers that get ``route``: a list, an upstream task's output, or a text
-        with one per line or separated by commas; repeats are left out. (templated)
-    :param filter_name: instead, part of the numbers' name; of the numbers found, those with voice are
-        meant. (templated)
+    :param phone_numbers: E.164 numbers that get ``route``: a list, the output of an upstream task, or a
+        string with one number per line or separated by commas; duplicates are ignored. (templated)
+    :param filter_name: part of the numbers' name, instead of ``phone_numbers``; selects numbers with voice.
+        (templated)
     :param filter_number: part of the number; an exact match selects only that number. (templated)
     :param country_code: ISO 3166-1 alpha-2 code of the numbers. (templated)
-    :param route: the route of the calls: a mapping of ``to`` and the fields of that route, such as
-        ``{"to": "swml", "url": "https://agents.example.com/swml"}``, or a value of
-        :mod:`airflow_voice_agents.signalwire.routes`. A user name and password inside a URL are never
-        shown; let a template take them from a connection or variable, for a DAG file is no place for
-        them. (templated)
-    :param routes: instead of numbers and route, a mapping of numbers to their routes. (templated)
+    :param route: the route of the calls: a mapping of ``to`` and the fields of that route, such as ``{"to":
+        "swml", "url": "https://agents.example.com/swml"}``, or a value of
+        :mod:`airflow_voice_agents.signalwire.routes`. A user name and password inside a URL are never shown;
+        use a template to read them from a connection or variable, because a DAG file is not confidential.
+        (templated)
+    :param routes: mapping of numbers to routes, instead of ``phone_numbers`` and ``route``. (templated)
     :param dry_run: only plan, without a write; no confirmation is needed.
     :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
@@ -78,7 +78,8 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     :param concurrency: maximum number of phone numbers that are processed at a time.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :param snapshot: deprecated name of ``take_snapshot``.
-    :param snapshot_folder: deprecated: URL of the folder for snapshots alone; use ``state_folder``. (templated)
+    :param snapshot_folder: deprecated; use ``state_folder``. URL of the folder for snapshots only.
+        (templated)
     :param retention: deprecated name of ``snapshot_retention``.
     :raises InputError: for invalid arguments, before any request; the message never shows a URL.
     :raises GuardRefused: if a guard or a plan refuses, before any write.
@@ -128,7 +129,7 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
         self.retention = retention
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """List, plan, guard, keep a snapshot, write, verify and report."""
+        """List, plan, guard, save a snapshot, write, verify and report."""
         from airflow_voice_agents.signalwire.actions.routing import parse_route
         from airflow_voice_agents.signalwire.assets import routing_uri
 
@@ -148,7 +149,7 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
         return self.finish(context, report, changes=self.changes(report, routing_uri(action.space.label)))
 
     def protection_settings(self) -> ProtectionSettings:
-        """Return the operator's arguments about protections, also under their former names."""
+        """Return the protections of the run, with deprecated arguments under their new names."""
         from dataclasses import replace
 
         settings = super().protection_settings()
