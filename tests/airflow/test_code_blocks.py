@@ -30,7 +30,7 @@ from airflow_voice_agents.polyai.files import NAMES, from_documents
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.signalwire.hooks import SignalWireHook
 from support.airflow_versions import DagSerialization
-from support.page_blocks import PAGES, ROOT, Block, blocks, commands, inline_commands
+from support.page_blocks import PAGES, ROOT, Block, blocks, commands, docstring_blocks, inline_commands
 
 EXCEPTIONS = {
     "airflow voice-agents stauts": "the page says what a misspelled command ends with",
@@ -40,6 +40,12 @@ EXCEPTIONS = {
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 HOOKS = {each.conn_type: each for each in (PolyAIHook, SignalWireHook, OmniaVoiceHook)}
+CONNECTIONS: dict[str, dict[str, str]] = {
+    "polyai": {"password": "demo-key-uk"},
+    "signalwire": {"login": "2f6c1f0e-8a6b-4d0e-9c34-5b1d7e9a0c21", "password": "demo-token-hotels"},
+    "omniavoice": {"host": "/api/v1", "password": "demo-omnia-key"},
+}
+"""Connections that lead to the local server."""
 DIAGRAMS = ("flowchart", "sequenceDiagram", "stateDiagram-v2")
 BLOCKS = list(blocks())
 
@@ -84,6 +90,19 @@ def test_the_python_of_a_page_builds_dags(page: str, tmp_path: Path) -> None:
     for each in {id(it): it for it in (dag, *names.values()) if isinstance(it, DAG)}.values():
         stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(each))
         assert set(stored.task_dict) == set(each.task_ids)
+
+
+@pytest.mark.parametrize("block", list(docstring_blocks()), ids=str)
+@pytest.mark.usefixtures("slack")
+def test_the_python_of_a_docstring_runs(
+    block: Block, server: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hooks send their requests to the local server."""
+    for conn_type, given in CONNECTIONS.items():
+        fields = {"conn_type": conn_type, **given, "host": server.url + given.get("host", "")}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT", json.dumps(fields))
+
+    exec(compile(block.text, str(block), "exec"), {"__name__": "docstring"})  # noqa: S102
 
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.language != "python"], ids=str)

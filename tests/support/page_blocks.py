@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,21 @@ def blocks() -> Iterator[Block]:
                 assert token.map is not None
                 name = str(path.relative_to(ROOT))
                 yield Block(name, token.map[0] + 1, token.info.strip(), token.content, before)
+
+
+def docstring_blocks() -> Iterator[Block]:
+    """Yield the Python in docstrings of the provider."""
+    for path in sorted((ROOT / "provider").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for found in re.finditer(
+                r"^\.\. code-block:: python\n\n((?: {4}.*\n|\n)+)",
+                f"{ast.get_docstring(node)}\n",
+                re.MULTILINE,
+            ):
+                line = getattr(node, "lineno", 1)
+                yield Block(str(path.relative_to(ROOT)), line, "python", textwrap.dedent(found[1]))
 
 
 def inline_commands() -> Iterator[Block]:

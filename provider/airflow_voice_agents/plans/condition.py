@@ -38,7 +38,7 @@ class Reader(Protocol):
     async def asend(self, call: ApiRequest[T]) -> T:
         """Send one request and return what it reads.
 
-        :param call: what to send.
+        :param call: the request, from the system's ``api`` module.
         """
 
     async def aclient(self) -> Client:

@@ -34,15 +34,15 @@ class SignalWireSensor(VoiceAgentsSensor):
 
 
 class SignalWireNumberSensor(SignalWireSensor):
-    """Wait until numbers appear at the carrier, because they were ported or bought.
+    """Wait until numbers appear at the carrier after they were ported or bought.
 
-    Porting takes about a week: wait with ``mode="reschedule"`` or ``deferrable=True``. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
+    Porting takes about a week: use ``mode="reschedule"`` or ``deferrable=True``. The sensor tolerates
+    temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers, all of which must be there: a list, or a text with one per line or
-        separated by commas. (templated)
+    :param phone_numbers: E.164 numbers, all of which must exist: a list, or a string with one number per line
+        or separated by commas. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for invalid arguments, before any request.
@@ -65,16 +65,17 @@ class SignalWireNumberSensor(SignalWireSensor):
 
 
 class SignalWireRouteSensor(SignalWireSensor):
-    """Wait until the calls of numbers go where they are wanted: handler, its fields and the receive mode.
+    """Wait until numbers have a route: handler, its fields and the receive mode.
 
-    A number that is not there yet is waited for. The triggerer gets digests of the routes, never a URL.
+    The sensor also waits for numbers that do not exist yet. The triggerer gets digests of the routes, never a
+    URL.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers that must have ``route``: a list, or a text with one per line or
-        separated by commas. (templated)
-    :param route: their route, as :class:`.SignalWireRoutePhoneNumbersOperator` takes it. (templated)
-    :param routes: instead of both, a mapping of numbers to their routes. (templated)
+    :param phone_numbers: E.164 numbers that must have ``route``: a list, or a string with one number per line
+        or separated by commas. (templated)
+    :param route: the route, as for :class:`.SignalWireRoutePhoneNumbersOperator`. (templated)
+    :param routes: mapping of numbers to routes, instead of ``phone_numbers`` and ``route``. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for invalid arguments, before any request; the message never shows a URL.
@@ -108,18 +109,19 @@ class SignalWireRouteSensor(SignalWireSensor):
 
 
 class SignalWireE911Sensor(SignalWireSensor):
-    """Wait until the emergency addresses of numbers are active, which takes minutes.
+    """Wait until the emergency addresses of numbers are active; this takes minutes.
 
-    A registration that failed ends the wait at once, and so does a number that the project does not have.
+    A failed registration ends the wait at once, and so does a number that the project does not have.
 
-    Vendor operation: list phone numbers. Polling is the documented way; no webhook tells.
+    Vendor operation: list phone numbers. The vendor documents polling, and no webhook.
 
-    :param phone_numbers: E.164 numbers: a list, or a text with one per line or separated by commas. (templated)
-    :param e911_address_id: UUID of the address that must be active; ``None`` takes any. (templated)
+    :param phone_numbers: E.164 numbers: a list, or a string with one number per line or separated by commas.
+        (templated)
+    :param e911_address_id: UUID of the address that must be active; ``None`` accepts any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
     :raises InputError: for invalid arguments, before any request.
-    :raises SensorError: when a registration failed; with ``soft_fail`` the task is skipped.
+    :raises SensorError: if a registration failed; with ``soft_fail`` the task is skipped.
     :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """

@@ -106,7 +106,7 @@ class TestRunsCondition:
     :param agent_id: the agent.
     :param test_run_ids: the runs; without any there is nothing to wait for.
     :param allowed_failures: how many tests may fail in all of them together.
-    :param fail_on: ``failed``, or ``never`` when it is enough that they have ended.
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the runs.
     """
 
     __test__ = False

@@ -30,7 +30,7 @@ TARGETS_NAMED = 20
 class DriftCondition:
     """Targets have drifted, or have not; the condition only names what is compared.
 
-    :param until: ``drift``, or ``in_sync`` for its end.
+    :param until: ``drift`` or ``in_sync``.
     :param spec: the promotion as JSON, or ``None``.
     :param spec_file: file that holds it, or ``None``.
     :param targets: targets instead of those of the promotion, or ``None``.

@@ -31,7 +31,7 @@ class QuietCondition:
     :param account_id: the account.
     :param project_id: the agent.
     :param environment: one of the three stages.
-    :param max_concurrent: most conversations at once.
+    :param max_concurrent: maximum number of parallel conversations.
     :param minutes: for how long; five minutes are the smallest step.
     """
 

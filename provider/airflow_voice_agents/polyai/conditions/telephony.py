@@ -157,7 +157,7 @@ class OutboundCallCondition:
     :param agent_id: the agent that calls.
     :param call_sid: the call.
     :param environment: environment that it was started in.
-    :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the call.
     """
 
     agent_id: str
