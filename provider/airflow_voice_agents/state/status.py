@@ -339,7 +339,7 @@ def _is_section(section: Any) -> bool:
     match section:
         case {"at": str(), "run": {"dag_id": str(), "run_id": str(), "task_id": str()}}:
             items = section.get("items", [])
-            return isinstance(items, list) and all(map(_is_item, items))
+            return isinstance(items, list) and all(map(_is_item, items)) and _has_shapes(section)
     return False
 
 
@@ -347,8 +347,24 @@ def _is_item(item: Any) -> bool:
     match item:
         case {"kind": str(), "name": str()}:
             pairs = [*item.get("keys", ()), *item.get("codes", ())]
+            pairs += [item[DESTINATIONS]] if DESTINATIONS in item else []
             return all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
     return False
+
+
+def _has_shapes(section: Mapping[str, Any]) -> bool:
+    """Return whether destinations, marks and environments, where a section has them, are as they are written."""
+    for each in section.get("destinations", ()):
+        match each:
+            case [str(), int(), int()]:
+                continue
+        return False
+    environments = section.get("environments", {})
+    return (
+        isinstance(section.get("marks", []), list)
+        and isinstance(environments, dict)
+        and all(isinstance(version, dict) for version in environments.values())
+    )
 
 
 def _worth_less(item: PlannedItem) -> bool:
