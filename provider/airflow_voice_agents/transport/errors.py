@@ -93,6 +93,8 @@ class CallError(VoiceAgentsError):
     """Every further request of the same connection would end the same."""
     in_doubt: bool = False
     """An earlier attempt of the same request may have taken effect."""
+    marks: tuple[str, ...] = ()
+    """What the refusal shows about the resource beside the failure, in a word or two (``A/B test``)."""
 
     def __init__(
         self,
