@@ -30,7 +30,16 @@ from airflow_voice_agents.polyai.files import NAMES, from_documents
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.signalwire.hooks import SignalWireHook
 from support.airflow_versions import DagSerialization
-from support.page_blocks import PAGES, ROOT, Block, blocks, commands, docstring_blocks, inline_commands
+from support.page_blocks import (
+    PAGES,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    commands,
+    docstring_blocks,
+    inline_commands,
+)
 
 EXCEPTIONS = {
     "airflow voice-agents stauts": "the page says what a misspelled command ends with",
@@ -115,6 +124,17 @@ def test_a_block_is_what_it_says(block: Block, checks: dict[str, Callable[[Block
 def test_a_command_in_a_sentence_exists(block: Block, checks: dict[str, Callable[[Block], None]]) -> None:
     if block.text not in EXCEPTIONS:
         checks["inline"](block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+
+    assert [
+        (name, anchor)
+        for name, anchor in links
+        if anchor not in anchors((page.parent / name).resolve() if name else page)
+    ] == []
 
 
 def test_every_exception_is_still_there() -> None:

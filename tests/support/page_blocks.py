@@ -8,6 +8,7 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -51,6 +52,20 @@ def blocks() -> Iterator[Block]:
                 assert token.map is not None
                 name = str(path.relative_to(ROOT))
                 yield Block(name, token.map[0] + 1, token.info.strip(), token.content, before)
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub and the site make them.
+
+    :param path: the page.
+    """
+    found = set()
+    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open":
+            words = re.sub(r"[^\w\s-]", "", following.content.lower())
+            found.add(re.sub(r"\s", "-", words.strip()))
+    return found
 
 
 def docstring_blocks() -> Iterator[Block]:
