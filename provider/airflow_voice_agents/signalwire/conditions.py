@@ -1,4 +1,4 @@
-"""Conditions that SignalWire sensors and their trigger wait for; of URLs they hold only salted digests."""
+"""Conditions of SignalWire sensors and their trigger; they contain only salted digests of URLs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PhoneNumbers = Mapping[str, PhoneNumber]
 
 @dataclass(frozen=True, slots=True)
 class NumbersCondition(ABC):
-    """Something that holds for each of some numbers.
+    """Base of conditions about several numbers.
 
     :param numbers: E.164 numbers.
     """
@@ -35,7 +35,7 @@ class NumbersCondition(ABC):
 
     @abstractmethod
     def met(self, records: PhoneNumbers) -> Iterable[str]:
-        """Return the numbers that are as wanted.
+        """Return the numbers that meet the condition.
 
         :param records: the records of those numbers that the project has.
         :raises WaitFailed: when waiting cannot help.
@@ -53,9 +53,9 @@ class NumbersCondition(ABC):
         return [_listed(narrow=_listed(self.numbers))]
 
     def holds(self, answers: Sequence[PhoneNumbers]) -> Found:
-        """Decide whether it holds for every number.
+        """Evaluate the condition for every number.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises WaitFailed: when waiting cannot help.
         """
         listed = answers[0]
@@ -85,7 +85,7 @@ class Owned(NumbersCondition):
 
 @dataclass(frozen=True, slots=True)
 class Routed(NumbersCondition):
-    """The calls of every number go where they are wanted.
+    """Every number has its route.
 
     :param marks: number -> what its route leaves on the record, as salted digests.
     """
@@ -203,7 +203,7 @@ def deserialize(plain: Mapping[str, Any]) -> NumbersCondition:
 
 
 def _listed(numbers: tuple[str, ...] = (), narrow: Read[PhoneNumbers] | None = None) -> Read[PhoneNumbers]:
-    """Return the read of the space's numbers, all pages of it; only of some numbers where they are given."""
+    """Return the requests for the space's numbers, all pages; only for some numbers if they are given."""
 
     async def fetch(reader: Reader) -> PhoneNumbers:
         base_url = (await reader.aclient()).settings.base_url

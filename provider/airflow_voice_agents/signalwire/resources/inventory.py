@@ -34,7 +34,7 @@ async def pages(
     :param send: sends a call.
     :param filter_name: part of the name.
     :param filter_number: part of the number.
-    :param page_size: most numbers per page, 1 to 1000.
+    :param page_size: maximum number of records per page, 1 to 1000.
     :param max_pages: pages after which it gives up rather than go on for ever.
     :param base_url: where calls are sent; needed only where SignalWire answers with absolute links.
     :raises InputError: for a malformed argument.
@@ -71,7 +71,7 @@ async def all_phone_numbers(
     :param send: sends a call.
     :param filter_name: part of the name.
     :param filter_number: part of the number.
-    :param page_size: most numbers per page, 1 to 1000.
+    :param page_size: maximum number of records per page, 1 to 1000.
     :param max_pages: pages after which it gives up.
     :param base_url: where calls are sent.
     :raises InputError: for a malformed argument.
