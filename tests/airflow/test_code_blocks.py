@@ -158,6 +158,7 @@ def test_a_wrong_block_is_found(checks: dict[str, Callable[[Block], None]], tmp_
         "ini": "[voice_agents]\nstate_foldr = x",
         "mermaid": "flowchart LR\n    A[one --> B",
         "{toctree}": "nowhere",
+        "{include}": ":relative-docs: docs/",
     }
     assert wrong.keys() | {"text"} == checks.keys()
     for language, text in wrong.items():
@@ -195,6 +196,7 @@ def checks(
         "ini": settings,
         "mermaid": diagram,
         "{toctree}": contents,
+        "{include}": included,
         "text": lambda block: None,  # output, and trees of files
     }
 
@@ -245,6 +247,12 @@ def contents(block: Block) -> None:
     """Every page is there, or is made when the site is built."""
     for name in entries(block):
         assert name == "reference-api/index" or (ROOT / "docs" / f"{name}.md").is_file(), f"{block}: {name}"
+
+
+def included(block: Block) -> None:
+    """The page that is included is the security policy, the only one that has to be in the root."""
+    assert block.page == "docs/security.md"
+    assert "../SECURITY.md" in (ROOT / block.page).read_text(encoding="utf-8").splitlines()[0]
 
 
 class Shell:

@@ -51,7 +51,7 @@ def blocks() -> Iterator[Block]:
             if token.type in ("fence", "code_block"):
                 assert token.map is not None
                 name = str(path.relative_to(ROOT))
-                yield Block(name, token.map[0] + 1, token.info.strip(), token.content, before)
+                yield Block(name, token.map[0] + 1, token.info.partition(" ")[0], token.content, before)
 
 
 def anchors(path: Path) -> set[str]:
