@@ -216,8 +216,8 @@ class WritingOperator(VoiceAgentsOperator):
         run tasks on several machines, which do not see each other's locks.
     :param waves: cumulative number of targets at the end of each wave: counts and percentages, the last
         ``"100%"``. ``None`` writes all in one wave.
-    :param max_failures: number of failures after which no further target starts: a count, a percentage, or a
-        mapping of ``count`` and ``percent``, of which the lower counts; ``None`` tries all.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``, of which the lower counts; ``None`` tries all.
     :param max_changed: maximum number of targets that change, as a count or a percentage; ``None`` sets no
         limit.
     :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.

@@ -65,7 +65,7 @@ class PromotionOptions(TypedDict, total=False):
         run tasks on several machines, which do not see each other's locks.
     :param baseline: name of the baseline to store.
     :param waves: cumulative number of targets at the end of each wave.
-    :param max_failures: number of failures after which no further target starts.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts.
     :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
     :param freeze: freeze windows, in which no wave starts.
     :param override_freeze: reason to write in a freeze window.

@@ -206,8 +206,8 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
     :param baseline: name of the baseline to store, for drift detection; ``None`` stores none. (templated)
     :param waves: cumulative number of targets at the end of each wave: counts and percentages, the last
         ``"100%"``. ``None`` writes all in one wave.
-    :param max_failures: number of failures after which no further target starts: a count, a percentage, or a
-        mapping of ``count`` and ``percent``, of which the lower counts.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``, of which the lower counts.
     :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
     :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.

@@ -44,8 +44,8 @@ class SignalWireAssignE911Operator(SignalWireWritingOperator):
         run tasks on several machines, which do not see each other's locks.
     :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
         ``"100%"``. ``None`` writes all in one wave.
-    :param max_failures: number of failures after which no further number starts: a count, a percentage, or a
-        mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``; ``None`` tries all.
     :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
         ``None`` sets no limit.
     :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
