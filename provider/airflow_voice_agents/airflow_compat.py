@@ -1,4 +1,4 @@
-"""The only module that knows what differs between Airflow versions: 3.1.3 and newer.
+"""Differences between Airflow versions, from 3.1.3; no other module knows them.
 
 Names that moved are exported under one name. What an Airflow does not offer is ``None`` here, or does the same
 by older means; it is never an error.

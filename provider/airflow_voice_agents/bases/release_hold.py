@@ -1,4 +1,4 @@
-"""The operator that releases targets which a restore put on hold."""
+"""The operator that releases the holds of a restore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The one way to write: lock, plan, guard, hold to the approved plan, keep a snapshot, write, verify and report."""
+"""The only way to write: lock, plan, guard, compare with the approved plan, snapshot, write, verify and
+report.
+"""
 
 from __future__ import annotations
 

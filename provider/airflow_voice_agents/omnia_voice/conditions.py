@@ -1,4 +1,4 @@
-"""The condition that the Omnia Voice sensor and its trigger wait for."""
+"""The condition of the Omnia Voice sensor and its trigger."""
 
 from __future__ import annotations
 

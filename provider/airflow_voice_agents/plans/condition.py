@@ -1,4 +1,4 @@
-"""Conditions that sensors and their triggers wait for: read-only questions, and a decision from the answers."""
+"""The protocol of conditions of sensors and triggers: reads, and a decision from the responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Config values as a plan shows them: shortened, escaped, sensitive ones masked."""
+"""Display of config values in plans: shortened, escaped, and masked if sensitive."""
 
 from __future__ import annotations
 

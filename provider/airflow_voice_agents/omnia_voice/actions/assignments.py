@@ -1,4 +1,4 @@
-"""Assign numbers to agents: list once, update listed numbers, create others, take nothing silently."""
+"""Assign numbers to agents: list once, update listed numbers, and create others."""
 
 from __future__ import annotations
 

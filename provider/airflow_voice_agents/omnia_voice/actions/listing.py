@@ -1,4 +1,4 @@
-"""List numbers, cut to what tells them apart."""
+"""List numbers with their identifying fields only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep which agent answers which number, and restore it."""
+"""Save and restore assignments of numbers to agents."""
 
 from __future__ import annotations
 

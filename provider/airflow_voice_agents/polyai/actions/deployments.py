@@ -1,4 +1,4 @@
-"""Promote what an environment runs, and roll it back: one target, and one write at most.
+"""Promote and roll back deployments: one target, and at most one write.
 
 Every write adds a record to the history, so none is sent for a version that runs already, and none is
 repeated after an unknown outcome.

@@ -1,4 +1,4 @@
-"""Read environments as they are and hand them on, one by one, to be kept as files."""
+"""Read environments one by one, to export them as files."""
 
 from __future__ import annotations
 

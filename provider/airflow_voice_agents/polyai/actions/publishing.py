@@ -1,4 +1,4 @@
-"""Publish ``main``, and merge a branch into it, which publishes as well.
+"""Publish ``main``, and merge branches into it.
 
 Neither is sent again after an unknown outcome, and neither can be taken back. A snapshot keeps nothing for them:
 what ran before is in the environment's history, where PolyAIRollbackDeploymentOperator finds it.

@@ -1,4 +1,4 @@
-"""Release a branch by merging it into live: plan everything that is decided by, merge, and look what live runs."""
+"""Release a branch by merging it into live: plan, merge, and read what live runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents and what they consist of: branches, attributes and variants."""
+"""Requests for agents, branches, attributes and variants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate "these tests passed on this version or branch state, after this moment"."""
+"""The gate that requires passed tests of a version or branch state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assigns emergency addresses to numbers, or removes them; what is active or under way is left alone."""
+"""Assigns emergency addresses to numbers, or removes them."""
 
 from __future__ import annotations
 

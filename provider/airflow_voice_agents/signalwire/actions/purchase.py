@@ -1,4 +1,4 @@
-"""Buys numbers: never more than were asked for, and no number twice, whatever happens in between.
+"""Buys numbers: never more than requested, and no number twice.
 
 A purchase is billed and has no idempotency key. So every number is noted in the task state before its purchase is
 sent. A purchase of unknown outcome counts as bought for this try and is never sent again in it; the next try looks
