@@ -94,7 +94,12 @@ class Keeper:
             _add_variant(home, name, example, old, new)
         server = stack.enter_context(EmulatorServer())
         home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
-        return WholeAirflow(stack.enter_context(AirflowServices(home)), Emulated(server))
+        airflow = stack.enter_context(AirflowServices(home))
+        known = len(DAGS) + len(VARIANTS)  # no test competes with the parsing of the others' DAGs
+        wait_until(
+            lambda: airflow.request("GET", "/api/v2/dags")["total_entries"] == known, said=airflow.logs
+        )
+        return WholeAirflow(airflow, Emulated(server))
 
 
 def wait_until(
