@@ -1,4 +1,4 @@
-"""Import phone numbers and route them: read first, import only absent ones, move nothing."""
+"""Import and route phone numbers: read first, import only absent ones, and move none."""
 
 from __future__ import annotations
 
