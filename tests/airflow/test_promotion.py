@@ -90,6 +90,24 @@ def test_a_plan_writes_nothing_and_its_document_holds_no_value(desk: Desk) -> No
     assert outcome.result["digest"] in outcome.xcoms["plan_markdown"]
 
 
+def test_a_source_without_an_agent_takes_from_each_targets_own(desk: Desk) -> None:
+    named = [place(agent, PRE_RELEASE, source=place(agent, SANDBOX)) for agent in (HOTELS, ROSA)]
+    spelled = desk.plan({"targets": named, "config": {}, "deployment": {}})
+    own = desk.plan(spec(PRE_RELEASE, source={"environment": SANDBOX}, config={}, deployment={}))
+    assert own.state == "success", own.error
+    assert own.result["digest"] == spelled.result["digest"]
+    assert own.result["items"] == spelled.result["items"]
+    assert desk.apply(own.result).state == "success"
+    for agent in (HOTELS, ROSA):
+        assert desk.emulated.values(agent, PRE_RELEASE)["greeting"] == f"{agent} {SANDBOX}"
+
+
+def test_a_source_without_an_agent_keeps_to_the_ladder(desk: Desk) -> None:
+    outcome = desk.plan(spec(LIVE, source={"environment": SANDBOX}))
+    assert isinstance(outcome.error, GuardRefused)
+    assert "allow_skip_pre_release" in str(outcome.error)
+
+
 def test_a_plan_that_hides_values_says_none(desk: Desk) -> None:
     outcome = desk.plan(spec(PRE_RELEASE), show_values=False)
     assert outcome.state == "success", outcome.error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_plan import Rules
     from airflow_voice_agents.polyai.types import (
         ConfigTargetArgument,
-        EnvironmentArgument,
+        EnvironmentSourceArgument,
         PolyAIWritingArguments,
         UpdateTargetArgument,
     )
@@ -52,8 +52,9 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     Vendor operations: list real-time configs, update schema, update variables.
 
-    :param source: mapping of ``agent_id`` and ``environment`` to take from. (templated)
-    :param targets: one such mapping, or a list of them; each may have ``overrides`` of its own. (templated)
+    :param source: mapping of ``agent_id`` and ``environment`` to take from; ``environment`` alone takes from each
+        target's own agent. (templated)
+    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``overrides`` of its own. (templated)
     :param include_keys: selectors of what is taken; ``None`` takes everything not excluded. A selector is
         a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
     :param exclude_keys: selectors of what each target keeps as it is. (templated)
@@ -102,7 +103,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     def __init__(
         self,
         *,
-        source: EnvironmentArgument | Templated,
+        source: EnvironmentSourceArgument | Templated,
         targets: ConfigTargetArgument | Sequence[ConfigTargetArgument] | Templated,
         include_keys: Sequence[str] | Templated | None = None,
         exclude_keys: Sequence[str] | Templated = (),
@@ -139,7 +140,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         action = configs.parse_promotion(
             source, targets, self._rules(targets), bridge_schema=self.bridge_schema
         )
-        return self.write_pages(context, action, [config_uri(source["agent_id"], source["environment"])])
+        sources = [config_uri(each.owner, each.name) for each in action.sources()]
+        return self.write_pages(context, action, sources)
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the DAG's author has overridden."""
