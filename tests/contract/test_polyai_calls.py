@@ -120,6 +120,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             ],
         },
     ],
+    "get_behavior": [ON_BRANCH],
+    "list_topics": [ON_BRANCH],
     "list_attributes": [ON_BRANCH],
     "create_attribute": [ON_BRANCH | {"name": "site_name"}],
     "delete_attribute": [ON_BRANCH | {"attribute_id": "ATTRIBUTE-1"}],

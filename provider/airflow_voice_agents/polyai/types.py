@@ -70,7 +70,7 @@ class EnvironmentSourceArgument(TypedDict, total=False):
 
 
 class SourceArgument(TypedDict, total=False):
-    """The source of a promotion: an environment of an agent, by default each target's own, or the folder of an export."""
+    """The source of a promotion: an environment of an agent or of each target's own, or the folder of an export."""
 
     agent_id: str
     environment: EnvironmentName

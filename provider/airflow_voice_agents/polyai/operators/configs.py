@@ -54,7 +54,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     :param source: mapping of ``agent_id`` and ``environment`` to take from; ``environment`` alone takes from each
         target's own agent. (templated)
-    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``overrides`` of its own. (templated)
+    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``overrides`` of
+        its own. (templated)
     :param include_keys: selectors of what is taken; ``None`` takes everything not excluded. A selector is
         a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
     :param exclude_keys: selectors of what each target keeps as it is. (templated)

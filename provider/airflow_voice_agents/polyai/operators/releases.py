@@ -32,8 +32,8 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
     Airflow's database and for everybody who may read XComs: values of variants included, sensitive ones masked, unless
     values are hidden (``show_values``). A plan with errors fails the task; the XCom is there even then.
 
-    Vendor operations: get active deployments, list branches, list attributes, list variants, get test run, list
-    deployments.
+    Vendor operations: get active deployments, list branches, list attributes, list variants, list topics, get
+    behavior, get test run, list deployments.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)

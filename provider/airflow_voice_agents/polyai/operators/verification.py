@@ -276,7 +276,8 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
     For the whole period the checks are made again and again. When one has failed, as often as
     ``confirmations`` says, the targets go back to what the snapshot kept, are put on hold, and the task fails
-    for good, so that nothing follows. When the period ends with an inconclusive verdict, or the checks cannot
+    for good, so that nothing follows. A target that somebody has worked on since is left as it is, and named by an
+    error that begins with what still runs. When the period ends with an inconclusive verdict, or the checks cannot
     be made, nothing is rolled back: a person is asked whether to keep it, to roll back or to watch again. No
     answer in time fails the task, and rolls nothing back. While it waits, the task holds no worker slot. A
     retry continues where the try before it ended; a cleared task watches from the start.
@@ -298,7 +299,9 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     :param poll_interval: seconds between two looks. (templated)
     :param confirmations: how many looks at the same check must fail, one after the other, before it has.
     :param hold: whether targets that are rolled back are put on hold.
-    :param force: whether a rollback overwrites what was changed since the promotion as well.
+    :param force: whether a rollback overwrites what was changed since the promotion as well. (templated)
+    :param newer_work: what a rollback does where a target was changed since: ``leave`` it and roll back the others, or
+        ``refuse`` to roll back anything.
     :param reason: why; kept with the hold. (templated)
     :param response_timeout: how long a person may take to answer; ``None`` waits for good.
     :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
@@ -330,6 +333,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         notifiers: Sequence[Any] = (),
         max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
+        newer_work: Literal["leave", "refuse"] = "leave",
         **kwargs: Unpack[WatchArguments],
     ) -> None:
         super().__init__(
@@ -339,6 +343,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             **kwargs,
         )
         self.watch_minutes = watch_minutes
+        self.newer_work = newer_work
         self.response_timeout = response_timeout
         self.assigned_users = assigned_users
         self.notifiers = notifiers
@@ -424,7 +429,10 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
             self.log.info("%s", render_report(report))
             if not report.complete:
-                raise failure_of(report)
+                failure = failure_of(report)
+                failure.args = (f"{failure} {reasons(found)}",)
+                self._explain(failure, report)
+                raise failure
         except Exception:
             self._notify(context, note, "failed, not rolled back")
             raise
@@ -467,7 +475,12 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
+        return parse_rollback(
+            snapshots.load(self.snapshot, self.origin()),
+            force=is_true(self.force),
+            newer_work=self.newer_work,
+            holds=self.hold,
+        )
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
