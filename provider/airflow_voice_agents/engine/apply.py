@@ -235,8 +235,7 @@ class _Run:
             ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
-        findings += self._newer_work(target.items)
-        return target.with_findings(*findings)
+        return self.action.with_newer_work(target.with_findings(*findings), self._newer_work(target.items))
 
     def _too_many(self, targets: Sequence[TargetPlan], done: Collection[str]) -> list[Finding]:
         if not targets:
@@ -289,23 +288,21 @@ class _Run:
     def _first_key(self) -> str:
         return first_read_key(self.action.operation)
 
-    def _newer_work(self, items: Sequence[PlannedItem]) -> list[Finding]:
+    def _newer_work(self, items: Sequence[PlannedItem]) -> dict[Resource, Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""
         noted = self.run.recall(self._first_key) or {}
-        found = []
+        found = {}
         for item in items:
             kind = self.action.kinds()[item.resource.kind]
-            if item.transition is None or kind.repeatable or item.resource.key not in noted:
+            if item.transition is None or kind.repeatable or item.resource.key not in noted or item.refusals:
                 continue
             now = kind.revision(item.transition.before)
             if now != noted[item.resource.key]:
-                found.append(
-                    error(
-                        "newer_work",
-                        f"{item.resource} was changed after the first try of this task read it (by {now}), and that "
-                        "work is not overwritten. Look at what runs there; clear the task in a new run if this write "
-                        "is still wanted.",
-                    )
+                found[item.resource] = error(
+                    "newer_work",
+                    f"{item.resource} was changed after the first try of this task read it (by {now}), and that "
+                    "work is not overwritten. Look at what runs there; clear the task in a new run if this write "
+                    "is still wanted.",
                 )
         return found
 

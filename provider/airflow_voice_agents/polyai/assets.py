@@ -79,7 +79,7 @@ def sources_of(spec: PromotionSpec) -> list[str]:
     :param spec: the promotion.
     """
     found = []
-    for source in (target.source or spec.source for target in spec.targets):
+    for source in map(spec.source_of, spec.targets):
         if source is None or source.folder is not None or not (source.agent_id and source.environment):
             continue
         found += [config_uri(source.agent_id, source.environment)] if spec.config else []

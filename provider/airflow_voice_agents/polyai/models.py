@@ -379,6 +379,19 @@ class Variant(Answer):
     )
 
 
+class Topic(Answer):
+    """Topic of a branch's knowledge base; its texts are what the agent may say, so no log shows them."""
+
+    id: str
+    name: str | None = None
+    content: str | None = Field(default=None, repr=False)
+    actions: str | None = Field(default=None, repr=False)
+    example_queries: Texts = Field(
+        default=(), validation_alias=AliasPath("exampleQueries", "queries"), repr=False
+    )
+    is_active: StrictBool | None = None
+
+
 class Agent(Answer):
     """Agent, which other answers call project."""
 

@@ -62,8 +62,15 @@ class UpdateTargetArgument(EnvironmentArgument, total=False):
     values: Mapping[str, Any]
 
 
+class EnvironmentSourceArgument(TypedDict, total=False):
+    """An environment that is taken from; without an agent, that of each target's own agent."""
+
+    agent_id: str
+    environment: Required[EnvironmentName]
+
+
 class SourceArgument(TypedDict, total=False):
-    """The source of a promotion: an environment of an agent, or the folder of an export."""
+    """The source of a promotion: an environment of an agent or of each target's own, or the folder of an export."""
 
     agent_id: str
     environment: EnvironmentName

@@ -19,6 +19,7 @@ from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error, no_change
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.rollback_text import RollbackTargets
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
@@ -301,6 +302,12 @@ class RollbackDeployment(_VersionAction):
                 "In a project on the branches model nothing is promoted, also not to go back. Pass "
                 "strategy='rollback'.",
             )
+
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Return the report; one that is not complete says first what still runs."""
+        report = await super().finish(run, plan, report)
+        targets = RollbackTargets({self.target: [self.deployment]}, lambda _: self.environment == LIVE)
+        return targets.account(plan, report)
 
     async def _about_model(self, run: RunContext) -> tuple[Finding, ...]:
         """Return what the model of the project forbids; a rollback of live is the same in both models."""

@@ -44,7 +44,8 @@ class TriggerTests(PolyAIAction):
     Costs four reads and the write. A retry starts nothing while the run of an earlier try is under way or has
     passed on the present state of the branch.
 
-    Vendor operations: list branches, list attributes, list variants, list test runs, trigger test run.
+    Vendor operations: list branches, list attributes, list variants, list topics, get behavior, list test runs,
+    trigger test run.
 
     :param agent_id: the agent.
     :param branch: id or name of a branch, or ``main``.

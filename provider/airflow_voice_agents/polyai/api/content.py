@@ -14,6 +14,7 @@ from airflow_voice_agents.polyai.models import (
     CreatedBranch,
     DeletedBranch,
     MergeResult,
+    Topic,
     Variant,
 )
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -35,6 +36,8 @@ _ATTRIBUTES = f"{_BRANCH}/attributes"
 _ATTRIBUTE = f"{_ATTRIBUTES}/{{attributeId}}"
 _VARIANTS = f"{_BRANCH}/variants"
 _VARIANT = f"{_VARIANTS}/{{variantId}}"
+_BEHAVIOR = f"{_BRANCH}/behavior"
+_TOPICS = f"{_BRANCH}/knowledge-base/topics"
 
 # -------------------------------------------------------------------------------------- branches
 
@@ -87,6 +90,19 @@ def merge_branch(
         agent_id=agent_id,
         branch_id=branch_id,
     )
+
+
+# ------------------------------------------------------------------ behavior and knowledge base
+
+
+def get_behavior(agent_id: str, *, branch_id: str) -> ApiRequest[str]:
+    """Read the behavior of a branch, which is a prompt (``GET …/behavior``)."""
+    return get("get behavior", _BEHAVIOR, readers.text("behavior"), agent_id=agent_id, branch_id=branch_id)
+
+
+def list_topics(agent_id: str, *, branch_id: str) -> ApiRequest[list[Topic]]:
+    """Read the topics of a branch's knowledge base (``GET …/knowledge-base/topics``)."""
+    return get("list topics", _TOPICS, readers.list_of(Topic), agent_id=agent_id, branch_id=branch_id)
 
 
 # ----------------------------------------------------------------------- attributes and variants

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_plan import Rules
     from airflow_voice_agents.polyai.types import (
         ConfigTargetArgument,
-        EnvironmentArgument,
+        EnvironmentSourceArgument,
         PolyAIWritingArguments,
         UpdateTargetArgument,
     )
@@ -53,7 +53,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     Vendor operations: list real-time configs, update schema, update variables.
 
-    :param source: mapping of ``agent_id`` and ``environment``: the source page. (templated)
+    :param source: mapping of ``agent_id`` and ``environment``: the source page; ``environment`` alone means the
+        page of each target's own agent. (templated)
     :param targets: one such mapping, or a list of them; each can have its own ``overrides``. (templated)
     :param include_keys: selectors of the keys to promote; ``None`` promotes all keys that are not excluded. A
         selector is a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
@@ -104,7 +105,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     def __init__(
         self,
         *,
-        source: EnvironmentArgument | Templated,
+        source: EnvironmentSourceArgument | Templated,
         targets: ConfigTargetArgument | Sequence[ConfigTargetArgument] | Templated,
         include_keys: Sequence[str] | Templated | None = None,
         exclude_keys: Sequence[str] | Templated = (),
@@ -141,7 +142,8 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         action = configs.parse_promotion(
             source, targets, self._rules(targets), bridge_schema=self.bridge_schema
         )
-        return self.write_pages(context, action, [config_uri(source["agent_id"], source["environment"])])
+        sources = [config_uri(each.owner, each.name) for each in action.sources()]
+        return self.write_pages(context, action, sources)
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the operator's arguments override."""

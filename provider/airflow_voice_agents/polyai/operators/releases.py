@@ -33,8 +33,8 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
     off, and anyone who can read XComs can read it. A plan with errors fails the task after it pushed the
     XCom.
 
-    Vendor operations: get active deployments, list branches, list attributes, list variants, get test run, list
-    deployments.
+    Vendor operations: get active deployments, list branches, list attributes, list variants, list topics, get
+    behavior, get test run, list deployments.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)

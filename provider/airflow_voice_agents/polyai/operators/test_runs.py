@@ -29,7 +29,8 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
     XComs in addition to ``report``: ``tested`` (``agent_id``, ``branch_id``, ``state``, ``since``,
     ``test_run_ids``) and ``test_run_ids``.
 
-    Vendor operations: list branches, list attributes, list variants, list test runs, trigger test run.
+    Vendor operations: list branches, list attributes, list variants, list topics, get behavior, list test runs,
+    trigger test run.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch, or ``main``. (templated)

@@ -273,8 +273,8 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     """Watch a promotion, and roll it back if a check fails.
 
     The operator repeats the checks for the whole period. If one fails in ``confirmations`` rounds in a row,
-    the operator restores the targets from the snapshot, puts them on hold, and fails without retries. If the
-    period ends with an inconclusive verdict, or the checks cannot run, it rolls nothing back and asks a
+    the operator restores the targets from the snapshot, puts them on hold, and fails without retries. It leaves
+    a target that somebody changed after the promotion, and its error begins with what still runs. If the period ends with an inconclusive verdict, or the checks cannot run, it rolls nothing back and asks a
     person whether to keep the promotion, to roll back or to watch again. If nobody answers in time, the task
     fails and rolls nothing back. While it waits, it holds no worker slot. A retry continues where the
     previous try ended; a cleared task starts over.
@@ -296,7 +296,9 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
     :param poll_interval: seconds between two rounds. (templated)
     :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
     :param hold: put targets that are rolled back on hold.
-    :param force: let a rollback overwrite changes since the promotion.
+    :param force: let a rollback overwrite changes since the promotion. (templated)
+    :param newer_work: handling of targets that were changed since the promotion: ``leave`` them and roll back the
+        others, or ``refuse`` to roll back anything.
     :param reason: reason, stored with the hold. (templated)
     :param response_timeout: time limit (timedelta) for the answer of a person; ``None`` sets no limit.
     :param assigned_users: users who can answer, as in Airflow's ``HITLOperator``; ``None`` allows anybody.
@@ -328,6 +330,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         notifiers: Sequence[Any] = (),
         max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
+        newer_work: Literal["leave", "refuse"] = "leave",
         **kwargs: Unpack[WatchArguments],
     ) -> None:
         super().__init__(
@@ -337,6 +340,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             **kwargs,
         )
         self.watch_minutes = watch_minutes
+        self.newer_work = newer_work
         self.response_timeout = response_timeout
         self.assigned_users = assigned_users
         self.notifiers = notifiers
@@ -422,7 +426,10 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
             self.log.info("%s", render_report(report))
             if not report.complete:
-                raise failure_of(report)
+                failure = failure_of(report)
+                failure.args = (f"{failure} {reasons(found)}",)
+                self._explain(failure, report)
+                raise failure
         except Exception:
             self._notify(context, note, "failed, not rolled back")
             raise
@@ -465,7 +472,12 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
+        return parse_rollback(
+            snapshots.load(self.snapshot, self.origin()),
+            force=is_true(self.force),
+            newer_work=self.newer_work,
+            holds=self.hold,
+        )
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""
