@@ -33,6 +33,9 @@ def public_operators() -> tuple[type[BaseOperator], ...]:
     return tuple(each for each in found if issubclass(each, BaseOperator) and not BASE.match(each.__name__))
 
 
+NEEDS_AGENT = ("PolyAIBatchUpdateConnectorsOperator", "PolyAIImportPhoneNumbersOperator")
+"""Operators for one agent or many, of which one is enough."""
+
 REQUIRED: dict[str, Any] = {
     **dict.fromkeys(("source_environment", "environment"), "pre-release"),
     **dict.fromkeys(("target_environment", "client_env"), "live"),
@@ -48,7 +51,8 @@ def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
         for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
             if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
                 found[name] = REQUIRED.get(name, "x")
-    return {**found, "task_id": "task"}
+    one = {"agent_id": "x"} if operator.__name__ in NEEDS_AGENT else {}
+    return {**found, **one, "task_id": "task"}
 
 
 def arguments_of(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
