@@ -229,7 +229,10 @@ def test_rows_are_records_of_an_upstream_task(polyai: Emulated, tmp_path: Path) 
             "targets[0] has unknown keys phone; allowed are agent_id",
         ),
         ({"targets": "{}"}, "targets must be a list of at least one mapping"),
-        ({"targets": [target(HOTELS)], "phone_numbers": ["+442079460001"]}, "or source_file, or targets"),
+        (
+            {"targets": [target(HOTELS)], "phone_numbers": ["+442079460001"]},
+            "give exactly one of phone_numbers, source_file and targets",
+        ),
         (
             {"phone_numbers": numbers(HOTELS)},
             "phone_numbers has 2 number(s) without an agent: phone_numbers[0]",
@@ -254,18 +257,20 @@ def test_wrong_targets_and_rows_are_told_before_any_request(
 
 
 @pytest.mark.parametrize(
-    "operator",
-    [PolyAIImportPhoneNumbersOperator, PolyAIBatchUpdateConnectorsOperator],
-    ids=lambda each: each.__name__,
-)
-@pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("operator", "arguments", "said"),
     [
         (
-            {"agent_id": "a", "targets": [{"agent_id": "b", "phone_numbers": []}]},
+            PolyAIImportPhoneNumbersOperator,
+            {"agent_id": "a", "targets": [target(HOTELS)]},
             "give either agent_id or targets",
         ),
-        ({}, "agent_id is missing: give it, or targets"),
+        (PolyAIImportPhoneNumbersOperator, {}, "give exactly one of phone_numbers, source_file and targets"),
+        (
+            PolyAIBatchUpdateConnectorsOperator,
+            {"agent_id": "a", "targets": agents(HOTELS)},
+            "give either agent_id or targets",
+        ),
+        (PolyAIBatchUpdateConnectorsOperator, {}, "give either agent_id or targets"),
     ],
 )
 def test_a_dag_that_names_no_agent_or_two_ways_of_naming_them_is_refused(

@@ -33,9 +33,6 @@ def public_operators() -> tuple[type[BaseOperator], ...]:
     return tuple(each for each in found if issubclass(each, BaseOperator) and not BASE.match(each.__name__))
 
 
-NEEDS_AGENT = ("PolyAIBatchUpdateConnectorsOperator", "PolyAIImportPhoneNumbersOperator")
-"""Operators for one agent or many, of which one is enough."""
-
 REQUIRED: dict[str, Any] = {
     **dict.fromkeys(("source_environment", "environment"), "pre-release"),
     **dict.fromkeys(("target_environment", "client_env"), "live"),
@@ -51,8 +48,10 @@ def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
         for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
             if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
                 found[name] = REQUIRED.get(name, "x")
-    one = {"agent_id": "x"} if operator.__name__ in NEEDS_AGENT else {}
-    return {**found, **one, "task_id": "task"}
+    for choices in operator.exactly_one_of:  # type: ignore[attr-defined]
+        first = choices[0]
+        found |= {name: REQUIRED.get(name, "x") for name in ((first,) if isinstance(first, str) else first)}
+    return {**found, "task_id": "task"}
 
 
 def arguments_of(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:

@@ -68,19 +68,6 @@ class PolyAIRestoringOperator(PolyAIOperator, RestoringOperator):
     template_fields: Sequence[str] = ("polyai_conn_id", *RestoringOperator.template_fields)
 
 
-def agents_problem(operator: Any, *, rows: Sequence[str] = ()) -> Iterator[str]:
-    """Yield what is wrong where an operator for one or many agents is told none, or both.
-
-    :param operator: an operator with ``agent_id`` and ``targets``.
-    :param rows: its arguments whose rows can name an agent each.
-    """
-    one, many = (operator.uncovered(name) is not None for name in ("agent_id", "targets"))
-    if one and many:
-        yield "give either agent_id or targets, which name an agent each."
-    elif not (one or many or any(operator.uncovered(name) is not None for name in rows)):
-        yield "agent_id is missing: give it, or targets, which name an agent each."
-
-
 def spec_problems(operator: Any) -> Iterator[str]:
     """Yield what is wrong with a promotion spec that is written into the DAG, by its JSON Schema.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator, agents_problem
+from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -76,6 +76,7 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
         "updates": "json",
         "selector": "json",
     }
+    exactly_one_of = (("agent_id", "targets"),)
 
     def __init__(
         self,
@@ -101,11 +102,6 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
         self.batch_size = batch_size
         self.check_variants = check_variants
         self.on_partial = on_partial
-
-    def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, or missing."""
-        yield from super().argument_problems()
-        yield from agents_problem(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, check every item and report."""

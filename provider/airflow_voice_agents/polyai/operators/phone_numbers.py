@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.polyai.operators.base import (
     PolyAIOperator,
     PolyAIWritingOperator,
-    agents_problem,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +87,8 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         "connector_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json", "targets": "json"}
+    exactly_one_of = (("phone_numbers", "source_file", "targets"),)
+    at_most_one_of = (("agent_id", "targets"),)
 
     def __init__(
         self,
@@ -120,11 +121,6 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         self.deployment_model = deployment_model
         self.allow_sandbox_numbers = allow_sandbox_numbers
 
-    def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, or missing."""
-        yield from super().argument_problems()
-        yield from agents_problem(self, rows=("phone_numbers", "source_file"))
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, import what is absent, route, read back and report."""
         from airflow_voice_agents.polyai.assets import phone_numbers_uri
@@ -142,11 +138,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
 
     def _action(self) -> ImportPhoneNumbers:
         from airflow_voice_agents.polyai.actions import phone_numbers
-        from airflow_voice_agents.transport.errors import InputError
 
-        sources = (self.phone_numbers, self.source_file, self.uncovered("targets"))
-        if sum(each is not None for each in sources) != 1:
-            raise InputError("give either phone_numbers or source_file, or targets")
         shared: dict[str, Any] = {
             "default_region": self.default_region,
             "batch_size": self.batch_size,
