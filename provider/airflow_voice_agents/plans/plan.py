@@ -145,7 +145,7 @@ class Plan:
     """
 
     operation: str
-    items: tuple[PlannedItem, ...]
+    items: tuple[PlannedItem, ...] = field(repr=False)
 
     @cached_property
     def digest(self) -> str:

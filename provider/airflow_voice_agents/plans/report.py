@@ -86,7 +86,7 @@ class Report:
     """
 
     operation: str
-    items: tuple[ItemReport, ...]
+    items: tuple[ItemReport, ...] = field(repr=False)  # asyncio writes the result of its main task out
     dry_run: bool = False
     plan_digest: str | None = None
     retry_after: float | None = None

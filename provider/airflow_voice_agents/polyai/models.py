@@ -148,7 +148,7 @@ class ConnectorUpdate(BaseModel):
         if connector_id == self.connector_id:
             return self
         checked = parse_identifier(connector_id, name="connector_id")
-        return self.model_construct(self.model_fields_set, **{**self.__dict__, "connector_id": checked})
+        return self.model_copy(update={"connector_id": checked})
 
     def body(self) -> dict[str, Any]:
         """The JSON object to send: absent fields left out, nulls kept."""

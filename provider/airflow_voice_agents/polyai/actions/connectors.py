@@ -146,11 +146,12 @@ class AgentUpdate:
         :param earlier: ids that an earlier try selected.
         """
         update = self.each()
+        changes = update.changes()
         fitting = self.selector.fitting(found) if self.selector else set()
         return {
             resource: update
             for resource, state in found.items()
-            if resource in fitting or (resource.name in earlier and state == state.with_changes(update))
+            if resource in fitting or (resource.name in earlier and state == state.with_settings(changes))
         }
 
 

@@ -71,9 +71,17 @@ class ConnectorState:
 
     def with_changes(self, update: ConnectorUpdate) -> ConnectorState:
         """Return the state that an update asks for; its absent fields stay."""
-        wanted = {**self.settings(), **update.changes()}
+        return self.with_settings(update.changes())
+
+    def with_settings(self, wanted: Mapping[str, str | None]) -> ConnectorState:
+        """Return the state with other settings; those that are not given stay."""
         return ConnectorState(
-            **wanted, tts_lang_code=self.tts_lang_code, client_env=self.client_env, name=self.name
+            wanted.get("variant_id", self.variant_id),
+            wanted.get("asr_lang_code", self.asr_lang_code),
+            wanted.get("voice_name", self.voice_name),
+            self.tts_lang_code,
+            self.client_env,
+            self.name,
         )
 
 
@@ -190,6 +198,8 @@ class ConnectorPlans:
     def __init__(self, kind: ConnectorKind) -> None:
         self._kind = kind
         self._planned: dict[tuple[ConnectorState, tuple[tuple[str, str | None], ...]], PlannedItem] = {}
+        self._desired: ConnectorUpdate | None = None
+        self._changes: Mapping[str, str | None] = {}
 
     def plan(self, resource: Resource, desired: ConnectorUpdate, now: ConnectorState | None) -> PlannedItem:
         """Plan as :meth:`ConnectorKind.plan` does.
@@ -200,10 +210,12 @@ class ConnectorPlans:
         """
         if now is None:
             return self._kind.plan(resource, desired, now)
-        key = (now, tuple(desired.changes().items()))
-        if key not in self._planned:
-            self._planned[key] = self._kind.plan(resource, desired, now)
-        return for_another(self._planned[key], resource, (now, now.with_changes(desired)))
+        if desired is not self._desired:  # a selector's connectors share one update
+            self._desired, self._changes = desired, desired.changes()
+        key = (now, tuple(self._changes.items()))
+        if (planned := self._planned.get(key)) is None:
+            planned = self._planned[key] = self._kind.plan(resource, desired, now)
+        return for_another(planned, resource, (now, now.with_settings(self._changes)))
 
 
 _CAME_SINCE: Finding = cannot_undo(
