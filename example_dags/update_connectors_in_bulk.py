@@ -1,4 +1,4 @@
-"""Give many connectors another voice, and some of them another variant."""
+"""Set the voice of many connectors, and the variant of some."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "connectors"],
     doc_md="""
-    Brings a new voice to pre-release first, then to every English live connector, and then assigns variants
-    connector by connector. Connectors that are as wanted already are not touched.
+    Sets a new voice in pre-release first, then for every English live connector, and then assigns variants
+    connector by connector. Connectors that already match are not written.
 
-    A selector says which connectors are meant; `updates` names each one. In both, a setting that is not
-    given stays as it is, and a `variant_id` of `None` unassigns the variant.
+    A selector selects connectors by their settings; `updates` names each one. In both, missing settings stay
+    unchanged, and a `variant_id` of `None` unassigns the variant.
 
-    The last task sets a language at two more agents in one plan and one report. What is wrong at one of them
-    does not stop the other.
+    The last task sets a language for two more agents with one plan and one report. A failure of one agent does not
+    stop the other.
     """,
 ):
     pre_release = PolyAIBatchUpdateConnectorsOperator(

@@ -1,4 +1,4 @@
-"""Parse arguments that arrive as rendered templates, XComs or files."""
+"""Parse arguments from rendered templates, XComs and files."""
 
 from __future__ import annotations
 

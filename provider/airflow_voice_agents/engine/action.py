@@ -1,4 +1,4 @@
-"""The base of every operation that writes: a system's action plans, and the engine does the rest."""
+"""The base of operations that write: the action plans, and the engine locks, guards and applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies transitions: write sequences side by side, every response checked, unknown outcomes read back.
+"""Applies transitions: parallel write sequences, checked responses, read-back of unknown outcomes.
 
 This is the only module that sends writes.
 """

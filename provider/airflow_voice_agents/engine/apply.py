@@ -1,4 +1,6 @@
-"""The one way to write: lock, plan, guard, hold to the approved plan, keep a snapshot, write, verify and report."""
+"""The only way to write: lock, plan, guard, compare with the approved plan, snapshot, write, verify and
+report.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :param policy: the options of the run.
     :param protections: locks, rollback blocks, snapshots, stop switch and freeze windows.
     :raises GuardRefused: when a guard refuses before anything was read.
-    :raises StateMoved: when the plan is not the expected one.
+    :raises StateMoved: if the plan does not have the expected digest.
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """

@@ -1,4 +1,4 @@
-"""Restores targets from a snapshot, unless somebody has worked on them since."""
+"""Restores targets from a snapshot, unless somebody has changed them since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure in a few short lines for the log: what runs now, what happened, where, what to do."""
+"""Failures in a few short lines for the log: current state, cause, place, remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report, as a task left it, for people: as Markdown and as plain text; it holds no values."""
+"""Reports of tasks as Markdown and as plain text, without values."""
 
 from __future__ import annotations
 

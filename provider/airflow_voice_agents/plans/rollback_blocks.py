@@ -1,4 +1,4 @@
-"""Targets on hold: what was rolled back is not promoted again until somebody releases it."""
+"""Holds: a rolled back change is not promoted again until somebody releases it."""
 
 from __future__ import annotations
 

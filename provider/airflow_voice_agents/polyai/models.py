@@ -78,17 +78,18 @@ def _variant_id(value: object) -> str | None:
 
 
 class ConnectorUpdate(BaseModel):
-    """The wanted settings of one connector: an absent field is left as it is.
+    """Desired settings of one connector; an absent field stays unchanged.
 
-    Takes snake_case and the API's camelCase names. ``model_fields_set`` tells absent from ``None``.
+    Accepts snake_case and the API's camelCase names. ``model_fields_set`` distinguishes absent fields from
+    ``None``.
 
     :param connector_id: the connector.
     :param variant_id: variant to assign; ``None`` unassigns it.
     :param asr_lang_code: speech recognition language, such as ``en-GB``.
     :param voice_name: Google text-to-speech voice; the platform tries it out, which takes seconds.
     :param project_id: agent to move the connector to.
-    :raises InputError: for an unknown field, an empty or malformed value, and ``None`` where only
-        ``variant_id`` takes it.
+    :raises InputError: for an unknown field, an empty or malformed value, and ``None`` for any field but
+        ``variant_id``.
     """
 
     model_config = ConfigDict(
@@ -131,7 +132,7 @@ class ConnectorUpdate(BaseModel):
 
     @property
     def moves(self) -> bool:
-        """Whether the connector is to go to another agent."""
+        """Whether the update moves the connector to another agent."""
         return "project_id" in self.model_fields_set
 
     @property
@@ -273,7 +274,7 @@ class BatchConnectors(Answer):
 
 
 class ConnectorUpdateResult(Answer):
-    """What became of one update of a batch; ``error`` is a text without a code."""
+    """Result of one update of a batch; ``error`` is a text without a code."""
 
     connector_id: str
     success: StrictBool
@@ -428,8 +429,8 @@ class OutboundCallStatus(Answer):
 class SipTrunk(Answer):
     """SIP trunk of an account; nothing secret of it is ever answered.
 
-    :param hostname: the trunk's own host for inbound calls, which tells it from other trunks.
-    :param encrypted: whether calls come over TLS with SRTP, on port 5061, or over UDP, on port 5060.
+    :param hostname: the trunk's own host for inbound calls, unique to the trunk.
+    :param encrypted: true for TLS with SRTP on port 5061, false for UDP on port 5060.
     """
 
     id: str
@@ -446,7 +447,7 @@ class SipTrunk(Answer):
 
 
 class SipExtension(Answer):
-    """Extension of a SIP trunk: the dialled number, and who answers it."""
+    """Extension of a SIP trunk: the dialed number, and the agent that answers it."""
 
     extension: str
     agent_id: OptionalText = Field(default=None, validation_alias=AliasPath("agent", "agent_id"))

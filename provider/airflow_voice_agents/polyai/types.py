@@ -52,13 +52,13 @@ class EnvironmentArgument(TypedDict):
 
 
 class ConfigTargetArgument(EnvironmentArgument, total=False):
-    """An environment whose config page is written, with config values for it alone."""
+    """A target of a config page, with config values of its own."""
 
     overrides: Mapping[str, Any]
 
 
 class UpdateTargetArgument(EnvironmentArgument, total=False):
-    """An environment whose config page is written, with config values for it alone."""
+    """A target of a config page, with config values of its own."""
 
     values: Mapping[str, Any]
 
@@ -72,7 +72,7 @@ class SourceArgument(TypedDict, total=False):
 
 
 class ConfigSection(TypedDict, total=False):
-    """How a promotion takes config pages."""
+    """The section ``config`` of a promotion."""
 
     include_keys: Sequence[str] | None
     exclude_keys: Sequence[str]
@@ -84,7 +84,7 @@ class ConfigSection(TypedDict, total=False):
 
 
 class ConnectorsSection(TypedDict, total=False):
-    """How a promotion takes settings of connectors; connectors are matched by name."""
+    """The section ``connectors`` of a promotion; connectors are matched by name."""
 
     names: Sequence[str]
     settings: Sequence[SettingName]
@@ -108,7 +108,7 @@ class MoveSection(TypedDict, total=False):
 
 
 class TestGateArgument(TypedDict, total=False):
-    """Tests that must have passed, and on what."""
+    """Tests that must have passed, and the version or branch that they tested."""
 
     test_run_ids: Sequence[str] | Templated
     version: str | None
@@ -121,7 +121,7 @@ class TestGateArgument(TypedDict, total=False):
 
 
 class DeploymentSection(TypedDict, total=False):
-    """How the active deployment is promoted."""
+    """The section ``deployment`` of a promotion."""
 
     expected_version: str | None
     expected_target_version: str | None
@@ -132,7 +132,7 @@ class DeploymentSection(TypedDict, total=False):
 
 
 class PromotionTarget(EnvironmentArgument, total=False):
-    """One environment that a promotion writes."""
+    """A target of a promotion: one environment of an agent."""
 
     source: SourceArgument | None
     overrides: Mapping[str, Any]
@@ -143,7 +143,7 @@ class PromotionTarget(EnvironmentArgument, total=False):
 
 
 class Spec(TypedDict, total=False):
-    """A promotion: a source, targets, and a section for each kind of resource that is promoted."""
+    """A promotion: a source, targets, and a section for each kind of resource."""
 
     source: SourceArgument | None
     targets: Sequence[PromotionTarget] | Template
@@ -197,7 +197,7 @@ class SipBindingArgument(TypedDict, total=False):
 
 
 class SelectorArgument(TypedDict, total=False):
-    """Criteria that a connector must all fit; ``name`` is a shell pattern."""
+    """Criteria for connectors, all of which must match; ``name`` is a shell pattern."""
 
     client_env: EnvironmentName
     name: str

@@ -1,4 +1,4 @@
-"""Checks of arguments before anything is sent; an error names the argument and why it is refused."""
+"""Checks of arguments before any request; errors name the argument and the reason."""
 
 from __future__ import annotations
 

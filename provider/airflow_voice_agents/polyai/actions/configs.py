@@ -163,7 +163,7 @@ def parse_promotion(
     :param targets: one such mapping per target, each with ``overrides`` of its own if wanted.
     :param rules: what is taken, overridden and kept.
     :param bridge_schema: whether a permissive schema may stand between.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     origin = parse_target(source, "source")
     places = _places(targets, own="overrides")
@@ -193,12 +193,12 @@ def rules(
     :param never_promote: selectors of test switches, which each target keeps as well.
     :param overrides: values laid over what is taken, or ``None``.
     :param stale_keys: ``fail``, ``keep`` or ``null``; ``None`` is ``fail`` if a target is live, else ``keep``.
-    :param promote_schema: whether targets take the source's schema.
+    :param promote_schema: promote the schema of the source as well.
     :param allow_empty_source: whether an unset or empty source is meant.
     :param targets: the targets, to see whether one is live.
     :param unmatched: ``fail``, ``warn`` or ``ignore`` for selectors that reach nothing; ``None`` is ``fail`` for
         live targets and ``warn`` for others.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     if stale_keys is None:
         to_live = any(isinstance(each, Mapping) and each.get("environment") == LIVE for each in targets)
@@ -240,7 +240,7 @@ def places_with(values: object, targets: Sequence[object] | None) -> list[Config
         ``"agent_id/environment"`` to values.
     :param targets: mappings of ``agent_id``, ``environment`` and optionally ``values`` of their own; or
         ``None``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = _values(values if values is not None else {}, "values")
     if targets is not None:

@@ -305,7 +305,7 @@ def parse_update(
     :param changes: the wanted settings of each.
     :param batch_size: maximum number of connectors per request.
     :param check_variants: whether variants to assign must exist on the agent's main branch.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     agent = parse_identifier(agent_id, name="agent_id")
     return UpdateConnectors(

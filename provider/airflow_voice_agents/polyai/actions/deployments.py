@@ -1,4 +1,4 @@
-"""Promote what an environment runs, and roll it back: one target, and one write at most.
+"""Promote and roll back deployments: one target, and at most one write.
 
 Every write adds a record to the history, so none is sent for a version that runs already, and none is
 repeated after an unknown outcome.
@@ -370,7 +370,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
     :param source: environment whose version is taken.
     :param target: environment that will run it.
     :param options: fields of :class:`.DeploymentRules`, and further fields of :class:`PromoteDeployment`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     origin = parse_environment(source, name="source_environment")
     goal = parse_environment(target, name="target_environment")
@@ -401,7 +401,7 @@ def parse_rollback(agent_id: object, environment: object, to: object, **options:
     :param environment: environment that goes back.
     :param to: id of a deployment, a version, or ``previous``.
     :param options: further fields of :class:`RollbackDeployment`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     place = parse_environment(environment)
     strategy = parse_choice(options.pop("strategy", "rollback"), name="strategy", choices=STRATEGIES)

@@ -1,4 +1,4 @@
-"""Import phone numbers for one or many agents and route them: read first, import only absent ones, move nothing."""
+"""Import and route phone numbers of one or many agents: read first, import only absent ones, and move none."""
 
 from __future__ import annotations
 

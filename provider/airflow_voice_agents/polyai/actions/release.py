@@ -1,4 +1,4 @@
-"""Release a branch by merging it into live: plan everything that is decided by, merge, and look what live runs."""
+"""Release a branch by merging it into live: plan, merge, and read what live runs."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def parse_release(agent_id: object, branch: object, **options: Any) -> Release:
     :param branch: id or name of the branch.
     :param options: ``deployment_model``, ``tests``, ``message``, the fields of :class:`.MergeConsent`, and further
         fields of :class:`Release`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     name = parse_text(branch, name="branch")
     if name == MAIN:

@@ -1,4 +1,4 @@
-"""Start tests on a branch, and leave the evidence that binds them to exactly this state of it."""
+"""Start tests on a branch, and return evidence that binds them to exactly this state of the branch."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def parse_tests(agent_id: object, branch: object, tests: object, **options: Any)
     :param branch: id or name of the branch.
     :param tests: ids of the tests.
     :param options: ``name``, ``form``, and further fields of :class:`TriggerTests`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = decode_list(tests, name="test_ids") if isinstance(tests, str) else tests or []
     if not isinstance(given, Sequence):

@@ -1,4 +1,4 @@
-"""Agents and what they consist of: branches, attributes and variants."""
+"""Requests for agents, branches, attributes and variants."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def merge_branch(
     """Merge a branch into ``main``, which deploys it as well (``POST …/merge``).
 
     :param message: kept with the deployment.
-    :param conflict_resolutions: how to settle each conflict: ``path`` (list of names), ``strategy``
-        (``ours``, ``theirs`` or ``base``) and, if wanted, ``value``.
+    :param conflict_resolutions: resolution of each conflict: ``path`` (list of names), ``strategy``
+        (``ours``, ``theirs`` or ``base``) and optionally ``value``.
     """
     body = deployment_message(message)
     if conflict_resolutions is not None:
@@ -155,7 +155,7 @@ def create_variant(
     """Add a variant to a branch (``POST …/variants``).
 
     :param attribute_values: attribute ids (not names) to texts.
-    :param is_default: whether it is to be the default variant.
+    :param is_default: make it the default variant.
     """
     return send(
         "create variant",
@@ -193,7 +193,7 @@ def update_variant(
     """Change a variant, in one setting at least (``PATCH …/variants/{variantId}``).
 
     :param attribute_values: attribute ids (not names) to texts.
-    :param is_default: whether it is to be the default variant.
+    :param is_default: make it the default variant.
     """
     body = optional(name=name) | _variant_settings(attribute_values, is_default)
     if not body:
@@ -236,7 +236,7 @@ def create_agent(
 
     :param account_id: the account (workspace), by slug or ``ws-…`` id.
     :param name: 1 to 100 characters.
-    :param greeting: what the agent says first.
+    :param greeting: the first text of the agent.
     :param language_code: its language; the platform takes ``en-GB`` without one.
     :param agent_id: the id it is to have: letters, digits and hyphens.
     :param voice_id: its voice.

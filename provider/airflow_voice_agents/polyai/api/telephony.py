@@ -74,7 +74,7 @@ def update_connectors(
 ) -> ApiRequest[list[ConnectorUpdateResult]]:
     """Update some connectors, each on its own (``PATCH …/telephony/connectors/batch``).
 
-    The call succeeds whatever becomes of them: only the results tell.
+    The request succeeds even if items fail: check the results.
 
     :param updates: at least one update, each of another connector and with a change.
     """

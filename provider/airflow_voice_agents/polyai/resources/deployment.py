@@ -90,7 +90,7 @@ class DeploymentRules:
 
     :param expected_version: version that the source must run, from the run that tested it; ``None`` takes any.
     :param expected_target_version: version that the target must run now; ``None`` takes any.
-    :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
+    :param allow_downgrade: allow an older version than the target's, or one of unknown age.
     :param deployment_model: how the project's content reaches its environments; ``None`` assumes the ladder.
     :param known_model: what ``auto`` came to.
     :param message: kept with the new deployment.

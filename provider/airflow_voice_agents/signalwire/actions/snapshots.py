@@ -1,4 +1,4 @@
-"""Keeps the call routing of numbers, and restores numbers from snapshots."""
+"""Saves and restores the call routing of numbers."""
 
 from __future__ import annotations
 
