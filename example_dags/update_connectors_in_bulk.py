@@ -10,6 +10,7 @@ from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateCo
 from airflow_voice_agents.polyai.types import ConnectorChanges
 
 AGENT = "harbour-hotels"
+OTHERS = ["rosa-restaurants", "northgate-bank"]
 NEW_VOICE: ConnectorChanges = {"voice_name": "en-GB-Neural2-C"}
 
 with DAG(
@@ -25,6 +26,9 @@ with DAG(
 
     A selector selects connectors by their settings; `updates` names each one. In both, missing settings stay
     unchanged, and a `variant_id` of `None` unassigns the variant.
+
+    The last task sets a language for two more agents with one plan and one report. A failure of one agent does not
+    stop the other.
     """,
 ):
     pre_release = PolyAIBatchUpdateConnectorsOperator(
@@ -49,4 +53,10 @@ with DAG(
         ],
         confirm_live=True,
     )
-    pre_release >> live >> variants
+    sandboxes = PolyAIBatchUpdateConnectorsOperator(
+        task_id="language_of_many_agents",
+        targets=[{"agent_id": agent} for agent in OTHERS],
+        selector={"client_env": "sandbox"},
+        changes={"asr_lang_code": "en-US"},
+    )
+    pre_release >> live >> variants >> sandboxes

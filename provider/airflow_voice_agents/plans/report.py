@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -92,10 +93,11 @@ class Report:
     :param unchanged_means: what people read in place of ``unchanged``, for a report of a run that writes nothing.
     :param now: what runs now, as the first thing that a failure says; an empty text leaves that to the counts.
     :param advice: what to do now, beside a retry.
+    :param by_owner: whether the items of each owner are counted as well.
     """
 
     operation: str
-    items: tuple[ItemReport, ...]
+    items: tuple[ItemReport, ...] = field(repr=False)  # asyncio writes the result of its main task out
     dry_run: bool = False
     plan_digest: str | None = None
     retry_after: float | None = None
@@ -105,6 +107,7 @@ class Report:
     unchanged_means: str = ""
     now: str = ""
     advice: str = ""
+    by_owner: bool = False
 
     def word(self, status: Status) -> str:
         """Return what people read for a status.
@@ -117,6 +120,33 @@ class Report:
         """Count the items by status; the sum is ``total``."""
         found = [item.status for item in self.items]
         return {"total": len(found), **{status.value: found.count(status) for status in Status}}
+
+    def owner_counts(self) -> dict[str, dict[str, int]]:
+        """Count the items of each owner by status, owners with trouble first; statuses that none has are left out."""
+        found: dict[str, Counter[str]] = {}
+        for item in self.items:
+            found.setdefault(item.resource.owner, Counter())[item.status.value] += 1
+        counted = {
+            owner: {"total": counts.total(), **{each: counts[each] for each in Status if counts[each]}}
+            for owner, counts in found.items()
+        }
+        return dict(sorted(counted.items(), key=lambda each: not any(word in each[1] for word in TROUBLE)))
+
+    def owner_lines(self) -> list[str]:
+        """Return a line for each of the first owners with its counts, for a log."""
+        found = self.owner_counts()
+        shown = list(found.items())[:ITEMS_SHOWN]
+        lines = [
+            f"  {owner}: {', '.join(f'{count} {word}' for word, count in counts.items() if word != 'total')}"
+            for owner, counts in shown
+        ]
+        more = [f"  … and {len(found) - len(shown)} more"] if len(found) > len(shown) else []
+        return [f"{self.operation}, by owner:", *lines, *more]
+
+    def _owners_document(self) -> dict[str, Any]:
+        found = self.owner_counts()
+        shown = dict(list(found.items())[:ITEMS_SHOWN])
+        return {"by_owner": shown, "owners_omitted": len(found) - len(shown)}
 
     def having(self, *statuses: Status) -> list[ItemReport]:
         """List the items that ended in one of these ways."""
@@ -170,6 +200,7 @@ class Report:
             **({"unchanged_means": self.unchanged_means} if self.unchanged_means else {}),
             **({"now": self.now} if self.now else {}),
             **({"advice": self.advice} if self.advice else {}),
+            **(self._owners_document() if self.by_owner else {}),
         }
 
 

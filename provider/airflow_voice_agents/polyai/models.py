@@ -140,13 +140,34 @@ class ConnectorUpdate(BaseModel):
         """Whether the platform will try out a voice."""
         return "voice_name" in self.model_fields_set
 
+    def for_connector(self, connector_id: str) -> Self:
+        """Return the same update of another connector; nothing but the id is checked again.
+
+        :param connector_id: the other connector.
+        :raises InputError: for an id that could not be one segment of a path.
+        """
+        if connector_id == self.connector_id:
+            return self
+        checked = parse_identifier(connector_id, name="connector_id")
+        return self.model_copy(update={"connector_id": checked})
+
     def body(self) -> dict[str, Any]:
         """The JSON object to send: absent fields left out, nulls kept."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        present = self.model_fields_set
+        return {alias: getattr(self, name) for name, alias in _UPDATE_ALIASES.items() if name in present}
 
     def changes(self) -> dict[str, str | None]:
         """The fields that are present, by attribute name, without ``connector_id``."""
-        return self.model_dump(exclude_unset=True, exclude={"connector_id"})
+        present = self.model_fields_set
+        return {
+            name: getattr(self, name)
+            for name in _UPDATE_ALIASES
+            if name in present and name != "connector_id"
+        }
+
+
+_UPDATE_ALIASES = {name: to_camel(name) for name in ConnectorUpdate.model_fields}
+"""Fields of an update -> their names in JSON."""
 
 
 def _explain(error: ValidationError, values: Mapping[str, object]) -> str:

@@ -22,6 +22,7 @@ from airflow_voice_agents.bases.types import (
     MaxFailures,
     MaxSnapshotAge,
     OperatorArguments,
+    PhoneNumbers,
     SensorArguments,
     StopVariable,
     TakeSnapshot,
@@ -174,6 +175,24 @@ class ConnectorUpdateArgument(ConnectorChanges, total=False):
     """A connector and its desired settings."""
 
     connector_id: Required[str]
+
+
+class ConnectorsTargetArgument(TypedDict, total=False):
+    """An agent and the desired settings of its connectors; what is left out is as the operator's argument."""
+
+    agent_id: Required[str]
+    updates: Sequence[ConnectorUpdateArgument]
+    selector: SelectorArgument
+    changes: ConnectorChanges
+
+
+class NumbersTargetArgument(TypedDict, total=False):
+    """An agent's environment and the numbers for it; what is left out is as the operator's argument."""
+
+    agent_id: Required[str]
+    client_env: EnvironmentName
+    connector_id: str | None
+    phone_numbers: Required[PhoneNumbers]
 
 
 class SipBindingArgument(TypedDict, total=False):
