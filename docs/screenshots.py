@@ -1,98 +1,189 @@
-"""Take the pictures of the status page for the documentation, in both themes, from a state folder that never changes.
+"""Take the pictures of the documentation, in both themes, from records and a local server that never change.
 
-Needs Chromium on the path (``apt-get install chromium``) and the extra ``emulator`` for its web server:
+Needs Chromium on the path (``apt-get install chromium``) and the development environment:
 
-    python docs/screenshots.py
+    python docs/screenshots.py              # the status page
+    python docs/screenshots.py --airflow    # also what Airflow shows: approval, plan in the log, connection form
 
-The page is served on this machine alone and without Airflow: nobody is asked for rights here.
+The status page is served on this machine alone and without Airflow: nobody is asked for rights here. ``--airflow``
+starts a whole Airflow with the local server, as ``make demo-ui`` does, and takes two minutes or so.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-IMAGES = Path(__file__).parent / "images"
+HERE = Path(__file__).parent
+IMAGES = HERE / "images"
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests"), str(HERE.parent / "demo")]
+
+if TYPE_CHECKING:
+    from support.chromium import Page
+
+THEMES = ("light", "dark")
 VIEWS = {
-    "status-page": ("", 1280, 800),
-    "status-page-panel": ("?project=harbour-hotels", 1280, 720),
+    "status-page": ("", 1280, 900),
+    "status-page-panel": ("?project=harbour-hotels", 1280, 830),
+    "status-page-filter": ("?state=ready+to+promote&group=none", 1280, 640),
+    "status-page-numbers": ("?group=system&system=signalwire&project=harbour.signalwire.com", 1280, 640),
 }
+NARROW = ("status-page-narrow", "?project=harbour-hotels", 480, 900)
 LARGEST = 200_000
 """Bytes that a picture may have."""
+DAG_ID, TASK_ID = "promote_with_approval", "promotion.approval"
+SETTLE = 1.5
+"""Seconds that Airflow's own pages get to draw what they have loaded."""
 
 
 def main() -> int:
     """Take every picture, and return how many are too large."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        raise SystemExit(
-            "Chromium is not on the path. Install it (apt-get install chromium), then run this again."
-        )
+    from support.chromium import browser
+
+    parser = argparse.ArgumentParser(description="Take the pictures of the documentation.")
+    parser.add_argument("--airflow", action="store_true", help="also start Airflow, and take its pages")
+    options = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         os.environ.setdefault("AIRFLOW_HOME", f"{folder}/airflow")
-        address = serve(Path(folder) / "state")
-        taken = [
-            take(browser, f"{address}/{query}", IMAGES / f"{name}-{theme}.png", theme, (width, height))
-            for name, (query, width, height) in VIEWS.items()
-            for theme in ("light", "dark")
-        ]
+        taken = list(
+            status_page(chromium, serve(Path(folder) / "state"), serve(Path(folder) / "no", empty=True))
+        )
+        if options.airflow:
+            with airflow() as (address, run_id):
+                taken += airflow_pages(chromium, address, run_id)
     for path in taken:
         print(f"{path.relative_to(IMAGES.parent)}: {path.stat().st_size:,} bytes")
     return sum(path.stat().st_size > LARGEST for path in taken)
 
 
-def take(browser: str, url: str, path: Path, theme: str, size: tuple[int, int]) -> Path:
-    """Take one picture.
+def status_page(chromium: Page, address: str, empty: str) -> Iterator[Path]:
+    """Take the pictures of the status page.
 
-    :param browser: Chromium's executable.
-    :param url: what is shown.
-    :param path: where the picture goes.
-    :param theme: ``light`` or ``dark``.
-    :param size: width and height of the window, in pixels.
+    :param chromium: the browser.
+    :param address: address of the page with records.
+    :param empty: address of the page without any.
     """
-    dark = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if theme == "dark" else []
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            *(browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            *("--no-first-run", "--disable-background-networking", f"--user-data-dir={profile}"),
-            *("--virtual-time-budget=2000", f"--window-size={size[0]},{size[1]}", f"--screenshot={path}"),
-            *dark,
-            url,
-        ]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return path
+    name, query, *size = NARROW
+    views = [(name, f"{address}/{query}", *size) for name, (query, *size) in VIEWS.items()]
+    views += [(name, f"{address}/{query}", *size), ("status-page-empty", f"{empty}/", 1280, 300)]
+    for name, url, width, height in views:
+        for theme in THEMES:
+            chromium.show(url, theme=theme, size=(width, height))
+            yield chromium.picture(IMAGES / f"{name}-{theme}.png")
 
 
-def serve(state: Path) -> str:
+def airflow_pages(chromium: Page, address: str, run_id: str) -> Iterator[Path]:
+    """Take the pictures of what Airflow shows.
+
+    :param chromium: the browser.
+    :param address: Airflow's address.
+    :param run_id: a run that waits for an approval.
+    """
+    run = f"{address}/dags/{DAG_ID}/runs/{run_id}/tasks"
+    text = "document.body.innerText"
+    views = {
+        "approval": (f"{run}/{TASK_ID}/required_actions", f"{text}.includes('Digest')", 1280, 1560),
+        "plan-in-the-log": (f"{run}/promotion.plan", f"{text}.includes('Plan: promote')", 1280, 1000),
+        "connection-form": (f"{address}/connections", _OPEN_FORM, 1280, 1200),
+        "voice-agents-in-airflow": (f"{address}/plugin/voice-agents", _FRAME, 1440, 800),
+    }
+    for name, (url, ready, width, height) in views.items():
+        for theme in THEMES:
+            chromium.show(address, theme=theme, size=(width, height))
+            chromium.evaluate(f"localStorage.setItem('theme', '{theme}')")
+            chromium.show(url, theme=theme, size=(width, height))
+            chromium.wait_for(ready)
+            time.sleep(SETTLE)
+            yield chromium.picture(IMAGES / f"{name}-{theme}.png")
+
+
+_FRAME = "document.querySelector('iframe')?.contentDocument?.querySelector('h1')"
+_OPEN_FORM = """(() => {
+  const named = (words) => [...document.querySelectorAll('button')].find((each) => each.innerText.trim() === words);
+  if (document.querySelector('[role=dialog]')) return document.body.innerText.includes('Connection ID');
+  named('Add Connection')?.click();
+  return false;
+})()"""
+
+
+@contextmanager
+def airflow() -> Iterator[tuple[str, str]]:
+    """Start Airflow and the local server, and yield its address and a run that waits for an approval."""
+    from processes import HERE as DEMO
+    from processes import Emulator, Home, Standalone, connections, request
+
+    home = Home()
+    try:
+        emulator = Emulator(home)
+        home.add(DEMO.parent / "example_dags")
+        started = Standalone(home, 0)
+        started.wait_until_up(DAG_ID)
+        started.connect(connections(emulator.url))
+        token = str(request(f"{started.url}/auth/token")["access_token"])
+
+        def ask(path: str, method: str = "GET", **body: Any) -> Any:
+            return request(f"{started.url}/api/v2/dags/{DAG_ID}{path}", method, token, body or None)
+
+        ask("", "PATCH", is_paused=False)
+        run = ask("/dagRuns", "POST", logical_date=None, dag_run_id="nightly-2026-11-27")
+        wait_for(lambda: _waits(ask(f"/dagRuns/{run['dag_run_id']}/taskInstances/{TASK_ID}")))
+        yield started.url, run["dag_run_id"]
+    finally:
+        home.end(keep=False)
+
+
+def _waits(task: dict[str, Any]) -> bool:
+    if task["state"] in ("failed", "success", "upstream_failed"):
+        raise SystemExit(f"{TASK_ID} is {task['state']}, and was to wait for a person")
+    return task["state"] in ("deferred", "awaiting_input")
+
+
+def wait_for(ready: Callable[[], bool], limit: float = 240.0) -> None:
+    """Wait until something is ready.
+
+    :param ready: asks.
+    :param limit: seconds.
+    """
+    deadline = time.monotonic() + limit
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SystemExit("Airflow took too long")
+        time.sleep(1)
+
+
+def serve(state: Path, *, empty: bool = False) -> str:
     """Serve the page from the demo's state folder and return its address.
 
     :param state: where the state folder is written.
+    :param empty: whether nothing is on record.
     """
     import socket
 
     import uvicorn
 
-    app = page(state)
+    app = page(state, empty=empty)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def page(state: Path, *, more: int = 20) -> Any:
+def page(state: Path, *, more: int = 20, empty: bool = False) -> Any:
     """Return the page as an app, without Airflow's users.
 
     :param state: where the state folder is written.
     :param more: number of further projects in sync.
+    :param empty: whether nothing is on record.
     """
-    sys.path.insert(0, str(Path(__file__).parent))
     import demo_state
     from airflow.api_fastapi.core_api import security
 
@@ -101,14 +192,15 @@ def page(state: Path, *, more: int = 20) -> Any:
 
     class Everybody:
         def get_authorized_dag_ids(self, **_: Any) -> set[str]:
-            return {"watch_for_drift", "promote_with_approval", "release_pipeline", "b_promote_25"}
+            return set(demo_state.DAGS)
 
         def is_authorized_dag(self, **_: Any) -> bool:
             return True
 
     for module in (security, ui):
         module.get_auth_manager = Everybody  # type: ignore[attr-defined]
-    demo_state.write(state, more=more)
+    if not empty:
+        demo_state.write(state, more=more)
     app = ui.create_app(StateReader(f"file://{state}"), clock=lambda: demo_state.NOW, stopped=lambda _: None)
     app.dependency_overrides[security.get_user] = lambda: None
     return app

@@ -5,6 +5,7 @@ The receiver of webhooks, where it is configured, is an app of its own below thi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -159,6 +160,11 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(str(value))
 
 
+def _breakable(text: str) -> Markup:
+    """Return a name that a narrow column breaks after its dots, slashes and underscores."""
+    return Markup("<wbr>").join(re.split(r"(?<=[./_])", visible(text)))
+
+
 def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -170,4 +176,5 @@ def _templates() -> Environment:
     )
     environment.globals |= {"State": State, "SORTS": SORTS, "GROUPED": GROUPED, "PER_PAGE": PER_PAGE}
     environment.globals |= {"SYSTEMS": SYSTEMS, "OTHER": OTHER, "DESTINATIONS_SHOWN": DESTINATIONS_SHOWN}
+    environment.globals["breakable"] = _breakable
     return environment
