@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -40,6 +41,8 @@ NARROW = ("status-page-narrow", "?project=harbour-hotels", 480, 900)
 LARGEST = 200_000
 """Bytes that a picture may have."""
 DAG_ID, TASK_ID = "promote_with_approval", "promotion.approval"
+START_LIMIT = 600.0
+"""Seconds that Airflow may take to start, and a run to come to its question."""
 SETTLE = 1.5
 """Seconds that Airflow's own pages get to draw what they have loaded."""
 
@@ -118,13 +121,14 @@ _OPEN_FORM = """(() => {
 @contextmanager
 def airflow() -> Iterator[tuple[str, str]]:
     """Start Airflow and the local server, and yield its address and a run that waits for an approval."""
-    from processes import HERE as DEMO
+    import processes
     from processes import Emulator, Home, Standalone, connections, request
 
+    processes.START_LIMIT = START_LIMIT
     home = Home()
     try:
         emulator = Emulator(home)
-        home.add(DEMO.parent / "example_dags")
+        shutil.copy(HERE.parent / "example_dags" / f"{DAG_ID}.py", home.path / "dags")
         started = Standalone(home, 0)
         started.wait_until_up(DAG_ID)
         started.connect(connections(emulator.url))
@@ -147,7 +151,7 @@ def _waits(task: dict[str, Any]) -> bool:
     return task["state"] in ("deferred", "awaiting_input")
 
 
-def wait_for(ready: Callable[[], bool], limit: float = 240.0) -> None:
+def wait_for(ready: Callable[[], bool], limit: float = START_LIMIT) -> None:
     """Wait until something is ready.
 
     :param ready: asks.
