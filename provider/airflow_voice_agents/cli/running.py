@@ -30,6 +30,7 @@ def run_command(command: Callable[[Any], int], args: Any) -> None:
     :param command: the command; returns its exit code.
     :param args: the parsed arguments.
     :raises SystemExit: with the exit code.
+    :raises Exception: with ``--verbose``, an error that no command expects, for its traceback.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")  # connections may lie in Airflow's database
     if not getattr(args, "verbose", False):
@@ -38,6 +39,12 @@ def run_command(command: Callable[[Any], int], args: Any) -> None:
         code = command(args)
     except (VoiceAgentsError, OSError) as error:
         sys.stderr.write(f"{visible(str(error))}\n")
+        code = ERROR
+    except Exception as error:
+        if getattr(args, "verbose", False):
+            raise
+        told = visible(str(error))
+        sys.stderr.write(f"{type(error).__name__}: {told}. --verbose shows where it happened.\n")
         code = ERROR
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
