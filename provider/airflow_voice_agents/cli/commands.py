@@ -73,12 +73,12 @@ def locks(args: Any) -> int:
     now = datetime.now(UTC).timestamp()
     rows = [
         {
-            "targets": list(lock.targets),
             "holder": str(lock.holder),
             "since": _moment(lock.acquired_at),
             "until": _moment(lock.expires_at),
             "state": "held" if lock.expires_at > now else "ended",
             "file": lock.file,
+            "targets": list(lock.targets),
         }
         for lock in StateReader(args.state_folder).read().locks
     ]

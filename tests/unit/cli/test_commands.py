@@ -160,7 +160,10 @@ def test_output_for_programs_can_be_read_back(
     hold(base, reason="a" * 300)
 
     assert run("holds", "--state-folder", base, "--output", output) == 0
-    assert read(capsys.readouterr().out)[0]["reason"] == "a" * 300
+    (row,) = read(capsys.readouterr().out)
+    assert (row["reason"], row["resources"]) == ("a" * 300, 0)
+    run("status", "--state-folder", base, "--output", output)
+    assert read(capsys.readouterr().out)[0]["on_hold"] is True
 
 
 def test_a_table_shows_what_is_there_and_spells_out_what_would_turn_a_terminal(
