@@ -50,47 +50,54 @@ SETTLE = 1.5
 
 def main() -> int:
     """Take every picture, and return how many are too large."""
+    from PIL import Image
+
     from support.chromium import browser
 
     parser = argparse.ArgumentParser(description="Take the pictures of the documentation.")
     parser.add_argument("--airflow", action="store_true", help="also start Airflow, and take its pages")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="take this picture alone; may be repeated"
+    )
     options = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         os.environ.setdefault("AIRFLOW_HOME", f"{folder}/airflow")
-        taken = list(
-            status_page(chromium, serve(Path(folder) / "state"), serve(Path(folder) / "no", empty=True))
-        )
+        addresses = serve(Path(folder) / "state"), serve(Path(folder) / "no", empty=True)
+        taken = list(status_page(chromium, *addresses, only=options.only))
         if options.airflow:
             with airflow() as (address, run_id):
-                taken += airflow_pages(chromium, address, run_id)
+                taken += airflow_pages(chromium, address, run_id, only=options.only)
     for path in taken:
+        Image.open(path).quantize(256).save(path, optimize=True)
         print(f"{path.relative_to(IMAGES.parent)}: {path.stat().st_size:,} bytes")
     return sum(path.stat().st_size > LARGEST for path in taken)
 
 
-def status_page(chromium: Page, address: str, empty: str) -> Iterator[Path]:
+def status_page(chromium: Page, address: str, empty: str, *, only: list[str] | None) -> Iterator[Path]:
     """Take the pictures of the status page.
 
     :param chromium: the browser.
     :param address: address of the page with records.
     :param empty: address of the page without any.
+    :param only: names of the pictures to take; ``None`` takes all.
     """
     name, query, *size = NARROW
     views = [(name, f"{address}/{query}", *size) for name, (query, *size) in VIEWS.items()]
     views += [(name, f"{address}/{query}", *size), ("status-page-empty", f"{empty}/", 1280, 300)]
     for name, url, width, height in views:
-        for theme in THEMES:
+        for theme in THEMES if _is_wanted(name, only) else ():
             chromium.show(url, theme=theme, size=(width, height))
             yield chromium.picture(IMAGES / f"{name}-{theme}.png")
 
 
-def airflow_pages(chromium: Page, address: str, run_id: str) -> Iterator[Path]:
+def airflow_pages(chromium: Page, address: str, run_id: str, *, only: list[str] | None) -> Iterator[Path]:
     """Take the pictures of what Airflow shows.
 
     :param chromium: the browser.
     :param address: Airflow's address.
     :param run_id: a run that waits for an approval.
+    :param only: names of the pictures to take; ``None`` takes all.
     """
     run = f"{address}/dags/{DAG_ID}/runs/{run_id}/tasks"
     text = "document.body.innerText"
@@ -101,22 +108,40 @@ def airflow_pages(chromium: Page, address: str, run_id: str) -> Iterator[Path]:
         "voice-agents-in-airflow": (f"{address}/plugin/voice-agents", _FRAME, 1440, 800),
     }
     for name, (url, ready, width, height) in views.items():
-        for theme in THEMES:
+        for theme in THEMES if _is_wanted(name, only) else ():
             chromium.show(address, theme=theme, size=(width, height))
             chromium.evaluate(f"localStorage.setItem('theme', '{theme}')")
             chromium.show(url, theme=theme, size=(width, height))
             chromium.wait_for(ready)
+            if name == "connection-form":
+                choose_polyai(chromium)
             time.sleep(SETTLE)
             yield chromium.picture(IMAGES / f"{name}-{theme}.png")
+
+
+def _is_wanted(name: str, only: list[str] | None) -> bool:
+    return not only or name in only
+
+
+def choose_polyai(chromium: Page) -> None:
+    """Choose the type of the connection in the form.
+
+    :param chromium: the browser, with the form.
+    """
+    chromium.evaluate("document.querySelector('[role=dialog] input[role=combobox]').focus()")
+    chromium.command("Input.insertText", text="polyai")
+    time.sleep(SETTLE)
+    chromium.press("Enter", 13)
+    chromium.wait_for(_FILLED_FORM)
 
 
 _FRAME = "document.querySelector('iframe')?.contentDocument?.querySelector('h1')"
 _OPEN_FORM = """(() => {
   const named = (words) => [...document.querySelectorAll('button')].find((each) => each.innerText.trim() === words);
-  if (document.querySelector('[role=dialog]')) return document.body.innerText.includes('Connection ID');
-  named('Add Connection')?.click();
-  return false;
+  if (!document.querySelector('[role=dialog]')) named('Add Connection')?.click();
+  return document.querySelector('[role=dialog] input[role=combobox]');
 })()"""
+_FILLED_FORM = "document.querySelector('[role=dialog]').innerText.includes('API key')"
 
 
 @contextmanager

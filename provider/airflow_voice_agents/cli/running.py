@@ -62,7 +62,7 @@ def show(rows: Sequence[Mapping[str, Any]], args: Any, *, empty: str) -> None:
     :param args: the parsed arguments; ``output`` is ``table``, ``json``, ``yaml`` or ``plain``.
     :param empty: what a table says without any row.
     """
-    import yaml
+    import yaml  # type: ignore[import-untyped]
     from airflow.cli.simple_table import AirflowConsole
 
     if not rows and args.output in ("table", "plain"):

@@ -289,9 +289,9 @@ class Client:
         """Return the error of a request whose turn comes after its deadline, with the wait that a refusal asks for."""
         if not await self._pace.paused():
             return attempt.too_late(waiting="its turn under the key's rate limit")
-        return attempt.error(
-            RateLimited, "not sent: this key may send no more for now", 429, retry_after=start.wait
-        )
+        again = time.strftime("%H:%M:%S UTC", time.gmtime(self._wall_clock() + start.wait))
+        reason = f"not sent: the platform refused this key, and no request starts for {start.wait:.0f} s, until {again}"
+        return attempt.error(RateLimited, reason, 429, retry_after=start.wait)
 
     async def _exchange(self, attempt: Attempt[T]) -> Value[T] | Failure:
         attempt.number += 1

@@ -31,7 +31,12 @@ from airflow_voice_agents.ui.view import DESTINATIONS_SHOWN, GROUPED, PER_PAGE, 
 from airflow_voice_agents.ui.webhooks import PATH, Receiver, configured_receiver, create_receiver_app
 
 HERE = Path(__file__).parent
-STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "icon-dark.svg": "image/svg+xml",
+}
 BOARDS_KEPT = 16
 """Most boards that are remembered: one per content of the state folder, minute, and set of DAGs a user may read."""
 HEADERS = {

@@ -23,6 +23,8 @@ COLUMNS = (*ENVIRONMENTS, OTHER)
 NOTHING: Mapping[str, Any] = {}
 PAGES = ("config page:", "deployment:")
 """Beginnings of the keys of resources that are named as their target is."""
+VERSION = "deployment"
+"""Kind of what an environment runs."""
 DONE = ("changed", "unchanged")
 SYSTEMS = {"polyai": "PolyAI", "signalwire": "SignalWire", "omniavoice": "Omnia Voice"}
 """Systems as records spell them, and as people do."""
@@ -135,9 +137,18 @@ class Target:
 
     @cached_property
     def key_count(self) -> int:
-        """Number of config keys that differ from the source."""
+        """Number of config keys that differ from the source; a version is none."""
         items = self.compared.get("items", ())
-        return 0 if self.state is State.IN_SYNC else sum(item.get("key_count", 0) for item in items)
+        counted = (item.get("key_count", 0) for item in items if item["kind"] != VERSION)
+        return 0 if self.state is State.IN_SYNC else sum(counted)
+
+    @property
+    def version_differs(self) -> bool:
+        """Whether the deployment differs from the source's."""
+        items = self.compared.get("items", ())
+        return self.state is not State.IN_SYNC and any(
+            item.get("key_count") for item in items if item["kind"] == VERSION
+        )
 
     @cached_property
     def marks(self) -> tuple[str, ...]:

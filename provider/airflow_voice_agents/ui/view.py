@@ -217,6 +217,7 @@ class View:
         if target.number_count:
             count, what = target.compared.get("changed_count", 0), "number"
         keys = f"{count} {what}{'s' * (count != 1)}" if count and target.state is not State.IN_SYNC else ""
+        keys = ", ".join(filter(None, (keys, "version" if target.version_differs else "")))
         sign = {State.IN_SYNC: "=", State.READY: "→", State.WAITING: "→", State.RUNNING: "…"}
         if target.state in (State.EDITED, State.DIVERGED):
             return "≠", keys

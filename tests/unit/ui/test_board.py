@@ -394,3 +394,20 @@ def test_a_plan_for_numbers_counts_numbers_and_not_keys(
     assert view.step(target) == ("→", "2 numbers")
     assert list(view.keys(target)) == []
     assert view.numbers(target) == [("+4420", ("old", "new")), ("+4421", ("old", "new"))]
+
+
+def test_a_version_is_no_key(recorder: Record, board: Callable[..., Board]) -> None:
+    def words(*kinds: str) -> str:
+        items = tuple(
+            PlannedItem(
+                Resource(kind, "hotel-1", "live"), "a", "b", changes=(Change(Op.CHANGE, ("x",), 1, 2),)
+            )
+            for kind in kinds
+        )
+        plan(recorder(), [TargetPlan(LIVE, items, live=True)])
+        view = View(board(), Query(), NOW)
+        return view.step(view.matching[0].targets["live"])[1]
+
+    assert words("config page", "deployment") == "1 key, version"
+    assert words("deployment") == "version"
+    assert words("config page") == "1 key"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
-from airflow_voice_agents.polyai.links import leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         from airflow_voice_agents.state import snapshots
 
         action = parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
-        leave_links(self, context, [name.partition("/")[0] for name in action.scope().targets])
+        self.leave_links(context, [name.partition("/")[0] for name in action.scope().targets])
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 
