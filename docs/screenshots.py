@@ -69,7 +69,8 @@ def main() -> int:
             with airflow() as (address, run_id):
                 taken += airflow_pages(chromium, address, run_id, only=options.only)
     for path in taken:
-        Image.open(path).quantize(256).save(path, optimize=True)
+        if path.stat().st_size > LARGEST:
+            Image.open(path).quantize(256).save(path, optimize=True)
         print(f"{path.relative_to(IMAGES.parent)}: {path.stat().st_size:,} bytes")
     return sum(path.stat().st_size > LARGEST for path in taken)
 
