@@ -24,7 +24,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-production test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-production test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,13 +51,13 @@ sbom: $(STAMP) $(TOOLS_STAMP)  ## write build/sbom.cdx.json: what the environmen
 	  --output-file build/sbom.cdx.json $(RUN)
 
 test: lint  ## lint, then run all tests
-	$(RUN) -m pytest -n $(JOBS)
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: lint  ## lint, then the unit tests; less than two minutes
-	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal -q tests/unit
 
 test-fast-transport: $(FAST_STAMP)  ## the tests of the network and of its faults, over aiohttp in place of httpx
-	$(RUN) -m pytest -n $(JOBS) -q --transport=aiohttp tests/unit/transport tests/security/test_hostile_servers.py tests/faults
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal -q --transport=aiohttp tests/unit/transport tests/security/test_hostile_servers.py tests/faults
 
 test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
 	$(PYTHON) tests/matrix/run.py
@@ -70,6 +70,9 @@ test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment
 
 guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
 	@$(RUN) tests/guarantees/table.py
+
+reference: $(STAMP)  ## write docs/configuration.md, docs/errors.md and docs/spec.md from the code
+	@$(RUN) tests/support/reference_pages.py
 
 security-table: $(STAMP)  ## search for leaked canaries, light bombs; write docs/security-audit.md
 	@{ $(RUN) tests/security/leaks.py && $(RUN) tests/security/bombs.py; } | tee docs/security-audit.md

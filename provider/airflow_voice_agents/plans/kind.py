@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow_voice_agents.plans.diff import Change
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -24,9 +24,10 @@ Known = Mapping["Resource", Any]
 """The latest known state of resources, for kinds that address a resource by an id that only a state holds."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Resource:
+class Resource(NamedTuple):
     """The address of one thing that can be read and changed.
+
+    It is a tuple because it is the key of everything: an import hashes each number about thirty times.
 
     :param kind: the kind's name (``"config page"``).
     :param owner: the agent, space or workspace that has it.
@@ -179,6 +180,9 @@ class ResourceKind(Protocol[State]):
     def plan(self, resource: Resource, desired: Any, now: State | None) -> PlannedItem:
         """Plan the way from the present state to a desired one."""
 
+    def destination(self, state: State) -> str | None:
+        """Return where a phone number's calls go in this state, in a few words of names and ids, or ``None``."""
+
     def restore(self, resource: Resource, wanted: State | None, now: State | None) -> PlannedItem:
         """Plan the way back to a kept state.
 
@@ -210,6 +214,10 @@ class Kind(Generic[State]):
 
     def revision(self, state: State | None) -> str | None:
         """Return ``None``: states carry no id of their own."""
+        return None
+
+    def destination(self, state: State) -> str | None:
+        """Return ``None``: no calls go anywhere by it."""
         return None
 
     def restore(self, resource: Resource, wanted: State | None, now: State | None) -> PlannedItem:

@@ -10,13 +10,16 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow_voice_agents.ui.board import Board, Project, State, Target
+from airflow_voice_agents.ui.board import COLUMNS, OTHER, SYSTEMS, Board, Project, State, Target
 
 PER_PAGE = (25, 50, 100)
 SORTS = ("urgency", "project", "age", "promoted")
-GROUPED = ("change", "none")
+GROUPED = ("change", "system", "none")
 TEXT_LENGTH = 200
 KEYS_SHOWN = 40
+NUMBERS_SHOWN = 40
+DESTINATIONS_SHOWN = 3
+"""Most destinations of numbers that a cell lists."""
 LOOK_ALIKE = 2
 """Least number of projects with the same change that share a row."""
 
@@ -27,9 +30,10 @@ class Query:
 
     :param text: part of a project's name.
     :param state: the state that is filtered by, or ``None``.
+    :param system: the system that is filtered by, or an empty text.
     :param change: digest of the change that is filtered by, or an empty text.
     :param sort: one of ``SORTS``.
-    :param group: ``change`` shows projects with the same change in one row.
+    :param group: ``change`` shows projects with the same change in one row, ``system`` those of one system together.
     :param page: the page, from 1.
     :param per: rows per page.
     :param project: the project in the side panel.
@@ -37,6 +41,7 @@ class Query:
 
     text: str = ""
     state: State | None = None
+    system: str = ""
     change: str = ""
     sort: str = "urgency"
     group: str = "change"
@@ -54,6 +59,7 @@ class Query:
         return cls(
             given.get("q", "")[:TEXT_LENGTH].strip(),
             State(state) if state in set(State) else None,
+            given.get("system", "") if given.get("system") in SYSTEMS else "",
             given.get("change", "")[:TEXT_LENGTH],
             _choice(given.get("sort"), SORTS),
             _choice(given.get("group"), GROUPED),
@@ -129,18 +135,23 @@ class View:
             for project in self.board.projects
             if text in project.name.lower()
             and (state is None or state in project.states)
+            and (not self.query.system or project.system == self.query.system)
             and (not change or project.change == change)
         ]
-        return sorted(found, key=_SORT_KEYS[self.query.sort], reverse=self.query.sort in ("age", "promoted"))
+        found.sort(key=_SORT_KEYS[self.query.sort], reverse=self.query.sort in ("age", "promoted"))
+        if self.query.group == "system":
+            order = {name: place for place, name in enumerate(SYSTEMS)}
+            found.sort(key=lambda project: order.get(project.system, len(order)))
+        return found
 
     @cached_property
     def rows(self) -> list[Row]:
         """All rows of the result, on all pages."""
-        if self.query.group == "none":
+        if self.query.group != "change":
             return [Row((project,)) for project in self.matching]
         groups: dict[str, list[Project]] = {}
         for project in self.matching:
-            alone = project.state is State.UNKNOWN
+            alone = project.state is State.UNKNOWN or OTHER in project.targets
             groups.setdefault(project.name if alone else project.change, []).append(project)
         return [
             row
@@ -165,6 +176,24 @@ class View:
         return self.rows[start : start + self.query.per]
 
     @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The environments that any project of this page has, in the order of promotion.
+
+        What is no environment has a column of its own where it stands alone, or beside environments of its project.
+        """
+        shown = [row.first.targets for row in self.shown]
+        there = {name for targets in shown for name in targets if name != OTHER}
+        beside = any(OTHER in targets and (len(targets) > 1 or not there) for targets in shown)
+        return tuple(name for name in COLUMNS if name in there or (beside and name == OTHER))
+
+    def spans(self, project: Project) -> bool:
+        """Return whether a project's one target is no environment and takes the width of all of them.
+
+        :param project: the project.
+        """
+        return OTHER in project.targets and OTHER not in self.columns
+
+    @cached_property
     def selected(self) -> Project | None:
         """The project of the side panel."""
         return next((each for each in self.board.projects if each.name == self.query.project), None)
@@ -184,8 +213,11 @@ class View:
 
         :param target: the target.
         """
-        count = target.key_count
-        keys = f"{count} key{'s' * (count != 1)}" if count else ""
+        count, what = target.key_count, "key"
+        if target.number_count:
+            count, what = target.compared.get("changed_count", 0), "number"
+        keys = f"{count} {what}{'s' * (count != 1)}" if count and target.state is not State.IN_SYNC else ""
+        keys = ", ".join(filter(None, (keys, "version" if target.version_differs else "")))
         sign = {State.IN_SYNC: "=", State.READY: "→", State.WAITING: "→", State.RUNNING: "…"}
         if target.state in (State.EDITED, State.DIVERGED):
             return "≠", keys
@@ -203,6 +235,24 @@ class View:
             return ""
         return f"wave {min(wave[0] + 1, wave[1])} of {wave[1]} · {reached[0]}/{reached[1]}"
 
+    def sections(self, project: Project) -> Iterator[Target]:
+        """Yield the targets that the panel shows: live first, where callers are.
+
+        :param project: the project.
+        """
+        for name in reversed(COLUMNS):
+            target = project.targets.get(name)
+            if target is not None and (target.sections or target.hold):
+                yield target
+
+    def numbers(self, target: Target) -> list[tuple[str, tuple[str, str]]]:
+        """Return the phone numbers of a target that are listed, with where their calls go and are to go.
+
+        :param target: the target.
+        """
+        items = [each for each in target.compared.get("items", ()) if each.get("destinations")]
+        return [(str(each["name"]), target.destination(each)) for each in items][:NUMBERS_SHOWN]
+
     def source(self, target: Target) -> str:
         """Return where a target takes its state from, for people.
 
@@ -219,7 +269,7 @@ class View:
         """
         for item in target.compared.get("items", ()):
             listed = [(str(sign), str(key)) for sign, key in item.get("keys", ())][:KEYS_SHOWN]
-            if listed:
+            if listed and not item.get("destinations"):
                 many = [each for each in target.compared["items"] if each["kind"] == item["kind"]]
                 name = item["kind"] if len(many) == 1 else f"{item['kind']} {item['name']}"
                 yield name, listed, item.get("key_count", len(listed)) - len(listed)

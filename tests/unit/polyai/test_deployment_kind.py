@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_voice_agents.engine.progress import ResourceProgress
 from airflow_voice_agents.plans.kind import Transition
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, Severity
+from airflow_voice_agents.plans.versions import version_change
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
 from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
@@ -35,6 +36,7 @@ from airflow_voice_agents.polyai.resources.deployment_records import (
     moment,
     newest_first,
     overtakes,
+    versions_between,
 )
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.errors import InputError
@@ -57,6 +59,17 @@ def record(version: str | None, day: int = 1, environment: str = "sandbox", **ow
 
 HISTORY = [record("b", 2), record("c", 3), record("a", 1)]
 """The sandbox's, in no order."""
+
+
+def test_message_and_author_are_kept_for_the_way_back_and_change_no_digest() -> None:
+    made = record("a", id="1", created_by="ann", metadata={"deployment_message": "Release 1"})
+    kept = KIND.from_json(json.loads(json.dumps(KIND.to_json(state_of(made)))))
+    assert (kept.label, kept.author) == ("Release 1", "ann")
+    assert KIND.digest(kept) == KIND.digest(DeploymentState("a"))
+    former = {"version": "a", "deployment_id": "1", "created_at": None}
+    assert KIND.from_json(former) == DeploymentState("a")
+    item = KIND.restore(TARGET, kept, DeploymentState("c", "9"))
+    assert version_change(item) == 'c → a "Release 1" by ann on 2026-08-01'
 
 
 def active(
@@ -463,6 +476,25 @@ def test_what_cannot_be_dated_may_be_older() -> None:
 
     assert "which of a and b is the newer one" in (overtakes(history, "a", "b") or "")
     assert "which of a and c is the newer one" in (overtakes(history, "a", "c") or "")
+
+
+@pytest.mark.parametrize(
+    ("there", "candidate", "count"),
+    [
+        ("a", "c", 2),
+        ("a", "b", 1),
+        ("b", "c", 1),
+        ("c", "a", None),
+        ("c", "c", None),
+        ("x", "c", None),
+        (None, "c", None),
+    ],
+)
+def test_versions_between_two_are_counted_where_the_history_tells(
+    there: str | None, candidate: str, count: int | None
+) -> None:
+    assert versions_between([*HISTORY, record("a", 30)], there, candidate) == count
+    assert versions_between([*HISTORY, record("x", created_at=None)], there, candidate) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Publish ``main``, and merge a branch into it, which publishes as well.
+"""Publish ``main``, and merge branches into it.
 
 Neither is sent again after an unknown outcome, and neither can be taken back. A snapshot keeps nothing for them:
 what ran before is in the environment's history, where PolyAIRollbackDeploymentOperator finds it.
@@ -21,7 +21,12 @@ from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
 from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
-from airflow_voice_agents.polyai.actions.deployment_xcoms import AB_TEST, AB_TEST_RUNS, names_experiment
+from airflow_voice_agents.polyai.actions.deployment_xcoms import (
+    AB_TEST,
+    AB_TEST_RUNS,
+    EXPERIMENT_MARKS,
+    names_experiment,
+)
 from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction
 from airflow_voice_agents.polyai.error_codes import CONFLICTS
 from airflow_voice_agents.polyai.ladder import LIVE
@@ -203,7 +208,7 @@ class Merge(DeployingAction):
                 return await send(request)
             except Conflict as failure:
                 if names_experiment(failure):
-                    failure.advice = AB_TEST_RUNS
+                    failure.advice, failure.marks = AB_TEST_RUNS, EXPERIMENT_MARKS
                 else:
                     unclear = live and CONFLICTS not in failure.reason
                     failure.advice = f"{SETTLE} {AB_TEST}" if unclear else SETTLE
@@ -340,7 +345,7 @@ def parse_publish(agent_id: object, **options: Any) -> Publish:
 
     :param agent_id: the agent.
     :param options: further fields of :class:`Publish`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return Publish(
         agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -361,7 +366,7 @@ def parse_merge(agent_id: object, branch: object, **options: Any) -> Merge:
     :param branch: id or name of the branch.
     :param options: ``deployment_model``, ``consent``, and further fields of :class:`Merge`. The deprecated model
         ``simplified`` needs no approval, as before.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     name = parse_text(branch, name="branch")
     if name == "main":

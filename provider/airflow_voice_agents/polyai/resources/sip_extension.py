@@ -1,4 +1,4 @@
-"""The binding of a dialled number on a SIP trunk to an agent, as a resource kind (beta)."""
+"""The binding of a dialed number on a SIP trunk to an agent, as a resource kind (beta)."""
 
 from __future__ import annotations
 
@@ -83,6 +83,10 @@ class SipExtensionKind(Kind[ExtensionState]):
     def diff(self, before: ExtensionState | None, after: ExtensionState | None) -> Iterator[Change]:
         """Changes of agent, environment and variant."""
         return diff(_plain(before) or {}, _plain(after) or {})
+
+    def destination(self, state: ExtensionState) -> str | None:
+        """Return the agent and its environment."""
+        return "/".join(filter(None, (state.agent_id, state.client_env))) or "no agent"
 
     def write_sequences(
         self, transitions: Sequence[Transition[ExtensionState]]
