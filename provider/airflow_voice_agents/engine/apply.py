@@ -238,7 +238,9 @@ class _Run:
             ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
-        return self.action.with_newer_work(target.with_findings(*findings), self._newer_work(target.items, first))
+        return self.action.with_newer_work(
+            target.with_findings(*findings), self._newer_work(target.items, first)
+        )
 
     def _too_many(self, targets: Sequence[TargetPlan], done: Collection[str]) -> list[Finding]:
         if not targets:

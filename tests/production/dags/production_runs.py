@@ -19,7 +19,8 @@ OWN = ["site_name", "fallback_number"]
 QUEUES = ("default", "worker-a", "worker-b", "read-only", "skewed")
 LAST = 31
 """Number of the last site of a small promotion; the first is 2."""
-WAITS = 500
+WAITS, WAITS_PER_SITE = 500, 25
+OVER = {"wait": "over"}
 FAR = 4_000_000_000.0
 """Seconds since 1970 that no run reaches."""
 RELEASED = "rosa-restaurants"
@@ -32,6 +33,21 @@ def sites(first: int, last: int) -> list[dict[str, str]]:
     return [
         {"agent_id": f"site-{number:04}", "environment": "pre-release"} for number in range(first, last + 1)
     ]
+
+
+def waits_for(agent_id: str) -> type[PolyAIConfigSensor]:
+    """Return a sensor that the triggerer begins, so that hundreds of them need no worker to come to be."""
+    made = PolyAIConfigSensor(
+        task_id="wait",
+        agent_id=agent_id,
+        environment="sandbox",
+        values=OVER,
+        deferrable=True,
+        poke_interval=5,
+    )
+    classpath, arguments = made.trigger(FAR).serialize()
+    args = StartTriggerArgs(trigger_cls=classpath, trigger_kwargs=arguments, next_method="execute_complete")
+    return type("Waits", (PolyAIConfigSensor,), {"start_from_trigger": True, "start_trigger_args": args})
 
 
 for queue in QUEUES:
@@ -90,28 +106,16 @@ with DAG(dag_id="production_release_hold", default_args=RETRIES, **COMMON):
     PolyAIReleaseHoldOperator(task_id="release_hold", targets=f"{RELEASED}/live")
 
 
-class _Waits(PolyAIConfigSensor):
-    """A wait that the triggerer begins, so that hundreds of them need no worker to come to be."""
-
-    start_from_trigger = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        trigger = self.trigger(FAR)
-        classpath, arguments = trigger.serialize()
-        self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=classpath, trigger_kwargs=arguments, next_method="execute_complete"
-        )
-
-
-with DAG(dag_id="production_waits", default_args=RETRIES, max_active_tasks=WAITS, **COMMON):
-    for number in range(1, WAITS + 1):
-        _Waits(
-            task_id=f"wait_{number:03}",
-            agent_id=f"site-{1 + number % 200:04}",
-            environment="sandbox",
-            values={f"wait_{number:03}": "over"},
+for site in range(1, WAITS // WAITS_PER_SITE + 1):
+    waiting = waits_for(f"site-{site:04}")
+    with DAG(
+        dag_id=f"production_waits_{site}", default_args=RETRIES, max_active_tasks=WAITS_PER_SITE, **COMMON
+    ):
+        waiting.partial(
+            task_id="wait",
+            agent_id=f"site-{site:04}",
+            values=OVER,
             deferrable=True,
             poke_interval=5,
             timeout=timedelta(days=1).total_seconds(),
-        )
+        ).expand(environment=["sandbox"] * WAITS_PER_SITE)
