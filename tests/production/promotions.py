@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import datetime
 
 from deployment import TRIGGERERS, Run
 from services import wait_until
@@ -21,8 +19,6 @@ RATE = 20.0
 WAITS, WAITED_FOR = 500, 20
 """Sensors, and the pages that they wait for."""
 PAGES = "list real-time configs"
-BIG = 5001
-"""Number of the last site of the large fleet; the first is 2."""
 
 
 def release(stage: Stage) -> Found:
@@ -87,7 +83,7 @@ def chunks(stage: Stage) -> Found:
     """Four chunks on two workers share one rate limit through Redis, which nobody has told them."""
     stage.server.switches.rate_limit = RATE
     started = time.monotonic()
-    run = stage.airflow.trigger("production_chunks_on_default", last=FLEET)
+    run = stage.airflow.trigger("production_chunks")
     run.succeed(seconds=600)
     seconds = time.monotonic() - started
     entries = stage.server.journal.entries()
@@ -156,33 +152,9 @@ def _end_some(stage: Stage, runs: list[Run]) -> list[str]:
     return [] if set(others) == {"deferred"} else [f"the states of the others are {others}"]
 
 
-def large_fleet(stage: Stage) -> Found:
-    """Thousands of sites in chunks, on one worker and then on two."""
-    seconds, wrong = {}, []
-    for queue in ("worker-a", "default"):
-        stage.reset(BIG)
-        stage.server.switches.latency = 0.05
-        run = stage.airflow.trigger(f"production_large_on_{queue}", last=BIG)
-        run.succeed(seconds=3000)
-        seconds[queue] = _between(run, "promotion.apply")
-        wrong += [*stage.unlike_template(BIG), *stage.left_locks()]
-    note = f"apply of {BIG - 1} sites: {seconds['worker-a']:.0f} s on one worker, {seconds['default']:.0f} s on two"
-    return Found(wrong, None, note)
-
-
-def _between(run: Run, task_id: str) -> float:
-    """Return the seconds from the start of a task's first instance to the end of its last."""
-    mine = [each for each in run.instances().values() if each["task_id"] == task_id]
-    begin, end = (datetime.fromisoformat(pick(each[key] for each in mine)) for pick, key in SPAN)
-    return (end - begin).total_seconds()
-
-
-SPAN: tuple[tuple[Callable[[Iterable[str]], str], str], ...] = ((min, "start_date"), (max, "end_date"))
-
 SCENARIOS = (
     Scenario("Approval, apply, watch, rollback and hold across workers", release),
     Scenario("Contenders for one lock on two workers", contenders),
     Scenario("Four chunks under a rate limit shared through Redis", chunks),
     Scenario("A triggerer is killed while 500 sensors wait", triggerer_failover),
-    Scenario("5,000 sites on one worker and on two", large_fleet, slow=True),
 )

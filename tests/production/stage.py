@@ -51,12 +51,10 @@ class Scenario:
 
     :param name: a few words, for the table.
     :param play: makes it happen.
-    :param slow: whether it runs only when it is asked for.
     """
 
     name: str
     play: Callable[[Stage], Found]
-    slow: bool = False
 
 
 class Stage:
@@ -66,14 +64,11 @@ class Stage:
         self.airflow = airflow
         self.server = server
 
-    def reset(self, sites: int = SITES) -> None:
-        """Start the local server over, and forget what earlier scenarios left in the state folder.
-
-        :param sites: how many alike projects there are.
-        """
+    def reset(self) -> None:
+        """Start the local server over, and forget what earlier scenarios left in the state folder."""
         for dag_id in SCHEDULED:
             self.airflow.pause(dag_id)
-        self.server.reset(seed(sites))
+        self.server.reset(seed(SITES))
         self.server.switches.wall_clock = True
         self.airflow.storage.remove("voice-agents/")
 

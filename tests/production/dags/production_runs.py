@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk import DAG
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_voice_agents.polyai.operators.configs import PolyAIPromoteConfigOperator
@@ -19,6 +19,8 @@ OWN = ["site_name", "fallback_number"]
 QUEUES = ("default", "worker-a", "worker-b", "read-only", "skewed")
 LAST = 31
 """Number of the last site of a small promotion; the first is 2."""
+FLEET = 101
+"""Number of the last site of a promotion in four chunks."""
 WAITS, WAITS_PER_SITE = 500, 25
 OVER = {"wait": "over"}
 FAR = 4_000_000_000.0
@@ -56,26 +58,13 @@ for queue in QUEUES:
             task_id="apply", source=TEMPLATE, targets=sites(2, LAST), exclude_keys=OWN, concurrency=1
         )
 
-for name, queue, size in (("chunks", "default", 25), ("large", "default", 500), ("large", "worker-a", 500)):
-    with DAG(
-        dag_id=f"production_{name}_on_{queue}",
-        default_args={**RETRIES, "queue": queue},
-        params={"last": Param(101, type="integer", minimum=2)},
-        **COMMON,
-    ):
-
-        @task
-        def fleet() -> list[dict[str, str]]:
-            """List the sites."""
-            return sites(2, get_current_context()["params"]["last"])
-
-        promotion(
-            spec={"source": TEMPLATE, "config": {"exclude_keys": OWN}},
-            targets=fleet(),
-            approval=False,
-            chunk_size=size,
-            concurrency=8,
-        )
+with DAG(dag_id="production_chunks", default_args=RETRIES, **COMMON):
+    promotion(
+        spec={"source": TEMPLATE, "targets": sites(2, FLEET), "config": {"exclude_keys": OWN}},
+        approval=False,
+        chunk_size=25,
+        concurrency=8,
+    )
 
 with DAG(dag_id="production_release", default_args=RETRIES, **COMMON):
     live = promotion(
