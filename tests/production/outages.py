@@ -115,6 +115,7 @@ def read_only_home(stage: Stage) -> Found:
     worker = stage.airflow.worker(
         "worker-r", queues="read-only", before=("unshare", "--mount", "sh", "-c", READ_ONLY, "sh")
     )
+    (stage.airflow.folder.path / "homes" / worker.name / "airflow.cfg").touch()  # Airflow would write one
     return _with_worker(stage, worker, "read-only", "home mounted read-only; logs elsewhere")
 
 
