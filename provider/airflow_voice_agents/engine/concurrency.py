@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from functools import partial
+from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
 from airflow_voice_agents.plans.kind import ResourceKind
@@ -115,16 +116,26 @@ async def for_each_limited(
     :param limit: maximum number of items in flight.
     :raises BaseException: the first unexpected error of ``work``; everything in flight is cancelled.
     """
-    waiting = iter(items)
+    waiting, started = iter(items), 0
+    few = list(islice(waiting, 2))
+    if len(few) < 2:  # the writes and reads of one target of thousands, mostly
+        for item in few:
+            await work(item)
+        return
+    waiting = chain(few, waiting)
 
     async def drain() -> None:
+        nonlocal started
         for item in waiting:
+            if started < limit:
+                started += 1
+                group.create_task(drain())
             await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(limit):
-                group.create_task(drain())
+            started += 1
+            group.create_task(drain())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 
