@@ -176,7 +176,8 @@ class _Dialer(aiohttp.TCPConnector):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.ready = False
-        self._factory = functools.partial(_CountingHandler, loop=self._loop)
+        factory: Any = functools.partial(_CountingHandler, loop=self._loop)
+        self._factory = factory
 
     async def connect(self, *arguments: Any, **named: Any) -> Any:
         while True:
