@@ -116,26 +116,21 @@ async def for_each_limited(
     :param limit: maximum number of items in flight.
     :raises BaseException: the first unexpected error of ``work``; everything in flight is cancelled.
     """
-    waiting, started = iter(items), 0
-    few = list(islice(waiting, 2))
-    if len(few) < 2:  # the writes and reads of one target of thousands, mostly
-        for item in few:
-            await work(item)
-        return
-    waiting = chain(few, waiting)
+    waiting = iter(items)
+    first = list(islice(waiting, limit))
+    waiting = chain(first, waiting)
 
     async def drain() -> None:
-        nonlocal started
         for item in waiting:
-            if started < limit:
-                started += 1
-                group.create_task(drain())
             await work(item)
 
+    if len(first) < 2:  # the one write and the one read of each of thousands of targets: no task is needed
+        await drain()
+        return
     try:
         async with asyncio.TaskGroup() as group:
-            started += 1
-            group.create_task(drain())
+            for _ in first:
+                group.create_task(drain())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 
