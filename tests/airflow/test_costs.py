@@ -229,7 +229,7 @@ def test_a_report_takes_few_bytes_per_item(server: EmulatorServer) -> None:
 @pytest.mark.parametrize(
     ("job", "sizes", "most"),
     [
-        ("Promotion", ((20, 0.0), (220, 0.0)), 10_500),  # its entry in the status record included
+        ("Promotion", ((20, 0.0), (220, 0.0)), 9_000),  # its entry in the status record included
         ("ConnectorUpdate", ((100,), (1100,)), 3_500),
         ("NumberImport", (((100,),), ((1100,),)), 2_000),
     ],

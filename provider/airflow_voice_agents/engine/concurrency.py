@@ -118,18 +118,19 @@ async def for_each_limited(
     """
     waiting = iter(items)
     first = list(islice(waiting, limit))
-    waiting = chain(first, waiting)
+    waiting, count = chain(first, waiting), len(first)
+    del first  # an item is let go when its work is done
 
     async def drain() -> None:
         for item in waiting:
             await work(item)
 
-    if len(first) < 2:  # the one write and the one read of each of thousands of targets: no task is needed
+    if count < 2:  # the one write and the one read of each of thousands of targets: no task is needed
         await drain()
         return
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in first:
+            for _ in range(count):
                 group.create_task(drain())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
