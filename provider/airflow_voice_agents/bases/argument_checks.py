@@ -1,4 +1,6 @@
-"""Checks of arguments when an operator or sensor is made, so that a mistake is an import error of the DAG file."""
+"""Checks of arguments when an operator or sensor is created, so that a mistake is an import error of the DAG
+file.
+"""
 
 from __future__ import annotations
 
