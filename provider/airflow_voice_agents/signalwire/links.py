@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import attrs
 from airflow.sdk import BaseOperatorLink
 
+from airflow_voice_agents.bases.links import REPORT_LINKS
+
 if TYPE_CHECKING:
     from airflow_voice_agents.airflow_compat import TaskInstanceKey
 
@@ -46,4 +48,6 @@ class SignalWireSpaceLink(BaseOperatorLink):
 
 
 SPACE_LINKS = (SignalWireSpaceLink(),)
-"""Links of every SignalWire operator and sensor."""
+"""Links of every SignalWire sensor."""
+LINKS = (*SPACE_LINKS, *REPORT_LINKS)
+"""Links of every SignalWire operator."""

@@ -214,6 +214,7 @@ class StatusRecorder:
             source=next((item.facts["source"] for item in target.items if "source" in item.facts), None),
             items=[_planned(item) for item in sorted(target.items, key=_worth_less)[:ITEMS_KEPT]],
             item_count=len(target.items),
+            changed_count=sum(item.changed for item in target.items),
             **_destinations(target.items),
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
+from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
     asset_alias: ClassVar[str] = ALIAS
     types_path = "airflow_voice_agents.omnia_voice.types"
     ui_color: str = "#dff3ea"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.bases.links:REPORT_LINKS")
 
     def __init__(
         self, *, omniavoice_conn_id: str = "omniavoice_default", outlets: Any = OUTLETS, **kwargs: Any

@@ -77,6 +77,7 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
         "selector": "json",
     }
     exactly_one_of = (("agent_id", "targets"),)
+    at_most_one_of = (("updates", ("selector", "changes")),)
 
     def __init__(
         self,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +33,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
     """
 
     template_fields: Sequence[str] = (*PolyAIWritingOperator.template_fields, "agent_id", "message")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
 
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         report = self.apply(context, action)
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         facts = {

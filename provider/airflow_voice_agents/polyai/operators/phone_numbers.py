@@ -292,6 +292,7 @@ class PolyAIUpdateSipExtensionsOperator(PolyAIWritingOperator):
         "account_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"extensions": "json", "bindings": "json"}
+    exactly_one_of = ((("extensions", "agent_id", "client_env"), "bindings"),)
 
     def __init__(
         self,

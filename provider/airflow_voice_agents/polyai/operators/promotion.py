@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, spec_problems
+from airflow_voice_agents.polyai.operators.base import (
+    PROMOTION_LINKS,
+    PolyAIOperator,
+    PolyAIWritingOperator,
+    spec_problems,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -71,7 +75,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "spec", "spec_file", "targets")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("spec", "targets")
     open_keys: ClassVar[Sequence[str]] = (
@@ -130,7 +134,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.state.folder_check import check_state_folder
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
-        leave_links(self, context, [target.agent_id for target in spec.targets])
+        self.leave_links(context, [target.agent_id for target in spec.targets])
         seal_for_keeping = partial(seal, allow_unencrypted=self.allow_unencrypted)
         request = seal_for_keeping(spec.plain(), holds_values=spec.holds_values)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
@@ -245,7 +249,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         *PolyAIWritingOperator.may_be_empty,
         "approved_digest",
     )  # which is then refused as not approved
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
     def __init__(
@@ -276,7 +280,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
 
         document, spec = read_plan(self.argument("plan"))
         chunk = self._chunk()
-        leave_links(self, context, [target.agent_id for target in spec.targets])
+        self.leave_links(context, [target.agent_id for target in spec.targets])
         self._check_approval(document)
         action = Promotion(
             spec=spec,
@@ -360,7 +364,7 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
 
         document = open_plan(self.argument("plan"))
         check = VerifyPromotion(document)
-        leave_links(self, context, [each.owner for each in document.pins])
+        self.leave_links(context, [each.owner for each in document.pins])
         return self.finish(context, self.work(context, check.run), changes={})
 
 

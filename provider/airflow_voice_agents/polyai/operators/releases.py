@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIOperator, PolyAIWritingOperator
 from airflow_voice_agents.polyai.operators.promotion import MARKDOWN_KEY
 from airflow_voice_agents.polyai.operators.verification import PolyAIWatchPromotionOperator
 
@@ -62,7 +61,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
     )
     may_be_empty = (*PolyAIOperator.may_be_empty, "test_run_ids")
     template_fields_renderers: ClassVar[dict[str, str]] = {"tests": "json"}
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -112,7 +111,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
             allow_diverged=self.allow_diverged,
             allow_staging_held=self.allow_staging_held,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         policy = Policy(display=display(self.show_values, self.sensitive_keys))
         recorder = StatusRecorder.of(context["ti"], self.state_folder or None, self.write_log)
         protections = Protections(observer=recorder)
@@ -158,7 +157,7 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
         "approved_digest",
     )  # which is then refused as not approved
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -200,7 +199,7 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
             allow_unapproved=self.allow_unapproved,
             on_facts=push,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         names = ("version", "deployment_id", "previous_version")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
-from airflow_voice_agents.polyai.links import leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
             newer_work=self.newer_work,
             holds=self.hold,
         )
-        leave_links(self, context, [name.partition("/")[0] for name in action.scope().targets])
+        self.leave_links(context, [name.partition("/")[0] for name in action.scope().targets])
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +53,7 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
         "run_name",
     )
     may_be_empty = (*PolyAIWritingOperator.may_be_empty, "test_ids", "run_name")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -91,5 +90,5 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
             since=now().isoformat(),
             on_tested=leave,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         return self.finish(context, self.apply(context, action), changes={})

@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
+from airflow_voice_agents.polyai.operators.base import (
+    PROMOTION_LINKS,
+    PolyAIOperator,
+    PolyAIRestoringOperator,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,7 +51,7 @@ class _LookingOperator(PolyAIOperator):
     template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since", "poll_interval")
     template_fields_renderers: ClassVar[dict[str, str]] = {"checks": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("checks",)
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     may_be_empty = (
         *PolyAIOperator.may_be_empty,
         *("deployment_id", "variant_id", "test_run_ids", "project_ids", "rule_ids"),
@@ -226,7 +229,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
 
         parse_choice(self.on_unclear, name="on_unclear", choices=("fail", "pass"))
         checks, minutes = self.parsed(), _minutes(self.wait_minutes, "wait_minutes")
-        leave_links(self, context, _agents(checks))
+        self.leave_links(context, _agents(checks))
         note = self.note(context, minutes)
         once = self.once(context, checks, note)
         if minutes > 0 and not once.failed:
@@ -274,10 +277,11 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
     The operator repeats the checks for the whole period. If one fails in ``confirmations`` rounds in a row,
     the operator restores the targets from the snapshot, puts them on hold, and fails without retries. It leaves
-    a target that somebody changed after the promotion, and its error begins with what still runs. If the period ends with an inconclusive verdict, or the checks cannot run, it rolls nothing back and asks a
-    person whether to keep the promotion, to roll back or to watch again. If nobody answers in time, the task
-    fails and rolls nothing back. While it waits, it holds no worker slot. A retry continues where the
-    previous try ended; a cleared task starts over.
+    a target that somebody changed after the promotion, and its error begins with what still runs. If the
+    period ends with an inconclusive verdict, or the checks cannot run, it rolls nothing back and asks a person
+    whether to keep the promotion, to roll back or to watch again. If nobody answers in time, the task fails
+    and rolls nothing back. While it waits, it holds no worker slot. A retry continues where the previous try
+    ended; a cleared task starts over.
 
     XComs: ``verdict``; after a rollback also ``report`` and ``snapshot``, as in
     :class:`.PolyAIRollbackOperator`.
@@ -351,7 +355,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         """Make the checks that are made once, and wait; or go on where an earlier try ended."""
         checks = self.parsed()
         self._check_rollback(context)
-        leave_links(self, context, _agents(checks))
+        self.leave_links(context, _agents(checks))
         note = self._note(context)
         if "found" in note:
             return self._conclude(context, note)

@@ -33,7 +33,7 @@ class SignalWireOperator(VoiceAgentsOperator):
     asset_alias: ClassVar[str] = ALIAS
     types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
-    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:SPACE_LINKS")
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:LINKS")
 
     def __init__(
         self, *, signalwire_conn_id: str = "signalwire_default", outlets: Any = OUTLETS, **kwargs: Any
