@@ -1,4 +1,4 @@
-"""What each command does; every one returns its exit code."""
+"""The commands; each returns its exit code."""
 
 from __future__ import annotations
 

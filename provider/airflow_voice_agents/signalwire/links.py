@@ -1,4 +1,4 @@
-"""Link from a task in Airflow to the SignalWire space that its connection leads to."""
+"""Link from a task in Airflow to the SignalWire space of its connection."""
 
 from __future__ import annotations
 
