@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
@@ -98,7 +99,7 @@ class _Run:
         """Run the action."""
         frozen = self.protections.frozen()
         given = self.run.guard_context
-        local = self.protections.local_state(bool(self.action.scope().live))
+        local = self.protections.local_state(bool(self.action.live))
         early = (*self.action.guards(given), *frozen, *local)
         self.run.guard(self.action.operation, early, dry_run=self.policy.dry_run)
         if self.policy.dry_run:
@@ -139,12 +140,11 @@ class _Run:
 
     async def _refuse_twice_named(self, targets: Sequence[str]) -> None:
         """Refuse one target that the action names in two spellings: the order of its writes would be open."""
-        for place, name in enumerate(targets):
-            for other in targets[place + 1 :]:
-                if self.action.may_be_same(name, other) and await self.action.is_same(self.run, name, other):
-                    raise InputError(
-                        f"{name} and {other} are the same target; name it once. Nothing was written."
-                    )
+        for name, other in self.action.possible_aliases(targets):
+            if await self.action.is_same(self.run, name, other):
+                raise InputError(
+                    f"{name} and {other} are the same target; name it once. Nothing was written."
+                )
 
     async def _locked(self, lock: HeldLock, frozen: Sequence[Finding]) -> Report:
         recorder = self._recorder() if self.run.recall(SNAPSHOT_NOTE) else None
@@ -213,8 +213,7 @@ class _Run:
         run = self.run if lock is None else replace(self.run, sender=renewing(self.run, lock))
         targets = list(await self.action.plan(run, done=done))
         blocks = await self._blocks([target.name for target in targets])
-        first = self._first_read(targets)
-        guarded = [self._guarded(target, blocks, first) for target in targets]
+        guarded = [self._guarded(target, blocks) for target in targets]
         if too_many := self._too_many(guarded, done):
             guarded[0] = guarded[0].with_findings(*too_many)
         self.run.log(render_plan(plan_of(self.action.operation, guarded), self.policy.display))
@@ -225,11 +224,9 @@ class _Run:
             return {}
         return await self._unambiguous(lambda: self.protections.blocks(names, self.names))
 
-    def _guarded(
-        self, target: TargetPlan, blocks: Mapping[str, RollbackBlock], first: Mapping[str, str | None]
-    ) -> TargetPlan:
+    def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
-        if target.live and target.changed and self.action.scope().live is None:
+        if target.live and target.changed and self.action.live is None:
             local = self.protections.local_state(True)
             findings += [each for each in local if each.severity is Severity.ERROR]
         if self.policy.dry_run:
@@ -238,9 +235,7 @@ class _Run:
             ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
-        return self.action.with_newer_work(
-            target.with_findings(*findings), self._newer_work(target.items, first)
-        )
+        return self.action.with_newer_work(target.with_findings(*findings), self._newer_work(target.items))
 
     def _too_many(self, targets: Sequence[TargetPlan], done: Collection[str]) -> list[Finding]:
         if not targets:
@@ -290,24 +285,21 @@ class _Run:
         if first:
             self.run.remember(self._first_key, {**first, **(self.run.recall(self._first_key) or {})})
 
+    @cached_property
+    def _noted(self) -> Mapping[str, Any]:
+        """What the first try found; asked for once, because a task's memory may be a request away."""
+        return self.run.recall(self._first_key) or {}
+
     @property
     def _first_key(self) -> str:
         return first_read_key(self.action.operation)
 
-    def _first_read(self, targets: Sequence[TargetPlan]) -> Mapping[str, str | None]:
-        """Return what the first try found; asked once for all targets, because each answer is a request to Airflow."""
-        kinds = self.action.kinds()
-        if all(kinds[item.resource.kind].repeatable for target in targets for item in target.items):
-            return {}
-        return self.run.recall(self._first_key) or {}
-
-    def _newer_work(
-        self, items: Sequence[PlannedItem], noted: Mapping[str, str | None]
-    ) -> dict[Resource, Finding]:
+    def _newer_work(self, items: Sequence[PlannedItem]) -> dict[Resource, Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""
+        kinds, noted = self.action.kinds(), self._noted
         found = {}
-        for item in items:
-            kind = self.action.kinds()[item.resource.kind]
+        for item in items if noted else ():
+            kind = kinds[item.resource.kind]
             if item.transition is None or kind.repeatable or item.resource.key not in noted or item.refusals:
                 continue
             now = kind.revision(item.transition.before)
@@ -322,7 +314,7 @@ class _Run:
 
     def _recorder(self) -> SnapshotRecorder | None:
         make = self.protections.recorder
-        return None if make is None else make(self.action.kinds(), bool(self.action.scope().live))
+        return None if make is None else make(self.action.kinds(), bool(self.action.live))
 
     def _keep(
         self, recorder: SnapshotRecorder, targets: Sequence[TargetPlan], finished: Collection[Resource]
