@@ -7,11 +7,10 @@ from collections import Counter
 
 from deployment import TRIGGERERS, Run
 from services import wait_until
-from stage import LAST, ROSA, WAITED, Found, Scenario, Stage
+from stage import LAST, ROSA, RULE, WAITED, Found, Scenario, Stage
 
 LIVE = "live"
 MESSAGE = "holiday_message"
-RULE = "ar_0EverySlowTurn"
 CONTENDERS = 4
 FLEET = 101
 RATE = 20.0

@@ -19,6 +19,8 @@ from airflow_voice_agents.emulator.server import EmulatorServer
 
 KEY, ACCOUNT = "demo-key-uk", "demo-uk"
 ROSA, ON_BRANCHES = "rosa-restaurants", "rosa-bistro"
+RULE = "ar_0EverySlowTurn"
+"""The alert rule that watches of these projects look at."""
 SITES = 200
 LAST = 31
 """Number of the last site of a promotion that is disturbed; the first is 2."""
@@ -147,8 +149,13 @@ def violations(entries: Iterable[Entry]) -> list[str]:
     return [
         f"{entry.method} {entry.path}: {entry.status}"
         for entry in entries
-        if (entry.operation is None or entry.status in REFUSED) and not entry.fault
+        if (entry.operation is None or entry.status in REFUSED) and not (entry.fault or _asks_in_vain(entry))
     ]
+
+
+def _asks_in_vain(entry: Entry) -> bool:
+    """Whether a read asked for something that is not there, and was told so."""
+    return entry.operation is not None and entry.method == "GET" and entry.status == 404
 
 
 def play(stage: Stage, scenario: Scenario) -> tuple[Found, int, int]:

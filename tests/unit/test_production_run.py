@@ -55,6 +55,8 @@ def test_requests_that_the_contract_does_not_have_are_counted(run: Any) -> None:
     assert strange([WRITE, replace(WRITE, status=429), replace(WRITE, status=503)]) == []
     assert len(strange([replace(WRITE, operation=None), replace(WRITE, status=400)])) == 2
     assert strange([replace(WRITE, status=400, fault="answer")]) == []
+    assert strange([replace(WRITE, method="GET", status=404)]) == []
+    assert len(strange([replace(WRITE, status=404)])) == 1
 
 
 def test_the_table_keeps_the_rows_of_scenarios_that_were_not_played(
