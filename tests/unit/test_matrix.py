@@ -1,0 +1,80 @@
+"""The list of features that run with several Airflow versions, and the packages that they run with."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from matrix import run as matrix
+
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+PINS = sorted((ROOT / "constraints").glob("airflow-*.txt"))
+
+
+NAMED = {*(path for paths in matrix.FEATURES.values() for path in paths), *matrix.LEFT_OUT}
+
+
+def test_features_name_tests_that_exist() -> None:
+    assert [path for path in NAMED if not (TESTS / path).exists()] == []
+
+
+def test_every_test_that_faces_airflow_belongs_to_a_feature() -> None:
+    files = [path.relative_to(TESTS).as_posix() for path in TESTS.glob("airflow/**/test_*.py")]
+    folders = tuple(f"{path}/" for path in NAMED if (TESTS / path).is_dir())
+
+    assert [path for path in files if path not in NAMED and not path.startswith(folders)] == []
+
+
+def test_each_version_has_its_packages() -> None:
+    assert {f"airflow-{airflow}.txt" for airflow, _ in matrix.MATRIX} == {path.name for path in PINS}
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.stem)
+def test_the_packages_of_each_airflow_allow_the_provider_with_its_local_server(path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = dict(line.split("==") for line in path.read_text(encoding="utf-8").splitlines())
+    needs = [
+        Requirement(text)
+        for text in (*project["dependencies"], *project["optional-dependencies"]["emulator"])
+    ]
+
+    held = {name.lower().replace("_", "-"): version for name, version in pins.items()}
+    refused = [
+        str(need) for need in needs if not need.specifier.contains(held[need.name.lower()], prereleases=True)
+    ]
+
+    assert refused == []
+
+
+def test_the_table_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Before\n{matrix.BEGIN}\n{matrix.END}\nafter", encoding="utf-8")
+    monkeypatch.setattr(matrix, "PAGE", page)
+    feature = next(iter(matrix.FEATURES))
+    figures = {
+        "3.1.8-py3.11": {feature: str(matrix.Count(2, 1, 3)), "SignalWire": matrix.DID_NOT_END},
+        "3.3.2-py3.13": {feature: str(matrix.Count(6, 0, 0))},
+    }
+
+    matrix.write(figures)
+    matrix.write(matrix.read())
+
+    assert matrix.read() == figures
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("Before\n")
+    assert text.endswith("\nafter")
+    assert f"| {feature} | 2 passed, **1 failed**, 3 skipped | 6 passed |" in text
+
+
+def test_a_run_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "test_hangs.py").write_text("def test_hangs():\n    while True: pass\n", encoding="utf-8")
+    monkeypatch.setattr(matrix, "ROOT", tmp_path)
+
+    assert matrix.run(Path(sys.executable), ["test_hangs.py"], 1, 0.02) is None
