@@ -102,9 +102,14 @@ FEATURES = {
     "SignalWire": ("airflow/signalwire",),
     "Omnia Voice": ("airflow/omnia_voice",),
     "OpenLineage": ("airflow/test_openlineage.py",),
-    "Guarantees of every operator that writes": ("guarantees",),
+    "Guarantees of every operator that writes": ("guarantees/test_guarantees.py",),
 }
 """Feature -> its tests, below ``tests``."""
+
+SELECTED = {
+    "Guarantees of every operator that writes": "dry_run or test_lock or backfill or test_stop or test_kill",
+}
+"""Feature -> which of its tests, as of ``pytest -k``: the rows in which Airflow has a part."""
 
 LEFT_OUT = {"airflow/test_fleet_scale.py": "it measures sizes, which no version changes"}
 """Tests that face Airflow and belong to no feature -> the reason."""
@@ -155,7 +160,7 @@ def environment(airflow: str, version: str, python: str) -> Path:
     return found
 
 
-def run(python: Path, paths: Sequence[str], jobs: int, minutes: float) -> Count | None:
+def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected: str = "") -> Count | None:
     """Run tests, and count what became of them; ``None`` if they did not end, or did not begin.
 
     A file that cannot be imported counts as failed.
@@ -163,6 +168,7 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float) -> Count 
     with tempfile.TemporaryDirectory() as folder:
         report, printed = Path(folder) / "report.xml", Path(folder) / "output"
         options = ["-q", "-n", str(jobs), "-p", "no:cacheprovider", "--tb=short", f"--junit-xml={report}"]
+        options += ["-k", selected] if selected else []
         command = [str(python), "-m", "pytest", *options, *(str(ROOT / "tests" / path) for path in paths)]
         with printed.open("w", encoding="utf-8") as output:
             done = subprocess.Popen(
@@ -229,9 +235,11 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--airflow", action="append", help="only this version; may be repeated")
     parser.add_argument("--python", action="append", help="only this version; may be repeated")
     parser.add_argument("--feature", action="append", choices=list(FEATURES), help="only this one")
+    parser.add_argument("--missing", action="store_true", help="only what the page has no figure for")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=30, help="longest time for one feature")
     asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended"))  # a run under way is ended too
     failed = 0
     for airflow, version in MATRIX:
         if (asked.airflow and airflow not in asked.airflow) or (asked.python and version not in asked.python):
@@ -240,13 +248,16 @@ def main(arguments: Iterable[str] | None = None) -> int:
             print(f"Airflow {airflow} with Python {version}: no such interpreter, left out", flush=True)
             continue
         python = environment(airflow, version, found)
+        name = f"{airflow}-py{version}"
         for feature in asked.feature or FEATURES:
-            count = run(python, FEATURES[feature], asked.jobs, asked.minutes)
+            if asked.missing and feature in read().get(name, {}):
+                continue
+            count = run(python, FEATURES[feature], asked.jobs, asked.minutes, SELECTED.get(feature, ""))
             failed += count.failed if count else 1
             cell = str(count or DID_NOT_END)
-            print(json.dumps([airflow, version, feature, cell]), flush=True)
+            print(json.dumps([name, feature, cell]), flush=True)
             results = read()
-            results.setdefault(f"{airflow}-py{version}", {})[feature] = cell
+            results.setdefault(name, {})[feature] = cell
             write(results)
     return 1 if failed else 0
 
