@@ -22,7 +22,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ test-fast-transport: $(FAST_STAMP)  ## the tests of the network and of its fault
 
 test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
 	$(PYTHON) tests/matrix/run.py
+
+test-oldest:  ## run a slice of them with the oldest Airflow, in an environment of its own
+	$(PYTHON) tests/matrix/run.py --oldest --jobs $(JOBS) --minutes 15
 
 test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment that holds nothing else of ours
 	$(RUN) tests/matrix/wheel.py

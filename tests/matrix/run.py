@@ -111,6 +111,12 @@ SELECTED = {
 }
 """Feature -> which of its tests, as of ``pytest -k``: the rows in which Airflow has a part."""
 
+SLICE = (
+    *("Hooks and connections", "Permanent errors and named waits", "Serialization and task groups"),
+    *("Promotion and approval", "Watch and rollback", "Webhooks"),
+)
+"""Features that CI runs with the oldest Airflow: those that an older Airflow carries out by other means."""
+
 LEFT_OUT = {"airflow/test_fleet_scale.py": "it measures sizes, which no version changes"}
 """Tests that face Airflow and belong to no feature -> the reason."""
 
@@ -199,6 +205,19 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def run_oldest(jobs: int, minutes: float) -> int:
+    """Run the slice with the oldest Airflow, and leave the page as it is; 1 if a test failed."""
+    airflow = MATRIX[0][0]
+    found = {version: interpreter(version) for each, version in MATRIX if each == airflow}
+    version, python = next((pair for pair in found.items() if pair[1]), ("", None))
+    if python is None:
+        raise SystemExit(f"Airflow {airflow} needs Python {' or '.join(found)}, which is not here.")
+    paths = [path for feature in SLICE for path in FEATURES[feature]]
+    count = run(environment(airflow, version, python), paths, jobs, minutes)
+    print(f"Airflow {airflow}, Python {version}: {count or DID_NOT_END}", flush=True)
+    return 0 if count and count.passed and not count.failed else 1
+
+
 def table(results: dict[str, dict[str, str]]) -> str:
     """Return what ran as a Markdown table."""
     columns = sorted(results)
@@ -235,11 +254,15 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--airflow", action="append", help="only this version; may be repeated")
     parser.add_argument("--python", action="append", help="only this version; may be repeated")
     parser.add_argument("--feature", action="append", choices=list(FEATURES), help="only this one")
+    parser.add_argument(
+        "--oldest", action="store_true", help="a slice with the oldest Airflow; writes nothing"
+    )
     parser.add_argument("--missing", action="store_true", help="only what the page has no figure for")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=30, help="longest time for one feature")
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended"))  # a run under way is ended too
+    if asked.oldest:
+        return run_oldest(asked.jobs, asked.minutes)
     failed = 0
     for airflow, version in MATRIX:
         if (asked.airflow and airflow not in asked.airflow) or (asked.python and version not in asked.python):
@@ -263,4 +286,5 @@ def main(arguments: Iterable[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended"))  # a run under way is ended too
     sys.exit(main())

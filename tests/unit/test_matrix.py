@@ -78,3 +78,19 @@ def test_a_run_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(matrix, "ROOT", tmp_path)
 
     assert matrix.run(Path(sys.executable), ["test_hangs.py"], 1, 0.02) is None
+
+
+def test_the_slice_for_the_oldest_airflow_fails_where_no_test_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "interpreter", lambda _version: sys.executable)
+    monkeypatch.setattr(matrix, "environment", lambda *_: Path(sys.executable))
+    for count, code in [
+        (matrix.Count(9, 0, 1), 0),
+        (matrix.Count(9, 1, 0), 1),
+        (matrix.Count(0, 0, 9), 1),
+        (None, 1),
+    ]:
+        monkeypatch.setattr(matrix, "run", lambda *_, count=count: count)
+        assert matrix.main(["--oldest"]) == code
+    monkeypatch.setattr(matrix, "interpreter", lambda _version: None)
+    with pytest.raises(SystemExit, match=r"3\.1\.8 needs Python 3\.11 or 3\.12"):
+        matrix.main(["--oldest"])
