@@ -180,14 +180,16 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
             done = subprocess.Popen(
                 command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
+            ended = True
             try:
                 done.wait(minutes * 60)
             except subprocess.TimeoutExpired:
+                ended = False
                 print(f"Stopped after {minutes:g} minutes", flush=True)
             finally:
                 _end_group(done)
         said = printed.read_text(encoding="utf-8", errors="replace")
-        if not report.exists():
+        if not ended or not report.exists():
             print(said[-3000:], flush=True)
             return None
         (suite,) = ET.parse(report).getroot()  # noqa: S314  written by our own run
@@ -199,10 +201,11 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the processes of a run that are left, its workers among them."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """End the processes of a run that are left: as Ctrl-C would, so that its tests end theirs, and then for good."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(60)
 
 
 def run_oldest(jobs: int, minutes: float) -> int:
