@@ -25,6 +25,8 @@ ENVIRONMENTS = ROOT / ".venv-matrix"
 PAGE = ROOT / "docs" / "compatibility.md"
 BEGIN, END = "<!-- begin of what ran -->", "<!-- end of what ran -->"
 DID_NOT_END = "**did not end**"
+MARK = "VOICE_AGENTS_MATRIX"
+"""Variable in the environment of every process of a run."""
 TOOLS = (
     *("editables", "hatchling", "hypothesis", "markdown-it-py", "pytest", "pytest-asyncio", "pytest-xdist"),
 )
@@ -66,13 +68,13 @@ FEATURES = {
     ),
     "SIP trunks": ("airflow/test_sip_trunks.py",),
     "Promotion and approval": ("airflow/test_promotion.py", "airflow/test_approval.py"),
-    "Promotion in runs and chunks": (
-        *("airflow/test_promotion_runs.py", "airflow/test_promotion_chunks.py"),
-        *("airflow/test_promotion_guide.py", "airflow/test_tested_promotions.py"),
+    "Promotion in chunks, and of tested versions": (
+        *("airflow/test_promotion_chunks.py", "airflow/test_tested_promotions.py"),
+        "airflow/test_promotion_guide.py",
     ),
     "Deployments and release by branches": (
         *("airflow/test_deployments.py", "airflow/test_deployment_models.py", "airflow/test_release.py"),
-        *("airflow/test_release_hold.py", "airflow/test_release_runs.py"),
+        "airflow/test_release_hold.py",
     ),
     "Watch and rollback": ("airflow/test_watch_promotion.py", "airflow/test_watch_crash.py"),
     "Tests, checks and costs of conversations": (
@@ -96,6 +98,7 @@ FEATURES = {
     "Command line": ("unit/cli",),
     "Whole DAG runs": (
         *("airflow/test_airflow_home.py", "airflow/test_carrier_pipelines.py"),
+        *("airflow/test_promotion_runs.py", "airflow/test_release_runs.py"),
         *("airflow/test_full_airflow.py", "airflow/test_demo.py"),
     ),
     "Example DAGs": ("airflow/test_example_dags.py",),
@@ -177,8 +180,9 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
         options += ["-k", selected] if selected else []
         command = [str(python), "-m", "pytest", *options, *(str(ROOT / "tests" / path) for path in paths)]
         with printed.open("w", encoding="utf-8") as output:
+            own = {**os.environ, MARK: folder}
             done = subprocess.Popen(
-                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command, cwd=ROOT, env=own, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
             ended = True
             try:
@@ -187,7 +191,7 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
                 ended = False
                 print(f"Stopped after {minutes:g} minutes", flush=True)
             finally:
-                _end_group(done)
+                _end_all(done, folder)
         said = printed.read_text(encoding="utf-8", errors="replace")
         if not ended or not report.exists():
             print(said[-3000:], flush=True)
@@ -200,12 +204,15 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
     return Count(number["tests"] - failed - number["skipped"], failed, number["skipped"])
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the processes of a run that are left: as Ctrl-C would, so that its tests end theirs, and then for good."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(process.pid, number)
-            process.wait(60)
+def _end_all(process: subprocess.Popen[bytes], folder: str) -> None:
+    """End the processes of a run that are left, also those that moved to a group of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for found in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"\0{MARK}={folder}\0".encode() in b"\0" + found.read_bytes():
+                os.kill(int(found.parent.name), signal.SIGKILL)
 
 
 def run_oldest(jobs: int, minutes: float) -> int:

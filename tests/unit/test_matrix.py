@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -71,13 +73,45 @@ def test_the_table_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest
     assert f"| {feature} | 2 passed, **1 failed**, 3 skipped | 6 passed |" in text
 
 
-def test_a_run_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_hangs_is_stopped_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tests = tmp_path / "tests"
     tests.mkdir()
-    (tests / "test_hangs.py").write_text("def test_hangs():\n    while True: pass\n", encoding="utf-8")
+    left = tmp_path / "left"
+    (tests / "test_hangs.py").write_text(
+        "import pathlib, subprocess, sys, time\n"
+        "def test_hangs():\n"
+        "    code = 'import time; time.sleep(600)'\n"
+        "    child = subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        f"    pathlib.Path({str(left)!r}).write_text(str(child.pid))\n"
+        "    time.sleep(600)\n",
+        encoding="utf-8",
+    )
     monkeypatch.setattr(matrix, "ROOT", tmp_path)
+    wait = subprocess.Popen.wait
 
-    assert matrix.run(Path(sys.executable), ["test_hangs.py"], 1, 0.02) is None
+    def until_it_hangs(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        """Wait as long as it takes to begin, whatever the limit."""
+        if timeout is None:
+            return wait(process)
+        while not left.exists() or not left.read_text(encoding="utf-8"):
+            assert process.poll() is None, "it ended"
+            time.sleep(0.05)
+        raise subprocess.TimeoutExpired("pytest", timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", until_it_hangs)
+
+    assert matrix.run(Path(sys.executable), ["test_hangs.py"], 0, 1) is None
+
+    assert not running(int(left.read_text(encoding="utf-8")))
+
+
+def running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    except OSError:
+        return False
 
 
 def test_the_slice_for_the_oldest_airflow_fails_where_no_test_ran(monkeypatch: pytest.MonkeyPatch) -> None:
