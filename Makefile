@@ -22,7 +22,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-wheel lint guarantees security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment
 
 guarantees: $(STAMP)  ## write docs/guarantees.md from the table that the tests assert
 	@$(RUN) tests/guarantees/table.py
+
+reference: $(STAMP)  ## write docs/configuration.md, docs/errors.md and docs/spec.md from the code
+	@$(RUN) tests/support/reference_pages.py
 
 security-table: $(STAMP)  ## search for leaked canaries, light bombs; write docs/security-audit.md
 	@{ $(RUN) tests/security/leaks.py && $(RUN) tests/security/bombs.py; } | tee docs/security-audit.md

@@ -88,22 +88,22 @@ def _settings() -> dict[str, object]:
             "description": "Settings of the operators for voice agents.",
             "options": {
                 "state_folder": _option(
-                    "URL of the folder for snapshots, holds, locks, baselines and status records, as Airflow's object "
-                    "storage knows it; the same for all workers and the API server. Empty means the folder "
-                    "voice-agents in the Airflow home, which only workers of one machine share.",
+                    "URL of the folder for snapshots, holds, locks, baselines, plans and status records, as Airflow's "
+                    "object storage supports it. All workers and the API server need the same folder. Empty means "
+                    "the folder voice-agents in the Airflow home, which only the workers of one machine share.",
                     "0.1.0",
                     example="s3://aws_default@my-bucket/voice-agents",
                 ),
                 "allow_local_state": _option(
-                    "Whether live is written although state_folder is empty and the executor can run tasks on "
-                    "several machines, which then do not see each other's locks.",
+                    "Allow writes to live although state_folder is empty and the executor can run tasks on several "
+                    "machines, which do not see each other's locks.",
                     "0.2.0",
                     example="True",
                     default="False",
                 ),
                 "show_values": _option(
-                    "Whether plans in task logs and on approval screens show config values. Sensitive ones are "
-                    "masked in any case. False hides all values, whatever a DAG says.",
+                    "Show config values in plans, in task logs and on approval screens. Sensitive values are always "
+                    "masked. False hides all values; no DAG can override it.",
                     "0.2.0",
                     example="False",
                     default="True",
@@ -111,8 +111,8 @@ def _settings() -> dict[str, object]:
                 "rate_limit_store": _rate_limit_store(),
                 "transport": _transport(),
                 "studio_url": _option(
-                    "Address of an agent in PolyAI's Agent Studio, for links. {region}, {account_id} and {agent_id} "
-                    "are filled in from the connection and the task. Empty takes "
+                    "Address of an agent in PolyAI's Agent Studio, for links. The connection and the task fill in "
+                    "{region}, {account_id} and {agent_id}. Empty means "
                     "https://studio.{region}.poly.ai/{account_id}/{agent_id}, and for the region studio "
                     "https://studio.poly.ai/{account_id}/{agent_id}; the vendor documents neither.",
                     "0.1.0",
@@ -127,14 +127,14 @@ def _settings() -> dict[str, object]:
 def _webhooks() -> dict[str, object]:
     return {
         "webhook_conn_id": _option(
-            "Id of the Airflow connection whose extra holds the secrets of PolyAI's webhooks. Empty switches the "
-            "receiver off.",
+            "Id of the Airflow connection whose extra contains the secrets of PolyAI's webhooks. Empty switches "
+            "the receiver off.",
             "0.2.0",
             example="polyai_webhooks",
         ),
         "webhook_agents": _option(
-            "Agents whose webhooks make asset events, separated by commas; one that the platform also names by "
-            "another id is written slug=PROJECT-1A2B3C4D. Deliveries about others are ignored.",
+            "Agents whose webhooks become asset events, separated by commas. Write slug=PROJECT-1A2B3C4D for an "
+            "agent with two ids. The receiver ignores all other agents.",
             "0.2.0",
             example="harbour-hotels, rosa-restaurants=PROJECT-1A2B3C4D",
         ),
@@ -143,8 +143,8 @@ def _webhooks() -> dict[str, object]:
 
 def _rate_limit_store() -> dict[str, object]:
     option = _option(
-        "URL of a Redis in which all workers and triggerers share the pace of each API key; needs the extra redis. "
-        "It holds digests and times, never a key. Empty shares the pace among the processes of one machine only.",
+        "URL of a Redis that lets all workers and triggerers share the pace of each API key; needs the extra redis. "
+        "It stores digests and times, never a key. Empty means that only the processes of one machine share it.",
         "0.2.0",
         example="rediss://user:password@redis.example.com:6379/0",
     )
@@ -153,9 +153,8 @@ def _rate_limit_store() -> dict[str, object]:
 
 def _transport() -> dict[str, object]:
     return _option(
-        "Way over the network: httpx, aiohttp (needs the extra fast; less CPU time per request), or auto, which takes "
-        "aiohttp where the extra is installed. Empty is auto. Where the environment names a proxy, requests go by way "
-        "of httpx in any case.",
+        "HTTP library: httpx, aiohttp (needs the extra fast; less CPU time per request), or auto, which uses aiohttp "
+        "if the extra is installed. Empty means auto. If the environment sets a proxy, httpx is always used.",
         "0.2.0",
         example="httpx",
     )
@@ -189,7 +188,7 @@ def _polyai() -> dict[str, object]:
         "conn-fields": {
             "region": {
                 "label": "Region",
-                "description": "Where the account and its API key live; a key works in its own region only. "
+                "description": "Region of the account and its API key; a key works in its own region only. "
                 "Required, unless a host override is given.",
                 "schema": {"type": ["string", "null"], "enum": ["us", "eu", "uk", "studio"]},
             },
@@ -215,8 +214,8 @@ def _polyai_runtime() -> dict[str, object]:
         },
         "runtime_host": {
             "label": "Runtime host override",
-            "description": "Empty, unless a proxy or a local server stands in for the runtime host. "
-            "Required for conversations and concurrency where the host is overridden.",
+            "description": "Empty, unless a proxy or a local server replaces the runtime host. "
+            "Required for conversations and concurrency if the host is overridden.",
             "schema": {"type": ["string", "null"]},
         },
     }
@@ -262,8 +261,7 @@ def _omnia_voice() -> dict[str, object]:
         "conn-fields": {
             "update_method": {
                 "label": "Verb of updates",
-                "description": "PATCH or PUT. Empty means PATCH; where the platform answers 405, the other "
-                "is tried once.",
+                "description": "PATCH or PUT. Empty means PATCH; after a 405 the provider tries the other one once.",
                 "schema": {"type": ["string", "null"], "enum": ["PATCH", "PUT"]},
             },
             "api_key_header": {
@@ -289,14 +287,13 @@ def _limits(pace: str) -> dict[str, object]:
         },
         "max_concurrency": {
             "label": "Requests at a time",
-            "description": "How many requests may be under way at once with this key in one worker "
-            "process, 1 to 64. Empty means 4.",
+            "description": "Maximum number of parallel requests with this key in one worker process, 1 to 64. "
+            "Empty means 4.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 64, "default": 4},
         },
         "timeout": {
             "label": "Time limit per call",
-            "description": "Seconds that one call may take in total, retries and waiting included. "
-            "Empty takes the provider's default.",
+            "description": "Maximum seconds per API request, including resends and waiting. Empty means 60.",
             "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
         },
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,6 +72,55 @@ def test_a_wrong_value_is_refused_when_the_operator_is_made(
 
     with pytest.raises(InputError, match=rf"{operator.__name__} 'task': .*\b{name} must be "):
         operator(**{**right_arguments(operator), name: value})
+
+
+def choices_of(operator: Any) -> list[tuple[bool, list[list[str]]]]:
+    """Return the alternatives of an operator, each a list of names, and whether one of them is needed."""
+    required = [(True, each) for each in operator.exactly_one_of]
+    optional = [(False, each) for each in operator.at_most_one_of]
+    return [
+        (needed, [[group] if isinstance(group, str) else list(group) for group in groups])
+        for needed, groups in (*required, *optional)
+    ]
+
+
+ALTERNATIVES = [
+    pytest.param(each, needed, groups, id=f"{each.__name__}-{groups[-1][0]}")
+    for each in public_operators()
+    for needed, groups in choices_of(each)
+]
+
+
+@pytest.mark.parametrize(("operator", "needed", "groups"), ALTERNATIVES)
+def test_one_alternative_is_right_and_two_are_refused_when_the_operator_is_made(
+    operator: Any, needed: bool, groups: list[list[str]]
+) -> None:
+    sentence = re.compile(rf"give [^.]*\b{groups[0][0]}\b[^.]*\b{groups[-1][0]}\b")
+    others = {
+        name: value
+        for name, value in right_arguments(operator).items()
+        if not any(name in group for group in groups)
+    }
+
+    for group in groups:
+        assert not sentence.search(problem(operator, others, group))
+        assert bool(sentence.search(problem(operator, others, group[1:]))) is needed
+    for one, other in combinations(groups, 2):
+        assert sentence.search(problem(operator, others, [one[0], other[0]]))
+    assert bool(sentence.search(problem(operator, others, []))) is needed
+
+
+def problem(operator: Any, others: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return why an operator cannot be made with templates in some arguments, or nothing."""
+    try:
+        operator(**others, **dict.fromkeys(names, "{{ params.x }}"))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def test_every_operator_with_alternatives_is_covered() -> None:
+    assert len(ALTERNATIVES) >= 13
 
 
 def test_every_kind_of_argument_is_covered() -> None:

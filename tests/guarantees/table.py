@@ -9,45 +9,58 @@ from __future__ import annotations
 from pathlib import Path
 
 ROWS: dict[str, tuple[str, str]] = {
-    "dry_run": ("Plans before it writes. A dry run plans only and says what would be refused.", "`dry_run`"),
+    "dry_run": (
+        "It plans before it writes. A dry run only plans, and reports what would be refused.",
+        "`dry_run`",
+    ),
     "expected_digest": (
-        "Carries out exactly the plan that was seen, or names what moved; a half-applied plan stays appliable.",
+        "It applies exactly the plan that was shown, or names what changed. A partly applied plan stays applicable.",
         "`expected_digest`",
     ),
-    "lock": ("One run per target at a time; a second one waits or fails.", "`lock_wait`"),
-    "spelling": ("An agent is one target, by slug or by id.", "–"),
-    "hold": ("What was rolled back stays back until it is released.", "`hold` of the restoring operators"),
-    "snapshot": ("Keeps what it is about to change, and a restore brings it back.", "`take_snapshot`"),
+    "lock": ("Only one run writes a target at a time; a second run waits or fails.", "`lock_wait`"),
+    "spelling": ("An agent is one target, whether it is named by slug or by id.", "–"),
+    "hold": (
+        "No run writes a rolled back change again until the hold is released.",
+        "`hold` of the restoring operators",
+    ),
+    "snapshot": (
+        "It saves the state before its changes, and a restore brings that state back.",
+        "`take_snapshot`",
+    ),
     "consent": (
-        "Writing where callers are needs consent.",
+        "A write that affects callers needs consent.",
         "`confirm_live`, for purchases `confirm_purchase`",
     ),
     "backfill": ("A backfill does not write.", "`allow_backfill`"),
-    "waves": ("Reaches its targets or items wave by wave.", "`waves`"),
-    "failures": ("Stops when too many failed.", "`max_failures`"),
-    "changes": ("Refuses to change more than allowed.", "`max_changed`"),
+    "waves": ("It writes its targets or items wave by wave.", "`waves`"),
+    "failures": ("It stops after too many failures.", "`max_failures`"),
+    "changes": ("It refuses a plan with too many changes.", "`max_changed`"),
     "stop": ("A stop switch ends the run before its next wave.", "`stop_variable`"),
-    "freeze": ("Begins nothing in a freeze window, unless somebody overrides it on record.", "`freeze`"),
-    "unknown": ("Reads an unknown outcome back, and never blindly sends the write again.", "–"),
-    "kill": ("Killed and started again: the same end, and no write twice.", "–"),
-    "again": (
-        "A second run writes nothing. (Only a publication asks again: the platform refuses to publish a draft twice.)",
+    "freeze": (
+        "It starts nothing in a freeze window, unless an override gives a reason, which is logged.",
+        "`freeze`",
+    ),
+    "unknown": (
+        "If the outcome of a write is unknown, it reads the state before it sends the write again.",
         "–",
     ),
-    "totals": ("Reports every item; the totals add up.", "`on_partial` for connectors"),
+    "kill": ("A killed run can be started again: the result is the same, and no write happens twice.", "–"),
+    "again": (
+        "A second run writes nothing. (A publication is sent again; the platform refuses to publish a draft twice.)",
+        "–",
+    ),
+    "totals": ("It reports every item, and the totals add up.", "`on_partial` for connectors"),
 }
 """Row -> what it promises, and its argument."""
 
-ONE_TARGET = "It has one target, so there is nothing to divide."
+ONE_TARGET = "It has one target only."
 NOT_AN_AGENT = "Numbers have one spelling."
 A_TRUNK = "Its target is a SIP trunk, whose id has one spelling; the agent's two spellings count as one."
-MERGE = (
-    "It goes to sandbox, where no callers are; in the branches model it goes live and needs both arguments."
-)
+MERGE = "It writes to sandbox, which has no callers; in the branches model it writes to live and needs both arguments."
 
-GONE = "A merged branch is gone, so the same merge cannot come back."
-SAVED = "It carries out a saved plan, whose digest it is held to; `approved_digest` binds an approval to it."
-TESTS = "Tests run on a branch outside of live, where no callers are."
+GONE = "A merged branch is gone, so the same merge cannot run again."
+SAVED = "It applies a saved plan and checks its digest; `approved_digest` binds an approval to it."
+TESTS = "Tests run on a branch outside of live, which has no callers."
 
 REASONS: dict[tuple[str, str], str] = {
     **{
@@ -80,15 +93,15 @@ REASONS: dict[tuple[str, str], str] = {
     (
         "PolyAIPublishOperator",
         "hold",
-    ): "It publishes the draft as it is now, so there is no state to come back to.",
+    ): "It publishes the current draft, so no earlier state can return.",
     (
         "PolyAIPublishOperator",
         "snapshot",
-    ): "No request takes a publication back; roll the deployment back instead.",
-    ("PolyAIPublishOperator", "consent"): "It goes to sandbox, where no callers are.",
-    ("PolyAIPublishOperator", "backfill"): "It goes to sandbox, where no callers are.",
-    ("PolyAIRunTestsOperator", "hold"): "It deploys nothing, so there is no state to come back to.",
-    ("PolyAIRunTestsOperator", "snapshot"): "A test run changes nothing that could be taken back.",
+    ): "No request undoes a publication; roll back the deployment instead.",
+    ("PolyAIPublishOperator", "consent"): "It writes to sandbox, which has no callers.",
+    ("PolyAIPublishOperator", "backfill"): "It writes to sandbox, which has no callers.",
+    ("PolyAIRunTestsOperator", "hold"): "It deploys nothing, so no earlier state can return.",
+    ("PolyAIRunTestsOperator", "snapshot"): "A test run changes nothing that could be undone.",
     ("PolyAIRunTestsOperator", "consent"): TESTS,
     ("PolyAIRunTestsOperator", "backfill"): TESTS,
     ("PolyAIMergeBranchOperator", "consent"): MERGE,
@@ -98,32 +111,32 @@ REASONS: dict[tuple[str, str], str] = {
     (
         "PolyAIReleaseBranchOperator",
         "snapshot",
-    ): "No request takes a merge back; roll the deployment back instead.",
+    ): "No request undoes a merge; roll back the deployment instead.",
     ("PolyAIReleaseBranchOperator", "expected_digest"): SAVED,
     (
         "PolyAIMergeBranchOperator",
         "snapshot",
-    ): "No request takes a merge back; roll the deployment back instead.",
-    ("PolyAIRollbackDeploymentOperator", "hold"): "It is a rollback itself, and places the hold.",
-    ("PolyAIRollbackOperator", "hold"): "It is a rollback itself, and places the hold.",
+    ): "No request undoes a merge; roll back the deployment instead.",
+    ("PolyAIRollbackDeploymentOperator", "hold"): "It is a rollback itself and places the hold.",
+    ("PolyAIRollbackOperator", "hold"): "It is a rollback itself and places the hold.",
     (
         "PolyAIRollbackOperator",
         "spelling",
-    ): "It takes its targets from the snapshot, in the spelling of the promotion.",
-    ("SignalWireRestoreRoutingOperator", "hold"): "It is a restore itself, and places the hold.",
-    ("OmniaVoiceRestoreAssignmentsOperator", "hold"): "It is a restore itself, and places the hold.",
+    ): "Its targets come from the snapshot, in the spelling of the promotion.",
+    ("SignalWireRestoreRoutingOperator", "hold"): "It is a restore itself and places the hold.",
+    ("OmniaVoiceRestoreAssignmentsOperator", "hold"): "It is a restore itself and places the hold.",
     ("PolyAIImportPhoneNumbersOperator", "snapshot"): (
-        "An import cannot be taken back: numbers are never deleted. The routing of numbers that were there is kept."
+        "An import cannot be undone, because numbers are never deleted. The routing of existing numbers is saved."
     ),
     (
         "SignalWireSearchAndPurchaseOperator",
         "snapshot",
     ): "A purchase cannot be undone; a release does not refund it.",
-    ("SignalWireSearchAndPurchaseOperator", "hold"): "Nothing rolls a purchase back.",
-    ("SignalWireReleasePhoneNumbersOperator", "snapshot"): "A released number cannot be brought back.",
-    ("SignalWireReleasePhoneNumbersOperator", "hold"): "Nothing rolls a release back.",
-    ("OmniaVoiceDeleteNumbersOperator", "snapshot"): "A deleted number cannot be brought back.",
-    ("OmniaVoiceDeleteNumbersOperator", "hold"): "Nothing rolls a deletion back.",
+    ("SignalWireSearchAndPurchaseOperator", "hold"): "A purchase has no rollback.",
+    ("SignalWireReleasePhoneNumbersOperator", "snapshot"): "A released number cannot be restored.",
+    ("SignalWireReleasePhoneNumbersOperator", "hold"): "A release has no rollback.",
+    ("OmniaVoiceDeleteNumbersOperator", "snapshot"): "A deleted number cannot be restored.",
+    ("OmniaVoiceDeleteNumbersOperator", "hold"): "A deletion has no rollback.",
     ("PolyAIApplyPromotionOperator", "expected_digest"): SAVED,
 }
 """(operator, row) -> why the row does not apply."""
@@ -131,17 +144,17 @@ REASONS: dict[tuple[str, str], str] = {
 
 HEADER = """# Guarantees
 
-Every operator that writes, of every system, goes through one engine. These guarantees hold for each of them; a test
-asserts every row of this page for every operator, and this page is made from the data of that test.
+This page lists the guarantees of every operator that writes. All of them use one engine. A test asserts every row for
+every operator, and this page is generated from the data of that test.
 
 | Guarantee | Argument |
 |---|---|
 """
 
 
-INTRODUCTION = """A dot means that the guarantee holds and is tested; a number refers to the notes.
-`PolyAIWatchPromotionOperator` writes only by rolling back, as `PolyAIRollbackOperator` does, and
-`PolyAIWatchReleaseOperator` as `PolyAIRollbackDeploymentOperator` does.
+INTRODUCTION = """A dot means that the guarantee holds and is tested. A number refers to the notes.
+`PolyAIWatchPromotionOperator` writes only when it rolls back, like `PolyAIRollbackOperator`, and
+`PolyAIWatchReleaseOperator` like `PolyAIRollbackDeploymentOperator`.
 
 """
 

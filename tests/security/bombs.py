@@ -221,7 +221,7 @@ def _peak(whose: int) -> float:
 
 def markdown() -> str:
     """Light all bombs, and return what they cost as a Markdown table."""
-    lines = ["| Bomb | Time | Computing time | Peak memory | What is said |", "|---|---|---|---|---|"]
+    lines = ["| Input | Time | Computing time | Peak memory | Result |", "|---|---|---|---|---|"]
     for name in BOMBS:
         damage = light(name)
         said = damage.said if len(damage.said) < 120 else damage.said[:119] + "…"
@@ -232,13 +232,13 @@ def markdown() -> str:
 
 
 HEADER = """
-## Bombs
+## Hostile input
 
-Each of these is read by a process of its own. The time is that of reading alone, on a machine with other things to do;
-computing time is that of the process and of the one that evaluates schemas, with the start of Python in both; the
-memory is the most that both had, with all that was loaded ({before} MiB at the start).
+A separate process reads each hostile input. *Time* is the time of reading alone, on a busy machine.
+*Computing time* is the CPU time of the process and of the process that evaluates schemas, including the start
+of Python. *Peak memory* is the maximum of both together ({before} MiB at the start).
 
-Schemas are evaluated within {seconds:g} s of computing time, {steps:,} steps and {memory} MB of memory.
+The limits of a schema are {seconds:g} s of CPU time, {steps:,} steps and {memory} MB of memory.
 
 """
 

@@ -298,12 +298,15 @@ def markdown(table: Mapping[str, Counter[str]]) -> str:
 
 HEADER = """# Security audit
 
-`make security-table` writes this page. A platform repeats canaries (an API key, a password, a prompt and the number of
-a person who is called) in every spelling below, in every part of an answer: messages, codes, field names, conflict
-paths, ids, redirects, headers, pages, broken connections. The table counts where a canary was found afterwards, whole
-or in part, in any spelling. The tests in `tests/security/` assert the same, and search what tasks leave in Airflow:
-messages to Airflow, rendered templates, XComs, events, logs at DEBUG, files, notifications, tracebacks with locals,
-and the bytes of the database.
+This page shows the result of a search for leaked secrets, and the cost of hostile input. `make
+security-table` generates it.
+
+A simulated platform returns canaries (an API key, a password, a prompt and the number of a called person) in
+every spelling below and in every part of a response: messages, codes, field names, conflict paths, ids,
+redirects, headers, pages, broken connections. The table counts the places in which a canary was found
+afterwards, whole or in part, in any spelling. The tests in `tests/security/` assert the same, and also search
+everything that tasks leave in Airflow: messages to Airflow, rendered templates, XComs, events, logs at DEBUG,
+files, notifications, tracebacks with locals, and the bytes of the database.
 
 """
 

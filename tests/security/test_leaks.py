@@ -78,7 +78,7 @@ def test_the_table_counts_the_hits() -> None:
 def test_the_page_is_of_this_audit() -> None:
     page = (Path(__file__).parents[2] / "docs" / "security-audit.md").read_text(encoding="utf-8")
     table = {place: leaks.Counter() for place in leaks.TRANSPORT_PLACES}
-    assert page.startswith(f"{leaks.HEADER}{leaks.markdown(table)}\n\n## Bombs\n")
+    assert page.startswith(f"{leaks.HEADER}{leaks.markdown(table)}\n\n## Hostile input\n")
 
 
 # ------------------------------------------------------------------------------- tasks in Airflow

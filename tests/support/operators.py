@@ -48,6 +48,9 @@ def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
         for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
             if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
                 found[name] = REQUIRED.get(name, "x")
+    for choices in operator.exactly_one_of:  # type: ignore[attr-defined]
+        first = choices[0]
+        found |= {name: REQUIRED.get(name, "x") for name in ((first,) if isinstance(first, str) else first)}
     return {**found, "task_id": "task"}
 
 

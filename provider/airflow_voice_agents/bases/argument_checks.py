@@ -15,6 +15,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    TypeAlias,
     cast,
     get_args,
     get_origin,
@@ -59,6 +60,9 @@ JSON_TYPES = (str, bytes, int, float, Mapping, Sequence, Set, type(None))
 """Types that an object of a class of ours, such as a route, does not have."""
 
 SHARED_TYPES = "airflow_voice_agents.bases.types"
+
+Alternative: TypeAlias = str | tuple[str, ...]
+"""An argument, or arguments that belong together."""
 
 
 class Shape(NamedTuple):
@@ -150,6 +154,10 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
     """Keys in mappings about which the task says what to do instead."""
     checked_elsewhere: ClassVar[Sequence[str]] = ()
     """Names of such types that have a check of their own."""
+    exactly_one_of: ClassVar[Sequence[Sequence[Alternative]]] = ()
+    """Arguments, or groups of them, of which one must be given whole and the others not."""
+    at_most_one_of: ClassVar[Sequence[Sequence[Alternative]]] = ()
+    """The same where all may be left out, and a part of a group is enough."""
 
     def check_arguments(self) -> None:
         """Check what is known by now; a template is checked when the task runs.
@@ -180,6 +188,7 @@ class CheckedArguments(_Base, metaclass=CheckedWhenMade):
         """Yield a sentence for each argument that is wrong."""
         yield from empty_arguments(self)
         yield from wrong_arguments(self)
+        yield from wrong_alternatives(self)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         with self._depth_bounded():
@@ -200,6 +209,34 @@ def wrong_arguments(operator: Any) -> Iterator[str]:
         wrong = _wrong(value, shape, name, _Names(operator, templated=templated))
         if wrong is not None:
             yield _sentence(wrong, hidden=_is_hidden(operator, name, wrong.path))
+
+
+def wrong_alternatives(operator: Any) -> Iterator[str]:
+    """Yield a sentence where several arguments are given of which one is enough, or none where one is needed.
+
+    :param operator: an operator or sensor.
+    """
+    for required, choices in (
+        *((True, each) for each in operator.exactly_one_of),
+        *((False, each) for each in operator.at_most_one_of),
+    ):
+        groups = [(each,) if isinstance(each, str) else each for each in choices]
+        given = [group for group in groups if any(_is_given(operator, name) for name in group)]
+        whole = all(_is_given(operator, name) for group in given for name in group)
+        if len(given) > 1 or (required and not (given and whole)):
+            yield _give([(" and " if required else "/").join(group) for group in groups], required=required)
+
+
+def _is_given(operator: Any, name: str) -> bool:
+    return operator.uncovered(RENAMED.get(name, name)) is not None
+
+
+def _give(choices: Sequence[str], *, required: bool) -> str:
+    if len(choices) == 2:
+        comma = "," if any(" and " in each for each in choices) else ""
+        return f"give either {choices[0]}{comma} or {choices[1]}."
+    count = "exactly" if required else "at most"
+    return f"give {count} one of {', '.join(choices[:-1])} and {choices[-1]}."
 
 
 def _deep_arguments(operator: Any) -> list[str]:

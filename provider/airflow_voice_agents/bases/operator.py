@@ -358,6 +358,7 @@ class WritingOperator(VoiceAgentsOperator):
             override_freeze=self.override_freeze or None,
             allow_local_state=self.allow_local_state,
             executor=self.executor,
+            system=self.asset_alias,
         )
 
 

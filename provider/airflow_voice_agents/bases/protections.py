@@ -121,6 +121,7 @@ class ProtectionSettings:
     :param reason: the reason for the blocks.
     :param allow_local_state: whether live is written although other machines do not see the state folder.
     :param executor: executor of the task, or ``None``.
+    :param system: the system that the task works on, as its asset alias spells it.
     """
 
     name: str
@@ -138,6 +139,7 @@ class ProtectionSettings:
     reason: str = ""
     allow_local_state: bool = False
     executor: str | None = None
+    system: str = "polyai"
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class AirflowProtections:
                 self.log,
                 freeze=mine.freeze,
                 stop_variable=mine.stop_variable,
+                system=mine.system,
             ),
         )
 

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Any, Generic
 
 from airflow_voice_agents.plans.kind import ResourceKind, State, Transition, Write
-from airflow_voice_agents.plans.report import ItemReport, Status
+from airflow_voice_agents.plans.report import MARKS, ItemReport, Status
 from airflow_voice_agents.transport.errors import CallError
 
 NOTHING_APPLIED = "It was not changed."
@@ -72,6 +72,8 @@ class ResourceProgress(Generic[State]):
         self.phase, self.status, self.reason = Phase.ENDED, status, reason
         self.permanent = permanent or bool(cause and cause.permanent)
         self.retry_after = cause.retry_after if cause else self.retry_after
+        if cause and cause.marks:
+            self.facts[MARKS] = list(cause.marks)
 
     def fail(self, reason: str, *, cause: CallError | None = None, permanent: bool = False) -> None:
         """End as failed, with what was and was not applied before."""

@@ -179,6 +179,9 @@ class ResourceKind(Protocol[State]):
     def plan(self, resource: Resource, desired: Any, now: State | None) -> PlannedItem:
         """Plan the way from the present state to a desired one."""
 
+    def destination(self, state: State) -> str | None:
+        """Return where a phone number's calls go in this state, in a few words of names and ids, or ``None``."""
+
     def restore(self, resource: Resource, wanted: State | None, now: State | None) -> PlannedItem:
         """Plan the way back to a kept state.
 
@@ -210,6 +213,10 @@ class Kind(Generic[State]):
 
     def revision(self, state: State | None) -> str | None:
         """Return ``None``: states carry no id of their own."""
+        return None
+
+    def destination(self, state: State) -> str | None:
+        """Return ``None``: no calls go anywhere by it."""
         return None
 
     def restore(self, resource: Resource, wanted: State | None, now: State | None) -> PlannedItem:

@@ -14,6 +14,8 @@ from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource, ResourceKind, State, Transition, WriteSequence
 
 PLAN_VERSION = 1
+DESTINATIONS = "destinations"
+"""Fact of a phone number: where its calls go now, and as planned; an empty text where that is nowhere or unknown."""
 
 
 class Severity(StrEnum):
@@ -74,7 +76,8 @@ class PlannedItem:
     :param waypoints: digests of the states that its writes lead through, where an interrupted try may
         have left it.
     :param intent: the states themselves, or ``None`` when nothing changes.
-    :param facts: what reads have shown beside the states (``source``, ``versions``), for the status page; no values.
+    :param facts: what reads have shown beside the states (``source``, ``versions``, ``behind``, ``destinations``),
+        for the status page; no values.
     """
 
     resource: Resource
@@ -275,8 +278,9 @@ def change(
         writes leads through another state.
     """
     digests = kind.digest(before), kind.digest(after)
+    leads = destinations(kind, before, after)
     if digests[0] == digests[1]:
-        return PlannedItem(resource, *digests, source=source, findings=findings)
+        return PlannedItem(resource, *digests, source=source, findings=findings, facts=leads)
     transition = Transition(resource, before, after)
     stopped = any(finding.severity is not Severity.WARNING for finding in findings)
     sequences = () if stopped or writes is not None else tuple(kind.write_sequences([transition]))
@@ -290,6 +294,7 @@ def change(
         waypoints=waypoint_digests(sequences),
         identifiers=identifiers,
         transition=transition,
+        facts=leads,
     )
 
 
@@ -309,7 +314,21 @@ def no_change(
     :param source: digest of the state that would have been taken from.
     """
     digest = kind.digest(now)
-    return PlannedItem(resource, digest, digest, source=source, findings=findings)
+    leads = destinations(kind, now, now)
+    return PlannedItem(resource, digest, digest, source=source, findings=findings, facts=leads)
+
+
+def destinations(
+    kind: ResourceKind[State], before: State | None, after: State | None
+) -> dict[str, list[str]]:
+    """Return where calls go before and after, as a fact of a planned item; empty for a kind that tells neither.
+
+    :param kind: the kind of the resource.
+    :param before: its present state.
+    :param after: its desired state.
+    """
+    now, then = (None if state is None else kind.destination(state) for state in (before, after))
+    return {} if now is None and then is None else {DESTINATIONS: [now or "", then or ""]}
 
 
 def for_another(item: PlannedItem, resource: Resource) -> PlannedItem:

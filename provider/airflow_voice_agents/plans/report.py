@@ -33,6 +33,8 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+MARKS = "marks"
+"""Key in an item's details: what a refusal has shown about the resource, in a word or two (``A/B test``)."""
 TROUBLE = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED)
 
 

@@ -108,11 +108,11 @@ def _some(targets: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 class SourceSpec(_Part):
-    """Where a promotion takes from: an environment of an agent, or files that an export wrote.
+    """The source of a promotion: an environment of an agent, or the files of an export.
 
-    :param agent_id: the agent; for files, whose files, by default the target's own.
-    :param environment: the environment; for files, whose files, by default the target's own.
-    :param folder: URL of the folder that an export wrote into, or ``None`` to read the platform.
+    :param agent_id: the agent. For files, the agent whose files are used; default: that of the target.
+    :param environment: the environment. For files, the environment whose files are used; default: that of the target.
+    :param folder: URL of the folder of an export, or ``None`` to read the platform.
     """
 
     agent_id: Identifier | None = None
@@ -127,16 +127,16 @@ class SourceSpec(_Part):
 
 
 class ConfigSpec(_Part):
-    """How config pages are promoted.
+    """Promotion of real-time config pages.
 
-    :param include_keys: selectors of what is taken; ``None`` takes everything not excluded.
-    :param exclude_keys: selectors of what each target keeps.
-    :param overrides: values laid over what is taken, for all targets; objects are merged.
-    :param stale_keys: ``fail``, ``keep`` or ``null`` for keys that only a target has; by default ``fail``
-        for live and ``keep`` elsewhere.
-    :param promote_schema: whether targets take the source's schema.
-    :param bridge_schema: whether a permissive schema may stand in between.
-    :param allow_empty_source: whether an unset or empty source page is meant.
+    :param include_keys: selectors of the keys to promote; ``None`` promotes all keys that are not excluded.
+    :param exclude_keys: selectors of the keys that each target keeps.
+    :param overrides: values that replace those of the source, for all targets; objects are merged.
+    :param stale_keys: ``fail``, ``keep`` or ``null`` for keys that only a target has; default: ``fail`` for live, else
+        ``keep``.
+    :param promote_schema: promote the schema of the source as well.
+    :param bridge_schema: allow a permissive schema between the two writes.
+    :param allow_empty_source: allow a source page that is unset or empty.
     """
 
     include_keys: Selectors | None = None
@@ -149,12 +149,12 @@ class ConfigSpec(_Part):
 
 
 class ConnectorsSpec(_Part):
-    """How the settings of connectors are promoted; connectors are matched by name.
+    """Promotion of connector settings; connectors are matched by name.
 
-    :param names: shell patterns of the source's connector names.
-    :param settings: which settings are taken.
-    :param renamed: source connector name -> target connector name, where they differ.
-    :param variants: source variant name -> target variant name, or null for none, where they differ.
+    :param names: shell patterns of source connector names.
+    :param settings: the settings to promote.
+    :param renamed: source connector name -> target connector name, if they differ.
+    :param variants: source variant name -> target variant name (null for none), if they differ.
     """
 
     names: tuple[Text, ...] = ("*",)
@@ -164,10 +164,10 @@ class ConnectorsSpec(_Part):
 
 
 class RoutingSpec(_Part):
-    """Which connectors answer which numbers of a target; the numbers must be imported already.
+    """Routing of numbers to connectors; the numbers must be imported already.
 
-    :param numbers: E.164 number -> name (or id) of a connector in the target's environment. With files
-        as the source, those of the files; these are laid over them.
+    :param numbers: E.164 number -> name (or id) of a connector in the target's environment. If the
+        source is a folder, they win over the numbers in its files.
     """
 
     numbers: Annotated[Mapping[PhoneNumber, Text], BeforeValidator(_distinct_numbers)] = Field(
@@ -176,12 +176,12 @@ class RoutingSpec(_Part):
 
 
 class MoveSpec(_Part):
-    """A connector that moves to the target, with its calls.
+    """Move of a connector, with its calls, to the target.
 
     :param connector_id: the connector.
-    :param from_agent_id: the agent that has it now.
-    :param variant: name of the target's variant that it gets, or ``None`` for none.
-    :param allow_live: whether a live connector may move.
+    :param from_agent_id: the agent that has the connector now.
+    :param variant: name of the target's variant to assign, or ``None`` for none.
+    :param allow_live: allow the move of a live connector.
     """
 
     connector_id: Identifier
@@ -191,16 +191,15 @@ class MoveSpec(_Part):
 
 
 class DeploymentSpec(_Part):
-    """How the active deployment of an agent's environment is promoted to a later one of the same agent.
+    """Promotion of the active deployment of one environment to a later one of the same agent.
 
     :param expected_version: version that the source must run.
     :param expected_target_version: version that the target must run before.
-    :param allow_downgrade: whether the target may go back to an older version, or to one that sandbox
-        never had.
-    :param deployment_model: ``ladder``; ``branches``, in which nothing is promoted (deprecated spelling:
-        ``simplified``); ``auto``, which concludes it from the deployments that the platform lists; or null, which
+    :param allow_downgrade: allow an older version than the target's, or one that sandbox never had.
+    :param deployment_model: ``ladder``; ``branches``, which has no promotion (deprecated spelling:
+        ``simplified``); ``auto``, which detects it from the deployments that the platform lists; or null, which
         assumes the ladder.
-    :param message: kept with the new deployment.
+    :param message: message of the new deployment.
     :param tests: tests that must have passed on the version that is promoted.
     """
 
@@ -213,16 +212,16 @@ class DeploymentSpec(_Part):
 
 
 class TargetSpec(_Part):
-    """One environment of one agent that is written.
+    """A target: one environment of one agent.
 
     :param agent_id: the agent.
     :param environment: the environment.
-    :param source: where it takes from; by default the promotion's source.
-    :param overrides: config values for it alone, laid over those for all.
-    :param connectors: mappings for it alone, laid over those for all.
-    :param routing: numbers for it alone, laid over those for all.
-    :param moves: connectors that move to it.
-    :param deployment: version pins for it alone.
+    :param source: source of this target; default: the source of the promotion.
+    :param overrides: config values of this target; they win over ``config.overrides``.
+    :param connectors: connector mappings of this target; they win over those of the promotion.
+    :param routing: numbers of this target; they win over those of the promotion.
+    :param moves: connectors to move to this target.
+    :param deployment: version pins of this target.
     """
 
     agent_id: Identifier
@@ -241,18 +240,18 @@ class TargetSpec(_Part):
 
 
 class PromotionSpec(_Part):
-    """A promotion. A kind of resource is promoted where its section is there, and left alone where it is not.
+    """A promotion. It includes the resources whose section is present and ignores all others.
 
-    :param source: where all targets take from that name no source of their own.
-    :param targets: what is written; no target twice.
-    :param config: real-time config pages.
-    :param connectors: settings of connectors.
-    :param routing: connectors of phone numbers.
-    :param deployment: deployments.
-    :param never_promote: selectors of config keys that no target ever takes: test switches.
-    :param unmatched: ``fail``, ``warn`` or ``ignore`` for a selector, a connector name or a renaming that
-        reaches nothing; by default ``fail`` for live and ``warn`` elsewhere.
-    :param allow_skip_pre_release: sandbox may go to live directly.
+    :param source: source of all targets that have no source of their own.
+    :param targets: the targets, each at most once.
+    :param config: includes real-time config pages.
+    :param connectors: includes connector settings.
+    :param routing: includes number routing.
+    :param deployment: includes deployments.
+    :param never_promote: selectors of config keys that are never promoted: test switches.
+    :param unmatched: ``fail``, ``warn`` or ``ignore`` for a selector, a connector name or a renaming that matches
+        nothing; default: ``fail`` for live, else ``warn``.
+    :param allow_skip_pre_release: allow a promotion from sandbox to live without pre-release.
     """
 
     source: SourceSpec | None = None

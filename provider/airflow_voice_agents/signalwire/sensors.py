@@ -87,6 +87,8 @@ class SignalWireRouteSensor(SignalWireSensor):
     confidential_fields: ClassVar[Sequence[str]] = ("route", "routes")
     open_keys: ClassVar[Sequence[str]] = ("to", "id", "agent_id")
 
+    exactly_one_of = ((("phone_numbers", "route"), "routes"),)
+
     def __init__(
         self,
         *,

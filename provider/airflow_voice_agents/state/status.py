@@ -8,6 +8,7 @@ keep it says so and goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_voice_agents.plans.diff import Op
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.plan import DESTINATIONS
+from airflow_voice_agents.plans.report import MARKS, ItemReport, Report, Status
 from airflow_voice_agents.state.files import StateFiles, file_name, from_bytes, to_bytes
 from airflow_voice_agents.state.folder import state_folder
 
@@ -36,6 +38,8 @@ TARGETS_KEPT = 20_000
 """Most targets of one file; the oldest are dropped first."""
 APPROVALS_KEPT = 50
 """Most approvals of one task, the newest."""
+DESTINATIONS_KEPT = 20
+"""Most destinations of numbers that a record names, those of most numbers."""
 DIGITS = 12
 RUNNING = "running"
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.CHANGED, Status.UNCHANGED)
@@ -57,6 +61,7 @@ class StatusRecorder:
     :param log: receives lines for people.
     :param freeze: freeze windows of the task, as its operator takes them.
     :param stop_variable: Airflow Variable that stops the task, or ``None``.
+    :param system: the system that the task works on, as its asset alias spells it.
     :param clock: the present moment.
     """
 
@@ -65,6 +70,7 @@ class StatusRecorder:
     log: Callable[[str], None]
     freeze: Sequence[Mapping[str, Any]] = ()
     stop_variable: str | None = None
+    system: str = "polyai"
     clock: Callable[[], datetime] = now
     _owners: dict[Resource, str] = field(default_factory=dict, init=False)
     _applying: Record = field(default_factory=dict, init=False)
@@ -76,7 +82,7 @@ class StatusRecorder:
         :param ti: the task instance.
         :param base: URL of the state folder.
         :param log: receives lines for people.
-        :param settings: ``freeze`` and ``stop_variable``.
+        :param settings: ``freeze``, ``stop_variable`` and ``system``.
         """
         names = ("dag_id", "run_id", "task_id", "map_index")
         return cls(base, {name: getattr(ti, name) for name in names}, log, **settings)
@@ -132,7 +138,12 @@ class StatusRecorder:
                 name = self._owners.get(item.resource, str(item.resource))
                 if self._targets.get(name, {}).get("applied", {}).get("outcome") == RUNNING:
                     by_target.setdefault(name, []).append(item)
-            self._merge({name: {"applied": self._ended(items)} for name, items in by_target.items()})
+            sections: dict[str, Record] = {
+                name: {"applied": self._ended(items)} for name, items in by_target.items()
+            }
+            for name, versions in self._deployed(report).items():
+                sections.setdefault(name, {})["versions"] = versions
+            self._merge(sections)
 
     # ----------------------------------------------------------------------------- looks at the platform
 
@@ -201,6 +212,7 @@ class StatusRecorder:
             source=next((item.facts["source"] for item in target.items if "source" in item.facts), None),
             items=[_planned(item) for item in sorted(target.items, key=_worth_less)[:ITEMS_KEPT]],
             item_count=len(target.items),
+            **_destinations(target.items),
         )
 
     def _facts(self, items: Iterable[Any]) -> Record:
@@ -208,7 +220,8 @@ class StatusRecorder:
         found: Record = {}
         for item in items:
             if versions := item.facts.get("versions"):
-                found["versions"] = self._stamp(environments=versions)
+                behind = {"behind": item.facts["behind"]} if "behind" in item.facts else {}
+                found["versions"] = self._stamp(environments=versions, **behind)
             if isinstance(source := item.facts.get("source"), str) and not hasattr(item, "writes"):
                 found["source"] = source
         return found
@@ -222,7 +235,21 @@ class StatusRecorder:
                 {"kind": item.resource.kind, "name": item.resource.name, "status": item.status.value}
                 for item in items[:ITEMS_KEPT]
             ],
+            marks=sorted({str(mark) for item in items for mark in item.details.get(MARKS, ())}),
         )
+
+    def _deployed(self, report: Report) -> dict[str, Record]:
+        """Return what environments run after a run, for every target that shows versions of the same agents."""
+        made: dict[str, Record] = {}
+        for item in report.items:
+            if item.status is Status.CHANGED and isinstance(version := item.details.get("version"), str):
+                record = {"version": version, "deployment_id": item.details.get("deployment_id")}
+                made.setdefault(item.resource.owner, {})[item.resource.name] = record
+        return {
+            name: self._stamp(environments={**record["versions"]["environments"], **made[agent]})
+            for name, record in self._targets.items()
+            if "versions" in record and (agent := name.rpartition("/")[0]) in made
+        }
 
     # ---------------------------------------------------------------------------------------------- file
 
@@ -265,6 +292,7 @@ class StatusRecorder:
             "at": self.clock().isoformat(),
             "freeze": [dict(window) for window in self.freeze],
             "stop_variable": self.stop_variable,
+            "system": self.system,
             "targets": self._targets,
             "approvals": self._kept["approvals"],
         }
@@ -311,7 +339,7 @@ def _is_section(section: Any) -> bool:
     match section:
         case {"at": str(), "run": {"dag_id": str(), "run_id": str(), "task_id": str()}}:
             items = section.get("items", [])
-            return isinstance(items, list) and all(map(_is_item, items))
+            return isinstance(items, list) and all(map(_is_item, items)) and _has_shapes(section)
     return False
 
 
@@ -319,8 +347,24 @@ def _is_item(item: Any) -> bool:
     match item:
         case {"kind": str(), "name": str()}:
             pairs = [*item.get("keys", ()), *item.get("codes", ())]
+            pairs += [item[DESTINATIONS]] if DESTINATIONS in item else []
             return all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
     return False
+
+
+def _has_shapes(section: Mapping[str, Any]) -> bool:
+    """Return whether destinations, marks and environments, where a section has them, are as they are written."""
+    for each in section.get("destinations", ()):
+        match each:
+            case [str(), int(), int()]:
+                continue
+        return False
+    environments = section.get("environments", {})
+    return (
+        isinstance(section.get("marks", []), list)
+        and isinstance(environments, dict)
+        and all(isinstance(version, dict) for version in environments.values())
+    )
 
 
 def _worth_less(item: PlannedItem) -> bool:
@@ -337,9 +381,22 @@ def _planned(item: PlannedItem) -> Record:
         "changed": item.changed,
         **{sign: signs.count(sign) for sign in ("add", "change", "remove") if sign in signs},
         **_keys(_signs(item)),
+        **({DESTINATIONS: item.facts[DESTINATIONS]} if DESTINATIONS in item.facts else {}),
         "kept_keys": list(item.kept_keys)[:KEYS_KEPT],
         "codes": [[finding.severity.value, finding.code] for finding in item.findings],
     }
+
+
+def _destinations(items: Iterable[PlannedItem]) -> Record:
+    """Return where the calls of numbers go: how many go there now, and how many as planned."""
+    pairs = [item.facts[DESTINATIONS] for item in items if DESTINATIONS in item.facts]
+    now, then = (Counter(pair[place] for pair in pairs) for place in (0, 1))
+    named = [name for name, _ in (now + then).most_common() if name][:DESTINATIONS_KEPT]
+    return (
+        {"numbers": len(pairs), "destinations": [[name, now[name], then[name]] for name in named]}
+        if pairs
+        else {}
+    )
 
 
 def _signs(item: PlannedItem) -> dict[str, str]:

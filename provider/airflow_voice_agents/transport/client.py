@@ -290,10 +290,7 @@ class Client:
         if not await self._pace.paused():
             return attempt.too_late(waiting="its turn under the key's rate limit")
         again = time.strftime("%H:%M:%S UTC", time.gmtime(self._wall_clock() + start.wait))
-        reason = (
-            "not sent: the platform refused an earlier request of this key, and no other starts for another "
-            f"{start.wait:.0f} s, until {again}"
-        )
+        reason = f"not sent: the platform refused this key, and no request starts for {start.wait:.0f} s, until {again}"
         return attempt.error(RateLimited, reason, 429, retry_after=start.wait)
 
     async def _exchange(self, attempt: Attempt[T]) -> Value[T] | Failure:

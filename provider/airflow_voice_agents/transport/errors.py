@@ -28,55 +28,55 @@ class InputError(VoiceAgentsError, ValueError):
 
 
 class ConnectionSettingsError(VoiceAgentsError, ValueError):
-    """The Airflow connection lacks or garbles a setting; nothing was sent."""
+    """A setting of the Airflow connection is missing or invalid; nothing was sent."""
 
     permanent = True
 
 
 class GuardRefused(VoiceAgentsError):
-    """A guard refused the work before any write; the message lists each finding."""
+    """A guard refused the run before its first write; the message lists each finding."""
 
     permanent = True
 
 
 class StateMoved(VoiceAgentsError):
-    """Something changed between plan and apply; what moved was not written."""
+    """A source or target changed between plan and apply; it was not written."""
 
     permanent = True
 
 
 class TargetLocked(VoiceAgentsError):
-    """Another run holds the lock of a target, or took this run's lock away; a later try may get it."""
+    """Another run holds the lock of a target, or took this run's lock; a later try can get it."""
 
 
 class StateFolderUnavailable(VoiceAgentsError):
-    """The state folder cannot be reached, listed or written; nothing was read or written at the platform."""
+    """The state folder cannot be reached, listed or written; no request was sent to the platform."""
 
 
 class ItemsFailed(VoiceAgentsError):
-    """Some items failed or ended unknown; the report that the task pushed names them."""
+    """Some items failed or have an unknown outcome; the XCom ``report`` lists them."""
 
 
 class ItemsFailedPermanently(ItemsFailed):
-    """Every failed item failed for a reason that a retry cannot fix."""
+    """Items failed, all of them for reasons that a retry cannot fix."""
 
     permanent = True
 
 
 class ChecksFailed(VoiceAgentsError):
-    """The applied change failed its checks; the message says what was rolled back."""
+    """The checks of an applied change failed; the message says what was rolled back."""
 
     permanent = True
 
 
 class ChecksUnclear(VoiceAgentsError):
-    """The checks of the applied change reached no verdict, good or bad; nothing was rolled back."""
+    """The checks of an applied change reached no verdict; nothing was rolled back."""
 
 
 class CallError(VoiceAgentsError):
-    """A request failed, or its outcome is not known.
+    """A request failed, or its outcome is unknown.
 
-    :param reason: what happened, in words free of secrets.
+    :param reason: what happened, without secrets.
     :param operation: the vendor's operation.
     :param method: HTTP verb.
     :param route: path template.
@@ -84,7 +84,7 @@ class CallError(VoiceAgentsError):
     :param status: HTTP status, or ``None`` without a response.
     :param error_code: the vendor's code, or ``None``.
     :param correlation_id: id that was sent, for the vendor's support.
-    :param advice: what to do next; ``None`` takes that of the class.
+    :param advice: what to do next; ``None`` uses the advice of the class.
     :param retry_after: seconds that the server asked to wait, if it did.
     """
 
@@ -93,6 +93,8 @@ class CallError(VoiceAgentsError):
     """Every further request of the same connection would end the same."""
     in_doubt: bool = False
     """An earlier attempt of the same request may have taken effect."""
+    marks: tuple[str, ...] = ()
+    """What the refusal shows about the resource beside the failure, in a word or two (``A/B test``)."""
 
     def __init__(
         self,
@@ -130,13 +132,13 @@ class CallError(VoiceAgentsError):
 
 
 class TransportError(CallError):
-    """No response came, and the server cannot have acted, or the request is safe to repeat."""
+    """There was no response, and the server did not act, or the request is safe to repeat."""
 
     advice_default = "Check the network and the platform's status page; the task may be retried."
 
 
 class UnusableConnection(TransportError):
-    """No connection can be made, and no later try can make one: certificate, TLS version or host name."""
+    """The certificate, the TLS version or the host name makes every connection fail."""
 
     permanent = True
     concerns_all = True
@@ -144,13 +146,13 @@ class UnusableConnection(TransportError):
 
 
 class DeadlineExceeded(TransportError):
-    """The total deadline of the request passed."""
+    """The request exceeded its total time limit."""
 
 
 class OutcomeUnknown(CallError):
-    """A write was sent, and the response says neither yes nor no, or none came.
+    """A write was sent, but the response was unclear or missing.
 
-    The write may or may not have taken effect. It is not sent again before its state has been read back.
+    The write may or may not have taken effect. The provider reads the state before it sends the write again.
     ``retry_after`` holds the seconds that the server asked to wait, if it did.
     """
 
@@ -158,7 +160,7 @@ class OutcomeUnknown(CallError):
 
 
 class ResponseError(CallError):
-    """A read got a response that is neither its answer nor a refusal; a later try may get a better one.
+    """A read returned an unexpected response; a later try can succeed.
 
     A redirect, a status that no operation answers with, a body that is not the expected JSON, or an error
     without a known code in a success status.
@@ -168,14 +170,14 @@ class ResponseError(CallError):
 
 
 class OversizedResponse(ResponseError):
-    """A read got a response of more bytes, values or levels than are read; the resource has to become smaller."""
+    """A read returned a response with too many bytes, values or levels; the resource must become smaller."""
 
     permanent = True
     advice_default = "Nothing was taken from it. Make what the platform holds there smaller or flatter."
 
 
 class ApiError(CallError):
-    """The platform refused or failed the call."""
+    """The platform refused the request or failed."""
 
 
 class BadRequest(ApiError):
@@ -186,7 +188,7 @@ class BadRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """401: the key is missing, wrong or expired, or is for another host."""
+    """401: the key is missing, wrong, expired, or belongs to another host."""
 
     permanent = True
     concerns_all = True
@@ -194,41 +196,41 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """403: the key has no right to the resource or the operation."""
+    """403: the key has no permission for the resource or the operation."""
 
     permanent = True
     advice_default = "The key has no right to this; ask for it or use another connection."
 
 
 class NotFound(ApiError):
-    """404 or 410: unknown id, or the wrong host."""
+    """404 or 410: the id is unknown, or the host is wrong."""
 
     permanent = True
     advice_default = "Check the id, and that the connection's host is the one that has the resource."
 
 
 class Conflict(ApiError):
-    """409: the resource exists already, or something else holds it."""
+    """409: the resource exists already, or something else blocks it."""
 
     permanent = True
     advice_default = "Read the current state before repeating it."
 
 
 class PreconditionFailed(ApiError):
-    """412: a condition that the platform sets is not met yet."""
+    """412: a precondition of the platform is not met."""
 
     permanent = True
     advice_default = "Meet the condition first, then run again."
 
 
 class RateLimited(ApiError):
-    """429: too many requests; ``retry_after`` holds the seconds that the server asked to wait, if it did."""
+    """429: too many requests; ``retry_after`` is the wait in seconds that the server requested, if any."""
 
     advice_default = "The task is retried after the time that the server asked to wait."
 
 
 class ServerError(ApiError):
-    """5xx on a request that cannot have changed anything, or is safe to repeat."""
+    """5xx for a request that changed nothing, or is safe to repeat."""
 
     advice_default = "The platform failed; the task may be retried."
 

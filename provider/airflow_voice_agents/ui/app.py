@@ -23,10 +23,10 @@ from airflow_voice_agents.bases.protections import now, stop_switch
 from airflow_voice_agents.plans.freeze import active, windows
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.text import visible
-from airflow_voice_agents.ui.board import Board, State, build
+from airflow_voice_agents.ui.board import OTHER, SYSTEMS, Board, State, build
 from airflow_voice_agents.ui.plugin import PREFIX
 from airflow_voice_agents.ui.records import StateReader, StateRecords
-from airflow_voice_agents.ui.view import GROUPED, PER_PAGE, SORTS, Query, View
+from airflow_voice_agents.ui.view import DESTINATIONS_SHOWN, GROUPED, PER_PAGE, SORTS, Query, View
 from airflow_voice_agents.ui.webhooks import PATH, Receiver, configured_receiver, create_receiver_app
 
 HERE = Path(__file__).parent
@@ -169,4 +169,5 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"State": State, "SORTS": SORTS, "GROUPED": GROUPED, "PER_PAGE": PER_PAGE}
+    environment.globals |= {"SYSTEMS": SYSTEMS, "OTHER": OTHER, "DESTINATIONS_SHOWN": DESTINATIONS_SHOWN}
     return environment

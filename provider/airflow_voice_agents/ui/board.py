@@ -24,6 +24,8 @@ NOTHING: Mapping[str, Any] = {}
 PAGES = ("config page:", "deployment:")
 """Beginnings of the keys of resources that are named as their target is."""
 DONE = ("changed", "unchanged")
+SYSTEMS = {"polyai": "PolyAI", "signalwire": "SignalWire", "omniavoice": "Omnia Voice"}
+"""Systems as records spell them, and as people do."""
 Readable = Callable[[str], bool]
 """Tells whether the user may read the DAG of this id."""
 
@@ -62,6 +64,8 @@ class Target:
     :param sections: the newest section of each sort that the user may see.
     :param version: what the environment runs; ``None`` where that is unknown.
     :param version_at: when that was read, in ISO 8601.
+    :param behind: how many versions its source is ahead of it; ``None`` where no read has told.
+    :param system: the system that it belongs to, one of ``SYSTEMS``; empty where no record says so.
     :param hold: why it is on hold; ``None`` where it is not.
     :param hold_shown: whether the user may see who placed the hold, and why.
     :param lock: the lock of a run that works on it; ``None`` without one, and where the user may not see it.
@@ -74,6 +78,8 @@ class Target:
     sections: Mapping[str, Any]
     version: Mapping[str, Any] | None = None
     version_at: str = ""
+    behind: int | None = None
+    system: str = ""
     hold: RollbackBlock | None = None
     hold_shown: bool = False
     lock: LockFile | None = None
@@ -134,13 +140,52 @@ class Target:
         return 0 if self.state is State.IN_SYNC else sum(item.get("key_count", 0) for item in items)
 
     @cached_property
+    def marks(self) -> tuple[str, ...]:
+        """What its newest write, which did not end well, has shown about it (``A/B test``)."""
+        outcome = self.applied.get("outcome")
+        return () if outcome in (None, RUNNING, *DONE) else tuple(map(str, self.applied.get("marks", ())))
+
+    @cached_property
+    def number_count(self) -> int:
+        """How many phone numbers the newest plan looked at."""
+        count = self.compared.get("numbers", 0)
+        return count if isinstance(count, int) else 0
+
+    @cached_property
+    def destinations(self) -> list[tuple[str, int]]:
+        """Where the calls of its numbers go, and of how many; empty where a write since has left that open."""
+        place = self._destination_place
+        if place is None:
+            return []
+        found = [(str(each[0]), int(each[1 + place])) for each in self.compared.get("destinations", ())]
+        return sorted(((name, count) for name, count in found if count), key=lambda each: -each[1])
+
+    def destination(self, item: Mapping[str, Any]) -> str:
+        """Return where the calls of one number go; empty where that is not known.
+
+        :param item: the number as the newest plan lists it.
+        """
+        pair, place = item.get("destinations"), self._destination_place
+        return str(pair[place]) if pair and place is not None else ""
+
+    @cached_property
+    def _destination_place(self) -> int | None:
+        """Whether present or planned destinations hold: 0 as read, 1 once they were written, ``None`` for neither."""
+        if self.applied.get("at", "") < self.compared.get("at", ""):
+            return 0
+        written = self.applied.get("plan_digest") == self.compared.get("plan_digest")
+        return 1 if written and self.applied.get("outcome") in DONE else None
+
+    @cached_property
     def change(self) -> list[Any]:
         """What differs, without times and names: equal for the same change in two projects."""
         items = self.compared.get("items", ())
         hold = self.hold is not None
         parts = [[item["kind"], item.get("keys"), item.get("drift")] for item in items]
         version = None if self.version is None else self.version.get("version")
-        return [self.column, self.state.value, hold, version, [] if self.state is State.IN_SYNC else parts]
+        said = [self.behind, *self.marks]
+        shown = [] if self.state is State.IN_SYNC else parts
+        return [self.column, self.system, self.state.value, hold, version, said, shown]
 
     @cached_property
     def at(self) -> str:
@@ -158,6 +203,11 @@ class Project:
 
     name: str
     targets: Mapping[str, Target]
+
+    @cached_property
+    def system(self) -> str:
+        """The system that it belongs to; empty where no record says so."""
+        return next((target.system for target in self.targets.values() if target.system), "")
 
     @cached_property
     def state(self) -> State:
@@ -221,6 +271,12 @@ class Board:
         return {state: found[state] for state in State}
 
     @cached_property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that any project belongs to."""
+        there = {project.system for project in self.projects}
+        return tuple(name for name in SYSTEMS if name in there)
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The environments that any project has, in the order of promotion."""
         there = {name for project in self.projects for name in project.targets}
@@ -265,7 +321,13 @@ def build(records: StateRecords, readable: Collection[str] | None, now: datetime
         if may_read(block.placed_by.get("dag_id", "")):
             newest.setdefault(block.target, {})
     around = _Around.of(records, mine, may_read, now)
-    targets = [_target(name, sections, around, may_read, now) for name, sections in newest.items()]
+    systems = {
+        name: str(one["system"]) for one in mine if one.get("system") in SYSTEMS for name in one["targets"]
+    }
+    targets = [
+        replace(_target(name, sections, around, may_read, now), system=systems.get(name) or _system(name))
+        for name, sections in newest.items()
+    ]
     rows: dict[str, dict[str, Target]] = {}
     for target in targets:
         rows.setdefault(target.project, {})[target.column] = target
@@ -279,6 +341,11 @@ def build(records: StateRecords, readable: Collection[str] | None, now: datetime
         tuple(sorted(variables)),
         records.unreadable,
     )
+
+
+def _system(target: str) -> str:
+    """Return the system of a target whose records name none: environments are those of agents."""
+    return "" if split(target)[1] == OTHER else next(iter(SYSTEMS))
 
 
 def _target(
@@ -335,7 +402,7 @@ class _Around:
                     answers[plan] = answer
         return cls(
             {block.target: block for block in records.blocks},
-            {name: lock for lock in alive for name in lock.targets},
+            {name: lock for lock in alive for locked in lock.targets for name in _locked(locked)},
             tuple(lock for lock in alive if any(name.endswith(EVERY) for name in lock.targets)),
             {plan: each for plan, each in answers.items() if _is_open(each, now)},
             {
@@ -357,6 +424,12 @@ class _Around:
         return None if question is None or written > question["at"] else question
 
 
+def _locked(name: str) -> tuple[str, ...]:
+    """Return the targets that a lock's name stands for: a number, too, is locked for the space that it is in."""
+    owner, _, own = name.rpartition("/")
+    return (name, owner) if own.startswith("+") else (name,)
+
+
 def _is_open(answer: Mapping[str, Any], now: datetime) -> bool:
     until = answer.get("until")
     return answer.get("state") == "waiting" and (until is None or datetime.fromisoformat(until) > now)
@@ -368,7 +441,24 @@ def _add_versions(project: str, row: dict[str, Target], now: datetime) -> None:
     newest = max(shown, key=lambda each: each["at"], default=None)
     if newest is None:
         return
-    for environment, version in newest["environments"].items():
-        known = row.get(environment) or Target(f"{project}/{environment}", {}, now=now)
+    versions = newest["environments"]
+    for environment, version in versions.items():
+        known = row.get(environment) or Target(
+            f"{project}/{environment}", {}, system=_system(f"{project}/{environment}"), now=now
+        )
         if environment in ENVIRONMENTS:
-            row[environment] = replace(known, version=version, version_at=newest["at"])
+            behind = _behind(known, versions)
+            row[environment] = replace(known, version=version, version_at=newest["at"], behind=behind)
+
+
+def _behind(target: Target, versions: Mapping[str, Any]) -> int | None:
+    """Return how many versions a target is behind its source, if both still run what they ran when that was read."""
+    section = target.sections.get("versions", NOTHING)
+    source = str(target.compared.get("source") or "").removeprefix(f"{target.project}/")
+    then, behind = section.get("environments", NOTHING), section.get("behind")
+    same = all(_version_in(then, each) == _version_in(versions, each) for each in (source, target.column))
+    return behind if isinstance(behind, int) and same else None
+
+
+def _version_in(versions: Mapping[str, Any], environment: str) -> Any:
+    return versions.get(environment, NOTHING).get("version")

@@ -10,13 +10,16 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow_voice_agents.ui.board import Board, Project, State, Target
+from airflow_voice_agents.ui.board import OTHER, SYSTEMS, Board, Project, State, Target
 
 PER_PAGE = (25, 50, 100)
 SORTS = ("urgency", "project", "age", "promoted")
-GROUPED = ("change", "none")
+GROUPED = ("change", "system", "none")
 TEXT_LENGTH = 200
 KEYS_SHOWN = 40
+NUMBERS_SHOWN = 40
+DESTINATIONS_SHOWN = 3
+"""Most destinations of numbers that a cell lists."""
 LOOK_ALIKE = 2
 """Least number of projects with the same change that share a row."""
 
@@ -27,9 +30,10 @@ class Query:
 
     :param text: part of a project's name.
     :param state: the state that is filtered by, or ``None``.
+    :param system: the system that is filtered by, or an empty text.
     :param change: digest of the change that is filtered by, or an empty text.
     :param sort: one of ``SORTS``.
-    :param group: ``change`` shows projects with the same change in one row.
+    :param group: ``change`` shows projects with the same change in one row, ``system`` those of one system together.
     :param page: the page, from 1.
     :param per: rows per page.
     :param project: the project in the side panel.
@@ -37,6 +41,7 @@ class Query:
 
     text: str = ""
     state: State | None = None
+    system: str = ""
     change: str = ""
     sort: str = "urgency"
     group: str = "change"
@@ -54,6 +59,7 @@ class Query:
         return cls(
             given.get("q", "")[:TEXT_LENGTH].strip(),
             State(state) if state in set(State) else None,
+            given.get("system", "") if given.get("system") in SYSTEMS else "",
             given.get("change", "")[:TEXT_LENGTH],
             _choice(given.get("sort"), SORTS),
             _choice(given.get("group"), GROUPED),
@@ -129,18 +135,23 @@ class View:
             for project in self.board.projects
             if text in project.name.lower()
             and (state is None or state in project.states)
+            and (not self.query.system or project.system == self.query.system)
             and (not change or project.change == change)
         ]
-        return sorted(found, key=_SORT_KEYS[self.query.sort], reverse=self.query.sort in ("age", "promoted"))
+        found.sort(key=_SORT_KEYS[self.query.sort], reverse=self.query.sort in ("age", "promoted"))
+        if self.query.group == "system":
+            order = {name: place for place, name in enumerate(SYSTEMS)}
+            found.sort(key=lambda project: order.get(project.system, len(order)))
+        return found
 
     @cached_property
     def rows(self) -> list[Row]:
         """All rows of the result, on all pages."""
-        if self.query.group == "none":
+        if self.query.group != "change":
             return [Row((project,)) for project in self.matching]
         groups: dict[str, list[Project]] = {}
         for project in self.matching:
-            alone = project.state is State.UNKNOWN
+            alone = project.state is State.UNKNOWN or OTHER in project.targets
             groups.setdefault(project.name if alone else project.change, []).append(project)
         return [
             row
@@ -202,6 +213,14 @@ class View:
         if not (wave and reached):
             return ""
         return f"wave {min(wave[0] + 1, wave[1])} of {wave[1]} · {reached[0]}/{reached[1]}"
+
+    def numbers(self, target: Target) -> list[tuple[str, str]]:
+        """Return the phone numbers of a target that are listed, each with where its calls go.
+
+        :param target: the target.
+        """
+        items = [each for each in target.compared.get("items", ()) if each.get("destinations")]
+        return [(str(each["name"]), target.destination(each)) for each in items][:NUMBERS_SHOWN]
 
     def source(self, target: Target) -> str:
         """Return where a target takes its state from, for people.

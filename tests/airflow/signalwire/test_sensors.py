@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -342,23 +344,27 @@ def test_a_wait_ends_when_its_time_is_up(carrier: EmulatedCarrier) -> None:
 @pytest.mark.parametrize(
     ("task", "said"),
     [
-        (number(), "phone_numbers is empty"),
-        (number("0041"), "not E.164"),
-        (e911(ONE, e911_address_id="search"), "e911_address_id must be a UUID"),
-        (route(), "give phone_numbers and route, or routes alone"),
-        (route(ONE, route=None), "give phone_numbers and route, or routes alone"),
-        (route(ONE, route=None, routes={ONE: SWML}), "give phone_numbers and route, or routes alone"),
-        (route(ONE, routes={ONE: SWML}), "give either route or routes"),
-        (route(ONE, route={"to": "swml", "url": f"ftp://x:{MARKER}@h.example/"}), "must have the form"),
+        (partial(number), "phone_numbers is empty"),
+        (partial(number, "0041"), "not E.164"),
+        (partial(e911, ONE, e911_address_id="search"), "e911_address_id must be a UUID"),
+        (partial(route), "give either phone_numbers and route, or routes"),
+        (partial(route, ONE, route=None), "give either phone_numbers and route, or routes"),
+        (
+            partial(route, ONE, route=None, routes={ONE: SWML}),
+            "give either phone_numbers and route, or routes",
+        ),
+        (partial(route, ONE, routes={ONE: SWML}), "give either phone_numbers and route, or routes"),
+        (
+            partial(route, ONE, route={"to": "swml", "url": f"ftp://x:{MARKER}@h.example/"}),
+            "must have the form",
+        ),
     ],
 )
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_bad_input_is_told_before_any_request(
-    carrier: EmulatedCarrier, task: SignalWireSensor, said: str, deferrable: bool
+    carrier: EmulatedCarrier, task: Callable[..., SignalWireSensor], said: str, deferrable: bool
 ) -> None:
-    task.deferrable = deferrable
-
-    outcome = carrier.run(task)
+    outcome = carrier.run(task(deferrable=deferrable))
 
     assert outcome.state == "failed"
     assert said in str(outcome.error)

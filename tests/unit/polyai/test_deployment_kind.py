@@ -35,6 +35,7 @@ from airflow_voice_agents.polyai.resources.deployment_records import (
     moment,
     newest_first,
     overtakes,
+    versions_between,
 )
 from airflow_voice_agents.transport.api_request import Replay
 from airflow_voice_agents.transport.errors import InputError
@@ -463,6 +464,25 @@ def test_what_cannot_be_dated_may_be_older() -> None:
 
     assert "which of a and b is the newer one" in (overtakes(history, "a", "b") or "")
     assert "which of a and c is the newer one" in (overtakes(history, "a", "c") or "")
+
+
+@pytest.mark.parametrize(
+    ("there", "candidate", "count"),
+    [
+        ("a", "c", 2),
+        ("a", "b", 1),
+        ("b", "c", 1),
+        ("c", "a", None),
+        ("c", "c", None),
+        ("x", "c", None),
+        (None, "c", None),
+    ],
+)
+def test_versions_between_two_are_counted_where_the_history_tells(
+    there: str | None, candidate: str, count: int | None
+) -> None:
+    assert versions_between([*HISTORY, record("a", 30)], there, candidate) == count
+    assert versions_between([*HISTORY, record("x", created_at=None)], there, candidate) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, warning
+from airflow_voice_agents.plans.plan import DESTINATIONS, PlannedItem, TargetPlan, warning
+from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.state import status
 from airflow_voice_agents.state.files import StateFiles
 from airflow_voice_agents.state.status import StatusRecorder, read_status
@@ -153,6 +154,17 @@ SECTION = {"at": "2026", "run": {"dag_id": "d", "run_id": "r", "task_id": "t"}}
                 "a/live": {"compared": {**SECTION, "items": [{"kind": "k", "name": "n", "keys": ["x"]}]}}
             }
         },
+        {"targets": {"a/live": {"compared": {**SECTION, "destinations": [["x", 1]]}}}},
+        {"targets": {"a/live": {"compared": {**SECTION, "destinations": 3 * [["x", "1", 1]]}}}},
+        {
+            "targets": {
+                "a/live": {
+                    "compared": {**SECTION, "items": [{"kind": "k", "name": "n", "destinations": ["x"]}]}
+                }
+            }
+        },
+        {"targets": {"a/live": {"applied": {**SECTION, "marks": "A/B"}}}},
+        {"targets": {"a/live": {"versions": {**SECTION, "environments": {"live": "x"}}}}},
         {"approvals": {"d": {}}},
     ],
 )
@@ -161,3 +173,59 @@ def test_what_is_no_status_file_is_refused(base: str, tmp_path: Path, changed: d
 
     with pytest.raises(ValueError, match="not a status file"):
         read_status(json.dumps({**documents(tmp_path)[0], **changed}).encode())
+
+
+def numbers(count: int, now: str = "agent a", then: str = "agent b") -> TargetPlan:
+    items = (
+        PlannedItem(
+            Resource("agent number", "desk", f"+44{place:09}"), "a", "b", facts={DESTINATIONS: [now, then]}
+        )
+        for place in range(count)
+    )
+    return TargetPlan("desk", tuple(items))
+
+
+def test_a_record_counts_all_numbers_and_lists_some(base: str, tmp_path: Path) -> None:
+    plan(recorder(base), numbers(status.ITEMS_KEPT + 1))
+
+    section = documents(tmp_path)[0]["targets"]["desk"]["compared"]
+    assert section["numbers"] == status.ITEMS_KEPT + 1
+    assert section["destinations"] == [["agent a", 101, 0], ["agent b", 0, 101]]
+    assert len(section["items"]) == status.ITEMS_KEPT
+    assert section["items"][0]["destinations"] == ["agent a", "agent b"]
+
+
+def test_a_record_names_so_many_destinations(base: str, tmp_path: Path) -> None:
+    items = [item for place in range(30) for item in numbers(1, f"agent {place}", f"agent {place}").items]
+    plan(recorder(base), TargetPlan("desk", tuple(items)))
+
+    section = documents(tmp_path)[0]["targets"]["desk"]["compared"]
+    assert len(section["destinations"]) == status.DESTINATIONS_KEPT
+
+
+def test_after_a_deployment_the_record_shows_what_was_deployed(base: str, tmp_path: Path) -> None:
+    """For every target of the agent, because readers take the newest record of any of them."""
+    shown = {name: {"version": "old", "label": "Winter"} for name in ("sandbox", "pre-release", "live")}
+    resources = [Resource("deployment", "hotel-1", name) for name in ("pre-release", "live")]
+    facts = {"versions": shown, "behind": 2}
+    targets = [TargetPlan(str(each), (PlannedItem(each, "a", "b", facts=facts),)) for each in resources]
+    one = recorder(base)
+    one.planned("promote", targets, digest="d" * 64, writes=True)
+    before = documents(tmp_path)[0]["targets"]["hotel-1/live"]["versions"]
+    assert (before["behind"], before["environments"]["live"]["version"]) == (2, "old")
+
+    details = {"version": "new", "deployment_id": "d1"}
+    done = [
+        ItemReport(resources[0], Status.CHANGED, details=details),
+        ItemReport(resources[1], Status.FAILED, details={"version": "new", "marks": ["A/B test"]}),
+    ]
+    one.ended(Report("promote", tuple(done)))
+
+    targets_kept = documents(tmp_path)[0]["targets"]
+    for name in ("hotel-1/pre-release", "hotel-1/live"):
+        versions = targets_kept[name]["versions"]
+        assert versions["environments"]["pre-release"] == details
+        assert versions["environments"]["live"]["version"] == "old"
+        assert "behind" not in versions
+    assert targets_kept["hotel-1/live"]["applied"]["marks"] == ["A/B test"]
+    assert targets_kept["hotel-1/pre-release"]["applied"]["marks"] == []

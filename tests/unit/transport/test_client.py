@@ -587,7 +587,7 @@ async def test_who_cannot_wait_that_long_sends_nothing_and_names_the_wait():
                 await client.asend(make_call(Replay.RECONCILE))
             assert caught.value.retry_after == 20
     assert script.requests == []
-    assert "no other starts for another 20 s, until 08:00:20 UTC" in str(caught.value)
+    assert "no request starts for 20 s, until 08:00:20 UTC" in str(caught.value)
 
 
 async def test_a_wait_that_is_left_to_the_task_keeps_nobody_else():

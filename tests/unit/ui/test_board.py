@@ -11,7 +11,7 @@ import pytest
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.drift import Drift
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, error, plan_of
+from airflow_voice_agents.plans.plan import DESTINATIONS, PlannedItem, TargetPlan, error, plan_of
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state import baselines, rollback_blocks
@@ -264,3 +264,105 @@ def test_commands_are_quoted_for_a_shell(look: Look, board: Callable[..., Board]
         "airflow voice-agents status --project 'a; rm -rf x'",
         "airflow voice-agents release-hold 'a; rm -rf x/live'",
     ]
+
+
+VERSIONS = {"sandbox": {"version": "3"}, "pre-release": {"version": "2"}, "live": {"version": "1"}}
+
+
+def test_how_far_an_environment_is_behind_holds_while_both_run_what_they_ran(
+    look: Look, live: Callable[..., Target]
+) -> None:
+    facts = {"versions": VERSIONS, "source": "hotel-1/pre-release", "behind": 2}
+    look(Drift.NOT_PROMOTED, facts=facts, task_id="one", minutes=9)
+    assert live().behind == 2
+
+    moved = {**VERSIONS, "pre-release": {"version": "3"}}
+    look(Drift.IN_SYNC, "hotel-1/pre-release", facts={"versions": moved}, task_id="two", minutes=1)
+    assert live().version == {"version": "1"}
+    assert live().behind is None
+
+
+def test_nobody_guesses_how_far_an_environment_is_behind(look: Look, live: Callable[..., Target]) -> None:
+    look(Drift.NOT_PROMOTED, facts={"versions": VERSIONS, "source": "hotel-1/pre-release"})
+
+    assert live().behind is None
+
+
+def test_what_a_refusal_has_shown_stays_until_a_write_ends_well(
+    recorder: Record, live: Callable[..., Target]
+) -> None:
+    for minutes, status in ((3, Status.FAILED), (1, Status.CHANGED)):
+        writer = recorder(minutes=minutes)
+        plan(writer, planned(), writes=True)
+        writer.ended(Report("promote", (ItemReport(PAGE, status, details={"marks": ["A/B test"]}),)))
+        assert live().marks == (("A/B test",) if status is Status.FAILED else ())
+
+
+def space(recorder: StatusRecorder, *, writes: bool, status: Status | None = None) -> None:
+    """Leave what a run over two numbers of a carrier leaves."""
+    recorder.system = "signalwire"
+    items = tuple(
+        PlannedItem(
+            Resource("carrier number", "acme", number), "a", "b", facts={DESTINATIONS: ["old", "new"]}
+        )
+        for number in ("+4420", "+4421")
+    )
+    plan(recorder, [TargetPlan("acme", items, live=True)], writes=writes)
+    if status is not None:
+        recorder.ended(Report("route", tuple(ItemReport(item.resource, status) for item in items)))
+
+
+def test_numbers_lead_where_they_were_read_or_written_to(
+    recorder: Record, board: Callable[..., Board]
+) -> None:
+    def shown() -> Any:
+        target = board().projects[0].targets["other"]
+        return target.number_count, target.destinations, target.destination(target.compared["items"][0])
+
+    space(recorder(minutes=9), writes=False)
+    assert shown() == (2, [("old", 2)], "old")
+    space(recorder(minutes=8), writes=True, status=Status.CHANGED)
+    assert shown() == (2, [("new", 2)], "new")
+    space(recorder(minutes=7), writes=True, status=Status.FAILED)
+    assert shown() == (2, [], "")
+
+
+def test_the_lock_of_a_number_is_that_of_a_run_over_its_space(
+    recorder: Record, board: Callable[..., Board], base: str
+) -> None:
+    space(recorder(minutes=1), writes=True)
+    owner = LockOwner(WATCH, "r", "t")
+    until = (NOW + timedelta(minutes=5)).timestamp()
+    claim = LockFile("x.lock", owner, ("acme/+4420", "acme/+4421"), NOW.timestamp() - 60, until)
+    StateFiles(f"{base}/locks").write(claim.file, claim.content())
+
+    (project,) = board().projects
+    assert project.state is State.RUNNING
+
+
+def test_a_project_belongs_to_the_system_that_its_records_name(
+    recorder: Record, look: Look, board: Callable[..., Board]
+) -> None:
+    space(recorder(task_id="route"), writes=False)
+    look(Drift.IN_SYNC, task_id="look")
+
+    assert {project.name: project.system for project in board().projects} == {
+        "acme": "signalwire",
+        "hotel-1": "polyai",
+    }
+    assert board().systems == ("polyai", "signalwire")
+    shown = View(board(), Query.parse({"system": "signalwire"}), NOW)
+    assert [project.name for project in shown.matching] == ["acme"]
+    assert Query.parse({"system": "nonsense"}).system == ""
+    assert Query.parse({"system": "signalwire"}).url() == "?system=signalwire"
+
+
+def test_two_spaces_never_share_a_row(recorder: Record, board: Callable[..., Board]) -> None:
+    """A row of several shows the numbers of the first."""
+    for name in ("acme", "beta"):
+        one = recorder(task_id=name)
+        one.system = "signalwire"
+        item = PlannedItem(Resource("carrier number", name, "+4420"), "a", "a")
+        plan(one, [TargetPlan(name, (item,), live=True)])
+
+    assert len(View(board(), Query(), NOW).rows) == 2

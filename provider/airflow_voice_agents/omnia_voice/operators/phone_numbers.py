@@ -129,6 +129,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         "snapshot_folder",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json", "assignments": "json"}
+    exactly_one_of = ((("phone_numbers", "agent_id"), "assignments"),)
 
     def __init__(
         self,

@@ -145,6 +145,7 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
         "expected_assignments",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"expected_assignments": "json"}
+    at_most_one_of = (("expected_agent_id", "expected_assignments"),)
 
     def __init__(
         self,

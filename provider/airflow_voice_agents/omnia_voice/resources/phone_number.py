@@ -105,6 +105,10 @@ class AssignmentKind(Kind[AssignmentState]):
         """Changes of agent and name."""
         return diff(before.settings() if before else {}, after.settings() if after else {})
 
+    def destination(self, state: AssignmentState) -> str | None:
+        """Return the agent."""
+        return f"agent {state.agent_id}" if state.agent_id else "no agent"
+
     def write_sequences(
         self, transitions: Sequence[Transition[AssignmentState]]
     ) -> Iterator[WriteSequence[AssignmentState]]:

@@ -29,6 +29,8 @@ AB_TEST_RUNS: Final = (
     "is not rolled back. End the test in Agent Studio, and run this again. A test that ends with a winner deploys the "
     "winner to live at once, so plan again afterwards."
 )
+EXPERIMENT_MARKS: Final = ("A/B test",)
+"""What a refusal that names an A/B test shows about the environment."""
 NOT_IN_PRE_RELEASE: Final = (
     "The platform takes a version to live only once pre-release runs it. Promote it to pre-release first, then to "
     "live."
@@ -128,7 +130,9 @@ def with_advice(send: Sender) -> Sender:
             return await send(request)
         except Conflict as failure:
             if request.operation == "roll back deployment" or _goes_live(request):
-                failure.advice = AB_TEST_RUNS if names_experiment(failure) else AB_TEST
+                failure.advice = AB_TEST
+                if names_experiment(failure):
+                    failure.advice, failure.marks = AB_TEST_RUNS, EXPERIMENT_MARKS
             raise
         except PreconditionFailed as failure:
             if _goes_live(request):

@@ -45,7 +45,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     refusals,
     state_of,
     unexpected_target,
-    versions_of,
+    version_facts,
 )
 from airflow_voice_agents.polyai.resources.deployment_model import Model
 from airflow_voice_agents.polyai.resources.deployment_records import PREVIOUS, choose
@@ -244,7 +244,8 @@ class PromoteDeployment(_VersionAction):
         item = plan_deployment(kind, self.deployment, active, history, rules, self.source)
         item = await tested(item, self.tests, run.send)
         source = f"{self.agent_id}/{self.source}"
-        return replace(item, facts={"versions": versions_of(active), "source": source})
+        facts = version_facts(active, history, target=self.environment, source=self.source)
+        return replace(item, facts={**facts, "source": source})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentRules,
     needs_history,
     plan_deployment,
-    versions_of,
+    version_facts,
 )
 from airflow_voice_agents.polyai.resources.deployment_model import SIMPLIFIED, KnownModel, Model
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
@@ -291,7 +291,8 @@ class _TargetPlanner:
             history = await self.reading.read(agent_id, call)
         item = plan_deployment(kind, target, active, history, rules, environment)
         item = await tested(item, asked.tests, self._reader(agent_id))
-        return [replace(item, facts={"versions": versions_of(active)})]
+        facts = version_facts(active, history, target=self.target.environment, source=environment)
+        return [replace(item, facts=facts)]
 
     def _reader(self, agent_id: str) -> Callable[[ApiRequest[Any]], Awaitable[Any]]:
         async def read(request: ApiRequest[Any]) -> Any:

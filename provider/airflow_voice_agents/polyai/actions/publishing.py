@@ -21,7 +21,12 @@ from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import target_name
 from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
-from airflow_voice_agents.polyai.actions.deployment_xcoms import AB_TEST, AB_TEST_RUNS, names_experiment
+from airflow_voice_agents.polyai.actions.deployment_xcoms import (
+    AB_TEST,
+    AB_TEST_RUNS,
+    EXPERIMENT_MARKS,
+    names_experiment,
+)
 from airflow_voice_agents.polyai.actions.deployments import Active, DeployingAction
 from airflow_voice_agents.polyai.error_codes import CONFLICTS
 from airflow_voice_agents.polyai.ladder import LIVE
@@ -203,7 +208,7 @@ class Merge(DeployingAction):
                 return await send(request)
             except Conflict as failure:
                 if names_experiment(failure):
-                    failure.advice = AB_TEST_RUNS
+                    failure.advice, failure.marks = AB_TEST_RUNS, EXPERIMENT_MARKS
                 else:
                     unclear = live and CONFLICTS not in failure.reason
                     failure.advice = f"{SETTLE} {AB_TEST}" if unclear else SETTLE

@@ -208,6 +208,8 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("targets", "values")
 
+    at_most_one_of = (("values", "values_file"),)
+
     def __init__(
         self,
         *,

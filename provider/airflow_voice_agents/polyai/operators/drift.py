@@ -65,6 +65,7 @@ class PolyAIDriftOperator(PolyAIOperator):
         "connector_id",
         "from_agent_id",
     )
+    at_most_one_of = (("spec", "spec_file"),)
 
     def __init__(
         self,

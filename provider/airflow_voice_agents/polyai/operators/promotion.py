@@ -81,6 +81,8 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         "from_agent_id",
     )
 
+    exactly_one_of = (("spec", "spec_file"),)
+
     def __init__(
         self,
         *,

@@ -34,7 +34,7 @@ from airflow_voice_agents.polyai.resources.deployment_model import (
     Model,
     contradiction,
 )
-from airflow_voice_agents.polyai.resources.deployment_records import overtakes
+from airflow_voice_agents.polyai.resources.deployment_records import overtakes, versions_between
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.text import one_line
 
@@ -233,6 +233,26 @@ def versions_of(active: Mapping[str, Deployment | None]) -> dict[str, dict[str, 
         for environment, record in active.items()
         if record is not None
     }
+
+
+def version_facts(
+    active: Mapping[str, Deployment | None],
+    history: Iterable[Deployment],
+    *,
+    target: str,
+    source: str,
+) -> dict[str, Any]:
+    """Return the facts of a planned deployment: versions, and how many lie between target and source.
+
+    :param active: what each environment runs.
+    :param history: deployments of the sandbox, where they were read.
+    :param target: environment that is written.
+    :param source: environment whose version is taken.
+    """
+    ends = (active.get(target), active.get(source))
+    between = versions_between(history, *(each.version if each else None for each in ends))
+    behind = {} if between is None else {"behind": between}
+    return {"versions": versions_of(active), **behind}
 
 
 def _message(record: Deployment) -> str:

@@ -65,6 +65,21 @@ def overtakes(records: Iterable[Deployment], there: str | None, candidate: str) 
     return f"{there}, which it would replace, was made after {candidate}" if old > new else None
 
 
+def versions_between(records: Iterable[Deployment], there: str | None, candidate: str | None) -> int | None:
+    """Count the versions that came after one and up to another; ``None`` where the history cannot tell.
+
+    :param records: the history of the sandbox, through which every version comes on the ladder.
+    :param there: the older version.
+    :param candidate: the newer version.
+    """
+    made = first_made(records)
+    old, new = made.get(there or ""), made.get(candidate or "")
+    times = [each for each in made.values() if each is not None]
+    if old is None or new is None or old >= new or len(times) < len(made):
+        return None
+    return sum(old < each <= new for each in times)
+
+
 def choose(
     records: Sequence[Deployment], to: str, environment: str, *, now: str | None
 ) -> Deployment | Finding:

@@ -78,6 +78,10 @@ class PhoneNumberKind(Kind[NumberState]):
         """Changes of environment and connector."""
         return diff(asdict(before) if before else {}, asdict(after) if after else {})
 
+    def destination(self, state: NumberState) -> str | None:
+        """Return environment and connector."""
+        return f"{state.client_env or 'no environment'}, {state.connector_id or 'no connector'}"
+
     def write_sequences(
         self, transitions: Sequence[Transition[NumberState]]
     ) -> Iterator[WriteSequence[NumberState]]:

@@ -84,6 +84,10 @@ class SipExtensionKind(Kind[ExtensionState]):
         """Changes of agent, environment and variant."""
         return diff(_plain(before) or {}, _plain(after) or {})
 
+    def destination(self, state: ExtensionState) -> str | None:
+        """Return the agent and its environment."""
+        return "/".join(filter(None, (state.agent_id, state.client_env))) or "no agent"
+
     def write_sequences(
         self, transitions: Sequence[Transition[ExtensionState]]
     ) -> Iterator[WriteSequence[ExtensionState]]:

@@ -66,13 +66,13 @@ class TestGate(BaseModel):
     """Which tests must have passed, and on what.
 
     :param test_run_ids: the runs: XCom ``test_run_ids`` of the task that started them.
-    :param version: version that they ran on; the deployment that is promoted must have it.
-    :param state: digest of the branch that they ran on, from XCom ``tested``; the branch must still have it.
-    :param agent_id: the agent that was tested; ``None`` does not look.
-    :param branch_id: branch that was tested; ``None`` does not look.
-    :param since: moment at which the runs were started.
-    :param after: moment after which they must have been started; ``None`` does not look.
-    :param required: whether it is an error that no test ran; otherwise that is reported as skipped.
+    :param version: version that the runs tested; the promoted deployment must have it.
+    :param state: digest of the tested branch, from XCom ``tested``; the branch must still have it.
+    :param agent_id: the tested agent; ``None`` skips this check.
+    :param branch_id: the tested branch; ``None`` skips this check.
+    :param since: time at which the runs were started.
+    :param after: time after which the runs must have started; ``None`` skips this check.
+    :param required: if true, it is an error that no test ran; otherwise the result is skipped.
     """
 
     __test__ = False

@@ -60,6 +60,8 @@ class PolyAIConfigSensor(PolyAISensor):
     )
     confidential_fields: ClassVar[Sequence[str]] = ("values",)
 
+    exactly_one_of = (("values", "digest", "equals"),)
+
     def __init__(
         self,
         *,
@@ -118,6 +120,8 @@ class PolyAIDeploymentSensor(PolyAISensor):
         "deployment_id",
         "newer_than",
     )
+
+    exactly_one_of = (("version", "deployment_id", "newer_than"),)
 
     def __init__(
         self,
@@ -295,6 +299,7 @@ class PolyAIDriftSensor(PolyAISensor):
         "connector_id",
         "from_agent_id",
     )
+    at_most_one_of = (("spec", "spec_file"),)
 
     def __init__(
         self,

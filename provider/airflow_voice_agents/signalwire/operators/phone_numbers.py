@@ -144,6 +144,8 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     )
     keeps_snapshots: ClassVar[bool] = False
 
+    at_most_one_of = (("starts_with", "contains", "ends_with"),)
+
     def __init__(
         self,
         *,

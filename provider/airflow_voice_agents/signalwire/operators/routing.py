@@ -99,6 +99,9 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
     confidential_fields: ClassVar[Sequence[str]] = ("route", "routes")
     open_keys: ClassVar[Sequence[str]] = ("to", "id", "agent_id")
 
+    exactly_one_of = (("route", "routes"),)
+    at_most_one_of = (("phone_numbers", ("filter_name", "filter_number", "country_code"), "routes"),)
+
     def __init__(
         self,
         *,

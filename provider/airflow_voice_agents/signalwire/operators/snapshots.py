@@ -57,6 +57,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
         "folder",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
+    at_most_one_of = (("phone_numbers", ("filter_name", "filter_number", "country_code")),)
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Absent, Change, diff
@@ -155,6 +156,13 @@ class RoutingKind(Kind[RouteState]):
         for each in diff(before.routing() if before else {}, after.routing() if after else {}):
             name = str(each.path[0])
             yield replace(each, before=_shown(name, each.before), after=_shown(name, each.after))
+
+    def destination(self, state: RouteState) -> str | None:
+        """Return the call handler and what it leads to; of a URL the host alone."""
+        own = ((name, state.companions.get(name)) for name in COMPANIONS.get(state.call_handler or "", ()))
+        named = [_host(value) if _is_url(name) else value for name, value in own if value]
+        shown = named[0] if named else state.calling_handler_resource_id
+        return " ".join(filter(None, (state.call_handler, shown))) or "no call handler"
 
     def write_sequences(
         self, transitions: Sequence[Transition[RouteState]]
@@ -330,6 +338,13 @@ def _judge(
         return {resource: WriteResult(state_of(answer))} if mine else {}
 
     return judge
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "URL"
+    except ValueError:
+        return "URL"
 
 
 def _is_url(name: str) -> bool:
