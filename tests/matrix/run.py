@@ -168,7 +168,7 @@ def environment(airflow: str, version: str, python: str) -> Path:
     subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
     pip = [str(found), "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
     subprocess.run([*pip, *TOOLS], check=True)
-    own = [f"{ROOT}[emulator,phonenumbers]", f"apache-airflow=={airflow}"]
+    own = [f"{ROOT}[emulator,phonenumbers,redis]", f"apache-airflow=={airflow}"]
     subprocess.run([*pip, "--no-build-isolation", "--editable", *own], check=True)
     stamp.touch()
     return found
