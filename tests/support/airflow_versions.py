@@ -63,8 +63,10 @@ DagSerialization = _first(
     "airflow.serialization.serialized_objects:DagSerialization",
     "airflow.serialization.serialized_objects:SerializedDAG",
 )
-MASKS_WITHOUT_BLOCKING = hasattr(importlib.import_module("airflow.sdk.log"), "amask_secret")
-"""Before 3.3 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
+MASKS_WITHOUT_BLOCKING = hasattr(
+    importlib.import_module("airflow.sdk.definitions.connection").Connection, "aget_uri"
+)
+"""Before 3.3.2 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
 
 
 def forget_fernet() -> None:
