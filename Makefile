@@ -49,13 +49,13 @@ sbom: $(STAMP) $(TOOLS_STAMP)  ## write build/sbom.cdx.json: what the environmen
 	  --output-file build/sbom.cdx.json $(RUN)
 
 test: lint  ## lint, then run all tests
-	$(RUN) -m pytest -n $(JOBS)
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: lint  ## lint, then the unit tests; less than two minutes
-	$(RUN) -m pytest -n $(JOBS) -q tests/unit
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal -q tests/unit
 
 test-fast-transport: $(FAST_STAMP)  ## the tests of the network and of its faults, over aiohttp in place of httpx
-	$(RUN) -m pytest -n $(JOBS) -q --transport=aiohttp tests/unit/transport tests/security/test_hostile_servers.py tests/faults
+	$(RUN) -m pytest -n $(JOBS) --dist worksteal -q --transport=aiohttp tests/unit/transport tests/security/test_hostile_servers.py tests/faults
 
 test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
 	$(PYTHON) tests/matrix/run.py

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.drift import Drift, DriftFinding, DriftReport
 from airflow_voice_agents.plans.kind import Resource
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan, plan_of
+from airflow_voice_agents.plans.plan import DESTINATIONS, PlannedItem, TargetPlan, plan_of
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state import rollback_blocks
@@ -22,6 +22,11 @@ from airflow_voice_agents.state.status import StatusRecorder
 
 NOW = datetime(2026, 11, 27, 17, 14, tzinfo=UTC)
 FREEZE = {"start": "2026-12-30T18:00", "end": "2027-01-02T06:00", "timezone": "UTC", "reason": "New Year"}
+DAGS = (
+    *("watch_for_drift", "promote_with_approval", "release_pipeline", "b_promote_25"),
+    *("route_numbers", "assign_numbers"),
+)
+ROUTED = {"signalwire": ("route_numbers", "carrier number"), "omniavoice": ("assign_numbers", "agent number")}
 AUTHORS = ("Anna", "Luis", "Tom", "Mia")
 KEYS = (
     *("late_arrival_cutoff", "holiday_message", "opening_hours", "handoff_number"),
@@ -40,18 +45,37 @@ def write(base: Path, *, more: int = 20) -> None:
     _waiting(url)
     _held(url)
     _running(url)
+    _refused(url)
+    _numbers(url)
 
 
 def _drift(url: str, more: int) -> None:
     """What the nightly search for drift has found, 2 minutes ago."""
     findings = [
-        *_project("harbour-hotels", ("4f2a", "4f2a", "1d67"), Drift.NOT_PROMOTED, 7, label="Late check-out"),
-        *_project("northgate-bank", ("55a9", "55a9", "8fa2"), Drift.NOT_PROMOTED, 3, label="Card support"),
+        *_project(
+            "harbour-hotels",
+            ("4f2a", "4f2a", "1d67"),
+            Drift.NOT_PROMOTED,
+            7,
+            label="Late check-out",
+            behind=3,
+        ),
+        *_project(
+            "northgate-bank", ("55a9", "55a9", "8fa2"), Drift.NOT_PROMOTED, 3, label="Card support", behind=2
+        ),
+        *_project(
+            "willow-dental",
+            ("91be", "91be", "20cc"),
+            Drift.NOT_PROMOTED,
+            2,
+            label="New recall text",
+            behind=1,
+        ),
         *_project("rosa-restaurants", ("0e67", "d276", "9b1c"), Drift.EDITED, 4, label="Winter menu"),
         *_project("kestrel-clinics", ("7c30", "7c30", "6de1"), Drift.DIVERGED, 2, label="Triage questions"),
     ]
     for place in range(1, 4):
-        findings += _project(f"site-{place:04}", ("5b5b", "5b5b", "4a4a"), Drift.NOT_PROMOTED, 7)
+        findings += _project(f"site-{place:04}", ("5b5b", "5b5b", "4a4a"), Drift.NOT_PROMOTED, 7, behind=1)
     for place in range(4, 4 + more):
         findings += _project(f"site-{place:04}", ("5b5b", "5b5b", "5b5b"), Drift.IN_SYNC, 0)
     _recorder(url, "watch_for_drift", "compare", 2).drift(DriftReport(tuple(findings)))
@@ -62,6 +86,7 @@ def _waiting(url: str) -> None:
     plan = _plan("harbour-hotels/live", 7)
     recorder = _recorder(url, "promote_with_approval", "plan", 1)
     recorder.planned("promote", plan, digest=plan_of("promote", plan).digest, writes=False)
+    _applied(_recorder(url, "promote_with_approval", "apply", 15 * 24 * 60), plan, Status.CHANGED)
     asked = _recorder(url, "promote_with_approval", "approve", 1)
     asked.approval("waiting", plan_of("promote", plan).digest, NOW + timedelta(hours=12))
     names = ("read back", "test suite smoke", "alerts", "conversations")
@@ -92,20 +117,60 @@ def _running(url: str) -> None:
     StateFiles(state_folder(url, "locks")).write(lock.file, lock.content())
 
 
-def _applied(recorder: StatusRecorder, plan: list[TargetPlan], status: Status) -> None:
+def _refused(url: str) -> None:
+    """A promotion that an A/B test kept from live."""
+    plan = _plan("willow-dental/live", 2)
+    _applied(_recorder(url, "release_pipeline", "willow", 1), plan, Status.FAILED, marks=["A/B test"])
+
+
+def _numbers(url: str) -> None:
+    """Numbers of a carrier, some of which are to be pointed at another platform, and of a second agent platform."""
+    spaces = {
+        "harbour.signalwire.com": ("relay_script agents.example.com", 2),
+        "rosa.signalwire.com": ("ai_agent 3f2b1d44-0a51-4a0c-8f2e-71a2b6e9c001", 0),
+    }
+    for place, (space, (wanted, moved)) in enumerate(spaces.items()):
+        old = "laml_webhooks ivr.example.com" if moved else wanted
+        leads = [(old, wanted if index < moved else old) for index in range(6 - 2 * place)]
+        _route(url, "signalwire", space, leads)
+    leads = [(f"agent agent_{name}", f"agent agent_{name}") for name in ("front_desk", "front_desk", "spa")]
+    _route(url, "omniavoice", "omnia_voice", leads)
+
+
+def _route(url: str, system: str, target: str, leads: list[tuple[str, str]]) -> None:
+    dag_id, kind = ROUTED[system]
+    items = tuple(
+        PlannedItem(
+            Resource(kind, target, f"+4420794601{index:02}"),
+            now,
+            then,
+            changes=() if now == then else (Change(Op.CHANGE, ("call_handler",), None, None),),
+            writes=int(now != then),
+            facts={DESTINATIONS: [now, then]},
+        )
+        for index, (now, then) in enumerate(leads)
+    )
+    recorder = _recorder(url, dag_id, target, 35, system=system)
+    targets = [TargetPlan(target, items, live=True)]
+    recorder.planned("route", targets, digest=plan_of("route", targets).digest, writes=False)
+
+
+def _applied(recorder: StatusRecorder, plan: list[TargetPlan], status: Status, **details: Any) -> None:
     recorder.planned("promote", plan, digest=plan_of("promote", plan).digest, writes=True)
-    items = tuple(ItemReport(item.resource, status) for target in plan for item in target.items)
+    items = tuple(
+        ItemReport(item.resource, status, details=details) for target in plan for item in target.items
+    )
     recorder.ended(Report("promote", items))
 
 
-def _recorder(url: str, dag_id: str, task_id: str, minutes: int) -> StatusRecorder:
+def _recorder(url: str, dag_id: str, task_id: str, minutes: int, system: str = "polyai") -> StatusRecorder:
     run = {"dag_id": dag_id, "run_id": "scheduled__2026-11-27", "task_id": task_id, "map_index": -1}
-    settings: dict[str, Any] = {"freeze": [FREEZE], "stop_variable": "voice_agents_stop"}
+    settings: dict[str, Any] = {"freeze": [FREEZE], "stop_variable": "voice_agents_stop", "system": system}
     return StatusRecorder(url, run, print, clock=lambda: NOW - timedelta(minutes=minutes), **settings)
 
 
 def _project(
-    agent: str, versions: tuple[str, str, str], live: Drift, keys: int, label: str = ""
+    agent: str, versions: tuple[str, str, str], live: Drift, keys: int, *, label: str = "", behind: int = 0
 ) -> Iterator[DriftFinding]:
     shown = {
         environment: _version(agent, short, place, label if short == versions[0] else "")
@@ -117,7 +182,9 @@ def _project(
         drift = live if environment == "live" else Drift.IN_SYNC
         if environment == "pre-release" and shown["sandbox"]["version"] != shown["pre-release"]["version"]:
             drift = Drift.NOT_PROMOTED
-        facts = {"versions": shown, "source": f"{agent}/{before}"}
+        facts: dict[str, Any] = {"versions": shown, "source": f"{agent}/{before}"}
+        if environment == "live" and behind:
+            facts["behind"] = behind
         found = KEYS[: keys if environment == "live" else 0]
         yield DriftFinding(
             Resource("config page", agent, environment),

@@ -1,4 +1,4 @@
-"""Keep live environments as files, and bring them back from there."""
+"""Export live environments as files, and restore them from there."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "backup", "promotion"],
     doc_md="""
-    **back up** writes config pages, connector settings and number routing below `folder`. Files that would be the
-    same are not written again. They hold config values in the clear, keys and passwords among them.
-    A run therefore names a folder, such as `s3://aws_default@backups/fleet`, that only those may read who may see
-    the values.
+    **back up** writes config pages, connector settings and number routing to `folder`. It writes only files
+    that change. The files contain config values in plain text, including keys and passwords. Choose a folder
+    that only people who may see the values can read, such as `s3://aws_default@backups/fleet`.
 
-    **restore** brings the files back: a promotion whose source is the folder. Whoever triggers it has decided, so
-    nobody is asked once more. What it overwrites is kept in a snapshot first.
+    **restore** restores the files: it is a promotion whose source is the folder. It asks for no approval,
+    because somebody triggered it on purpose. It saves a snapshot before it overwrites anything.
     """,
 ):
 

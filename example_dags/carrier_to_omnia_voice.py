@@ -1,4 +1,4 @@
-"""Move numbers from a SignalWire project to an Omnia Voice agent, and lead callers back if anything fails."""
+"""Move numbers from a SignalWire project to an Omnia Voice agent, and route callers back if anything fails."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["signalwire", "omnia voice", "phone numbers"],
     doc_md="""
-    1. **list_numbers** finds the carrier's numbers that can take calls and whose name holds `lines`.
-    2. **snapshot_routing** keeps, encrypted, where their calls go.
-    3. **assign_numbers** lets the agent answer them. One that another agent has stops it, before any write.
-    4. **cut_over** leads callers to your webhook. `CUT_OVER` moves this step before the assignment.
+    1. **list_numbers** lists the carrier's numbers that can take calls and whose name contains `lines`.
+    2. **snapshot_routing** saves their routes, encrypted.
+    3. **assign_numbers** assigns them to the agent. A number of another agent stops it before any write.
+    4. **cut_over** routes callers to your webhook. `CUT_OVER` moves this step before the assignment.
     5. **carrier_leads_there** and **agent_has_numbers** verify both ends.
 
-    Omnia Voice has no fixed address that a carrier could call. Your webhook asks it for a call and answers with
-    cXML that connects the two; what Omnia Voice documents for that names other carriers, so call one of the
-    numbers before you rely on it.
+    Omnia Voice has no fixed address that a carrier could call. For each call, your webhook asks Omnia Voice
+    and answers with cXML that connects the two. Omnia Voice documents this for other carriers only: call one
+    of the numbers before you rely on it.
 
-    Each step takes all numbers at once, thousands if need be, and does only what is left to do. When a step fails
-    for good, **restore_routing** leads callers back to where the snapshot says, except for numbers that somebody
-    else has changed since, and **fail_the_run** makes the run fail. After a run that was killed, clear its tasks
-    rather than start a new run: only its own snapshot knows where all callers were.
-    What was assigned stays assigned; no caller is led there any more.
+    Each step processes all numbers at once and does only the remaining work. If a step fails for good,
+    **restore_routing** routes callers back as in the snapshot, except for numbers that somebody else has
+    changed since, and **fail_the_run** makes the run fail. After a killed run, clear its tasks instead of
+    starting a new run: only its own snapshot has the original routes. Assigned numbers stay assigned, but get
+    no calls any more.
     """,
 ):
     numbers = SignalWireListPhoneNumbersOperator(task_id="list_numbers", filter_name="{{ params.lines }}")

@@ -1,4 +1,4 @@
-"""Move numbers from a SignalWire project to a PolyAI agent, and lead callers back if anything fails."""
+"""Move numbers from a SignalWire project to a PolyAI agent, and route callers back if anything fails."""
 
 from __future__ import annotations
 
@@ -49,22 +49,23 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["signalwire", "polyai", "phone numbers"],
     doc_md="""
-    1. **list_numbers** finds the carrier's numbers that can take calls and whose name holds `lines`.
-    2. **snapshot_routing** keeps, encrypted, where their calls go.
-    3. **import_numbers** gives them to the agent and its connector.
-    4. **cut_over** leads callers to the agent. `CUT_OVER` moves this step before the import.
+    1. **list_numbers** lists the carrier's numbers that can take calls and whose name contains `lines`.
+    2. **snapshot_routing** saves their routes, encrypted.
+    3. **import_numbers** imports them for the agent and assigns them to its connector.
+    4. **cut_over** routes callers to the agent. `CUT_OVER` moves this step before the import.
     5. **carrier_leads_there** and **agent_answers** verify both ends.
-    6. **test_call** lets the agent call somebody, if the Airflow Variable `test_call_number` says whom. It shows
-       that the agent talks; whether the carrier's callers reach it, only a call to one of the numbers shows.
+    6. **test_call** lets the agent call the number in the Airflow Variable `test_call_number`, if it is set.
+       The call shows that the agent talks. Only a call to one of the numbers shows that the carrier's callers
+       reach it.
 
-    Each step takes all numbers at once, thousands if need be, and does only what is left to do. When a step fails
-    for good, **restore_routing** leads callers back to where the snapshot says, except for numbers that somebody
-    else has changed since, and **fail_the_run** makes the run fail. After a run that was killed, clear its tasks
-    rather than start a new run: only its own snapshot knows where all callers were.
-    What was imported stays imported; no caller is led there any more.
+    Each step processes all numbers at once and does only the remaining work. If a step fails for good,
+    **restore_routing** routes callers back as in the snapshot, except for numbers that somebody else has
+    changed since, and **fail_the_run** makes the run fail. After a killed run, clear its tasks instead of
+    starting a new run: only its own snapshot has the original routes. Imported numbers stay imported, but get
+    no calls any more.
 
-    With `SIP_TRUNK`, **read_trunk** reads the trunk's host name before anything is written, **bind_extensions** takes
-    the place of the import and of **agent_answers**, and the SWML document dials the host that its URL names.
+    With `SIP_TRUNK`, **read_trunk** reads the trunk's host name before any write, **bind_extensions**
+    replaces the import and **agent_answers**, and the SWML document dials the host in its URL.
     """,
 ):
     numbers = SignalWireListPhoneNumbersOperator(task_id="list_numbers", filter_name="{{ params.lines }}")

@@ -1,4 +1,4 @@
-"""Push opening hours from a table to the live config of 200 sites, every morning."""
+"""Write opening hours from a table to the live config of 200 sites, every morning."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     tags=["polyai", "config"],
     doc_md="""
-    Reads `opening_hours.csv` (one line per site, one column per day, `closed` for a closed day) and brings every
-    site's live page to it. A cell that is blank or cannot be read fails the run before any request, and is named by
-    site and day: nothing unreadable becomes a closed day. Replace `read_table` by a query to your warehouse. All
-    other keys of the pages stay as they are, and sites whose hours did not change are not written.
+    Reads `opening_hours.csv` (one row per site, one column per day, `closed` for a closed day) and updates
+    the live page of every site. An empty or unreadable cell fails the run before any request; the error names
+    the site and the day. A day that cannot be read never counts as closed. Replace `read_table` with a query
+    to your warehouse. All other keys of the pages stay unchanged, and sites whose hours did not change are
+    not written.
     """,
 ):
 

@@ -1,4 +1,4 @@
-"""Look for drift as soon as a webhook of PolyAI says that something happened to an agent."""
+"""Detect drift as soon as PolyAI sends a webhook about an agent."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "drift"],
     doc_md="""
-    The API server makes an asset event of a webhook, and that starts this DAG. `SITES` are agents of
+    The API server turns a webhook into an asset event, which starts this DAG. `SITES` are agents in
     `[voice_agents] webhook_agents`.
 
-    **look** reads the platform: a webhook says that something happened, and what it says beyond that is not believed.
-    **tell** runs only if there is something to tell. Nothing is written at the platform.
+    **look** reads the platform: the webhook only says that something happened, and its content is not
+    trusted. **tell** runs only if a target drifted. The DAG writes nothing to the platform.
 
-    Webhooks can be lost. Keep a DAG that looks once an hour beside this one.
+    Webhooks can get lost. Also run a DAG that checks every hour.
     """,
 ):
 

@@ -1,4 +1,4 @@
-"""Import phone numbers from a file and let one connector answer them."""
+"""Import phone numbers from a file and assign them to a connector."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "phone numbers"],
     doc_md="""
-    Imports every number of `new_numbers.csv` that the agent does not have yet, and assigns all of them to
-    one connector. Numbers that are there already stay as they are; one that belongs to another environment
-    fails and is not moved. Run it again at any time: what is done is not repeated.
+    Imports every number in `new_numbers.csv` that the agent does not have yet, and assigns all of them to one
+    connector. Existing numbers stay. A number that belongs to another environment fails and is not moved. You
+    can run the DAG again at any time: it does not repeat finished work.
 
-    Agent, environment and connector can be chosen when the DAG is triggered. For `live`, pass
-    `confirm_live=True` to the operator as well.
+    Choose agent, environment and connector when you trigger the DAG. For `live`, also pass
+    `confirm_live=True` to the operator.
     """,
 ):
     PolyAIImportPhoneNumbersOperator(

@@ -1,4 +1,4 @@
-"""Bring a template's notices to 5,000 sites: one plan, one approval, fifty apply tasks on any worker."""
+"""Promote a template's notices to 5,000 sites: one plan, one approval, fifty apply tasks on any worker."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],
     doc_md="""
-    The plan of all sites is made by one task, kept in the state folder and approved once. `apply` is mapped: each
-    instance carries out a chunk of 100 sites, four at a time, on whatever worker is free. Of all sites together ten
-    may go wrong before no chunk begins another one; `report` then lists them all. Clear the failed instances once the
-    cause is mended: what is done is not written again.
+    One task plans all sites. The plan is stored in the state folder and approved once. `apply` is mapped:
+    each instance applies a chunk of 100 sites, four chunks at a time, on any free worker. At most ten sites
+    of all chunks together can fail; after one more, no further site starts. `report` then lists all sites.
+    Fix the cause and clear the failed instances: they do not repeat finished work.
 
-    With workers on several machines, set `[voice_agents] state_folder` to a folder that all of them reach, and
+    If workers run on several machines, set `[voice_agents] state_folder` to a common folder, and
     `rate_limit_store`, so that they share the rate limit of the key.
     """,
 ):

@@ -1,4 +1,4 @@
-"""Promote one project's config page from sandbox to pre-release and, once it is accepted, to live."""
+"""Promote one project's config page from sandbox to pre-release, and to live after acceptance."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "config"],
     doc_md="""
-    1. **promote_to_pre_release** takes schema and values over from sandbox.
-    2. **wait_for_acceptance** waits, without a worker slot, until the testers have switched pre-release from
+    1. **promote_to_pre_release** promotes schema and values from sandbox.
+    2. **wait_for_acceptance** waits without a worker slot until the testers have switched pre-release from
        the mock to the real booking system. They do that in Agent Studio; test switches are never promoted.
-    3. **promote_to_live** takes over from pre-release. A key that only live has and that is not listed in
-       `OWN_VALUES` stops it before any write.
+    3. **promote_to_live** promotes from pre-release. A key that only live has and that is not in `OWN_VALUES`
+       stops it before any write.
 
-    `OWN_VALUES` are the keys that each environment keeps for itself: its phone number, its secret, its notices.
+    `OWN_VALUES` are the keys that each environment keeps: its phone number, its secret, its notices.
     """,
 ):
     to_pre_release = PolyAIPromoteConfigOperator(

@@ -1,4 +1,4 @@
-"""Promote config pages project by project, each with a plan, an approval and a lock of its own."""
+"""Promote config pages project by project, each with its own plan, approval and lock."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],
     doc_md="""
-    Each project's owner is asked about that project alone, and what is decided for one project does not hold up the
-    others. To have certain people asked, set `assigned_users`.
+    Each project has its own approval, and a decision about one project does not delay the others. To ask
+    certain people, set `assigned_users`.
     """,
 ):
 

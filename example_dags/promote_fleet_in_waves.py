@@ -1,4 +1,4 @@
-"""Bring one template's notices to a fleet of projects in waves: one approval, a failure budget, brakes."""
+"""Promote a template's notices to a fleet in waves, with one approval, a failure limit and stop conditions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],
     doc_md="""
-    One plan and one approval for all projects of `FLEET`. The first project is written alone; the others follow
-    only if it went well. Of all together one may go wrong before no further one is begun, and a plan that changes
-    more than ten is refused.
+    One plan and one approval cover all projects in `FLEET`. The first project is written alone; the others
+    follow if it succeeds. One project can fail; after one more, no further project starts, and a plan that
+    changes more than ten projects is refused.
 
-    Set the Airflow Variable `stop_promotions` to stop before the next wave; a retry goes on where it stopped. Nothing
-    is begun over New Year, unless the run is triggered with a reason in `override_freeze`. The digests that were
-    applied are kept as the baseline `notices`.
+    Set the Airflow Variable `stop_promotions` to stop before the next wave; a retry continues there. No wave
+    starts over New Year, unless you trigger the run with a reason in `override_freeze`. The applied digests
+    are stored as the baseline `notices`.
     """,
 ):
     promotion(

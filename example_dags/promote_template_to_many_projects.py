@@ -1,4 +1,4 @@
-"""Bring some of a template project's config to many other projects: plan all, then write all."""
+"""Promote some of a template project's config to many projects: plan all, then write all."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "config"],
     doc_md="""
-    Every project takes the template's holiday message, or the one given for it in `PROJECTS`, and the
-    template's Sunday hours. It keeps everything else, its own schema included. **plan** reads everything and
-    writes nothing; **apply** writes exactly that plan: should a project or the template change in between, it
-    stops before the first write.
+    Every project gets the template's holiday message, or its own one in `PROJECTS`, and the template's Sunday
+    hours. It keeps everything else, including its schema. **plan** reads everything and writes nothing.
+    **apply** writes exactly that plan: if a project or the template changes in between, it stops before the
+    first write.
 
-    Put an approval between the two when a person shall look at the plan first.
+    To have a person check the plan first, put an approval between the two.
     """,
 ):
     plan = PolyAIPromoteConfigOperator(task_id="plan", dry_run=True, **PROMOTION)

@@ -1,4 +1,4 @@
-"""Promote a project's deployment and config page to live, once a person has approved the plan."""
+"""Promote a project's deployment and config page to live after a person approved the plan."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],
     doc_md="""
-    **plan** reads pre-release and live and writes nothing. **approval** shows the plan under Required Actions and
-    waits for a person, without a worker slot. **apply** carries out exactly what was shown: should a page, a
-    deployment or the plan change in between, it stops before the first write. **verify** reads everything once more.
+    **plan** reads pre-release and live and writes nothing. **approval** shows the plan under Required Actions
+    and waits for a person, without a worker slot. **apply** writes exactly what was shown: if a page, a
+    deployment or the plan changes in between, it stops before the first write. **verify** reads everything
+    once more.
 
-    A rejection fails the run, and so does no answer within twelve hours; nothing is written then. A plan that changes
-    nothing goes through without asking anybody.
+    A rejection fails the run, and so does a missing answer after twelve hours; nothing is written then. A
+    plan without changes needs no approval.
 
     `roll_back_a_promotion` undoes a run.
     """,

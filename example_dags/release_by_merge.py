@@ -30,10 +30,11 @@ with DAG(
     },
     tags=["polyai", "release"],
     doc_md="""
-    In the branches model a merge into main is the release. Tests run on the branch first. The plan says what the branch
-    changes, what live runs now, and that the tests passed on exactly this state; a person approves it, and what was
-    approved is what is merged. Then live is watched: should an alert fire, live goes back to the deployment that it ran
-    before and the version is put on hold, and the run fails. When the watch comes to no verdict, a person is asked.
+    In the branches model a merge into main is the release. Tests run on the branch first. The plan shows what
+    the branch changes, what live runs now, and that the tests passed on exactly this state. A person approves
+    it, and the DAG merges exactly what was approved. Then it watches live: if an alert fires, it rolls live
+    back to the previous deployment, puts the version on hold, and fails. If the watch reaches no verdict, it
+    asks a person.
 
     Tests, approval and watch wait without a worker slot.
     """,

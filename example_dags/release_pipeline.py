@@ -1,4 +1,4 @@
-"""Release a branch: sandbox, tests, pre-release, a smoke test, an approval, live, and half an hour of watching."""
+"""Release a branch: sandbox, tests, pre-release, a smoke test, an approval, live, and a watch of half an hour."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ with DAG(
     },
     tags=["polyai", "promotion"],
     doc_md="""
-    The branch is merged, which deploys it to sandbox, and published. Once the tests that this starts have passed,
-    pre-release gets it, and a scripted chat looks whether it answers. A person approves the plan for live. Then live
-    is watched: should an alert fire, live goes back to what it was and is put on hold, and the run fails. When the
-    watch comes to no verdict, a person is asked.
+    The DAG merges the branch, which deploys it to sandbox, and publishes it. After the tests have passed, it
+    promotes to pre-release, and a scripted chat checks the answers. A person approves the plan for live. Then
+    the DAG watches live: if an alert fires, it rolls live back, puts it on hold, and fails. If the watch
+    reaches no verdict, it asks a person.
 
     Tests, approval and watch wait without a worker slot.
     """,

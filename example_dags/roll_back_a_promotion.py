@@ -1,4 +1,4 @@
-"""Undo a promotion, keep it from coming back, and let it come back later."""
+"""Undo a promotion and put it on hold; release the hold later."""
 
 from __future__ import annotations
 
@@ -31,13 +31,12 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "promotion"],
     doc_md="""
-    **roll back** brings targets back to what a promotion found before its first write. Name the promotion by the
-    `run_id` of `promote_with_approval`, or by the URL in the XCom `snapshot` of any promotion. What somebody has
-    changed since is not overwritten: the run stops and names it. Keys that were added stay, for no call can remove
-    them.
+    **roll back** restores the state before a promotion's first write. Name the promotion by the `run_id` of
+    `promote_with_approval`, or by the URL in the XCom `snapshot` of any promotion. The run does not overwrite
+    later changes by others: it stops and names them. Added keys stay, because no request can remove them.
 
-    The targets are on hold from then on: a promotion that would bring the same again is refused, until
-    **release hold** is run with `target`.
+    Afterwards the targets are on hold: the same promotion is refused until you run **release hold** with
+    `target`.
     """,
 ):
 

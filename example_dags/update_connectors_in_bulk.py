@@ -1,4 +1,4 @@
-"""Give many connectors another voice, and some of them another variant."""
+"""Set the voice of many connectors, and the variant of some."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from airflow_voice_agents.polyai.operators.connectors import PolyAIBatchUpdateCo
 from airflow_voice_agents.polyai.types import ConnectorChanges
 
 AGENT = "harbour-hotels"
+OTHERS = ["rosa-restaurants", "northgate-bank"]
 NEW_VOICE: ConnectorChanges = {"voice_name": "en-GB-Neural2-C"}
 
 with DAG(
@@ -20,11 +21,14 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "connectors"],
     doc_md="""
-    Brings a new voice to pre-release first, then to every English live connector, and then assigns variants
-    connector by connector. Connectors that are as wanted already are not touched.
+    Sets a new voice in pre-release first, then for every English live connector, and then assigns variants
+    connector by connector. Connectors that already match are not written.
 
-    A selector says which connectors are meant; `updates` names each one. In both, a setting that is not
-    given stays as it is, and a `variant_id` of `None` unassigns the variant.
+    A selector selects connectors by their settings; `updates` names each one. In both, missing settings stay
+    unchanged, and a `variant_id` of `None` unassigns the variant.
+
+    The last task sets a language for two more agents with one plan and one report. A failure of one agent does not
+    stop the other.
     """,
 ):
     pre_release = PolyAIBatchUpdateConnectorsOperator(
@@ -49,4 +53,10 @@ with DAG(
         ],
         confirm_live=True,
     )
-    pre_release >> live >> variants
+    sandboxes = PolyAIBatchUpdateConnectorsOperator(
+        task_id="language_of_many_agents",
+        targets=[{"agent_id": agent} for agent in OTHERS],
+        selector={"client_env": "sandbox"},
+        changes={"asr_lang_code": "en-US"},
+    )
+    pre_release >> live >> variants >> sandboxes

@@ -1,4 +1,4 @@
-"""Look every hour whether live is still as it was promoted, and tell who has moved."""
+"""Check every hour whether live still matches what was promoted, and which side changed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["polyai", "drift"],
     doc_md="""
-    **look** compares every site's live page with what a promotion from its pre-release would make of it, and
-    with what was promoted last: `BASELINE` is the name that the promoting DAG gives to
-    `PolyAIApplyPromotionOperator(baseline=…)`. Until it has run once, source and target are compared alone.
+    **look** compares every site's live page with the state that a promotion from its pre-release would write,
+    and with the state that was promoted last. `BASELINE` is the name in
+    `PolyAIApplyPromotionOperator(baseline=…)` of the promoting DAG. Before its first run, **look** compares
+    source and target only.
 
-    **tell** runs only if there is something to tell. Send what it returns to your team, or schedule another
-    DAG on the asset events. Nothing is written at the platform.
+    **tell** runs only if a target drifted. Send its result to your team, or schedule another DAG on the asset
+    events. The DAG writes nothing to the platform.
     """,
 ):
 

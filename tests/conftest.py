@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,14 +65,63 @@ def airflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migrated_template(_session_folder(tmp_path_factory))
 
 
+@pytest.fixture(scope="session")
+def dag_forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """What runs DAG files in forks of one process; it is started by the first run."""
+    from support.dag_forks import DagForks
+
+    forks = DagForks(tmp_path_factory.mktemp("dag-forks"))
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def airflow_home(airflow_template: Path, tmp_path: Path) -> Iterator[object]:
+def airflow_home(airflow_template: Path, dag_forks: Any, tmp_path: Path) -> Iterator[object]:
     """An Airflow home of the test's own, with a migrated database."""
     from support.airflow_home import AirflowHome
 
-    home = AirflowHome.create(tmp_path / "airflow-home", airflow_template)
+    home = AirflowHome.create(tmp_path / "airflow-home", airflow_template, dag_forks)
     yield home
     home.end_processes()
+
+
+@pytest.fixture(scope="session")
+def airflow_keeper(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """What starts a whole Airflow for the first test of this process that needs one."""
+    from support.whole_airflow import Keeper
+
+    keeper = Keeper(airflow_template, lambda: tmp_path_factory.mktemp("whole-airflow"))
+    yield keeper
+    keeper.end()
+
+
+@pytest.fixture
+def running_airflow(airflow_keeper: Any) -> object:
+    """A whole Airflow, which the tests that need one share."""
+    return airflow_keeper.running()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the whole Airflow where the next test needs none."""
+    keeper = getattr(item, "funcargs", {}).get("airflow_keeper")
+    yield
+    if keeper is not None and "airflow_keeper" not in getattr(nextitem, "fixturenames", ()):
+        keeper.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes longest first, so that no process is left with a long test when the others have ended.
+
+    Tests that share an Airflow run one after the other, too.
+    """
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    fixtures = getattr(item, "fixturenames", ())
+    first = ("running_airflow", "demo", "airflow_home")
+    return next((turn for turn, name in enumerate(first) if name in fixtures), len(first))
 
 
 def _session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,4 +1,4 @@
-"""This provider: one mapped task per agent."""
+"""This provider: one task."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ with DAG("numbers_provider", schedule=None) as dag:
             for each in imports
         ]
 
-    PolyAIImportPhoneNumbersOperator.partial(
-        task_id="work", client_env="pre-release", concurrency=16, retries=3
-    ).expand_kwargs(order())
+    PolyAIImportPhoneNumbersOperator(
+        task_id="work", client_env="pre-release", targets=order(), concurrency=16, retries=3
+    )

@@ -1,4 +1,4 @@
-"""The demo: three projects from sandbox to pre-release and, once accepted, to live."""
+"""The demo: promote three projects from sandbox to pre-release, and to live after acceptance."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ with DAG(
     is_paused_upon_creation=False,
     tags=["demo"],
     doc_md="""
-    Each project's config page goes from sandbox to pre-release, waits until pre-release runs against the real
-    systems, and goes on to live. Phone numbers, secrets and notices stay each environment's own, and test
-    switches are never promoted.
+    Promotes each project's config page from sandbox to pre-release, waits until pre-release uses the real systems,
+    and promotes to live. Each environment keeps its phone numbers, secrets and notices, and test switches are never
+    promoted.
 
-    The plan is in the log of each promotion, the report in its XCom `report`. A second run changes nothing.
+    The log of each promotion shows the plan, and its XCom `report` the result. A second run changes nothing.
     """,
 ):
     to_pre_release = PolyAIPromoteConfigOperator.partial(

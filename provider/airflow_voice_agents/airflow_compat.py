@@ -1,4 +1,4 @@
-"""The only module that knows what differs between Airflow versions: 3.1.3 and newer.
+"""Differences between Airflow versions, from 3.1.3; no other module knows them.
 
 Names that moved are exported under one name. What an Airflow does not offer is ``None`` here, or does the same
 by older means; it is never an error.
@@ -281,7 +281,7 @@ def ask_a_person(
     :param method_name: method of the operator that goes on. It takes the context and ``event``:
         ``chosen_options`` and ``responded_by_user``, or ``error`` where nobody answered in time.
     :param response_timeout: how long to wait; ``None`` waits for good.
-    :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
+    :param assigned_users: users who can answer, as in Airflow's ``HITLOperator``; ``None`` allows anybody.
     """
     from airflow.providers.standard.operators import hitl
 

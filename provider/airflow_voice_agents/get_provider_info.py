@@ -62,6 +62,7 @@ def get_provider_info() -> dict[str, object]:
                 for name in ("AgentStudioLink", "PolyAIReportLink", "PromotionReportLink")
             ),
             f"{PACKAGE}.signalwire.links.SignalWireSpaceLink",
+            f"{PACKAGE}.bases.links.ReportLink",
         ],
         "cli": [f"{PACKAGE}.cli.definition.get_voice_agents_cli_commands"],
         "plugins": [{"name": "voice_agents", "plugin-class": f"{PACKAGE}.ui.plugin.VoiceAgentsPlugin"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from support.airflow_home import AirflowHome, AirflowServices
+from support.dag_forks import DagForks
 
 DAG_FILE = """
 from airflow.sdk import Asset, BaseHook, dag, task
@@ -68,6 +70,36 @@ def test_a_failed_task_is_a_result_and_not_an_error_of_the_tests(
     assert run.state == "failed"
     assert run.tasks["say"] == "failed"
     assert "canary" in run.output
+
+
+def test_runs_of_two_homes_come_from_one_process_and_share_nothing(
+    airflow_home: AirflowHome, airflow_template: Path, dag_forks: DagForks, dag_file: Path, tmp_path: Path
+) -> None:
+    other = AirflowHome.create(tmp_path / "other-home", airflow_template, dag_forks)
+    airflow_home.connect("canary", conn_type="http", login="me")
+    other.connect("canary", conn_type="http", login="you")
+
+    runs = [home.run_dag_file(dag_file, conf={"word": "hello"}) for home in (airflow_home, other)]
+
+    assert [run.xcoms["say"]["return_value"][0] for run in runs] == ["me", "you"]
+    assert [len(run.asset_events) for run in runs] == [1, 1]
+    assert {path.name for path in other.path.iterdir()} >= {"airflow.db", "dags", "run.json"}
+    assert airflow_home.processes() == other.processes() == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"AIRFLOW__CORE__PARALLELISM": "3"}], ids=["forked", "anew"])
+def test_a_setting_that_airflow_reads_at_its_start_starts_it_anew(
+    airflow_home: AirflowHome, dag_file: Path, settings: dict[str, str]
+) -> None:
+    who = "str(__import__('os').getppid())"
+    dag_file.write_text(DAG_FILE.replace('BaseHook.get_connection("canary").login', who))
+    airflow_home.settings |= settings
+
+    run = airflow_home.run_dag_file(dag_file, conf={"word": "hello"})
+
+    assert run.state == "success", run.output
+    parent, _ = run.xcoms["say"]["return_value"]
+    assert (parent == str(os.getpid())) == bool(settings)
 
 
 def test_a_whole_airflow_runs_a_dag_and_leaves_nothing_behind(

@@ -30,7 +30,16 @@ from airflow_voice_agents.polyai.files import NAMES, from_documents
 from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.signalwire.hooks import SignalWireHook
 from support.airflow_versions import DagSerialization
-from support.page_blocks import PAGES, ROOT, Block, blocks, commands, inline_commands
+from support.page_blocks import (
+    PAGES,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    commands,
+    docstring_blocks,
+    inline_commands,
+)
 
 EXCEPTIONS = {
     "airflow voice-agents stauts": "the page says what a misspelled command ends with",
@@ -40,6 +49,12 @@ EXCEPTIONS = {
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 HOOKS = {each.conn_type: each for each in (PolyAIHook, SignalWireHook, OmniaVoiceHook)}
+CONNECTIONS: dict[str, dict[str, str]] = {
+    "polyai": {"password": "demo-key-uk"},
+    "signalwire": {"login": "2f6c1f0e-8a6b-4d0e-9c34-5b1d7e9a0c21", "password": "demo-token-hotels"},
+    "omniavoice": {"host": "/api/v1", "password": "demo-omnia-key"},
+}
+"""Connections that lead to the local server."""
 DIAGRAMS = ("flowchart", "sequenceDiagram", "stateDiagram-v2")
 BLOCKS = list(blocks())
 
@@ -86,6 +101,19 @@ def test_the_python_of_a_page_builds_dags(page: str, tmp_path: Path) -> None:
         assert set(stored.task_dict) == set(each.task_ids)
 
 
+@pytest.mark.parametrize("block", list(docstring_blocks()), ids=str)
+@pytest.mark.usefixtures("slack")
+def test_the_python_of_a_docstring_runs(
+    block: Block, server: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hooks send their requests to the local server."""
+    for conn_type, given in CONNECTIONS.items():
+        fields = {"conn_type": conn_type, **given, "host": server.url + given.get("host", "")}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT", json.dumps(fields))
+
+    exec(compile(block.text, str(block), "exec"), {"__name__": "docstring"})  # noqa: S102
+
+
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.language != "python"], ids=str)
 def test_a_block_is_what_it_says(block: Block, checks: dict[str, Callable[[Block], None]]) -> None:
     assert block.language in checks, f"{block}: no check for a block of {block.language or 'no language'}"
@@ -96,6 +124,17 @@ def test_a_block_is_what_it_says(block: Block, checks: dict[str, Callable[[Block
 def test_a_command_in_a_sentence_exists(block: Block, checks: dict[str, Callable[[Block], None]]) -> None:
     if block.text not in EXCEPTIONS:
         checks["inline"](block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+
+    assert [
+        (name, anchor)
+        for name, anchor in links
+        if anchor not in anchors((page.parent / name).resolve() if name else page)
+    ] == []
 
 
 def test_every_exception_is_still_there() -> None:
@@ -119,6 +158,7 @@ def test_a_wrong_block_is_found(checks: dict[str, Callable[[Block], None]], tmp_
         "ini": "[voice_agents]\nstate_foldr = x",
         "mermaid": "flowchart LR\n    A[one --> B",
         "{toctree}": "nowhere",
+        "{include}": ":relative-docs: docs/",
     }
     assert wrong.keys() | {"text"} == checks.keys()
     for language, text in wrong.items():
@@ -156,6 +196,7 @@ def checks(
         "ini": settings,
         "mermaid": diagram,
         "{toctree}": contents,
+        "{include}": included,
         "text": lambda block: None,  # output, and trees of files
     }
 
@@ -206,6 +247,12 @@ def contents(block: Block) -> None:
     """Every page is there, or is made when the site is built."""
     for name in entries(block):
         assert name == "reference-api/index" or (ROOT / "docs" / f"{name}.md").is_file(), f"{block}: {name}"
+
+
+def included(block: Block) -> None:
+    """The page that is included is the security policy, the only one that has to be in the root."""
+    assert block.page == "docs/security.md"
+    assert "../SECURITY.md" in (ROOT / block.page).read_text(encoding="utf-8").splitlines()[0]
 
 
 class Shell:

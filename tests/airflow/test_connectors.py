@@ -261,7 +261,7 @@ def test_a_selector_that_fits_nothing_is_refused(polyai: Emulated) -> None:
     ("arguments", "said"),
     [
         ({"updates": None}, "give either updates, or selector and changes"),
-        ({"updates": french("a"), "selector": {}}, "give either updates, or selector and changes"),
+        ({"updates": french("a"), "selector": {}}, "give either updates or selector/changes"),
         ({"updates": []}, "updates is empty"),
         ({"updates": "[]"}, "updates must be a list of at least one mapping"),
         ({"updates": {"connector_id": "a"}}, "updates must be a list"),
@@ -291,7 +291,10 @@ def test_a_selector_that_fits_nothing_is_refused(polyai: Emulated) -> None:
         ({"updates": french("a"), "on_partial": "ignore"}, "on_partial must be 'fail' or 'tolerate'"),
         ({"updates": french("a"), "batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"updates": french("a"), "concurrency": 0}, "concurrency must be a whole number of at least 1"),
-        ({"updates": french("a"), "changes": {"asr_lang_code": "x"}}, "give either updates, or selector"),
+        (
+            {"updates": french("a"), "changes": {"asr_lang_code": "x"}},
+            "give either updates or selector/changes",
+        ),
         (
             {"selector": {}, "changes": {"connector_id": "a", "asr_lang_code": "x"}},
             "has unknown keys connector_id",

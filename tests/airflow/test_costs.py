@@ -93,14 +93,15 @@ def task(job: Any) -> Any:
         return PolyAIBatchUpdateConnectorsOperator(
             task_id="it", agent_id=order["agent"], selector={}, changes={"asr_lang_code": order["language"]}
         )
-    [numbers] = order["imports"]
-    return PolyAIImportPhoneNumbersOperator(
-        task_id="it",
-        agent_id=numbers["agent"],
-        client_env=jobs.STAGE,
-        phone_numbers=numbers["phone_numbers"],
-        connector_id=numbers["connector"],
-    )
+    targets = [
+        {
+            "agent_id": each["agent"],
+            "connector_id": each["connector"],
+            "phone_numbers": each["phone_numbers"],
+        }
+        for each in order["imports"]
+    ]
+    return PolyAIImportPhoneNumbersOperator(task_id="it", client_env=jobs.STAGE, targets=targets)
 
 
 # --------------------------------------------------------------------------------------- requests
@@ -130,14 +131,17 @@ def test_an_update_of_connectors_sends_the_fewest_requests(server: EmulatorServe
     assert bench.by_verb() == {"GET": 1}
 
 
-def test_an_import_reads_a_batch_before_and_after_and_its_connector_once(server: EmulatorServer) -> None:
-    bench = Bench(server, jobs.NumberImport((120,)))
+@pytest.mark.parametrize(("agents", "batches"), [((120,), 3), ((120, 60, 1), 6)])
+def test_an_import_reads_a_batch_before_and_after_and_each_agent_s_connector_once(
+    server: EmulatorServer, agents: tuple[int, ...], batches: int
+) -> None:
+    bench = Bench(server, jobs.NumberImport(agents))
     bench.run()
 
-    assert bench.by_verb() == {"GET": 1, "POST": bench.job.floor()["POST"] + 3}
+    assert bench.by_verb() == {"GET": len(agents), "POST": bench.job.floor()["POST"] + batches}
     server.journal.clear()
     bench.run()
-    assert bench.by_verb() == {"GET": 1, "POST": 3}
+    assert bench.by_verb() == {"GET": len(agents), "POST": batches}
 
 
 # ------------------------------------------------------------------------------------------ parse

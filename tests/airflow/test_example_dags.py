@@ -244,9 +244,11 @@ def test_update_connectors_in_bulk(example: Example) -> None:
         "conn_hh_live_jersey": ("fr-FR-Neural2-B", "VARIANT-42CC9B38"),
         "conn_hh_live_groups": ("en-GB-Neural2-C", "VARIANT-D1E2FCB9"),
     }
+    for agent, sandbox in (("rosa-restaurants", "conn_rr_sandbox"), ("northgate-bank", "conn_nb_sandbox")):
+        assert example.server.polyai.agents[agent]["connectors"][sandbox]["asrLangCode"] == "en-US"
     assert set(first.tasks.values()) == {"success"}
-    assert statuses(first) == {"changed": 5}
-    assert len(example.server.journal.writes()) == 5
+    assert statuses(first) == {"changed": 7}
+    assert len(example.server.journal.writes()) == 7
     example.expect_nothing_to_do_after(first, name)
 
 

@@ -191,6 +191,8 @@ def test_a_spec_s_sources_are_those_of_its_targets_and_no_files() -> None:
     )
 
     assert sources_of(spec) == [config_uri("a", SANDBOX), config_uri("d", SANDBOX)]
+    own = PromotionSpec.parse({**spec.plain(), "source": {"environment": SANDBOX}})
+    assert sources_of(own) == sources_of(spec)
     deployments = spec.model_copy(update={"config": None, "deployment": object()})
     assert sources_of(deployments) == [deployment_uri("a", SANDBOX), deployment_uri("d", SANDBOX)]
     connectors = spec.model_copy(update={"config": None, "connectors": object()})

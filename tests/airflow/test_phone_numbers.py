@@ -221,8 +221,11 @@ def test_implausible_numbers_are_told_and_imported(polyai: Emulated) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"phone_numbers": None}, "give either phone_numbers or source_file"),
-        ({"phone_numbers": new(1), "source_file": "x.csv"}, "give either phone_numbers or source_file"),
+        ({"phone_numbers": None}, "give exactly one of phone_numbers, source_file and targets"),
+        (
+            {"phone_numbers": new(1), "source_file": "x.csv"},
+            "give exactly one of phone_numbers, source_file and targets",
+        ),
         ({"phone_numbers": []}, "phone_numbers is empty"),
         ({"phone_numbers": "[]"}, "phone_numbers is empty"),
         ({"phone_numbers": " , \n"}, "phone_numbers is empty"),

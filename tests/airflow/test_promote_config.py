@@ -272,6 +272,12 @@ def test_skipping_pre_release_runs_where_it_is_meant(polyai: Emulated) -> None:
         ({"targets": None}, "targets must be a mapping or a list or a text, not NoneType"),
         ({"targets": place(HOTELS, SANDBOX)}, "targets names the source itself, harbour-hotels/sandbox"),
         (
+            {"source": {"environment": PRE_RELEASE}},
+            "targets names the source itself, harbour-hotels/pre-release",
+        ),
+        ({"source": {"agent_id": None, "environment": SANDBOX}}, "source.agent_id"),
+        ({"source": {"environment": "staging"}}, "source.environment must be"),
+        (
             {"targets": [place(HOTELS, "pre_release"), place(HOTELS, PRE_RELEASE)]},
             "targets names harbour-hotels/pre-release twice",
         ),
@@ -1024,6 +1030,18 @@ def test_a_plan_shows_values_in_the_log_only_and_masks_the_sensitive_ones(
 
 
 # --------------------------------------------------------------------------- Airflow's own ways
+
+
+def test_a_source_without_an_agent_takes_from_each_targets_own(polyai: Emulated) -> None:
+    for agent in (HOTELS, ROSA):
+        polyai.put_page(agent, SANDBOX, {"greeting": f"of {agent}"})
+    targets = [place(agent, PRE_RELEASE) for agent in (HOTELS, ROSA)]
+    task = promote(source={"environment": SANDBOX}, targets=targets, promote_schema=False)
+    outcome = polyai.run(task)
+    assert outcome.state == "success", outcome.error
+    for agent in (HOTELS, ROSA):
+        assert polyai.values(agent, PRE_RELEASE)["greeting"] == f"of {agent}"
+    assert polyai.requests()["list real-time configs"] == 4  # one per agent, one more to verify each
 
 
 def test_templates_render_in_source_and_targets(polyai: Emulated) -> None:

@@ -61,6 +61,11 @@ class Desk:
         options = {"state_folder": self.folder, **options}
         return self.emulated.run(PolyAIRollbackOperator(task_id="back", snapshot=snapshot, **options))
 
+    def version(self, agent_id: str) -> str:
+        """The version that pre-release of an agent runs."""
+        records = self.emulated.server.state.read("polyai", "agents", agent_id)["deployments"]
+        return str([each["version"] for each in records if each["environment"] == PRE_RELEASE][-1])
+
 
 @pytest.fixture
 def desk(polyai: Emulated, tmp_path: Path) -> Desk:
@@ -88,6 +93,24 @@ def test_a_plan_writes_nothing_and_its_document_holds_no_value(desk: Desk) -> No
     for shown in (outcome.log, outcome.xcoms["plan_markdown"]):
         assert f"{HOTELS} {SANDBOX}" in shown
     assert outcome.result["digest"] in outcome.xcoms["plan_markdown"]
+
+
+def test_a_source_without_an_agent_takes_from_each_targets_own(desk: Desk) -> None:
+    named = [place(agent, PRE_RELEASE, source=place(agent, SANDBOX)) for agent in (HOTELS, ROSA)]
+    spelled = desk.plan({"targets": named, "config": {}, "deployment": {}})
+    own = desk.plan(spec(PRE_RELEASE, source={"environment": SANDBOX}, config={}, deployment={}))
+    assert own.state == "success", own.error
+    assert own.result["digest"] == spelled.result["digest"]
+    assert own.result["items"] == spelled.result["items"]
+    assert desk.apply(own.result).state == "success"
+    for agent in (HOTELS, ROSA):
+        assert desk.emulated.values(agent, PRE_RELEASE)["greeting"] == f"{agent} {SANDBOX}"
+
+
+def test_a_source_without_an_agent_keeps_to_the_ladder(desk: Desk) -> None:
+    outcome = desk.plan(spec(LIVE, source={"environment": SANDBOX}))
+    assert isinstance(outcome.error, GuardRefused)
+    assert "allow_skip_pre_release" in str(outcome.error)
 
 
 def test_a_plan_that_hides_values_says_none(desk: Desk) -> None:
@@ -262,17 +285,84 @@ def test_a_hold_lets_something_else_through(desk: Desk) -> None:
     assert desk.apply(other.result).state == "success"
 
 
-def test_a_rollback_leaves_newer_work_alone(desk: Desk) -> None:
+def test_a_rollback_leaves_newer_work_alone_and_takes_back_the_rest(desk: Desk) -> None:
+    snapshot = desk.apply(desk.plan(spec(PRE_RELEASE)).result).xcoms["snapshot"]
+    desk.emulated.put(HOTELS, PRE_RELEASE, greeting="newer")
+    outcome = desk.roll_back(snapshot)
+    assert isinstance(outcome.error, ItemsFailedPermanently)
+    left, back = (f"{agent}/{PRE_RELEASE}" for agent in (HOTELS, ROSA))
+    assert str(outcome.error).startswith(
+        f"Still promoted: {left} (config page edited since). Rolled back and on hold: {back}. Look at {left}. "
+        "To overwrite the edits there, roll back again with force=True"
+    )
+    assert "Now:  Still promoted" in outcome.log
+    assert counts(outcome) == {"changed": 1, "failed": 1}
+    assert items(outcome)[left]["finding"] == "newer_work"
+    assert desk.emulated.values(HOTELS, PRE_RELEASE)["greeting"] == "newer"
+    assert desk.emulated.values(ROSA, PRE_RELEASE)["greeting"] == f"{ROSA} {PRE_RELEASE}"
+    assert list(rollback_blocks.read(desk.folder, [left, back])) == [back]
+    desk.emulated.server.journal.clear()
+    forced = desk.roll_back(snapshot, force=True)
+    assert forced.state == "success", forced.error
+    assert desk.emulated.writes() == 1
+    assert desk.emulated.values(HOTELS, PRE_RELEASE)["greeting"] == f"{HOTELS} {PRE_RELEASE}"
+    assert sorted(rollback_blocks.read(desk.folder, [left, back])) == [left, back]
+
+
+def test_a_rollback_says_before_it_writes_what_it_would_leave(desk: Desk) -> None:
+    snapshot = desk.apply(desk.plan(spec(PRE_RELEASE)).result).xcoms["snapshot"]
+    desk.emulated.put(HOTELS, PRE_RELEASE, greeting="newer")
+    before = desk.emulated.state()
+    outcome = desk.roll_back(snapshot, dry_run=True)
+    assert str(outcome.error).startswith(
+        f"Would stay promoted: {HOTELS}/{PRE_RELEASE} (config page edited since). "
+        f"Would be rolled back: {ROSA}/{PRE_RELEASE}."
+    )
+    assert desk.emulated.state() == before
+
+
+def test_a_strict_rollback_writes_nothing_over_newer_work_nor_beside_it(desk: Desk) -> None:
     snapshot = desk.apply(desk.plan(spec(PRE_RELEASE)).result).xcoms["snapshot"]
     desk.emulated.put(ROSA, PRE_RELEASE, greeting="newer")
     desk.emulated.server.journal.clear()
-    outcome = desk.roll_back(snapshot)
+    outcome = desk.roll_back(snapshot, newer_work="refuse")
     assert isinstance(outcome.error, GuardRefused)
-    assert f"{ROSA}/{PRE_RELEASE}" in str(outcome.error)
+    assert str(outcome.error).startswith(
+        f"Still promoted: {HOTELS}/{PRE_RELEASE} (not begun); {ROSA}/{PRE_RELEASE} (config page edited since). "
+        "Nothing was rolled back."
+    )
+    assert "newer_work='leave' rolls back the others" in str(outcome.error)
     assert desk.emulated.writes() == 0
     assert not rollback_blocks.read(desk.folder, [f"{ROSA}/{PRE_RELEASE}"])
     assert desk.roll_back(snapshot, force=True).state == "success"
     assert desk.emulated.values(ROSA, PRE_RELEASE)["greeting"] == f"{ROSA} {PRE_RELEASE}"
+
+
+def test_a_target_with_newer_work_is_left_whole(desk: Desk) -> None:
+    own = [place(agent, PRE_RELEASE, source=place(agent, SANDBOX), deployment={}) for agent in (HOTELS, ROSA)]
+    planned = desk.plan({"targets": own, "config": {"stale_keys": "keep"}})
+    snapshot = desk.apply(planned.result).xcoms["snapshot"]
+    deployed = desk.version(HOTELS)
+    desk.emulated.put(HOTELS, PRE_RELEASE, greeting="newer")
+    outcome = desk.roll_back(snapshot)
+    assert str(outcome.error).startswith(
+        f"Still promoted: {HOTELS}/{PRE_RELEASE} (config page edited since). Rolled back and on hold: {ROSA}/"
+    )
+    assert counts(outcome) == {"changed": 2, "failed": 1, "skipped": 1}
+    assert desk.version(HOTELS) == deployed
+    assert not rollback_blocks.read(desk.folder, [f"{HOTELS}/{PRE_RELEASE}"])
+
+
+def test_a_newer_deployment_is_named_and_left(desk: Desk) -> None:
+    own = [place(agent, PRE_RELEASE, source=place(agent, SANDBOX)) for agent in (HOTELS, ROSA)]
+    snapshot = desk.apply(desk.plan({"targets": own, "deployment": {}}).result).xcoms["snapshot"]
+    newer = {"version": "9" * 32, "artifactVersion": "x"}
+    desk.emulated.server.polyai.deploy(HOTELS, PRE_RELEASE, newer, "colleague", {})
+    outcome = desk.roll_back(snapshot)
+    assert str(outcome.error).startswith(
+        f"Still promoted: {HOTELS}/{PRE_RELEASE} (deployment edited since). Rolled back and on hold: {ROSA}/"
+    )
+    assert desk.version(HOTELS) == "9" * 32
 
 
 def test_a_rollback_says_what_it_cannot_undo(desk: Desk) -> None:

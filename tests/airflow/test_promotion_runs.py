@@ -1,21 +1,17 @@
-"""Promotions in a whole Airflow, their approvals answered over its REST API; one Airflow for all tests here."""
+"""Promotions in a whole Airflow, their approvals answered over its REST API."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
-from airflow_voice_agents.emulator.core import default_seed
-from airflow_voice_agents.emulator.server import EmulatorServer
-from support.airflow_home import AirflowHome, AirflowServices
+from support.airflow_home import AirflowServices
 from support.emulated import (
     BANK,
     HOTELS,
@@ -27,10 +23,9 @@ from support.emulated import (
     SANDBOX,
     SCHEMA,
     VALUES,
-    Emulated,
 )
+from support.whole_airflow import WholeAirflow, wait_until
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
 GATED, FLEET, EACH, UNDO = (
     "promote_with_approval",
     "promote_fleet_in_waves",
@@ -51,16 +46,12 @@ SHOWN_IN = {
 ACTIVE, DEPLOYED, PROMOTE = "get active deployments", "list deployments", "promote deployment"
 
 
-@dataclass
-class Stage:
+class Stage(WholeAirflow):
     """A running Airflow with the example DAGs, and the local server that their connection leads to."""
-
-    airflow: AirflowServices
-    polyai: Emulated
 
     def reset(self) -> None:
         """The shipped seed, with news in sandbox and pre-release; no request so far."""
-        self.polyai.server.reset(default_seed())
+        super().reset()
         for environment in (SANDBOX, PRE_RELEASE):
             self.polyai.put(HOTELS, environment, holiday_message=NEWS)
         self.polyai.server.journal.clear()
@@ -137,26 +128,12 @@ class Run:
         return f"{self.path}/taskInstances/{task_id}/{map_index}/hitlDetails"
 
 
-@pytest.fixture(scope="module")
-def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    home = AirflowHome.create(tmp_path_factory.mktemp("promotions") / "airflow-home", airflow_template)
-    home.settings["AIRFLOW__CORE__FERNET_KEY"] = Fernet.generate_key().decode()
-    for name in (GATED, FLEET, EACH, UNDO):
-        home.add_dag(EXAMPLES / f"{name}.py")
-    variant(home, IMPATIENT, "timedelta(hours=12)", "timedelta(seconds=1)")
-    variant(home, LENIENT, '"response_timeout": timedelta(hours=12)', '"fail_on_reject": False')
-    with EmulatorServer() as server:
-        home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
-        with AirflowServices(home) as airflow:
-            yield Stage(airflow, Emulated(server))
-    assert home.processes() == []
-
-
 @pytest.fixture
-def stage(airflow_and_server: Stage) -> Iterator[Stage]:
-    airflow_and_server.reset()
-    yield airflow_and_server
-    home = airflow_and_server.airflow.home.path
+def stage(running_airflow: WholeAirflow) -> Iterator[Stage]:
+    stage = Stage(running_airflow.airflow, running_airflow.polyai)
+    stage.reset()
+    yield stage
+    home = stage.airflow.home.path
     assert leaks(home, SECRETS) == []
     assert leaks(home, ["holiday_message"]), "keys may be told; where they are not found, nothing is searched"
     logs = ("logs/", "scheduler.log")  # the workers of this Airflow log to the scheduler's output too
@@ -280,14 +257,6 @@ def test_each_project_is_decided_on_its_own(stage: Stage) -> None:
     assert polyai.requests()[VALUES] == polyai.writes() == 1
 
 
-def variant(home: AirflowHome, dag_id: str, old: str, new: str) -> None:
-    """Add the gated example under another name, with a change."""
-    text = (EXAMPLES / f"{GATED}.py").read_text()
-    assert text.count(old) == text.count(f'dag_id="{GATED}"') == 1
-    path = home.path / "dags" / f"{dag_id}.py"
-    path.write_text(text.replace(old, new).replace(f'dag_id="{GATED}"', f'dag_id="{dag_id}"'))
-
-
 def leaks(folder: Path, words: Iterable[str]) -> list[tuple[str, str]]:
     """Files of an Airflow home, its database and logs among them, that hold one of the words."""
     return [
@@ -317,19 +286,3 @@ def rows_with(database: Path, word: str) -> list[tuple[str, str]]:
 def named(task_id: str, map_index: int) -> str:
     """A task instance as the tests name it."""
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
-    """Wait for a condition, which must come true in time."""
-    deadline = time.monotonic() + seconds
-    while not quietly(condition):
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.25)
-
-
-def quietly(condition: Callable[[], bool]) -> bool:
-    """Ask; an Airflow that does not know the DAG or the run yet is no answer."""
-    try:
-        return condition()
-    except (OSError, KeyError):
-        return False

@@ -27,7 +27,7 @@ from airflow_voice_agents.transport.errors import (
 )
 from support.airflow_runner import Outcome
 from support.airflow_versions import DagSerialization
-from support.emulated import LIVE, ROSA, SANDBOX, Emulated, counts, items
+from support.emulated import LIVE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 from support.no_pauses import no_pauses  # noqa: F401  a fixture
 
 BRANCH, OTHER = "BRANCH-1F0C77D2", "BRANCH-OTHER"
@@ -107,9 +107,52 @@ def test_the_plan_says_what_the_release_is_decided_by(polyai: Emulated) -> None:
     assert "Renamed" in text
     assert f"Live runs version {versions(polyai)[-1]} now" in text
     assert "passed on exactly this branch state" in text
-    assert codes(outcome.result) == {"cannot_undo", "live_now", "tests_passed"}
+    always = {"cannot_undo", "live_now", "content_not_listed", "content_not_read"}
+    assert codes(outcome.result) == {*always, "tests_passed"}
     assert polyai.writes() == 0
-    assert sum(polyai.requests().values()) == 7
+    assert sum(polyai.requests().values()) == 11
+
+
+PROMPT, SPOKEN = "Xyzzy-marker of a prompt", "Xyzzy-marker of a topic"
+
+
+def write_content(polyai: Emulated, branch: str, behavior: str, **topics: str) -> None:
+    """Set behavior and topics of a branch, as a colleague does in Agent Studio."""
+    with polyai.server.state.lock:
+        branches = polyai.server.polyai.agents[ROSA]["branches"]
+        found = {f"TOPIC-{name}": {"name": name, "content": text} for name, text in topics.items()}
+        branches[branch] = {**branches[branch], "behavior": {"text": behavior}, "topics": found}
+
+
+def test_the_plan_shows_topics_and_behavior_and_none_of_their_texts(polyai: Emulated) -> None:
+    write_content(polyai, "main", PROMPT, hours=SPOKEN)
+    before = run_tests(polyai)["state"]
+    write_content(polyai, BRANCH, f"{PROMPT}, changed", hours=SPOKEN, parking=SPOKEN)
+
+    outcome = polyai.run(plan_task())
+
+    assert outcome.state == "success", outcome.error
+    text = outcome.xcoms["plan_markdown"]
+    assert "parking" in text
+    assert f"{len(PROMPT)} characters" in text
+    assert "hours" not in text
+    assert "content_not_read" not in codes(outcome.result)
+    assert "content_not_listed" in codes(outcome.result)
+    assert "Xyzzy" not in kept_text(outcome)
+    assert run_tests(polyai)["state"] != before
+
+
+def test_content_that_a_key_cannot_read_is_told(polyai: Emulated) -> None:
+    for operation in ("get behavior", "list topics"):
+        polyai.server.emulator.faults.add(
+            Fault("answer", operation=operation, status=403, times=None, body={})
+        )
+
+    outcome = polyai.run(plan_task())
+
+    assert outcome.state == "success", outcome.error
+    assert "content_not_read" in codes(outcome.result)
+    assert "Not compared: behavior and topics" in outcome.xcoms["plan_markdown"]
 
 
 def test_a_release_without_tests_says_so(polyai: Emulated) -> None:
@@ -188,7 +231,7 @@ def test_an_approved_release_is_merged_and_live_runs_it(polyai: Emulated) -> Non
 
     outcome, requests = polyai.again(apply_task(plan))
 
-    assert sum(requests.values()) == 10
+    assert sum(requests.values()) == 14
     assert counts(outcome) == {"changed": 1}
     assert versions(polyai)[:-1] == before
     assert outcome.xcoms["version"] == versions(polyai)[-1]
@@ -305,6 +348,9 @@ def test_newer_work_in_live_is_not_rolled_back(polyai: Emulated) -> None:
     outcome = polyai.run(watch_task(released))
 
     assert isinstance(outcome.error, GuardRefused | ItemsFailed), outcome.error
+    assert str(outcome.error).startswith(
+        f"Still promoted: {ROSA}/{LIVE} (deployment replaced since). Nothing was"
+    )
     assert BACK not in polyai.requests()
     assert versions(polyai)[-1] == "f" * 32
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 
-from airflow_voice_agents.emulator.core import default_seed
-from airflow_voice_agents.emulator.server import EmulatorServer
-from support.airflow_home import SERVICES, AirflowHome, AirflowServices
-from support.emulated import KEY, LIVE, ROSA, Emulated
+from support.airflow_home import AirflowServices
+from support.emulated import LIVE, ROSA
+from support.whole_airflow import WholeAirflow, wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "example_dags" / "release_pipeline.py"
 DAG_ID = EXAMPLE.stem
@@ -32,17 +27,13 @@ BEFORE_THE_WATCH = (
 BUSY = ("running", "queued", "restarting")
 
 
-@dataclass
-class Stage:
+class Stage(WholeAirflow):
     """A running Airflow with the release pipeline, and the local server that its connection leads to."""
-
-    airflow: AirflowServices
-    polyai: Emulated
 
     def reset(self) -> None:
         """The shipped seed on the clock of this machine; deployments start a test run each."""
+        super().reset()
         server = self.polyai.server
-        server.reset(default_seed())
         server.state.switches.wall_clock = True
         server.state.switches.tested = [ROSA]
         server.polyai.set_alert(RULE, "ok", lastEvaluatedAt=0)
@@ -164,30 +155,11 @@ class Run:
         return str(health["scheduler"]["latest_scheduler_heartbeat"])
 
 
-@pytest.fixture(scope="module")
-def airflow_and_server(airflow_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    home = AirflowHome.create(tmp_path_factory.mktemp("releases") / "airflow-home", airflow_template)
-    home.settings |= {
-        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
-    }
-    home.add_dag(EXAMPLE)
-    home.add_dag(BY_MERGE)
-    with EmulatorServer() as server:
-        home.connect("polyai_default", conn_type="polyai", host=server.url, password=KEY)
-        with AirflowServices(home) as airflow:
-            yield Stage(airflow, Emulated(server))
-    assert home.processes() == []
-
-
 @pytest.fixture
-def stage(airflow_and_server: Stage) -> Stage:
-    airflow_and_server.reset()
-    for path in (airflow_and_server.airflow.home.path / "voice-agents" / "holds").glob("*"):
-        path.unlink()
-    return airflow_and_server
+def stage(running_airflow: WholeAirflow) -> Stage:
+    stage = Stage(running_airflow.airflow, running_airflow.polyai)
+    stage.reset()
+    return stage
 
 
 def test_a_release_that_holds_ends_well(stage: Stage) -> None:
@@ -216,12 +188,12 @@ def test_a_release_that_does_not_hold_goes_back_by_itself(stage: Stage, triggere
     run.answer(APPROVAL, "Approve")
     run_reaches_its_watch(stage, run)
     if triggerer_dies:
-        kill_triggerer(stage.airflow)
+        stage.airflow.kill("triggerer")
     stage.polyai.server.polyai.set_alert(RULE, "alert")
     if triggerer_dies:
         time_passes_without_a_look(stage)
         assert run.states()["watch"] == "deferred"
-        stage.airflow._start("triggerer")
+        stage.airflow.start("triggerer")
 
     assert run.end() == "failed"
     states = run.states()
@@ -320,32 +292,6 @@ def run_reaches_its_watch(stage: Stage, run: Run, watch: str = "watch") -> None:
     run.reach(watch, "deferred")
 
 
-def kill_triggerer(airflow: AirflowServices) -> None:
-    """End the triggerer and its children at once, as a machine that fails does."""
-    process = next(each for each in airflow._started if each.args[-1] == SERVICES[-1])  # type: ignore[index]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=10)
-    airflow._started.remove(process)
-
-
 def time_passes_without_a_look(stage: Stage) -> None:
     """Nobody asks for the rules any more, once what was under way has ended."""
     wait_until(lambda: (stage.looks(), time.sleep(2), stage.looks())[0] == stage.looks())
-
-
-def wait_until(
-    condition: Callable[[], bool], seconds: float = 180, *, said: Callable[[], str] = lambda: ""
-) -> None:
-    """Wait for a condition, which must come true in time."""
-    deadline = time.monotonic() + seconds
-    while not quietly(condition):
-        assert time.monotonic() < deadline, f"the condition did not come true\n{said()}"
-        time.sleep(0.25)
-
-
-def quietly(condition: Callable[[], bool]) -> bool:
-    """Ask; an Airflow that does not know the DAG or the run yet is no answer."""
-    try:
-        return condition()
-    except (OSError, KeyError):
-        return False

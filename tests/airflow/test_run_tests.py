@@ -39,7 +39,7 @@ def test_a_run_is_started_in_the_current_form_and_leaves_evidence(polyai: Emulat
     outcome = polyai.run(run_tests())
 
     assert counts(outcome) == {"changed": 1}
-    assert sum(polyai.requests().values()) == 6
+    assert sum(polyai.requests().values()) == 8
     tested = outcome.xcoms["tested"]
     assert tested["test_run_ids"] == runs(polyai)[-1:] == outcome.xcoms["test_run_ids"]
     assert (tested["agent_id"], tested["branch_id"]) == (HOTELS, "main")

@@ -262,8 +262,11 @@ def test_what_a_colleague_bound_meanwhile_is_not_overwritten(polyai: Emulated) -
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({}, "give extensions with agent_id and client_env, or bindings"),
-        ({"extensions": [NEW], "agent_id": HOTELS}, "needs client_env"),
+        ({}, "give either extensions, agent_id and client_env, or bindings"),
+        (
+            {"extensions": [NEW], "agent_id": HOTELS},
+            "give either extensions, agent_id and client_env, or bindings",
+        ),
         ({"extensions": [NEW, NEW], "agent_id": HOTELS, "client_env": LIVE}, "repeats"),
         ({"extensions": ["a/b"], "agent_id": HOTELS, "client_env": LIVE}, "extensions[0]"),
         ({"extensions": ["1" * 129], "agent_id": HOTELS, "client_env": LIVE}, "128"),

@@ -37,11 +37,23 @@ from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
     ItemsFailed,
+    ItemsFailedPermanently,
 )
 from support.airflow_runner import Outcome, make
 from support.airflow_versions import DagSerialization
 from support.answers import TIMED_OUT, WAITING, answer, go_on, patience, question, questions
-from support.emulated import HOTELS, LIVE, PAGES, PRE_RELEASE, SANDBOX, VALUES, Emulated, kept_text, place
+from support.emulated import (
+    HOTELS,
+    LIVE,
+    PAGES,
+    PRE_RELEASE,
+    ROSA,
+    SANDBOX,
+    VALUES,
+    Emulated,
+    kept_text,
+    place,
+)
 
 pytestmark = pytest.mark.usefixtures("fernet_key")
 
@@ -461,8 +473,47 @@ def test_newer_work_is_not_overwritten(desk: Desk) -> None:
 
     outcome = desk.end(task, waiting)
 
+    assert isinstance(outcome.error, ItemsFailedPermanently)
+    told = str(outcome.error)
+    assert told.startswith(
+        f"Still promoted: {HOTELS}/{PRE_RELEASE} (config page edited since). Nothing was rolled"
+    )
+    assert f"alerts: {RULE}" in told or "verdict failed" in told
+    assert (desk.greeting, desk.held, Told.seen) == ("a colleague's", False, ["failed"])
+
+
+def test_an_automatic_rollback_takes_back_what_nobody_has_edited(desk: Desk) -> None:
+    desk.polyai.put_page(ROSA, PRE_RELEASE, {"greeting": "of rosa"}, {"type": "object"})
+    targets = [place(agent, PRE_RELEASE) for agent in (HOTELS, ROSA)]
+    desk.polyai.put(HOTELS, SANDBOX, greeting="a new one")
+    desk.spec = {**desk.spec, "targets": targets, "config": {"stale_keys": "keep"}}
+    desk.promote("apply_both")
+    desk.fires(nth=1)
+    task = desk.watch()
+    waiting = desk.polyai.run(task)
+    desk.polyai.put(HOTELS, PRE_RELEASE, greeting="a colleague's")
+
+    outcome = desk.end(task, waiting)
+
+    assert isinstance(outcome.error, ItemsFailedPermanently)
+    assert str(outcome.error).startswith(
+        f"Still promoted: {HOTELS}/{PRE_RELEASE} (config page edited since). "
+        f"Rolled back and on hold: {ROSA}/{PRE_RELEASE}."
+    )
+    assert desk.greeting == "a colleague's"
+    assert desk.polyai.values(ROSA, PRE_RELEASE)["greeting"] == "of rosa"
+
+
+def test_a_strict_automatic_rollback_takes_back_nothing(desk: Desk) -> None:
+    desk.fires(nth=1)
+    task = desk.watch(newer_work="refuse")
+    waiting = desk.polyai.run(task)
+    desk.polyai.put(HOTELS, PRE_RELEASE, greeting="a colleague's")
+
+    outcome = desk.end(task, waiting)
+
     assert isinstance(outcome.error, GuardRefused)
-    assert (desk.greeting, Told.seen) == ("a colleague's", ["failed"])
+    assert (desk.greeting, desk.polyai.writes()) == ("a colleague's", 0)
 
 
 def test_a_rollback_that_is_cut_off_is_finished_by_the_next_try_and_done_once(desk: Desk) -> None:

@@ -21,7 +21,8 @@ from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
 from airflow_voice_agents.emulator.journal import Entry
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.state import baselines, rollback_blocks, snapshots
-from support.emulated import Emulated
+from support.emulated import PRE_RELEASE, Emulated
+from support.emulated import place as at
 from support.faults import Killing, settle
 from support.forked_tasks import Attempt, Ended, Nursery
 from support.promotions import (
@@ -44,6 +45,10 @@ SHARES = 8
 SPREAD = [pytest.param(share, id=f"part {share + 1} of {SHARES}") for share in range(SHARES)]
 BATCH = 2
 
+LEFT = ("failed", "skipped")
+"""How the items end that a rollback leaves, because somebody has worked on them since."""
+PAGE_EDITED, DEPLOYED, UNTOUCHED = 3, 11, (4, 6)
+
 Start = Callable[[Path], Attempt]
 
 
@@ -58,6 +63,7 @@ class Calm:
     :param items: its report.
     :param kept: its snapshot: what each resource was.
     :param folder: the state folder it left.
+    :param state: how the task ended.
     """
 
     begin: Start
@@ -67,6 +73,7 @@ class Calm:
     items: Mapping[str, Mapping[str, Any]]
     kept: Mapping[str, Any]
     folder: Path
+    state: str = "success"
 
     @property
     def reading(self) -> Sequence[Entry]:
@@ -103,10 +110,12 @@ def kept(ended: Ended) -> dict[str, Any]:
     }
 
 
-def calmly(server: EmulatorServer, nursery: Nursery, begin: Start, folder: Path) -> Calm:
+def calmly(
+    server: EmulatorServer, nursery: Nursery, begin: Start, folder: Path, state: str = "success"
+) -> Calm:
     attempt = begin(folder)
     [ended] = nursery.run(attempt)
-    assert (ended.exit_code, ended.state) == (0, "success"), ended.text
+    assert (ended.exit_code, ended.state) == (0, state), ended.text
     return Calm(
         begin,
         ended.moments,
@@ -115,6 +124,7 @@ def calmly(server: EmulatorServer, nursery: Nursery, begin: Start, folder: Path)
         report_items(ended),
         kept(ended),
         folder,
+        state,
     )
 
 
@@ -194,6 +204,56 @@ def test_a_run_that_dies_before_the_answer_to_any_write_is_finished_by_the_next_
         finish(server, nursery, calm, attempt, first, f"killed while write {nth} was under way")
 
 
+@pytest.fixture(scope="module")
+def edited(
+    nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[EmulatorServer, Calm]]:
+    """A server, and an undisturbed way back of four targets, two of which somebody has worked on since."""
+    folder = tmp_path_factory.mktemp("edited")
+    sites = (PAGE_EDITED, *UNTOUCHED, DEPLOYED)
+    spec = {"config": {}, "targets": [at(site(each), PRE_RELEASE, **TARGETS[each]) for each in sites]}
+    with EmulatorServer(fleet()) as server:
+        polyai = Emulated(server, key=FLEET_KEY)
+        [there] = nursery.run(applying(planned(polyai, spec), folder / "there", server.url))
+        assert there.state == "success", there.text
+        polyai.put(site(PAGE_EDITED), PRE_RELEASE, greeting="a colleague's")
+        newer = {"version": "9" * 32, "artifactVersion": "x"}
+        server.polyai.deploy(site(DEPLOYED), PRE_RELEASE, newer, "colleague", {})
+        promoted = server.state.snapshot()
+
+        def begin(folder: Path) -> Attempt:
+            server.reset(promoted)
+            return replace(returning(there.xcoms["snapshot"], folder, server.url), batch=BATCH)
+
+        nursery.warm(begin(folder / "warm"))
+        yield server, calmly(server, nursery, begin, folder / "back", state="failed")
+
+
+def test_a_rollback_beside_newer_work_takes_back_what_is_untouched(edited: Any) -> None:
+    _, calm = edited
+    ended: dict[str, set[str]] = {}
+    for name, item in calm.items.items():
+        ended.setdefault(name.partition(":")[2].partition("/")[0], set()).add(item["status"])
+    assert ended[site(PAGE_EDITED)] == {"failed", "skipped"}
+    assert ended[site(DEPLOYED)] == {"failed"}
+    assert {status for each in UNTOUCHED for status in ended[site(each)]} == {"changed"}
+    _, on_hold = notes_of(calm.folder)
+    assert sorted(on_hold) == [f"{site(each)}/pre-release" for each in UNTOUCHED]
+
+
+@pytest.mark.parametrize("share", SPREAD)
+def test_a_rollback_beside_newer_work_that_dies_at_any_moment_is_finished_by_the_next_try(
+    edited: Any, nursery: Nursery, tmp_path: Path, share: int
+) -> None:
+    server, calm = edited
+    for moment in calm.deadly()[share::SHARES]:
+        attempt = calm.begin(tmp_path / str(moment))
+        [first] = nursery.run(replace(attempt, last_moment=moment))
+        assert first.exit_code == -signal.SIGKILL
+        settle(server)
+        finish(server, nursery, calm, attempt, first, f"killed {calm.moments[moment - 1]} (moment {moment})")
+
+
 class KillingAtWrite(Killing):
     """Kills when a request that writes arrives."""
 
@@ -209,7 +269,7 @@ def finish(  # noqa: PLR0917
     done = checkpointed(first.store)
     [again] = nursery.run(replace(attempt, try_number=2, store=first.store))
 
-    assert (again.exit_code, again.state) == (0, "success"), f"{where}: {again.text}"
+    assert (again.exit_code, again.state) == (0, calm.state), f"{where}: {again.text}"
     entries = server.journal.entries()
     assert held(server) == calm.held, where
     assert changed_by(entries) == changed_by(calm.entries), where
@@ -248,4 +308,5 @@ def the_report_is_true(
     assert set(items) == set(calm.items), where
     written = changed_by(again)
     expected = {name: noted.get(name, "changed" if name in written else "unchanged") for name in items}
+    expected |= {name: how for name, each in calm.items.items() if (how := each["status"]) in LEFT}
     assert {name: item["status"] for name, item in items.items()} == expected, where

@@ -311,7 +311,9 @@ def go_back(case: Case, plan: Any, snapshot: str, options: dict[str, Any]) -> No
     )
     case.store, case.tries = {}, 0
     if newer and not force:
-        newer_work_stays(case, attempt, newer)
+        strict = replace(attempt, arguments={**attempt.arguments, "newer_work": "refuse"})
+        if newer_work_stays(case, strict, newer):
+            the_rest_goes_back(case, attempt, back)
         return
     for _ in range(case.dice.randint(0, 2)):
         ended, before, entries = case.attempt(attempt, kill_at=case.disturb())
@@ -326,17 +328,36 @@ def go_back(case: Case, plan: Any, snapshot: str, options: dict[str, Any]) -> No
     what_was_undone_does_not_come_back(case, plan, options)
 
 
-def newer_work_stays(case: Case, attempt: Attempt, newer: Sequence[str]) -> None:
+def newer_work_stays(case: Case, attempt: Attempt, newer: Sequence[str]) -> bool:
+    """Roll back strictly; return whether it was refused, as it is unless somebody brought back what was there."""
     before = cells(case.server)
     ended, _, entries = case.attempt(attempt)
     if ended.state == "success" and all(
         not differing(before, {c: case.first.get(c, ABSENT)}) for c in case.colleague.touched
     ):
-        return  # they brought back themselves what was there
+        return False
     assert (ended.state, ended.error) == ("failed", "GuardRefused"), f"{newer}: {ended.text}"
     assert any(item.rpartition("/")[2] in ended.text for item in newer), ended.text
     assert [entry for entry in entries if entry.writes] == []
     assert cells(case.server) == before
+    return True
+
+
+def the_rest_goes_back(case: Case, attempt: Attempt, back: Cells) -> None:
+    """Roll back what nobody has worked on since."""
+    case.store, case.tries = {}, 0
+    ended, before, entries = case.attempt(attempt)
+    hold_to_model(case, ended, before, entries, back, case.world.wanted)
+    once_at_most(entries)
+    assert ended.error in {"ItemsFailed", "ItemsFailedPermanently"}, ended.text
+    assert "Still promoted: " in ended.text
+    found = report_items(ended)
+    assert {item["status"] for item in found.values()} <= {"changed", "unchanged", "failed", "skipped"}, (
+        ended.text
+    )
+    left = {name: item["finding"] for name, item in found.items() if item["status"] in ("failed", "skipped")}
+    assert set(left.values()) <= {"newer_work", "unknown_work", "left_with_target"}, left
+    assert "newer_work" in left.values()
 
 
 def what_stays_is_named(case: Case, ended: Ended) -> None:

@@ -194,6 +194,19 @@ def _import(agent: str = HOTELS) -> dict[str, Any]:
     return {"agent_id": agent, "client_env": LIVE, "phone_numbers": NUMBERS[:2], "batch_size": 1}
 
 
+def _connectors_of_many(world: World, agent: str = ROSA) -> dict[str, Any]:
+    languages = {"asr_lang_code": "it-IT"}
+    hotels = {"agent_id": HOTELS, "updates": [{"connector_id": _live_connectors(world)[0], **languages}]}
+    others = {"agent_id": agent, "selector": {"client_env": LIVE, "name": "Rosa North"}, "changes": languages}
+    return {"targets": [hotels, others], "batch_size": 1}
+
+
+def _import_for_many(agent: str = ROSA) -> dict[str, Any]:
+    numbers = dict(zip((HOTELS, agent), NUMBERS, strict=False))
+    targets = [{"agent_id": each, "phone_numbers": [number]} for each, number in numbers.items()]
+    return {"client_env": LIVE, "targets": targets, "batch_size": 1}
+
+
 def _extensions() -> dict[str, Any]:
     agent = {"agent_id": HOTELS, "client_env": LIVE}
     return {"account_id": ACCOUNT, "trunk_id": TRUNK, "extensions": NUMBERS[:2], "beta": True, **agent}
@@ -291,6 +304,23 @@ POLYAI = [
         lambda world: f"{HOTELS}/{LIVE}",
         lambda world: f"{HOTELS}/{LIVE}",
         spelled=lambda world: _import(PROJECT),
+    ),
+    Case(
+        PolyAIBatchUpdateConnectorsOperator,
+        _polyai,
+        _connectors_of_many,
+        lambda world: f"{ROSA}/{LIVE}",
+        lambda world: f"{ROSA}/{LIVE}",
+        restore=_roll_back,
+        spelled=lambda world: _connectors_of_many(world, ROSA_PROJECT),
+    ),
+    Case(
+        PolyAIImportPhoneNumbersOperator,
+        _polyai,
+        lambda world: _import_for_many(),
+        lambda world: f"{ROSA}/{LIVE}",
+        lambda world: f"{ROSA}/{LIVE}",
+        spelled=lambda world: _import_for_many(ROSA_PROJECT),
     ),
     Case(
         PolyAIUpdateSipExtensionsOperator,

@@ -189,4 +189,4 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from guarantees.cases import CASES
 
-    PAGE.write_text(render([case.name for case in CASES]), encoding="utf-8")
+    PAGE.write_text(render(list(dict.fromkeys(case.name for case in CASES))), encoding="utf-8")

@@ -25,8 +25,18 @@ from typing import Any
 
 import psutil
 
+from support.dag_forks import READ_LATE, DagForks
+
 RUN_SCRIPT = Path(__file__).with_name("run_dag_file.py")
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+WARM = str(Path(__file__).with_name("warm_airflow.py"))
+SERVICES = {
+    "api-server": ("-m", "airflow", "api-server"),
+    "scheduler": (WARM, "scheduler", "--skip-serve-logs"),
+    "dag-processor": (WARM, "dag-processor"),
+    "triggerer": ("-m", "airflow", "triggerer", "--skip-serve-logs"),
+}
+"""How each service is started; their logs are read from the home and not from a server."""
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -68,32 +78,38 @@ class AirflowHome:
 
     :param path: the folder; DAG files go to its ``dags``.
     :param settings: environment for every process of this home, over the defaults.
+    :param forks: what runs DAG files faster; ``None`` starts Airflow anew for each run.
     """
 
     path: Path
     settings: dict[str, str] = field(default_factory=dict)
+    forks: DagForks | None = None
+    _sessions: set[int] = field(default_factory=set)
 
     @classmethod
-    def create(cls, path: Path, template: Path) -> AirflowHome:
+    def create(cls, path: Path, template: Path, forks: DagForks | None = None) -> AirflowHome:
         """Make a home with a copy of a migrated database.
 
         :param template: as :func:`migrated_template` returned it.
         """
         (path / "dags").mkdir(parents=True)
         shutil.copyfile(template, path / "airflow.db")
-        return cls(path)
+        return cls(path, forks=forks)
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment of this home's processes; nothing of the user's Airflow gets in."""
+        return self._environment(self.path)
+
+    def _environment(self, path: Path) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         return {
             **inherited,
-            "AIRFLOW_HOME": str(self.path),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.path / "dags"),
+            "AIRFLOW_HOME": str(path),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(path / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.path}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{path}/airflow.db",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "NO_PROXY": LOOPBACK,
             "no_proxy": LOOPBACK,
@@ -137,12 +153,28 @@ class AirflowHome:
         wanted = {"file": str(self.add_dag(source)), "dag_id": dag_id, "conf": dict(conf or {})}
         answer = self.path / "run.json"
         answer.unlink(missing_ok=True)
-        output = self._run([sys.executable, str(RUN_SCRIPT), json.dumps(wanted), str(answer)], timeout)
+        if self.forks is not None and all(name.startswith(READ_LATE) for name in self.settings):
+            output = self._fork(self.forks, {**wanted, "file": f"dags/{source.name}"}, timeout)
+        else:
+            output = self._run([sys.executable, str(RUN_SCRIPT), json.dumps(wanted), str(answer)], timeout)
         return DagRunResult(**json.loads(answer.read_text()), output=output)
 
     def processes(self) -> list[psutil.Process]:
-        """Return every living process that was started with this home, whoever its parent is now."""
-        return [process for process in psutil.process_iter() if _home_of(process) == str(self.path)]
+        """Return every living process of this home, whoever its parent is now.
+
+        It was started with this home, or in the session of a forked run.
+        """
+        return [process for process in psutil.process_iter() if self._owns(process)]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            if os.getsid(process.pid) in self._sessions:
+                return True
+            return process.environ().get("AIRFLOW_HOME") == str(self.path)
+        except (psutil.Error, OSError):
+            return False
 
     def end_processes(self) -> None:
         """Kill every process of this home.
@@ -155,6 +187,14 @@ class AirflowHome:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             psutil.wait_procs(left, timeout=1)
+
+    def _fork(self, forks: DagForks, wanted: Mapping[str, Any], timeout: float) -> str:
+        code, output = forks.run(
+            self.path, self._environment, wanted, timeout=timeout, started=self._sessions.add
+        )
+        if code:
+            raise AssertionError(f"the run of {wanted['file']} ended with {code}:\n{output[-8000:]}")
+        return output
 
     def _run(self, command: Sequence[str], timeout: float) -> str:
         done = subprocess.run(
@@ -189,10 +229,10 @@ class AirflowServices:
     url: str = ""
     """Base URL of the REST API, without a trailing slash."""
     token: str = ""
-    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> AirflowServices:
-        port, worker_logs, trigger_logs = _free_ports(3)
+        port = _free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self.home.settings |= {
             "AIRFLOW__API__BASE_URL": self.url,
@@ -205,13 +245,14 @@ class AirflowServices:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__PARALLELISM": "2",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy machine answers late, and that fails no task
         }
         try:
             for service in SERVICES:
-                self._start(service)
+                self.start(service)
             self._wait_until_healthy()
             self.token = self.request("GET", "/auth/token")["access_token"]
         except BaseException:
@@ -223,15 +264,29 @@ class AirflowServices:
         self.stop()
 
     def stop(self) -> None:
-        """End every service, first politely, and then whatever is left of this home."""
-        for process in self._started:
-            _signal_group(process, signal.SIGTERM)
-        psutil.wait_procs([psutil.Process(p.pid) for p in self._started if p.poll() is None], timeout=10)
-        for process in self._started:
-            _signal_group(process, signal.SIGKILL)
-            process.wait(timeout=10)
-        self._started.clear()
+        """End every service at once, and then whatever is left of this home; nobody needs its database any more."""
+        for service in list(self._started):
+            self.kill(service)
         self.home.end_processes()
+
+    def kill(self, service: str) -> None:
+        """End a service and its children at once, as a machine that fails does."""
+        process = self._started.pop(service)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+
+    def start(self, service: str) -> None:
+        """Start one of the services, which does not run."""
+        with self._log(service).open("wb") as log:
+            self._started[service] = subprocess.Popen(
+                [sys.executable, *SERVICES[service]],
+                env=self.home.environment,
+                cwd=self.home.path,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a request to Airflow's REST API and return the decoded answer.
@@ -269,18 +324,6 @@ class AirflowServices:
         parts = (f"--- {service}\n{self._log(service).read_text()[-characters:]}" for service in SERVICES)
         return "\n".join(parts)
 
-    def _start(self, service: str) -> None:
-        with self._log(service).open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", service],
-                env=self.home.environment,
-                cwd=self.home.path,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._started.append(process)
-
     def _log(self, service: str) -> Path:
         return self.home.path / f"{service}.log"
 
@@ -300,7 +343,7 @@ class AirflowServices:
             with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
                 if condition():
                     return
-            if ended := [process.args[-1] for process in self._started if process.poll() is not None]:
+            if ended := [name for name, process in self._started.items() if process.poll() is not None]:
                 raise AssertionError(f"{ended} ended by itself\n{self.logs()}")
             time.sleep(0.25)
         raise AssertionError(f"waited {seconds} s for {what}\n{self.logs()}")
@@ -313,21 +356,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _home_of(process: psutil.Process) -> str | None:
-    try:
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.environ().get("AIRFLOW_HOME")
-    except (psutil.Error, OSError):
-        return None
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((LOOPBACK, 0))
+        return int(one.getsockname()[1])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -48,7 +51,36 @@ def blocks() -> Iterator[Block]:
             if token.type in ("fence", "code_block"):
                 assert token.map is not None
                 name = str(path.relative_to(ROOT))
-                yield Block(name, token.map[0] + 1, token.info.strip(), token.content, before)
+                yield Block(name, token.map[0] + 1, token.info.partition(" ")[0], token.content, before)
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub and the site make them.
+
+    :param path: the page.
+    """
+    found = set()
+    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+    for token, following in pairwise(tokens):
+        if token.type == "heading_open":
+            words = re.sub(r"[^\w\s-]", "", following.content.lower())
+            found.add(re.sub(r"\s", "-", words.strip()))
+    return found
+
+
+def docstring_blocks() -> Iterator[Block]:
+    """Yield the Python in docstrings of the provider."""
+    for path in sorted((ROOT / "provider").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for found in re.finditer(
+                r"^\.\. code-block:: python\n\n((?: {4}.*\n|\n)+)",
+                f"{ast.get_docstring(node)}\n",
+                re.MULTILINE,
+            ):
+                line = getattr(node, "lineno", 1)
+                yield Block(str(path.relative_to(ROOT)), line, "python", textwrap.dedent(found[1]))
 
 
 def inline_commands() -> Iterator[Block]:

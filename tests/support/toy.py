@@ -191,6 +191,7 @@ class RestoreLights(RestoreAction):
     """Sets levels back."""
 
     operation: ClassVar[str] = "restore lights"
+    leaves_newer_work: ClassVar[bool] = True
     kind: LightKind = field(default_factory=LightKind)
 
     def kinds(self) -> Kinds:
@@ -200,6 +201,15 @@ class RestoreLights(RestoreAction):
     def is_live(self, target: str) -> bool:
         """Those that are called so."""
         return target.endswith("/live")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTogether(RestoreLights):
+    """Sets the levels of a target back, all or none."""
+
+    def depend_on_each_other(self, items: Sequence[PlannedItem]) -> bool:
+        """Always."""
+        return True
 
 
 Fault = Callable[["House", ApiRequest[Any]], Any]

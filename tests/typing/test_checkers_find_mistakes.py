@@ -9,7 +9,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,14 @@ import pytest
 import airflow_voice_agents
 from support.operators import public_operators
 
-ROOT = Path(__file__).parents[2]
-DAGS = Path(__file__).parent / "dags"
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = Path(__file__).resolve().parent / "dags"
+MISTAKES, RIGHT = DAGS / "mistakes.py", DAGS / "right.py"
+EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
 PACKAGE = Path(airflow_voice_agents.__file__).parent
+Found = dict[Path, set[int]]
+"""Lines with an error by file."""
+Checked = Callable[[Callable[[Path], Found]], Found]
 
 
 def tasks(file: Path) -> list[range]:
@@ -28,7 +34,7 @@ def tasks(file: Path) -> list[range]:
     return [range(each.lineno, each.end_lineno + 1) for each in dag.body if each.end_lineno]
 
 
-def mypy(*files: Path, folder: Path) -> set[int]:
+def mypy(folder: Path) -> Found:
     """Return the lines where mypy --strict reports an error."""
     command = [
         *(
@@ -40,50 +46,65 @@ def mypy(*files: Path, folder: Path) -> set[int]:
             "--untyped-calls-exclude",
             "airflow",
         ),
-        *("--cache-dir", str(folder), "--config-file", str(folder / "none.ini"), *map(str, files)),
+        *("--cache-dir", str(folder), "--config-file", str(folder / "none.ini")),
+        *map(str, (MISTAKES, RIGHT, *EXAMPLES)),
     ]
     (folder / "none.ini").write_text(f"[mypy]\nmypy_path = {ROOT / 'provider'}\n")
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     assert not done.stderr, done.stderr
-    return {int(line) for line in re.findall(r":(\d+): error:", done.stdout)}
+    found = re.findall(r"^(.+?):(\d+): error:", done.stdout, re.MULTILINE)
+    return by_file((folder / file, int(line)) for file, line in found)
 
 
-def pyright(*files: Path, folder: Path) -> set[int]:
+def pyright(folder: Path) -> Found:
     """Return the lines where pyright reports an error, with its strict checks of untyped Airflow left out."""
     settings = {
         "typeCheckingMode": "standard",
         "extraPaths": [str(ROOT / "provider")],
-        "include": list(map(str, files)),
+        "include": [str(MISTAKES), str(RIGHT)],
     }
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run(
         [*command, "--project", str(folder)], capture_output=True, text=True, cwd=folder, check=False
     )
-    found = json.loads(done.stdout)["generalDiagnostics"]
-    return {each["range"]["start"]["line"] + 1 for each in found if each["severity"] == "error"}
+    errors = [each for each in json.loads(done.stdout)["generalDiagnostics"] if each["severity"] == "error"]
+    return by_file((Path(each["file"]), each["range"]["start"]["line"] + 1) for each in errors)
+
+
+def by_file(places: Iterable[tuple[Path, int]]) -> Found:
+    """Return the lines by file."""
+    found: Found = {}
+    for file, line in places:
+        found.setdefault(file.resolve(), set()).add(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    """Run a checker over all files at once, the first time; it spends its time on Airflow."""
+    return cache(lambda check: check(tmp_path_factory.mktemp(check.__name__)))
 
 
 CHECKERS = pytest.mark.parametrize("check", [mypy, pyright], ids=["mypy", "pyright"])
 
 
 @CHECKERS
-def test_every_seeded_mistake_is_found(check: Callable[..., set[int]], tmp_path: Path) -> None:
-    file = DAGS / "mistakes.py"
-    found = check(file, folder=tmp_path)
+def test_every_seeded_mistake_is_found(check: Callable[[Path], Found], checked: Checked) -> None:
+    found = checked(check)[MISTAKES]
 
-    lines = file.read_text().splitlines()
-    assert [lines[task[0] - 1 : task[-1]] for task in tasks(file) if not found & set(task)] == []
-    assert len(tasks(file)) >= 19
+    lines = MISTAKES.read_text().splitlines()
+    assert [lines[task[0] - 1 : task[-1]] for task in tasks(MISTAKES) if not found & set(task)] == []
+    assert len(tasks(MISTAKES)) >= 19
 
 
 @CHECKERS
-def test_what_is_right_is_accepted(check: Callable[..., set[int]], tmp_path: Path) -> None:
-    assert check(DAGS / "right.py", folder=tmp_path) == set()
+def test_what_is_right_is_accepted(check: Callable[[Path], Found], checked: Checked) -> None:
+    assert checked(check).keys() - {MISTAKES, *EXAMPLES} == set()
 
 
-def test_the_example_dags_are_right(tmp_path: Path) -> None:
-    assert mypy(*sorted((ROOT / "example_dags").glob("*.py")), folder=tmp_path) == set()
+def test_the_example_dags_are_right(checked: Checked) -> None:
+    assert {file: lines for file, lines in checked(mypy).items() if file in EXAMPLES} == {}
 
 
 def keys(shared: type) -> set[str]:

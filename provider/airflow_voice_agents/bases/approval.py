@@ -1,4 +1,4 @@
-"""A person's approval of a plan, bound to the digest of what that person was shown."""
+"""The approval of a plan by a person, bound to the digest of the plan that was shown."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ NAMED = 3
 
 
 class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
-    """Ask a person whether a plan may be carried out; meanwhile the task holds no worker slot.
+    """Ask a person to approve a plan; the task waits without a worker slot.
 
-    The task returns the digest that was approved: hand it to the task that carries the plan out, which
-    refuses any other. What was shown is noted when the question is asked; a plan that is another one by the
-    time of the answer fails the task. So does a rejection, and no answer in time: neither is repeated by
-    ``retries``. A plan that changes nothing is approved without asking anybody.
+    The task returns the approved digest: pass it to the task that applies the plan, which refuses any other
+    plan. The operator stores the digest that it shows; if the plan has changed by the time of the answer, the
+    task fails. A rejection and a missing answer fail the task as well, without retries. A plan without
+    changes is approved without a question.
 
-    Arguments of Airflow's ``ApprovalOperator`` are taken as well: ``assigned_users``, ``notifiers``,
-    ``params``. ``options``, ``multiple`` and ``defaults`` are not, so that no time-out can approve.
+    The operator also accepts these arguments of Airflow's ``ApprovalOperator``: ``assigned_users``,
+    ``notifiers``, ``params``. It does not accept ``options``, ``multiple`` and ``defaults``, so that a
+    timeout cannot approve.
 
-    :param plan: what the planning task returned. (templated)
-    :param body: the plan as Markdown, from the XCom ``plan_markdown`` of the same task. What it holds is not
+    :param plan: result of the planning task. (templated)
+    :param body: the plan as Markdown, from the XCom ``plan_markdown`` of the same task. Its content is not
         rendered as a template. (templated)
-    :param waves: waves of the task that applies the plan, shown with the question.
-    :param max_failures: failure limit of the task that applies the plan, shown with the question.
-    :param take_snapshot: whether the task that applies the plan takes a snapshot, shown with the question.
+    :param waves: waves of the apply task, shown with the question.
+    :param max_failures: failure limit of the apply task, shown with the question.
+    :param take_snapshot: whether the apply task saves a snapshot, shown with the question.
     :param state_folder: URL of the folder that the status page reads; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
-    :param response_timeout: how long to wait for an answer; ``None`` waits for good.
-    :param fail_on_reject: whether a rejection fails the task; otherwise what follows is skipped.
-    :param retry_policy: decides whether a failed try is repeated.
-    :raises InputError: when there is no plan, or one that cannot be carried out.
-    :raises GuardRefused: when the plan is rejected, or nobody answers in time.
-    :raises StateMoved: when the plan is not the one that was shown.
-    :returns: the digest that was approved.
+    :param response_timeout: time limit (timedelta) for the answer; ``None`` sets no limit.
+    :param fail_on_reject: fail the task after a rejection; if false, downstream tasks are skipped instead.
+    :param retry_policy: policy that decides whether a failed try is retried.
+    :raises InputError: if there is no plan, or a plan that cannot be applied.
+    :raises GuardRefused: if the plan is rejected, or nobody answers in time.
+    :raises StateMoved: if the plan is not the one that was shown.
+    :returns: the approved digest.
     """
 
     template_fields: Sequence[str] = ("plan", "body", "state_folder")
@@ -103,7 +104,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         return str(super().execute(context))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> str | None:
-        """Take the answer, and hold it to what was shown.
+        """Process the answer, and compare the plan with the one that was shown.
 
         :param context: the task's context.
         :param event: the answer, as Airflow hands it on.
@@ -124,7 +125,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
         return digest
 
     def process_trigger_event_error(self, event: dict[str, Any]) -> None:
-        """Fail for good: no answer is a no.
+        """Fail without retries: a missing answer does not approve.
 
         :param event: what ended the waiting.
         :raises GuardRefused: always.
@@ -183,7 +184,7 @@ class PromotionApprovalOperator(PolicyRetries, ApprovalOperator):
 
 
 def headline(document: PlanDocument) -> str:
-    """Return a plan in one line that begins with what matters.
+    """Return a one-line summary of a plan, with the most important facts first.
 
     :param document: the plan.
     """
@@ -203,7 +204,7 @@ def headline(document: PlanDocument) -> str:
 
 
 def _who(event: Mapping[str, Any]) -> str:
-    """Return who answered, for people."""
+    """Return the name of the person who answered."""
     from airflow_voice_agents.plans.render import visible
 
     user = event.get("responded_by_user") or {}

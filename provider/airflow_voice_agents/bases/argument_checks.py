@@ -1,4 +1,6 @@
-"""Checks of arguments when an operator or sensor is made, so that a mistake is an import error of the DAG file."""
+"""Checks of arguments when an operator or sensor is created, so that a mistake is an import error of the DAG
+file.
+"""
 
 from __future__ import annotations
 
@@ -224,11 +226,17 @@ def wrong_alternatives(operator: Any) -> Iterator[str]:
         given = [group for group in groups if any(_is_given(operator, name) for name in group)]
         whole = all(_is_given(operator, name) for group in given for name in group)
         if len(given) > 1 or (required and not (given and whole)):
-            yield _give([(" and " if required else "/").join(group) for group in groups], required=required)
+            yield _give(
+                [_together(group) if required else "/".join(group) for group in groups], required=required
+            )
 
 
 def _is_given(operator: Any, name: str) -> bool:
     return operator.uncovered(RENAMED.get(name, name)) is not None
+
+
+def _together(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _give(choices: Sequence[str], *, required: bool) -> str:

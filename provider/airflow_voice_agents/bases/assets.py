@@ -1,4 +1,4 @@
-"""Assets that a change emits, so that other DAGs can be scheduled on it."""
+"""Assets of changes, on which other DAGs can be scheduled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hook that sends calls; systems add how a connection becomes client settings."""
+"""Base class of hooks: one pooled client per connection."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SECTION, RATE_LIMIT_STORE, TRANSPORT = "voice_agents", "rate_limit_store", "tran
 
 
 class VoiceAgentsHook(BaseHook):
-    """Holds one pooled client for one connection, made at first use.
+    """Base of the hooks: one pooled client for one connection, created at first use.
 
-    Use it as a context manager, sync or async, so that its connections are closed.
+    Use it as a context manager, sync or async, to close its network connections.
 
     :param conn_id: id of the Airflow connection.
     """
@@ -62,8 +62,8 @@ class VoiceAgentsHook(BaseHook):
         """Return a connection of this hook's type.
 
         :param conn_id: id of the Airflow connection.
-        :raises ConnectionSettingsError: when there is none, or it is of another type: its key is for another
-            platform and must not be sent to this one.
+        :raises ConnectionSettingsError: if the connection does not exist or has another type, because its key
+            must not be sent to this platform.
         """
         try:
             return cls._checked(super().get_connection(conn_id))
@@ -107,8 +107,9 @@ class VoiceAgentsHook(BaseHook):
         """Turn a connection into client settings.
 
         :param connection: the Airflow connection.
-        :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :param extra: the decoded extra of the connection.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
 
     @property
@@ -120,9 +121,10 @@ class VoiceAgentsHook(BaseHook):
         return self._client
 
     def place(self) -> tuple[str, str]:
-        """Return the host name of the connection's API, and the account where the connection names one.
+        """Return the host name of the connection's API, and its account if it has one.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         connection = self.get_connection(self.conn_id)
         extra = extra_of(connection)
@@ -134,18 +136,18 @@ class VoiceAgentsHook(BaseHook):
         return self.client
 
     def send(self, call: ApiRequest[T]) -> T:
-        """Send a call and return what it reads.
+        """Send a request and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.client.send(call)
 
     async def asend(self, call: ApiRequest[T]) -> T:
-        """Send a call from async code and return what it reads.
+        """Send a request from async code and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return await (await self.aclient()).asend(call)
 
@@ -159,7 +161,7 @@ class VoiceAgentsHook(BaseHook):
         return self._client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run async work that sends through this hook, on the client's own event loop.
+        """Run a coroutine that uses this hook, on the client's own event loop.
 
         :param work: coroutine that awaits :meth:`asend`.
         """
@@ -171,7 +173,7 @@ class VoiceAgentsHook(BaseHook):
         return client.run(work)
 
     def close(self) -> None:
-        """Close the client's connections, if it was ever used."""
+        """Close the client's network connections, if any."""
         if self._client is not None:
             self._client.close()
 
@@ -194,13 +196,13 @@ class VoiceAgentsHook(BaseHook):
 
 
 def open_client(settings: ClientSettings) -> Client:
-    """Make a client whose pace is shared as far as this deployment allows.
+    """Create a client that shares its request rate with others.
 
-    The store of ``[voice_agents] rate_limit_store`` shares it among all workers and triggerers, a file below the
-    Airflow home among the processes of one machine.
+    ``[voice_agents] rate_limit_store`` shares the rate among all workers and triggerers; otherwise a file in
+    the Airflow home shares it among the processes of one machine.
 
     :param settings: address, key and limits.
-    :raises ConnectionSettingsError: when the store's URL is wrong, or its package is missing.
+    :raises ConnectionSettingsError: if the URL of the store is invalid, or its package is missing.
     """
     home = Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser()
     store = conf.get(SECTION, RATE_LIMIT_STORE, fallback="") or None
@@ -213,7 +215,7 @@ def extra_of(connection: Connection) -> Mapping[str, Any]:
     """Return the decoded extra of a connection.
 
     :param connection: the Airflow connection.
-    :raises ConnectionSettingsError: when the extra is no JSON object, or was encoded twice.
+    :raises ConnectionSettingsError: if the extra is not a JSON object.
     """
     return _object(connection, connection.extra_dejson)
 

@@ -1,4 +1,4 @@
-"""OpenLineage: what a run read and changed, as datasets named by asset URIs, with the plan's digest."""
+"""OpenLineage: the inputs and outputs of a run as datasets, named by asset URIs, with the plan's digest."""
 
 from __future__ import annotations
 

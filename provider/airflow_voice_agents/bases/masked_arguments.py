@@ -1,4 +1,4 @@
-"""Arguments whose values must not be kept by Airflow once their templates are rendered."""
+"""Arguments whose rendered values Airflow must not store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base classes of all operators: retry policy, report, asset events, and the guarantees of every write."""
+"""Base classes of all operators: retry policy, report, asset events, and the guarantees of writes."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ STOP_VARIABLE = "voice_agents_stop"
 class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
-    :param retry_policy: decides whether a failed try is repeated; by default permanent errors are not, and
-        a wait that the server named is honored.
-    :param outlets: further outlets; the system's asset alias is always one.
-    :param concurrency: maximum number of targets in flight; the connection's ``max_concurrency`` bounds requests.
+    :param retry_policy: policy that decides whether a failed try is retried; by default, permanent errors are
+        not retried, and a wait that the server requests is respected.
+    :param outlets: additional outlets; the system's asset alias is always one.
+    :param concurrency: maximum number of targets that are processed at a time; the connection's
+        ``max_concurrency`` limits requests.
     """
 
     asset_alias: ClassVar[str]
@@ -80,7 +81,8 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
     def origin(self) -> Origin:
         """Return the platform that the operator's connection leads to, to which its snapshots are bound.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         from airflow_voice_agents.state.snapshots import Origin
 
@@ -129,7 +131,7 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
             self.log.error("%s", line)
 
     def guard_overrides(self) -> Overrides:
-        """Return the guards that the DAG's author has overridden."""
+        """Return the guards that the operator's arguments override."""
         from airflow_voice_agents.plans.guards import Overrides
 
         return Overrides(confirm_live=is_true(self.confirm_live), allow_backfill=self.allow_backfill)
@@ -159,15 +161,15 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
         tolerate: bool = False,
         sources: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Leave the report, emit asset events for the changes, and fail if anything failed.
+        """Push the report, emit asset events for the changes, and fail if anything failed.
 
         :param context: the task's context.
         :param report: the final report.
         :param changes: asset URI -> facts, for everything that changed.
-        :param tolerate: whether failed items leave the task successful.
-        :param sources: asset URIs of what the changes were taken from, for lineage.
+        :param tolerate: let the task succeed although items failed.
+        :param sources: asset URIs of the sources of the changes, for lineage.
         :returns: the report's summary.
-        :raises ItemsFailed: when an item failed, was skipped or ended unknown.
+        :raises ItemsFailed: if an item failed, was skipped or has an unknown outcome.
         """
         from airflow_voice_agents.bases.assets import emit
         from airflow_voice_agents.bases.lineage import Lineage
@@ -186,7 +188,7 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
         return report.summary()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return what the run took and changed, for OpenLineage; ``None`` where that is not installed.
+        """Return the inputs and outputs of the run for OpenLineage; ``None`` if it is not installed.
 
         :param task_instance: the task instance; not used.
         """
@@ -194,37 +196,40 @@ class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, Base
 
 
 class WritingOperator(VoiceAgentsOperator):
-    """Base of the operators that write; its arguments are the table of guarantees.
+    """Base of the operators that write; its arguments belong to the table of guarantees.
 
-    :param dry_run: plan only; nothing is written, and live needs no confirmation. (templated)
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param dry_run: only plan, without a write; live needs no confirmation. (templated)
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true for a run that writes where callers are; a template must render to ``true`` or
+    :param confirm_live: must be true for a run that affects callers; a template must render to ``true`` or
         ``false``. (templated)
-    :param allow_backfill: a backfill run may write there.
+    :param allow_backfill: allow a backfill run to write there.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
-    :param take_snapshot: whether what is about to change is kept first, for a restore: ``True`` keeps it or
-        refuses, ``False`` keeps nothing, ``None`` keeps it where Airflow has a Fernet key to encrypt it.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the state before the change, for a restore: ``True`` saves or refuses,
+        ``False`` never saves, ``None`` saves if Airflow has a Fernet key to encrypt it.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, rollback blocks, locks and baselines; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many targets are reached wave by wave: numbers and percentages, counted from the first target;
-        the last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many targets may fail before no further one is begun: a number, a percentage, or a
-        mapping of ``count`` and ``percent``, of which the lesser counts; ``None`` tries all.
-    :param max_changed: how many targets may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of targets at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` writes all in one wave.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``, of which the lower counts; ``None`` tries all.
+    :param max_changed: maximum number of targets that change, as a count or a percentage; ``None`` sets no
+        limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether an independent read follows the writes; their responses are checked in any case.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more; responses are always checked.
+    :param max_snapshot_age: seconds after which a target is read again right before its write; ``None`` never
+        reads again.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
     """
 
     template_fields: Sequence[str] = (
@@ -297,7 +302,7 @@ class WritingOperator(VoiceAgentsOperator):
         hook: VoiceAgentsHook | None = None,
         policy: Policy | None = None,
     ) -> Report:
-        """Carry an action out through the engine.
+        """Run an action through the engine.
 
         :param context: the task's context.
         :param action: the action.
@@ -314,7 +319,7 @@ class WritingOperator(VoiceAgentsOperator):
     def policy(self) -> Policy:
         """Return the options of the run.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.engine.policy import Policy
@@ -363,12 +368,12 @@ class WritingOperator(VoiceAgentsOperator):
 
 
 class RestoringOperator(WritingOperator):
-    """Base of the operators that undo earlier work from a snapshot, and block its return.
+    """Base of the operators that restore a snapshot and put the undone change on hold.
 
     :param snapshot: URL of the snapshot. (templated)
-    :param force: whether newer work of others is overwritten. (templated)
-    :param hold: whether the targets are put on hold: the same change is then refused until a release.
-    :param reason: the reason, kept with the hold. (templated)
+    :param force: overwrite newer changes of others. (templated)
+    :param hold: put the targets on hold: the same change is refused until a release.
+    :param reason: reason, stored with the hold. (templated)
     """
 
     template_fields: Sequence[str] = (*WritingOperator.template_fields, "snapshot", "reason", "force")
@@ -390,7 +395,7 @@ class RestoringOperator(WritingOperator):
         self.reason = reason
 
     def protection_settings(self) -> ProtectionSettings:
-        """Return the operator's arguments about protections, with the hold that it places."""
+        """Return the protections of the run, with the hold that it places."""
         from dataclasses import replace
 
         return replace(super().protection_settings(), hold=self.hold, reason=self.reason)

@@ -1,4 +1,4 @@
-"""The operator that releases targets which a restore put on hold."""
+"""The operator that releases the holds of a restore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ReleaseHoldOperator(VoiceAgentsOperator):
     """Release targets that a restore put on hold, so that the same change may be made again.
 
     :param targets: a target, or a list of them; ``None`` is the system's default. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+    :param state_folder: URL of the folder for holds; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :returns: the targets that were on hold.
     """

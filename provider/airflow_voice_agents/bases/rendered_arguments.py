@@ -1,4 +1,6 @@
-"""Checks of rendered templates: a text stays a text, nothing is no value, and only true is a yes."""
+"""Checks of rendered templates: strings stay strings, empty results are refused, and flags are exactly true
+or false.
+"""
 
 from __future__ import annotations
 

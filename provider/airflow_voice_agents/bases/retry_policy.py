@@ -1,4 +1,4 @@
-"""The retry policy: fail at once, wait as the server named, or read back and continue.
+"""The retry policy: fail at once, wait as the server requests, or retry.
 
 Airflow asks a task's policy since 3.3; :class:`PolicyRetries` asks it for tasks of older versions.
 """
@@ -46,15 +46,15 @@ PLAIN = (str, int, float, bool)
 
 
 class VoiceAgentsRetryPolicy(RetryPolicy):
-    """Decide by the error itself; the default policy of every operator.
+    """The default policy of every operator: it decides by the error.
 
-    * An error that no retry can mend (bad input, a refused key, an unknown id, a guard) fails at once.
-    * An error that came with a waiting time is retried after that time, at most a day.
-    * A write whose outcome is unknown is retried: operators read the state back before they write.
-    * Everything else follows the task's ``retries`` and ``retry_delay``.
+    * An error that a retry cannot fix (bad input, a refused key, an unknown id, a guard) fails at once.
+    * An error with a waiting time is retried after that time, at most a day.
+    * A write with an unknown outcome is retried: operators read the state before they write.
+    * All other errors follow the task's ``retries`` and ``retry_delay``.
 
-    An error counts also when it is the declared cause (``raise ... from error``) of the one that ended
-    the task. The number of tries stays the task's: no policy can extend it.
+    The policy also considers the declared cause (``raise ... from error``) of the error that ended the task.
+    It cannot extend the number of tries of the task.
     """
 
     def evaluate(

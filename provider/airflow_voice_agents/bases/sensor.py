@@ -1,4 +1,4 @@
-"""Base class of sensors: poke or defer, with one condition for both."""
+"""Base class of sensors, with one condition for poking and deferring."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BACKSTOP_SECONDS = 60.0
 
 
 class SensorError(AirflowFailException):
-    """Waiting cannot help. Airflow skips the task instead when ``soft_fail`` is set, deferred or not."""
+    """Waiting cannot help. With ``soft_fail``, Airflow skips the task instead, deferred or not."""
 
 
 class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSensorOperator):
@@ -42,9 +42,9 @@ class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSe
     A subclass takes the connection's id as an argument, returns its condition, and names hook and trigger with
     class attributes, whose modules are imported when the sensor runs.
 
-    :param deferrable: wait in the triggerer, without a worker slot; by default what Airflow's
-        ``[operators] default_deferrable`` says.
-    :param retry_policy: decides whether a failed try is repeated.
+    :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's ``[operators]
+        default_deferrable``.
+    :param retry_policy: policy that decides whether a failed try is retried.
     """
 
     conn_name_attr: ClassVar[str]
@@ -66,9 +66,9 @@ class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSe
 
     @abstractmethod
     def condition(self) -> Condition:
-        """Return what is waited for.
+        """Return the condition of this sensor.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
 
     def check(self) -> Found:

@@ -1,4 +1,4 @@
-"""Polls that many waits of one event loop share: each read is made once, and all waits get the answer.
+"""Shared polls: waits of one event loop that need the same read share one request.
 
 Airflow's own shared streams (3.3) serve asset watchers: the triggerer asks only a ``BaseEventTrigger`` for
 one, gives a trigger a single stream, and lets late subscribers wait for what comes next. A deferred task's

@@ -1,4 +1,4 @@
-"""Parse arguments that arrive as rendered templates, XComs or files."""
+"""Parse arguments from rendered templates, XComs and files."""
 
 from __future__ import annotations
 
@@ -114,7 +114,12 @@ def read_cells(
 
 
 def read_records(
-    path: str, *, name: str, wanted: Sequence[str], may_be_blank: Sequence[str] = ()
+    path: str,
+    *,
+    name: str,
+    wanted: Sequence[str],
+    may_be_blank: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> list[tuple[str, dict[str, Any]]]:
     """Read the records of a file, each with its place: a table with a header, or a list in JSON or YAML.
 
@@ -122,12 +127,13 @@ def read_records(
     :param name: what to call the argument in the error.
     :param wanted: fields that every record has; columns are found whatever the case and blanks of a header.
     :param may_be_blank: further fields that a table must have as columns, and that a record may leave blank.
+    :param optional: further fields that are blank where a file has no such column.
     :raises InputError: when the file cannot be read, or a field is missing or blank.
     """
     fields = (*wanted, *may_be_blank)
     records = []
-    for place, cells, columns in _records(path, name, fields):
-        record = {**cells, **{field: cells.get(columns[field], "") for field in fields}}
+    for place, cells, columns in _records(path, name, fields, optional):
+        record = {**cells, **{field: cells.get(spelled, "") for field, spelled in columns.items()}}
         if blank := [field for field in wanted if record[field] in (None, "")]:
             raise InputError(
                 f"{name}: {path}, {place} has no {', '.join(blank)}. Nothing was sent. Fill it in."
@@ -137,14 +143,15 @@ def read_records(
 
 
 def _records(
-    path: str, name: str, fields: Sequence[str]
+    path: str, name: str, fields: Sequence[str], optional: Sequence[str]
 ) -> list[tuple[str, Mapping[str, Any], Mapping[str, str]]]:
     """Return place, cells, and the spelling of each field, of every record."""
     if path.lower().rpartition(".")[2] in TABLES:
         table = _table(path, name, fields)
         columns = {field: table.column(field) for field in fields}
+        columns |= {field: table.find(field) or field for field in optional}
         return [(f"row {row.number}", row.cells, columns) for row in table.rows]
-    same = {field: field for field in fields}
+    same = {field: field for field in (*fields, *optional)}
     return [
         (f"entry {position}", each if isinstance(each, Mapping) else {}, same)
         for position, each in enumerate(_list(path, name), 1)

@@ -1,4 +1,4 @@
-"""Base classes of triggers: ask, sleep, ask again, end with one event."""
+"""Base classes of triggers: poll, sleep, and end with one event."""
 
 from __future__ import annotations
 

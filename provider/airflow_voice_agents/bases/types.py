@@ -120,16 +120,16 @@ class SensorArguments(CommonSensorArguments, total=False):
 
 
 class FailureCounts(TypedDict, total=False):
-    """A failure limit of two parts, of which the lesser counts."""
+    """A failure limit of a count and a percentage, of which the lower counts."""
 
     count: int
     percent: int | float | str
 
 
 class FreezeWindowArguments(TypedDict, total=False):
-    """A time at which nothing is written, in the wall time of a zone: ``start``, ``timezone``, and an end.
+    """A freeze window in the local time of a time zone: ``start``, ``timezone``, and an end.
 
-    Give ``end`` or ``duration`` (``"PT8H"``, ``"P3D"``); with ``rrule`` (RFC 5545) the window recurs.
+    Set ``end`` or ``duration`` (``"PT8H"``, ``"P3D"``); with ``rrule`` (RFC 5545) the window recurs.
     """
 
     start: Required[str | datetime]

@@ -1,1 +1,1 @@
-"""``airflow voice-agents``: see, plan, check and keep what the operators work with, from a terminal."""
+"""The command line ``airflow voice-agents``."""

@@ -1,4 +1,4 @@
-"""What each command does; every one returns its exit code."""
+"""The commands; each returns its exit code."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def locks(args: Any) -> int:
     now = datetime.now(UTC).timestamp()
     rows = [
         {
-            "targets": list(lock.targets),
             "holder": str(lock.holder),
             "since": _moment(lock.acquired_at),
             "until": _moment(lock.expires_at),
             "state": "held" if lock.expires_at > now else "ended",
             "file": lock.file,
+            "targets": list(lock.targets),
         }
         for lock in StateReader(args.state_folder).read().locks
     ]
@@ -90,36 +90,43 @@ def holds(args: Any) -> int:
     """List the targets on hold."""
     from airflow_voice_agents.ui.records import StateReader
 
-    rows = [
-        {
-            "target": block.target,
-            "reason": block.reason,
-            "placed_at": block.placed_at,
-            "placed_by": "/".join(block.placed_by.get(name, "") for name in ("dag_id", "run_id", "task_id")),
-            "resources": len(block.digests),
-        }
-        for block in StateReader(args.state_folder).read().blocks
-    ]
+    rows = [_hold_row(block) for block in StateReader(args.state_folder).read().blocks]
     show(rows, args, empty="No target is on hold.")
     return IN_SYNC
+
+
+def _hold_row(block: Any) -> dict[str, Any]:
+    return {
+        "target": block.target,
+        "reason": block.reason,
+        "placed_at": block.placed_at,
+        "placed_by": "/".join(block.placed_by.get(name, "") for name in ("dag_id", "run_id", "task_id")),
+        "resources": len(block.digests),
+    }
 
 
 def release_hold(args: Any) -> int:
     """Release targets that a rollback put on hold, once they were shown."""
     from airflow_voice_agents.state import rollback_blocks
 
-    named = distinct(args.targets)
+    named, for_people = distinct(args.targets), args.output in ("table", "plain")
+    tell = say if for_people else _tell
     held = rollback_blocks.read(args.state_folder, named)
     if not held:
-        say(f"Not on hold: {', '.join(named)}")
-        return ERROR
+        tell(f"Not on hold: {', '.join(named)}")
     for block in held.values():
-        say(str(block))
-    if not confirmed(f"Release {len(held)} target(s)?", yes=args.yes):
-        return ERROR
-    released = rollback_blocks.release(args.state_folder, list(held))
-    say(f"Released: {', '.join(released)}")
-    return IN_SYNC
+        tell(str(block))
+    agreed = bool(held) and confirmed(f"Release {len(held)} target(s)?", yes=args.yes)
+    released = rollback_blocks.release(args.state_folder, list(held)) if agreed else []
+    if released:
+        tell(f"Released: {', '.join(released)}")
+    if not for_people:
+        show(
+            [{**_hold_row(block), "released": name in released} for name, block in held.items()],
+            args,
+            empty="",
+        )
+    return IN_SYNC if released else ERROR
 
 
 def _moment(seconds: float) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, ActionCommand, Arg, CLICommand, GroupCommand
 
+GROUP = "voice-agents"
 USAGE_ERROR = 1
 """Exit code for a wrong command line: argparse's own 2 means that something differs."""
 
@@ -39,6 +41,35 @@ class StrictParser(Arg):
 
         parser.error = error  # type: ignore[method-assign]
         parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
+
+
+class UnknownCommand(Arg):
+    """Makes the parser of a command that does not exist say so and exit with ``USAGE_ERROR``.
+
+    :param name: what was typed.
+    :param known: the commands that exist.
+    """
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.flags = ("--",)
+        self.kwargs: dict[str, Any] = {}
+        self.name, self.known = name, known
+
+    def add_to_parser(self, parser: argparse.ArgumentParser) -> None:
+        """Change the parser; no argument is added.
+
+        :param parser: the parser of the command.
+        """
+
+        def refuse(*_: Any, **__: Any) -> NoReturn:
+            close = get_close_matches(self.name, self.known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            parser.exit(
+                USAGE_ERROR,
+                f"airflow {GROUP}: {self.name!r} is not a command.{hint} Commands: {', '.join(self.known)}.\n",
+            )
+
+        parser.parse_known_args = refuse  # type: ignore[method-assign]
 
 
 STRICT = StrictParser()
@@ -77,7 +108,16 @@ def get_voice_agents_cli_commands() -> list[CLICommand]:
     """Return the commands, for the ``cli`` of the provider's metadata."""
     help_text = "See and promote voice agents (PolyAI, SignalWire, Omnia Voice)"
     commands = (*_of_the_state_folder(), *_of_the_platform())
-    return [GroupCommand(name="voice-agents", help=help_text, subcommands=commands)]
+    unknown = _unknown([command.name for command in commands], sys.argv)
+    return [GroupCommand(name=GROUP, help=help_text, subcommands=(*commands, *unknown))]
+
+
+def _unknown(known: Sequence[str], argv: Sequence[str]) -> Iterator[ActionCommand]:
+    """Yield a stand-in for a command that does not exist: Airflow's own parser would refuse it with exit code 2."""
+    match argv[1:]:
+        case [group, name, *_] if group == GROUP and not name.startswith("-") and name not in known:
+            refused = UnknownCommand(name, known)
+            yield ActionCommand(name=name, help="", func=lazy("status"), args=(refused,), hide=True)
 
 
 def _of_the_state_folder() -> Iterator[ActionCommand]:

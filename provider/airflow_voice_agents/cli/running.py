@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -30,6 +31,7 @@ def run_command(command: Callable[[Any], int], args: Any) -> None:
     :param command: the command; returns its exit code.
     :param args: the parsed arguments.
     :raises SystemExit: with the exit code.
+    :raises Exception: with ``--verbose``, an error that no command expects, for its traceback.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")  # connections may lie in Airflow's database
     if not getattr(args, "verbose", False):
@@ -38,6 +40,12 @@ def run_command(command: Callable[[Any], int], args: Any) -> None:
         code = command(args)
     except (VoiceAgentsError, OSError) as error:
         sys.stderr.write(f"{visible(str(error))}\n")
+        code = ERROR
+    except Exception as error:
+        if getattr(args, "verbose", False):
+            raise
+        told = visible(str(error))
+        sys.stderr.write(f"{type(error).__name__}: {told}. --verbose shows where it happened.\n")
         code = ERROR
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
@@ -48,18 +56,25 @@ def run_command(command: Callable[[Any], int], args: Any) -> None:
 
 
 def show(rows: Sequence[Mapping[str, Any]], args: Any, *, empty: str) -> None:
-    """Print rows as Airflow's own commands do.
+    """Print rows: tables as Airflow's own commands do, JSON and YAML with numbers and booleans as such.
 
     :param rows: the rows, all with the same keys.
     :param args: the parsed arguments; ``output`` is ``table``, ``json``, ``yaml`` or ``plain``.
     :param empty: what a table says without any row.
     """
+    import yaml  # type: ignore[import-untyped]
     from airflow.cli.simple_table import AirflowConsole
 
     if not rows and args.output in ("table", "plain"):
         sys.stdout.write(f"{empty}\n")
         return
     safe = [{key: _safe(value) for key, value in row.items()} for row in rows]
+    if args.output == "json":
+        sys.stdout.write(f"{json.dumps(safe, ensure_ascii=False, indent=2)}\n")
+        return
+    if args.output == "yaml":
+        yaml.safe_dump(safe, sys.stdout, allow_unicode=True, sort_keys=False)
+        return
     AirflowConsole(markup=False, highlight=False).print_as(data=safe, output=args.output)
 
 
@@ -87,7 +102,9 @@ def confirmed(question: str, *, yes: bool) -> bool:
 
 def _safe(value: Any) -> Any:
     if isinstance(value, str):
-        return visible(value)
+        return str(visible(value))  # also of an enumeration, which YAML refuses
+    if isinstance(value, Mapping):
+        return {_safe(key): _safe(each) for key, each in value.items()}
     return [_safe(each) for each in value] if isinstance(value, list | tuple) else value
 
 

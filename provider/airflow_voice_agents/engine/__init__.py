@@ -1,1 +1,1 @@
-"""Carries plans out: bounded concurrency, order of writes, unknown outcomes read back, progress."""
+"""Applies plans: bounded concurrency, order of writes, read-back of unknown outcomes, progress."""

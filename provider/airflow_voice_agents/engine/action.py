@@ -1,4 +1,4 @@
-"""The base of every operation that writes: a system's action plans, and the engine does the rest."""
+"""The base of operations that write: the action plans, and the engine locks, guards and applies."""
 
 from __future__ import annotations
 
@@ -49,6 +49,9 @@ class Action(ABC):
     """Whether waves and limits count items (numbers, connectors) rather than targets."""
     rolls_back: ClassVar[bool] = False
     """Whether the action undoes earlier work: then rollback blocks do not stop it, and it may place them."""
+    leaves_newer_work: ClassVar[bool] = False
+    """Whether what changes between plan and write counts as no failure, because the action only undoes what nobody
+    has worked on since."""
     announces_snapshot: ClassVar[bool] = True
     """Whether the snapshot of an earlier try is published again at the start of a try."""
 
@@ -84,6 +87,14 @@ class Action(ABC):
         """
         if target.live and target.changed and self.scope().live is None:
             yield from check_live(given)
+
+    def with_newer_work(self, target: TargetPlan, found: Mapping[Resource, Finding]) -> TargetPlan:
+        """Return a target with what somebody changed after the first try of the task read it.
+
+        :param target: the planned target.
+        :param found: what is to be said, by resource.
+        """
+        return target.with_findings(*found.values())
 
     def may_be_same(self, one: str, other: str) -> bool:
         """Return whether two different target names can mean one target, from their spelling alone.

@@ -1,4 +1,4 @@
-"""Applies transitions: write sequences side by side, every response checked, unknown outcomes read back.
+"""Applies transitions: parallel write sequences, checked responses, read-back of unknown outcomes.
 
 This is the only module that sends writes.
 """
@@ -94,6 +94,8 @@ class Applier(Generic[State]):
     """The refusal that all further requests would meet as well, or ``None``."""
     stopped: str = field(default="", init=False)
     """The reason why no further sequence is begun, or an empty text."""
+    moved: set[Resource] = field(default_factory=set, init=False)
+    """Resources that were not written because somebody changed them after they were planned."""
 
     def __post_init__(self) -> None:
         self._progress: dict[Resource, ResourceProgress[State]] = {}
@@ -227,6 +229,7 @@ class Applier(Generic[State]):
             each.renew()
         else:
             keys = sorted(changed_keys(self.kind, each.transition.before, each.seen))
+            self.moved.add(each.transition.resource)
             each.fail(f"it changed after it was planned ({', '.join(keys[:10])}); run again to plan afresh.")
 
     async def _send_writes(self, sequence: WriteSequence[State]) -> None:

@@ -1,4 +1,6 @@
-"""The one way to write: lock, plan, guard, hold to the approved plan, keep a snapshot, write, verify and report."""
+"""The only way to write: lock, plan, guard, compare with the approved plan, snapshot, write, verify and
+report.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
     :param policy: the options of the run.
     :param protections: locks, rollback blocks, snapshots, stop switch and freeze windows.
     :raises GuardRefused: when a guard refuses before anything was read.
-    :raises StateMoved: when the plan is not the expected one.
+    :raises StateMoved: if the plan does not have the expected digest.
     :raises TargetLocked: when another run works on a target.
     :returns: the report; with an error in the plan, one in which nothing was written.
     """
@@ -233,8 +235,7 @@ class _Run:
             ]
         if target.name in blocks:
             findings += check_blocks(target.items, blocks[target.name])
-        findings += self._newer_work(target.items)
-        return target.with_findings(*findings)
+        return self.action.with_newer_work(target.with_findings(*findings), self._newer_work(target.items))
 
     def _too_many(self, targets: Sequence[TargetPlan], done: Collection[str]) -> list[Finding]:
         if not targets:
@@ -287,23 +288,21 @@ class _Run:
     def _first_key(self) -> str:
         return first_read_key(self.action.operation)
 
-    def _newer_work(self, items: Sequence[PlannedItem]) -> list[Finding]:
+    def _newer_work(self, items: Sequence[PlannedItem]) -> dict[Resource, Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""
         noted = self.run.recall(self._first_key) or {}
-        found = []
+        found = {}
         for item in items:
             kind = self.action.kinds()[item.resource.kind]
-            if item.transition is None or kind.repeatable or item.resource.key not in noted:
+            if item.transition is None or kind.repeatable or item.resource.key not in noted or item.refusals:
                 continue
             now = kind.revision(item.transition.before)
             if now != noted[item.resource.key]:
-                found.append(
-                    error(
-                        "newer_work",
-                        f"{item.resource} was changed after the first try of this task read it (by {now}), and that "
-                        "work is not overwritten. Look at what runs there; clear the task in a new run if this write "
-                        "is still wanted.",
-                    )
+                found[item.resource] = error(
+                    "newer_work",
+                    f"{item.resource} was changed after the first try of this task read it (by {now}), and that "
+                    "work is not overwritten. Look at what runs there; clear the task in a new run if this write "
+                    "is still wanted.",
                 )
         return found
 

@@ -1,4 +1,4 @@
-"""Holds a run to the plan that was approved, across the tries of its task."""
+"""Compares a run with the approved plan, across the tries of its task."""
 
 from __future__ import annotations
 

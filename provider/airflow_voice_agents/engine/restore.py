@@ -1,4 +1,4 @@
-"""Restores targets from a snapshot, unless somebody has worked on them since."""
+"""Restores targets from a snapshot, unless somebody has changed them since."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from airflow_voice_agents.plans.plan import (
     refused,
     warning,
 )
-from airflow_voice_agents.plans.report import ItemReport, Report
+from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import CallError
 
 LEFT_OUT = "finding"
 """Detail of an item that a partial restore left out: the code of the finding that left it out."""
+
+LEFT_WITH = "left_with_target"
+"""Code of the finding about a resource that is left because another one of its target is."""
+
+EDITED = ("newer_work", "unknown_work")
+"""Codes of the findings about resources that were changed since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +125,49 @@ class RestoreAction(Action):
         self, mine: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]
     ) -> tuple[PlannedItem, ...]:
         blocking = any(self.kinds()[each.kind].blocking for each in mine)
-        return await off_loop(lambda: tuple(self.items(mine, states, own)), blocking=blocking)
+        return await off_loop(
+            lambda: self.left_whole(tuple(self.items(mine, states, own))), blocking=blocking
+        )
+
+    def depend_on_each_other(self, items: Sequence[PlannedItem]) -> bool:
+        """Return whether the items of one target go back all or none.
+
+        :param items: the items of one target.
+        """
+        return False
+
+    def left_whole(self, items: tuple[PlannedItem, ...]) -> tuple[PlannedItem, ...]:
+        """Return the items of one target; in a partial restore errors leave an item out, and with it its dependents.
+
+        :param items: the items of one target.
+        """
+        if not self.allow_partial:
+            return items
+        items = tuple(self.left_out(each) if each.errors else each for each in items)
+        cause = next((each for each in items if each.refusals), None)
+        if cause is None or not self.depend_on_each_other(items):
+            return items
+        said = refused(LEFT_WITH, f"left as it is, because {cause.resource.kind} {cause.resource} is left")
+        return tuple(
+            each
+            if each.refusals or not each.changed
+            else self.left_out(replace(each, findings=(*each.findings, said)))
+            for each in items
+        )
+
+    def with_newer_work(self, target: TargetPlan, found: Mapping[Resource, Finding]) -> TargetPlan:
+        """Return a target with what changed since an earlier try; a partial restore leaves that out.
+
+        :param target: the planned target.
+        :param found: what is to be said, by resource.
+        """
+        if not (found and self.allow_partial):
+            return super().with_newer_work(target, found)
+        items = tuple(
+            replace(each, findings=(*each.findings, found[each.resource])) if each.resource in found else each
+            for each in target.items
+        )
+        return replace(target, items=self.left_whole(items))
 
     def items(
         self, resources: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]
@@ -220,7 +268,7 @@ class RestoreAction(Action):
         :param run: the run.
         :param targets: the planned targets.
         """
-        items = [item for target in targets for item in target.items if item.changed]
+        items = [item for target in targets for item in target.items if item.changed and not item.refusals]
         if items:
             own = {item.resource.key: [item.after, *item.waypoints] for item in items}
             run.remember(self._own_key, {**(run.recall(self._own_key) or {}), **own})
@@ -228,14 +276,16 @@ class RestoreAction(Action):
     def block_digests(self, targets: Sequence[TargetPlan]) -> BlockDigests:
         """Return the states that the change left, which no schedule may bring back.
 
-        A resource that the change left alone is not blocked, and neither is a target without a noted state.
+        A resource that the change left alone is not blocked, and neither is one that the restore leaves out, nor a
+        target without a noted state.
         """
+        left = {item.resource for target in targets for item in target.items if item.refusals}
         notes = {each: self.snapshot.notes.get(each) or {} for each in self.snapshot.states}
         digests = {
             name: {
                 each: notes[each][AFTER]
                 for each in mine
-                if AFTER in notes[each] and notes[each][AFTER] != notes[each].get(BEFORE)
+                if each not in left and AFTER in notes[each] and notes[each][AFTER] != notes[each].get(BEFORE)
             }
             for name, mine in self.targets().items()
         }
@@ -245,7 +295,10 @@ class RestoreAction(Action):
         """Return an item's report; a left-out item names its finding."""
         told = super().explain(planned, item)
         if self.allow_partial and planned.refusals:
-            return replace(told, details={**told.details, LEFT_OUT: planned.refusals[0].code})
+            code = planned.refusals[0].code
+            told = replace(told, details={**told.details, LEFT_OUT: code})
+            if code == LEFT_WITH and told.status is Status.FAILED:
+                return replace(told, status=Status.SKIPPED)
         return told
 
     def tolerates(self, report: Report) -> bool:

@@ -54,6 +54,7 @@ class Rollout:
     def __post_init__(self) -> None:
         self._ended: dict[str, Outcome] = {}
         self._failed = 0
+        self._moved: set[Resource] = set()
         self._stopped: str | None = None
         self._total = 0
         self._asked_others = -math.inf
@@ -62,7 +63,7 @@ class Rollout:
     async def apply(self, targets: list[TargetPlan], *, planned_at: float) -> Mapping[str, Outcome]:
         """Write what the targets ask for, wave by wave, and report on the items of each.
 
-        Targets that change nothing are reported at once and count in no wave.
+        Targets of which nothing is written are reported at once and count in no wave.
 
         :param targets: the targets; the list is taken over and emptied, so that a finished target is let go with
             everything that was read for it.
@@ -70,8 +71,8 @@ class Rollout:
         """
         if self.action.counts_items:
             return await self._by_item(targets, planned_at)
-        todo = {target.name: target for target in targets if target.changed}
-        self._ended = {target.name: self._as_planned(target) for target in targets if not target.changed}
+        todo = {target.name: target for target in targets if any(map(_is_written, target.items))}
+        self._ended = {target.name: self._as_planned(target) for target in targets if target.name not in todo}
         self._total = len(todo)
         targets.clear()
         progress = self.run.progress(self.action.operation, self._total)
@@ -101,14 +102,21 @@ class Rollout:
             return
         outcome = await self._stages(target, planned_at if target.read_at is None else target.read_at)
         self._ended[target.name] = outcome
-        if any(item.status in TROUBLE for item in outcome):
+        if self._has_failed(target, outcome):
             self._failed += 1
             await self._check_failures()
-        else:
+        elif not any(item.status in TROUBLE for item in outcome):
             self.checkpoints.note(target.name, outcome)
             await self._ask_others()
         self._stop(self.lock.renew_when_due())
         progress.add(_worst(outcome).value)
+
+    def _has_failed(self, target: TargetPlan, outcome: Outcome) -> bool:
+        """Whether a write of a target failed; what its plan left out, or a newer change, is no failure of the run."""
+        left = {item.resource for item in target.items if item.refusals} | self._moved
+        return any(
+            item.status in (Status.FAILED, Status.UNKNOWN) and item.resource not in left for item in outcome
+        )
 
     async def _stages(self, target: TargetPlan, planned_at: float) -> Outcome:
         ended: list[ItemReport] = []
@@ -195,6 +203,8 @@ class Rollout:
     def _take_from(self, applier: Applier[Any]) -> None:
         if applier.retry_after is not None:
             self.retry_after = max(self.retry_after or 0.0, applier.retry_after)
+        if self.action.leaves_newer_work:
+            self._moved |= applier.moved
         if applier.refused is not None:
             self._stop(f"The platform refuses every further request: {applier.refused}")
 

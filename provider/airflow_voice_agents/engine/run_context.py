@@ -1,4 +1,4 @@
-"""The things that a run works with: sender, log, guards, concurrency, task state and clocks."""
+"""The context of a run: sender, log, guards, concurrency, task state and clocks."""
 
 from __future__ import annotations
 

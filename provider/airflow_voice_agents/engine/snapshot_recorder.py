@@ -1,4 +1,4 @@
-"""Records what a run is about to change before its first write, with what its earlier tries changed."""
+"""Records the state before the first write of a run, including the changes of its earlier tries."""
 
 from __future__ import annotations
 

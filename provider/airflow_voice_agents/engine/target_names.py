@@ -1,4 +1,4 @@
-"""Target names that may be two spellings of one target, resolved only when both spellings meet."""
+"""Target names that can be two spellings of one target, resolved only when both spellings occur."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Omnia Voice: calls, models, paging, resource kind and hook."""
+"""Omnia Voice: requests, models, paging, resource kinds and hook."""

@@ -73,7 +73,7 @@ def list_numbers(
     """Read one page of the workspace's numbers (``GET /numbers``); their order is not specified.
 
     :param page: number of the page, from 1.
-    :param limit: records per page; the platform may give fewer and says so.
+    :param limit: maximum number of records per page; the response says if there are fewer.
     :param status: only numbers of this status.
     """
     counts = {"page": parse_count(page, name="page"), "limit": parse_count(limit, name="limit")}
@@ -88,8 +88,8 @@ def assign_number(
 ) -> ApiRequest[Number | None]:
     """Assign a number that the workspace does not list yet (``POST /numbers``).
 
-    Whether the platform takes a number that was not imported in its dashboard is not documented.
-    The answer may be empty.
+    The vendor does not document whether the platform accepts a number that was not imported in its dashboard.
+    The response can be empty.
 
     :param phone_number: the number.
     :param agent_id: the agent that will answer it.
@@ -115,7 +115,7 @@ def get_number(number_id: str) -> ApiRequest[Number]:
 def update_number(
     number_id: str, *, changes: Mapping[str, str | None], verb: UpdateVerb | str = UpdateVerb.PATCH
 ) -> ApiRequest[Number | None]:
-    """Set some fields of a number (``PATCH`` or ``PUT /numbers/{id}``); the answer may be empty.
+    """Set some fields of a number (``PATCH`` or ``PUT /numbers/{id}``); the response can be empty.
 
     :param number_id: its id, not the phone number.
     :param changes: ``friendly_name``, ``agent_id`` and ``status``, at least one; a field that is absent
@@ -160,12 +160,12 @@ def fallback_verb(call: ApiRequest[T]) -> ApiRequest[T]:
 
 
 def is_update(call: ApiRequest[Any]) -> bool:
-    """Tell whether a call is one that :func:`update_number` returned."""
+    """Return whether a request comes from :func:`update_number`."""
     return call.route == _NUMBER and call.method in tuple(UpdateVerb)
 
 
 def is_list(call: ApiRequest[Any]) -> bool:
-    """Tell whether a call is one that :func:`list_numbers` returned."""
+    """Return whether a request comes from :func:`list_numbers`."""
     return call.route == _NUMBERS and call.method == "GET"
 
 

@@ -1,4 +1,4 @@
-"""Assets of Omnia Voice: what operators emit and other DAGs can be scheduled on."""
+"""Assets of Omnia Voice, on which other DAGs can be scheduled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The condition that the Omnia Voice sensor and its trigger wait for."""
+"""The condition of the Omnia Voice sensor and its trigger."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NumberList:
 
 @dataclass(frozen=True, slots=True)
 class NumberCondition:
-    """Some numbers are listed, and answered by an agent or in a status where one is given.
+    """Numbers are listed, and have an agent or a status if one is given.
 
     :param numbers: E.164 numbers.
     :param agent_id: the agent that must answer them, or ``None`` for any or none.
@@ -44,7 +44,7 @@ class NumberCondition:
     def parse(cls, phone_numbers: object, agent_id: object, statuses: object) -> NumberCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         numbers = parse_numbers(phone_numbers)
         agent = None if agent_id is None else parse_identifier(agent_id, name="agent_id")
@@ -73,9 +73,9 @@ class NumberCondition:
         return [_all_numbers() if self.agent_id is None else _agent_numbers(self.agent_id)]
 
     def holds(self, answers: Sequence[NumberList]) -> Found:
-        """Decide whether the condition holds for every number.
+        """Evaluate the condition for every number.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises ResponseError: when the list ended early, and a number is not on it.
         """
         found = answers[0].numbers

@@ -83,7 +83,8 @@ class ConnectionFields(FieldReader):
     def client_settings(self) -> ClientSettings:
         """Return what a client needs.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         _, key = self.update_verb, self.secret(self.api_key, "the API key (password)")
         try:

@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection of type ``omniavoice``, and calls sent with it."""
+"""The hook for Airflow connections of type ``omniavoice``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METHOD_NOT_ALLOWED: Final = 405
 
 
 class VerbFallback:
-    """Tries an update with its other verb, once, when it is answered 405, and remembers what worked.
+    """Retries an update once with the other HTTP verb after a 405, and remembers the verb that worked.
 
     :param send: sends a call.
     """
@@ -42,10 +42,10 @@ class VerbFallback:
         self._refused: set[str] = set()
 
     async def __call__(self, call: ApiRequest[T]) -> T:
-        """Send a call; one that is no update goes as it is.
+        """Send a request; only updates are retried with the other verb.
 
-        :param call: what to send.
-        :raises CallError: as the sender does; the first 405 when both verbs are refused.
+        :param call: the request, from the system's ``api`` module.
+        :raises CallError: if the request fails; the first 405 if both verbs are refused.
         """
         if not is_update(call):
             return await self._send(call)
@@ -75,15 +75,18 @@ TEST_SECONDS = 10.0
 
 
 class OmniaVoiceHook(VoiceAgentsHook):
-    """Send Omnia Voice calls under an Airflow connection.
+    """Send Omnia Voice requests with an Airflow connection.
 
-    An update that is answered 405 is sent once with its other verb; which one the platform takes is
-    remembered as long as the hook lives.
+    After a 405, the hook sends an update once more with the other HTTP verb, and remembers the verb that the
+    platform accepts.
 
     .. code-block:: python
 
+        from airflow_voice_agents.omnia_voice import api
+        from airflow_voice_agents.omnia_voice.hooks import OmniaVoiceHook
+
         with OmniaVoiceHook() as hook:
-            page = hook.send(calls.list_numbers())
+            page = hook.send(api.list_numbers())
 
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``.
     """
@@ -100,7 +103,7 @@ class OmniaVoiceHook(VoiceAgentsHook):
 
     @property
     def fields(self) -> ConnectionFields:
-        """What the connection says, the verb of updates and the platform's name among it."""
+        """Fields of the connection, including the verb of updates and the platform's name."""
         if self._fields is None:
             connection = self.get_connection(self.conn_id)
             self._fields = _fields(connection, extra_of(connection))
@@ -110,30 +113,31 @@ class OmniaVoiceHook(VoiceAgentsHook):
         """Turn a connection into client settings.
 
         :param connection: connection of type ``omniavoice``.
-        :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :param extra: the decoded extra of the connection.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         self._fields = _fields(connection, extra)
         return self._fields.client_settings()
 
     def send(self, call: ApiRequest[T]) -> T:
-        """Send a call and return what it reads.
+        """Send a request and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.run(self.asend(call))
 
     async def asend(self, call: ApiRequest[T]) -> T:
-        """Send a call from async code and return what it reads.
+        """Send a request from async code and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return await self._verbs(call)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one number of the workspace and say in words what came of it; never raises.
+        """Test the connection with one request for a number; return success and a message, and never raise.
 
         Vendor operation: list numbers.
         """

@@ -55,7 +55,7 @@ _Count = Annotated[int | None, BeforeValidator(_count)]
 
 
 class Answer(BaseModel):
-    """Base of what the API answers: immutable, lenient, camelCase in JSON; numbers may stand for texts."""
+    """Base of the API's responses: immutable, lenient, camelCase in JSON; numbers are accepted for strings."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -70,7 +70,7 @@ class Answer(BaseModel):
 
 
 class Agent(Answer):
-    """The agent that comes with a number: nothing of it but what tells it apart."""
+    """The agent in the record of a number: only its identifying fields."""
 
     id: _Text = None
     name: _Text = None
@@ -90,7 +90,7 @@ class Number(Answer):
 
     @property
     def e164(self) -> str | None:
-        """The number in E.164, whatever spelling the answer has; ``None`` when it shows no number."""
+        """The number in E.164; ``None`` if the response shows no number."""
         return number_key(self.phone_number)
 
     @property
@@ -106,7 +106,7 @@ class Number(Answer):
         return "agent_id" in self.model_fields_set or self.assigned_to is not None
 
     def has_status(self, *statuses: str) -> bool:
-        """Tell whether the status is one of these words, in any case.
+        """Return whether the status is one of these words, ignoring case.
 
         :param statuses: words such as ``ACTIVE`` or ``assigned``; the platform's set is not known.
         """
@@ -117,7 +117,7 @@ class Number(Answer):
 class NumberPage(Answer):
     """Some numbers of a list, and what the answer says about the rest.
 
-    ``limit``, ``total``, ``total_pages`` and ``has_more`` are ``None`` where the answer does not tell.
+    ``limit``, ``total``, ``total_pages`` and ``has_more`` are ``None`` if the response does not have them.
     """
 
     numbers: tuple[Number, ...] = ()
@@ -151,7 +151,7 @@ def read_numbers(body: Any) -> tuple[Number, ...]:
 
 
 def read_number_or_nothing(body: Any) -> Number | None:
-    """Read a number from the answer to a write, which may be empty.
+    """Read a number from the response to a write, which can be empty.
 
     :param body: decoded JSON, or ``None`` for an empty answer.
     :raises ValueError: for a body that is no number.

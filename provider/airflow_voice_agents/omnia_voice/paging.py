@@ -1,4 +1,4 @@
-"""Lists that come in pages, read whole, whatever the server tells about them.
+"""Reads paged lists completely, for every documented form of paging.
 
 A list is not a snapshot: the platform neither sorts its pages nor holds them still, so what is created
 or removed while they are read may be missed or seen twice.

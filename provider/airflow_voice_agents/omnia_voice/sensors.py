@@ -17,25 +17,25 @@ POKE_INTERVAL = 120.0
 
 
 class OmniaVoiceNumberSensor(VoiceAgentsSensor):
-    """Wait until numbers are listed, answered by an agent, or in a status; all that is given must hold.
+    """Wait until numbers are listed, assigned to an agent, or in a status; all given conditions must hold.
 
-    A question costs one request when ``agent_id`` is given, else one per hundred numbers of the workspace;
-    deferred sensors that wait on the same list share it.
-    Transient errors and a reached limit are tolerated; errors that waiting cannot mend end the wait at once.
+    A poll costs one request with ``agent_id``, else one per hundred numbers of the workspace; deferred
+    sensors that need the same list share it. The sensor tolerates temporary errors and the hourly limit. An
+    error that waiting cannot fix ends the wait at once.
 
     Vendor operations: list numbers, list numbers of agent.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
-    :param agent_id: the agent that must answer them. (templated)
-    :param statuses: a status, or a list of those accepted, in any case. (templated)
-    :param poke_interval: seconds between two questions; below 60 they use up the hourly limit.
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
+    :param agent_id: the agent that must answer the numbers. (templated)
+    :param statuses: an accepted status, or a list of them, ignoring case. (templated)
+    :param poke_interval: seconds between two polls; below 60 they use up the hourly limit.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``ready`` and ``waiting``, both counts, and ``ids`` by number.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: the counts ``ready`` and ``waiting``, and ``ids`` by number.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", "phone_numbers", "agent_id", "statuses")
@@ -63,7 +63,7 @@ class OmniaVoiceNumberSensor(VoiceAgentsSensor):
         self.omniavoice_conn_id = omniavoice_conn_id
 
     def condition(self) -> NumberCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.omnia_voice.conditions import NumberCondition
 
         return NumberCondition.parse(self.phone_numbers, self.agent_id or None, self.statuses or None)

@@ -1,1 +1,1 @@
-"""Pure decisions: states in, plans and reports out. No I/O, no clock, no random number, no one system."""
+"""Pure decisions: states in, plans and reports out, without I/O, clocks, random numbers or vendor code."""

@@ -1,4 +1,4 @@
-"""A verdict for people, as Markdown and as plain text; it holds no values."""
+"""Verdicts as Markdown and as plain text, without values."""
 
 from __future__ import annotations
 

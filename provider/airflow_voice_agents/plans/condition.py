@@ -1,4 +1,4 @@
-"""Conditions that sensors and their triggers wait for: read-only questions, and a decision from the answers."""
+"""The protocol of conditions of sensors and triggers: reads, and a decision from the responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Reader(Protocol):
     async def asend(self, call: ApiRequest[T]) -> T:
         """Send one request and return what it reads.
 
-        :param call: what to send.
+        :param call: the request, from the system's ``api`` module.
         """
 
     async def aclient(self) -> Client:

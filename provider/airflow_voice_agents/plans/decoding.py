@@ -1,4 +1,4 @@
-"""JSON and YAML that people may have written, read strictly; no error shows a value."""
+"""Strict parsing of JSON and YAML; no error shows a value."""
 
 from __future__ import annotations
 

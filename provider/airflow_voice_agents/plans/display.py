@@ -1,4 +1,4 @@
-"""Config values as a plan shows them: shortened, escaped, sensitive ones masked."""
+"""Display of config values in plans: shortened, escaped, and masked if sensitive."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Display:
     sensitive name, what ``sensitive_keys`` select, and credentials inside URLs.
 
     :param show_values: whether values appear at all.
-    :param sensitive_keys: selectors of further values that are masked.
+    :param sensitive_keys: selectors of additional values to mask.
     :param sensitive_names: further names that make a key sensitive wherever they stand in it.
     """
 

@@ -1,4 +1,4 @@
-"""A plan as a document: decided by one task, carried out by another, and held to in between."""
+"""A plan as a document, which one task creates and another applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift: what a target is, what its source would make of it, and what was applied to it last, held together."""
+"""Drift: comparison of a target with the desired state of its source and with the state applied last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure in a few short lines for the log: what runs now, what happened, where, what to do."""
+"""Failures in a few short lines for the log: current state, cause, place, remedy."""
 
 from __future__ import annotations
 
@@ -30,14 +30,20 @@ def failure_lines(error: VoiceAgentsError, report: Report | None = None) -> list
 def _of_report(report: Report, *, retried: bool) -> Iterator[str]:
     changed, unknown = report.having(Status.CHANGED), report.having(Status.UNKNOWN)
     open_items = report.having(Status.FAILED, Status.SKIPPED)
-    if changed:
+    if report.now:
+        yield f"Now:  {visible(report.now)}"
+    elif changed:
         yield f"Now:  {_listed(report, changed)} changed and in effect"
-    if unknown:
+    if unknown and not report.now:
         yield f"Now:  {_listed(report, unknown)}: not known whether changed"
-    if open_items:
+    if open_items and not report.now:
         yield f"Now:  {_listed(report, open_items)} not changed as asked for"
     if first := next((item for item in (*open_items, *unknown) if item.reason), None):
         yield f"What: {visible(report.name_of(first))}: {visible(first.reason)}"
+    if report.advice:
+        yield f"Next: {visible(report.advice)}"
+        if not retried:
+            return
     yield (
         "Next: retry or clear the task; what is done is not done again"
         if retried

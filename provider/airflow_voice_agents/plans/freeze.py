@@ -1,4 +1,4 @@
-"""Freeze windows: times at which nothing is written, in the wall time of a zone, once or by a rule.
+"""Freeze windows: times without writes, in the local time of a zone, once or by a rule.
 
 A window is computed as a calendar on the wall would: Friday 22:00 to Saturday 06:00 stays at those hours
 whatever daylight saving does in between. Where the clocks are turned, a freeze is never cut short: an hour

@@ -13,7 +13,7 @@ class Overrides:
     """The guards that the author of a DAG has overridden.
 
     :param confirm_live: writes into live are intended.
-    :param allow_backfill: a backfill run may write into live.
+    :param allow_backfill: allow a backfill run to write to live.
     :param allowed: names of further guards that are overridden (``allow_skip_pre_release``).
     """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow_voice_agents.plans.diff import Change
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -24,9 +24,10 @@ Known = Mapping["Resource", Any]
 """The latest known state of resources, for kinds that address a resource by an id that only a state holds."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Resource:
+class Resource(NamedTuple):
     """The address of one thing that can be read and changed.
+
+    It is a tuple because it is the key of everything: an import hashes each number about thirty times.
 
     :param kind: the kind's name (``"config page"``).
     :param owner: the agent, space or workspace that has it.

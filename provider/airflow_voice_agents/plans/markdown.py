@@ -1,4 +1,4 @@
-"""Plans as Markdown for the people who approve them; text from outside can never become markup.
+"""Plans as Markdown for approvals; text from outside cannot become markup.
 
 Such text stands either in a code block, in a code span, or word by word: words of letters and digits as they
 are, anything else in a code span. Escapes would not do, because GitHub's flavour of Markdown looks for

@@ -1,4 +1,4 @@
-"""Reads opening hours as people type them; what cannot be read is an error and never a closed day."""
+"""Parses opening hours; unreadable hours are an error and never a closed day."""
 
 from __future__ import annotations
 

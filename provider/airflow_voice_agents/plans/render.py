@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.display import Display, Row, join_alike, show_key, show_path
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, Severity
 from airflow_voice_agents.plans.report import TROUBLE, ItemReport, Report, Status
+from airflow_voice_agents.plans.versions import HASH_LENGTH, about, short, versions_in
 from airflow_voice_agents.transport.masking import mask_credentials
 from airflow_voice_agents.transport.text import visible
 
@@ -34,8 +34,6 @@ FINDING_SIGNS = {Severity.ERROR: "✗", Severity.REFUSED: "✗", Severity.WARNIN
 SCHEMA = "$schema"
 """First key of the changes to a page's schema."""
 PATH_WIDTH = 60
-HASH_LENGTH = 8
-"""Characters of a version's hash that people see."""
 LINE_WIDTH = 100
 """Longest line that several keys share."""
 ROWS_SHOWN = 200
@@ -120,7 +118,8 @@ def render_report(report: Report) -> str:
     if more := sum(map(len, groups[ROWS_SHOWN:])):
         lines.append(f"  … and {more} more")
     notes = [f"  note: {visible(note)}" for note in report.notes]
-    return "\n".join([f"Report: {visible(report.operation)}", *lines, *notes, _report_counts(report)])
+    first = [f"  {visible(said)}" for said in (report.now, report.advice) if said]
+    return "\n".join([f"Report: {visible(report.operation)}", *first, *lines, *notes, _report_counts(report)])
 
 
 def impersonal(text: str, resource: Resource) -> str:
@@ -139,7 +138,7 @@ def _same_outcomes(items: Sequence[ItemReport]) -> list[list[ItemReport]]:
     """Group items that went the same way for the same reason; items without a reason stay apart."""
     groups: dict[object, list[ItemReport]] = {}
     for place, item in enumerate(items):
-        reason = impersonal(item.reason, item.resource)
+        reason = impersonal(item.said, item.resource)
         key = (item.status, item.resource.kind, reason) if reason else place
         groups.setdefault(key, []).append(item)
     return list(groups.values())
@@ -148,12 +147,12 @@ def _same_outcomes(items: Sequence[ItemReport]) -> list[list[ItemReport]]:
 def _report_row(report: Report, group: Sequence[ItemReport]) -> tuple[str, str, str]:
     first = group[0]
     if len(group) == 1:
-        return report.word(first.status), visible(report.name_of(first)), visible(first.reason)
+        return report.word(first.status), visible(report.name_of(first)), visible(first.said)
     left = len(group) - TARGETS_NAMED
     named = group if left <= 1 else group[:TARGETS_NAMED]
     names = ", ".join(visible(report.name_of(item)) for item in named)
     more = f" … and {left} more" if left > 1 else ""
-    return report.word(first.status), names + more, visible(impersonal(first.reason, first.resource))
+    return report.word(first.status), names + more, visible(impersonal(first.said, first.resource))
 
 
 def noteworthy(plan: Plan) -> list[PlannedItem]:
@@ -243,7 +242,7 @@ def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
         mine = [row for row in joined if row.path.startswith(SCHEMA) is part]
         width = min(max((len(row.path) for row in mine), default=0), PATH_WIDTH)
         for row in mine:
-            yield f"{row.op.value} {row.path:<{width}}  {_short_versions(row.shown, item)}"
+            yield f"{row.op.value} {row.path:<{width}}  {short(row.shown, item)}"
     yield from _known_versions(item)
     kept = [visible(mask_credentials(path)) for path in item.kept_keys]
     yield from _joined("=", kept, "the target keeps its own value", "the target keeps its own values")
@@ -255,27 +254,11 @@ def _lines(item: PlannedItem, rows: Sequence[Row]) -> Iterator[str]:
     yield from _joined("!", stale, one, many)
 
 
-def _versions(item: PlannedItem) -> dict[str, Mapping[str, Any]]:
-    """Return version -> what people know it by, of the versions that the item is about."""
-    known = {str(each.get("version")): each for each in dict(item.facts.get("versions") or {}).values()}
-    sides = [side for change in item.changes for side in (change.before, change.after)] if known else []
-    return {side: known[side] for side in sides if isinstance(side, str) and side in known}
-
-
-def _short_versions(text: str, item: PlannedItem) -> str:
-    for version in _versions(item):
-        text = text.replace(version, version[:HASH_LENGTH])
-    return text
-
-
 def _known_versions(item: PlannedItem) -> Iterator[str]:
     """Yield a line for each version that has a message, an author or a date."""
-    for version, known in _versions(item).items():
-        label = f'"{known["label"]}"' if known.get("label") else ""
-        by = f"by {known['author']}" if known.get("author") else ""
-        made = f"on {str(known['created_at'])[:10]}" if known.get("created_at") else ""
-        if said := " ".join(filter(None, (label, by, made))):
-            yield f"  {version[:HASH_LENGTH]}: {visible(mask_credentials(said))}"
+    for version, known in versions_in(item).items():
+        if said := about(known):
+            yield f"  {version[:HASH_LENGTH]}: {said}"
 
 
 def _joined(sign: str, keys: Sequence[str], one: str, many: str) -> Iterator[str]:

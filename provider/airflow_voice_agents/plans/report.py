@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Any
 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
+from airflow_voice_agents.plans.versions import version_change
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     ItemsFailed,
@@ -17,6 +19,9 @@ from airflow_voice_agents.transport.errors import (
     VoiceAgentsError,
 )
 from airflow_voice_agents.transport.text import visible
+
+VERSION_CHANGE = "version_change"
+"""Detail of an item: from which version to which, with message, author and date, for people."""
 
 EXAMPLES = 3
 ITEMS_SHOWN = 200
@@ -55,6 +60,11 @@ class ItemReport:
     permanent: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def said(self) -> str:
+        """The version that came and the one that went, where the item is about versions, and the reason."""
+        return "; ".join(filter(None, (self.details.get(VERSION_CHANGE, ""), self.reason)))
+
     def document(self) -> dict[str, Any]:
         """Return the item as JSON."""
         plain: dict[str, Any] = {
@@ -81,10 +91,13 @@ class Report:
     :param stopped: why a person stopped the run before its end, or an empty text.
     :param notes: what else has to be on record (a freeze that somebody overrode).
     :param unchanged_means: what people read in place of ``unchanged``, for a report of a run that writes nothing.
+    :param now: what runs now, as the first thing that a failure says; an empty text leaves that to the counts.
+    :param advice: what to do now, beside a retry.
+    :param by_owner: whether the items of each owner are counted as well.
     """
 
     operation: str
-    items: tuple[ItemReport, ...]
+    items: tuple[ItemReport, ...] = field(repr=False)  # asyncio writes the result of its main task out
     dry_run: bool = False
     plan_digest: str | None = None
     retry_after: float | None = None
@@ -92,6 +105,9 @@ class Report:
     stopped: str = ""
     notes: tuple[str, ...] = ()
     unchanged_means: str = ""
+    now: str = ""
+    advice: str = ""
+    by_owner: bool = False
 
     def word(self, status: Status) -> str:
         """Return what people read for a status.
@@ -104,6 +120,33 @@ class Report:
         """Count the items by status; the sum is ``total``."""
         found = [item.status for item in self.items]
         return {"total": len(found), **{status.value: found.count(status) for status in Status}}
+
+    def owner_counts(self) -> dict[str, dict[str, int]]:
+        """Count the items of each owner by status, owners with trouble first; statuses that none has are left out."""
+        found: dict[str, Counter[str]] = {}
+        for item in self.items:
+            found.setdefault(item.resource.owner, Counter())[item.status.value] += 1
+        counted = {
+            owner: {"total": counts.total(), **{each: counts[each] for each in Status if counts[each]}}
+            for owner, counts in found.items()
+        }
+        return dict(sorted(counted.items(), key=lambda each: not any(word in each[1] for word in TROUBLE)))
+
+    def owner_lines(self) -> list[str]:
+        """Return a line for each of the first owners with its counts, for a log."""
+        found = self.owner_counts()
+        shown = list(found.items())[:ITEMS_SHOWN]
+        lines = [
+            f"  {owner}: {', '.join(f'{count} {word}' for word, count in counts.items() if word != 'total')}"
+            for owner, counts in shown
+        ]
+        more = [f"  … and {len(found) - len(shown)} more"] if len(found) > len(shown) else []
+        return [f"{self.operation}, by owner:", *lines, *more]
+
+    def _owners_document(self) -> dict[str, Any]:
+        found = self.owner_counts()
+        shown = dict(list(found.items())[:ITEMS_SHOWN])
+        return {"by_owner": shown, "owners_omitted": len(found) - len(shown)}
 
     def having(self, *statuses: Status) -> list[ItemReport]:
         """List the items that ended in one of these ways."""
@@ -155,6 +198,9 @@ class Report:
             **({"stopped": self.stopped} if self.stopped else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"unchanged_means": self.unchanged_means} if self.unchanged_means else {}),
+            **({"now": self.now} if self.now else {}),
+            **({"advice": self.advice} if self.advice else {}),
+            **(self._owners_document() if self.by_owner else {}),
         }
 
 
@@ -179,6 +225,8 @@ def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
     details: dict[str, Any] = {**item.details, "before": planned.before[:12], "after": planned.after[:12]}
     if planned.changes:
         details["changed_keys"] = planned.changed_keys
+    if told := version_change(planned):
+        details[VERSION_CHANGE] = told
     reason = item.reason
     if planned.stale_keys:
         details["stale_keys"] = list(planned.stale_keys)
@@ -201,19 +249,20 @@ def failure_of(report: Report) -> VoiceAgentsError:
     :param report: a report that is not complete.
     """
     counts = report.counts()
+    first = "".join(f"{part} " for part in (report.now, report.advice) if part)
     if report.refused:
         failed = report.having(Status.FAILED)
         return GuardRefused(
-            f"{report.operation}: the plan has errors for {len(failed)} of {counts['total']} target(s), and nothing "
-            f"was written. {_examples(report, failed)} The XCom 'report' lists every target."
+            f"{first}{report.operation}: the plan has errors for {len(failed)} of {counts['total']} target(s), and "
+            f"nothing was written. {_examples(report, failed)} The XCom 'report' lists every target."
         )
     trouble = report.having(*TROUBLE)
     told = ", ".join(f"{counts[each]} {report.word(each)}" for each in Status if counts[each])
     stopped = f"It was stopped: {visible(report.stopped)} " if report.stopped else ""
     text = (
-        f"{report.operation}: {stopped}{len(trouble)} of {counts['total']} item(s) are not as asked for ({told}). "
-        f"{_examples(report, trouble)} What is listed as changed stays changed; a retry does only what is still open. "
-        "The XCom 'report' lists every item."
+        f"{first}{report.operation}: {stopped}{len(trouble)} of {counts['total']} item(s) are not as asked for "
+        f"({told}). {_examples(report, trouble)} What is listed as changed stays changed; a retry does only what is "
+        "still open. The XCom 'report' lists every item."
     )
     error = ItemsFailedPermanently(text) if report.permanent_failure else ItemsFailed(text)
     error.retry_after = report.retry_after

@@ -1,4 +1,4 @@
-"""A report, as a task left it, for people: as Markdown and as plain text; it holds no values."""
+"""Reports of tasks as Markdown and as plain text, without values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.markdown import code, prose
 from airflow_voice_agents.plans.render import impersonal
+from airflow_voice_agents.plans.report import VERSION_CHANGE
 from airflow_voice_agents.transport.text import unmarked
 from airflow_voice_agents.transport.validation import summarize_list
 
@@ -24,7 +25,8 @@ def report_markdown(report: Mapping[str, Any]) -> str:
         f"- {code(name)}: **{prose(status)}**{f', {prose(reason)}' if reason else ''}"
         for name, status, reason in map(_row, _groups(report)[:SHOWN])
     ]
-    return f"## Report: {prose(_operation(report))}\n\n**{prose(_counts(report))}**\n\n" + "\n".join(
+    first = "".join(f"{prose(said)}\n\n" for said in _first(report))
+    return f"## Report: {prose(_operation(report))}\n\n{first}**{prose(_counts(report))}**\n\n" + "\n".join(
         [*lines, *_more(report)]
     )
 
@@ -38,8 +40,14 @@ def report_text(report: Mapping[str, Any]) -> str:
         f"{unmarked(name)}: {unmarked(status)}{f', {unmarked(reason)}' if reason else ''}"
         for name, status, reason in map(_row, _groups(report)[:SHOWN])
     ]
-    head = [f"Report: {unmarked(_operation(report))}", unmarked(_counts(report))]
+    first = map(unmarked, _first(report))
+    head = [f"Report: {unmarked(_operation(report))}", *first, unmarked(_counts(report))]
     return "\n".join([*head, *lines, *_more(report)])
+
+
+def _first(report: Mapping[str, Any]) -> list[str]:
+    """Return what runs now and what to do, where the report says so."""
+    return [said for key in ("now", "advice") if isinstance(said := report.get(key), str) and said]
 
 
 def _operation(report: Mapping[str, Any]) -> str:
@@ -75,7 +83,8 @@ def _groups(report: Mapping[str, Any]) -> list[list[Outcome]]:
     groups: dict[object, list[Outcome]] = {}
     for place, each in enumerate(_listed(report)):
         resource = Resource(*(str(each.get(key, "")) for key in ("kind", "owner", "name")))
-        status, reason = _word(report, str(each.get("status", ""))), str(each.get("reason") or "")
+        said = [str(each[key]) for key in (VERSION_CHANGE, "reason") if each.get(key)]
+        status, reason = _word(report, str(each.get("status", ""))), "; ".join(said)
         key = (status, resource.kind, impersonal(reason, resource)) if reason else place
         groups.setdefault(key, []).append((resource, status, reason))
     return list(groups.values())

@@ -1,9 +1,9 @@
-"""Targets on hold: what was rolled back is not promoted again until somebody releases it."""
+"""Holds: a rolled back change is not promoted again until somebody releases it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import same
@@ -100,7 +100,7 @@ def check_blocks(items: Sequence[PlannedItem], hold: RollbackBlock) -> Iterator[
 def _blocked(hold: RollbackBlock, resource: Resource) -> str | None:
     """Return the digest that is blocked for a resource, also where the block spells its owner differently."""
     owner = hold.target.rpartition("/")[0]
-    other = replace(resource, owner=owner) if owner else resource
+    other = resource._replace(owner=owner) if owner else resource
     return hold.digests.get(resource.key) or hold.digests.get(other.key)
 
 

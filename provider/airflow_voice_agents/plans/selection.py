@@ -1,4 +1,4 @@
-"""Select the keys that go from a source to a target, and merge values from several places.
+"""Select the keys to promote, and merge values from several places.
 
 A **selector** is a dotted path of shell patterns from the top: ``opening_hours``, ``flags.*``,
 ``settings.mock_dnis``. A leading ``**.`` matches at any depth: ``**.mock_*``. A selector stands for the

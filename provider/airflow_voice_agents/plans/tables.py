@@ -1,4 +1,4 @@
-"""Reads tables as spreadsheets export them: with commas, semicolons, tabs or bars between the cells."""
+"""Reads tables exported by spreadsheets, with commas, semicolons, tabs or bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PolyAI: calls, models, resource kinds, hook, operators, sensors and triggers."""
+"""PolyAI: requests, models, resource kinds, hook, operators, sensors and triggers."""
 
 ENVIRONMENTS = ("sandbox", "pre-release", "live")
 """The environments of an agent, as arguments and specs name them."""

@@ -1,4 +1,4 @@
-"""Assets of PolyAI: what operators emit and other DAGs can be scheduled on."""
+"""Assets of PolyAI, on which other DAGs can be scheduled."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connectors_uri(agent_id: str) -> str:
 
 
 def deployment_uri(agent_id: str, environment: str) -> str:
-    """Return the asset URI of what an environment runs.
+    """Return the asset URI of an environment's deployment.
 
     :param agent_id: the agent.
     :param environment: ``sandbox``, ``pre-release`` or ``live``.
@@ -49,7 +49,7 @@ def deployment_uri(agent_id: str, environment: str) -> str:
 
 
 def routing_uri(agent_id: str) -> str:
-    """Return the asset URI of which connectors answer an agent's numbers.
+    """Return the asset URI of an agent's number routing.
 
     :param agent_id: the agent.
     """
@@ -57,10 +57,10 @@ def routing_uri(agent_id: str) -> str:
 
 
 def webhook_uri(agent_id: str | None = None) -> str:
-    """Return the asset URI of which an accepted webhook makes an event.
+    """Return the asset URI of a webhook.
 
-    :param agent_id: the agent, as ``[voice_agents] webhook_agents`` names it first; ``None`` for all signed webhooks
-        of the account.
+    :param agent_id: the agent, by its first name in ``[voice_agents] webhook_agents``; ``None`` for all
+        signed webhooks of the account.
     """
     return f"polyai://agents/{quote(agent_id, safe='')}/webhook" if agent_id else "polyai://account/webhook"
 
@@ -79,7 +79,7 @@ def sources_of(spec: PromotionSpec) -> list[str]:
     :param spec: the promotion.
     """
     found = []
-    for source in (target.source or spec.source for target in spec.targets):
+    for source in map(spec.source_of, spec.targets):
         if source is None or source.folder is not None or not (source.agent_id and source.environment):
             continue
         found += [config_uri(source.agent_id, source.environment)] if spec.config else []
@@ -92,7 +92,7 @@ def drift_uri(agent_id: str, environment: str | None = None) -> str:
     """Return the asset URI of an environment's drift.
 
     :param agent_id: the agent.
-    :param environment: ``sandbox``, ``pre-release`` or ``live``; ``None`` where it is not known.
+    :param environment: ``sandbox``, ``pre-release`` or ``live``; ``None`` if it is unknown.
     """
     inside = f"/environments/{environment}" if environment else ""
     return f"polyai://agents/{quote(agent_id, safe='')}{inside}/drift"

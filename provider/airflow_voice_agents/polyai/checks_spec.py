@@ -112,12 +112,12 @@ class PinSpec(_Part):
 
 
 class ReadBackCheck(_Check):
-    """Everything that a plan promised is there.
+    """Check that all resources match a plan.
 
-    Passed when every resource has the planned digest, failed when one has another.
+    Passed if every resource has the planned digest; failed if one has another.
 
-    :param plan: what the planning task returned. Only digests of it are kept.
-    :param pins: the digests, where no plan is given.
+    :param plan: result of the planning task. Only its digests are stored.
+    :param pins: the digests, if no plan is given.
     """
 
     check: Literal["read_back"] = "read_back"
@@ -133,15 +133,15 @@ class ReadBackCheck(_Check):
 
 
 class TestRunsCheck(_Check):
-    """The test runs that a deployment has started.
+    """Check the test runs that a deployment started.
 
-    Passed when all have passed, failed when one has failed; inconclusive while one is under way or ended in
-    an unknown way; error when one errored or timed out. That a run has ended is not enough.
+    Passed if all passed; failed if one failed; inconclusive if one has not ended or has an unknown status;
+    error if one errored or timed out.
 
     :param agent_id: the agent.
-    :param test_run_ids: ids of the runs: XCom ``test_run_ids`` of the task that deployed.
-    :param required: whether no run at all is inconclusive; otherwise it is skipped, which is not passed and fails
-        nothing.
+    :param test_run_ids: ids of the runs: XCom ``test_run_ids`` of the deploying task.
+    :param required: if true, no run at all is inconclusive; otherwise the result is skipped, which is not
+        passed and does not fail.
     """
 
     __test__ = False
@@ -153,18 +153,18 @@ class TestRunsCheck(_Check):
 
 
 class AlertsCheck(_Check):
-    """Alert rules of the account; only what began to fire after the promotion counts against it.
+    """Check alert rules of the account; only alerts after the promotion count.
 
-    Passed when every rule was evaluated after the promotion and is ok; failed when one has fired since;
-    inconclusive when a rule has no data or was not evaluated since, or when there is no rule.
+    Passed if every rule was evaluated after the promotion and is ok; failed if one has fired since;
+    inconclusive if a rule has no data or was not evaluated since, or if there is no rule.
 
-    :param project_ids: agents whose rules count, in the form in which the rules name them.
-    :param rule_ids: further rules by id.
-    :param metrics: only rules of projects that watch these; all by default.
-    :param account_wide: whether enabled rules that name no project count as well.
-    :param allow_preexisting: whether rules that fired before the promotion already are only reported;
-        otherwise they are inconclusive.
-    :param whole_window: whether a rule counts as evaluated only once its window lies after the promotion.
+    :param project_ids: agents whose rules count, as the rules write them.
+    :param rule_ids: additional rules by id.
+    :param metrics: metrics of the projects' rules that count; default: all.
+    :param account_wide: include enabled rules that name no project.
+    :param allow_preexisting: only report rules that fired before the promotion; if false, they are
+        inconclusive.
+    :param whole_window: count a rule as evaluated only when its whole window lies after the promotion.
     """
 
     check: Literal["alerts"] = "alerts"
@@ -183,30 +183,31 @@ class AlertsCheck(_Check):
 
 
 class ConversationsCheck(_Check):
-    """Conversations since the promotion, compared with those before it.
+    """Compare conversations since the promotion with those before it.
 
-    Conversations that are under way do not count. Below ``min_conversations`` it is inconclusive.
+    Ongoing conversations do not count. The result is inconclusive below ``min_conversations``.
 
     :param agent_id: the agent.
     :param environment: the environment.
-    :param host: ``agent`` reads them under the connection's API key, ``runtime`` from the runtime host
-        under its own key; only the first can tell deployments apart.
+    :param host: ``agent`` uses the connection's API key, ``runtime`` uses the runtime host with its own key;
+        only ``agent`` can distinguish deployments.
     :param account_id: the account; required for ``runtime``.
-    :param deployment_id: only conversations held with this deployment, where conversations tell theirs;
-        otherwise those that began since the promotion.
-    :param min_conversations: fewest conversations to judge by, since the promotion and in the baseline.
-    :param baseline_hours: hours before the promotion that are compared with.
-    :param max_handoff_rate_increase: failed when the share of conversations handed to a person is this
-        many times the baseline's, or more; 2 is the vendor's own reason to roll back. ``None`` does not look.
-    :param handoff_rate_floor: share of handoffs, 0 to 1, below which none of this counts.
-    :param max_error_rate: failed when in more than this share of conversations, 0 to 1, a function failed;
-        0.10 is the vendor's own reason to roll back. ``None`` does not look.
+    :param deployment_id: only conversations of this deployment, if conversations show theirs; otherwise those
+        that began after the promotion.
+    :param min_conversations: minimum number of conversations, since the promotion and in the baseline.
+    :param baseline_hours: hours before the promotion to compare with.
+    :param max_handoff_rate_increase: failed if the handoff rate is at least this many times the baseline's; 2
+        is the vendor's own reason to roll back. ``None`` skips this check.
+    :param handoff_rate_floor: handoff rate (0 to 1) below which the increase does not count.
+    :param max_error_rate: failed if a function failed in more than this share (0 to 1) of conversations; 0.10
+        is the vendor's own reason to roll back. ``None`` skips this check.
     :param critical_functions: functions that must not fail.
-    :param max_critical_failures: how often they may fail even so.
-    :param min_volume_ratio: failed when there are fewer conversations per hour than this part of the
-        baseline's, once the period is an hour or longer; ``None`` does not look.
-    :param sample: most conversations, the latest ones, that are read one by one for failed functions.
-    :param max_conversations: most conversations that are read in one look.
+    :param max_critical_failures: number of tolerated failures of critical functions.
+    :param min_volume_ratio: failed if there are fewer conversations per hour than this share of the
+        baseline's, after at least an hour; ``None`` skips this check.
+    :param sample: maximum number of conversations, the latest ones, that are read one by one for failed
+        functions.
+    :param max_conversations: maximum number of conversations per round.
     """
 
     check: Literal["conversations"] = "conversations"
@@ -236,10 +237,10 @@ class ConversationsCheck(_Check):
 class TurnSpec(_Part):
     """One turn of a smoke test.
 
-    :param say: what is said; ``None``, in the first turn only, waits for the greeting.
-    :param expect: regular expressions that are all found in the answer, whatever the case.
-    :param topics: topics that the agent looks up for it.
-    :param ends: whether the agent ends the chat with it; ``None`` does not look.
+    :param say: text to send; ``None``, in the first turn only, waits for the greeting.
+    :param expect: regular expressions that must all match the answer, ignoring case.
+    :param topics: topics that the agent must look up.
+    :param ends: whether the agent must end the chat; ``None`` skips this check.
     """
 
     say: Annotated[str, Field(min_length=1, max_length=SAID_LIMIT)] | None = Field(default=None, repr=False)
@@ -249,15 +250,15 @@ class TurnSpec(_Part):
 
 
 class SmokeCheck(_Check):
-    """A scripted chat with what an environment runs; what the agent's functions do, they do.
+    """A scripted chat with the deployment of an environment; the agent's functions run for real.
 
-    Passed when every answer is as expected. It is made once, before the waiting begins.
+    Passed if every answer is as expected. It runs once, before the wait begins.
 
     :param agent_id: the agent.
     :param environment: the environment.
-    :param turns: what is said, and what is expected.
+    :param turns: texts to send, and expected answers.
     :param variant_id: the variant that answers.
-    :param max_failed_functions: how many calls of functions may fail in it.
+    :param max_failed_functions: number of function calls that can fail in the chat.
     """
 
     check: Literal["smoke"] = "smoke"
@@ -278,14 +279,14 @@ class SmokeCheck(_Check):
 class OutboundCheck(_Check):
     """One call to a number of your own; it is never placed twice.
 
-    Passed when the call came about, which does not tell whether the agent behaved. One that did not come
-    about is inconclusive, unless ``failure_counts``.
+    Passed if the call was connected, which does not show whether the agent behaved well. A call that was not
+    connected is inconclusive, unless ``failure_counts`` is set.
 
     :param agent_id: the agent.
     :param environment: the environment.
-    :param to_number: E.164 number; it appears nowhere.
-    :param confirm_call: must be true: a phone rings, and it costs money.
-    :param failure_counts: whether a call that did not come about is failed.
+    :param to_number: E.164 number; it appears in no log, XCom or error.
+    :param confirm_call: must be true, because a phone rings and the call costs money.
+    :param failure_counts: count a call that was not connected as failed.
     :param variant_id: the variant that talks.
     """
 
@@ -306,12 +307,12 @@ class OutboundCheck(_Check):
 
 
 class PlacedCallCheck(_Check):
-    """An outbound call that was placed; this is what becomes of :class:`OutboundCheck`.
+    """An outbound call that was placed, the result of :class:`OutboundCheck`.
 
     :param agent_id: the agent.
     :param environment: the environment.
     :param call_sid: id of the call.
-    :param failure_counts: whether a call that did not come about is failed.
+    :param failure_counts: count a call that was not connected as failed.
     """
 
     check: Literal["placed_call"] = "placed_call"
@@ -336,10 +337,10 @@ _CHECKS: TypeAdapter[Checks] = TypeAdapter(Checks)
 
 
 def parse_checks(given: object) -> Checks:
-    """Check what an operator was given, before any request.
+    """Parse the checks of an operator, before any request.
 
     :param given: decoded JSON or YAML: a list of checks, each with its kind in ``check``.
-    :raises InputError: naming what is wrong; values are not shown.
+    :raises InputError: for an invalid check; the message names the place and hides values.
     """
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise InputError("checks must be a list of at least one check")

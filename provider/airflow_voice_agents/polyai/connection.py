@@ -59,7 +59,8 @@ class ConnectionFields(FieldReader):
     def client_settings(self) -> ClientSettings:
         """Return what a client needs.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         key = self.secret(self.api_key, "the API key (password)")
         return self._settings(key, self._base_url)
@@ -70,7 +71,8 @@ class ConnectionFields(FieldReader):
         The key of one host is never sent to the other: without ``runtime_api_key``, or where the host is
         overridden and ``runtime_host`` is not given, there is nothing to send with or to.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         given = self.text("runtime_api_key")
         if given is None:

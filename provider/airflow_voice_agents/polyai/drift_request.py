@@ -37,7 +37,7 @@ class DriftWait:
     def holds(self, answers: Sequence[DriftReport]) -> Found:
         """Decide whether the result is the one to wait for.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises ItemsFailedPermanently: when something cannot be compared.
         """
         return self.condition.holds(answers[0])

@@ -1,4 +1,4 @@
-"""The file format of an exported environment: deterministic, with names instead of ids and without server fields.
+"""The file format of exports: deterministic, with names instead of ids and without server fields.
 
 Below a folder, each environment has a place ``<agent>/<environment>`` with up to three files:
 

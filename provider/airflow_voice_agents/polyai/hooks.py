@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection of type ``polyai``, and calls sent with it."""
+"""The hook for Airflow connections of type ``polyai``."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ TEST_SECONDS = 10.0
 
 
 class PolyAIHook(VoiceAgentsHook):
-    """Send PolyAI calls under an Airflow connection.
+    """Send PolyAI requests with an Airflow connection.
 
     .. code-block:: python
 
-        with PolyAIHook() as hook:
-            pages = hook.send(calls.list_config_pages("harbour-hotels"))
+        from airflow_voice_agents.polyai import api
+        from airflow_voice_agents.polyai.hooks import PolyAIHook
 
-    Calls whose route is one of ``calls.RUNTIME_ROUTES`` go to the runtime host, under the key that the
-    connection has for it, through a client of their own that is made at first use.
+        with PolyAIHook() as hook:
+            pages = hook.send(api.list_config_pages("harbour-hotels"))
+
+    Requests to a route in ``api.RUNTIME_ROUTES`` go to the runtime host with the connection's runtime API key.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
     """
@@ -50,8 +52,9 @@ class PolyAIHook(VoiceAgentsHook):
         """Turn a connection into client settings.
 
         :param connection: connection of type ``polyai``.
-        :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :param extra: the decoded extra of the connection.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         return _fields(connection, extra).client_settings()
 
@@ -59,7 +62,7 @@ class PolyAIHook(VoiceAgentsHook):
     def account_id(self) -> str:
         """The connection's account.
 
-        :raises ConnectionSettingsError: where the connection names none.
+        :raises ConnectionSettingsError: if the connection has no account.
         """
         connection = self.get_connection(self.conn_id)
         fields = _fields(connection, extra_of(connection))
@@ -78,25 +81,25 @@ class PolyAIHook(VoiceAgentsHook):
         return self._runtime
 
     def send(self, call: ApiRequest[T]) -> T:
-        """Send a call to the host that answers it, and return what it reads.
+        """Send a request to its host, and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         return self.runtime.send(call) if call.route in api.RUNTIME_ROUTES else super().send(call)
 
     async def asend(self, call: ApiRequest[T]) -> T:
-        """Send a call to the host that answers it from async code, and return what it reads.
+        """Send a request to its host from async code, and return its parsed response.
 
-        :param call: what to send.
-        :raises VoiceAgentsError: the subclass that says what went wrong.
+        :param call: the request, from the system's ``api`` module.
+        :raises VoiceAgentsError: a subclass for the cause, see :mod:`airflow_voice_agents.transport.errors`.
         """
         if call.route in api.RUNTIME_ROUTES:
             return await (await self._aruntime()).asend(call)
         return await super().asend(call)
 
     def close(self) -> None:
-        """Close the connections of both clients, if they were ever used."""
+        """Close the network connections of both clients, if any."""
         try:
             if self._runtime is not None and self._client is not None:
                 # What was sent with run() has its connections in that client's event loop.
@@ -124,7 +127,8 @@ class PolyAIHook(VoiceAgentsHook):
         return self._runtime
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the account's agents once and say in words what came of it; never raises.
+        """Test the connection with one request for the account's agents; return success and a message, and
+        never raise.
 
         Vendor operation: list agents.
         """

@@ -9,16 +9,15 @@ from urllib.parse import quote
 import attrs
 from airflow.sdk import BaseOperatorLink
 
+from airflow_voice_agents.bases.links import REPORT_KEY, ReportLink, StoredAddress, report_url
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_voice_agents.airflow_compat import TaskInstanceKey
     from airflow_voice_agents.polyai.operators.base import PolyAIOperator
 
 STUDIO_KEY = "agent_studio_url"
 """XCom under which the address of the agent in Agent Studio lies."""
-REPORT_KEY = "promotion_report_url"
-"""XCom under which the address of the task's XComs lies, where plan, report and verdict are."""
 
 SECTION, OPTION = "voice_agents", "studio_url"
 DEFAULT_STUDIO_URL = "https://studio.{region}.poly.ai/{account_id}/{agent_id}"
@@ -26,30 +25,8 @@ DEFAULT_STUDIO_URL = "https://studio.{region}.poly.ai/{account_id}/{agent_id}"
 SELF_SERVE_URL = "https://studio.poly.ai/{account_id}/{agent_id}"
 
 
-class _Link(BaseOperatorLink):
-    """A link whose address a task left as XCom while it ran; Airflow asks for the others when the task ends."""
-
-    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address, or an empty text where it cannot be known.
-
-        :param operator: the task's operator, its templates rendered.
-        :param ti_key: the task instance.
-        """
-        from airflow.providers.common.compat.sdk import XCom
-
-        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or self.address(operator, ti_key))
-
-    def address(self, operator: Any, ti_key: Any) -> str:
-        """Return the address that the operator's arguments lead to.
-
-        :param operator: the task's operator, its templates rendered.
-        :param ti_key: the task instance.
-        """
-        return report_url(ti_key)
-
-
 @attrs.define()
-class AgentStudioLink(_Link):
+class AgentStudioLink(StoredAddress, BaseOperatorLink):
     """Opens the agent in Agent Studio."""
 
     name: str = "Agent Studio"
@@ -79,15 +56,10 @@ class AgentStudioLink(_Link):
 
 
 @attrs.define()
-class PromotionReportLink(_Link):
+class PromotionReportLink(ReportLink):
     """Opens the task's plan, report and verdict."""
 
     name: str = "Promotion report"
-
-    @property
-    def xcom_key(self) -> str:
-        """Where the address lies."""
-        return REPORT_KEY
 
 
 @attrs.define()
@@ -168,16 +140,3 @@ def studio_url(extra: dict[str, Any], agent_id: str) -> str:
     for name, value in parts.items():
         form = form.replace(f"{{{name}}}", quote(value, safe=""))
     return form
-
-
-def report_url(ti: Any) -> str:
-    """Return the address of a task's XComs in Airflow, below the base URL where one is set.
-
-    :param ti: the task instance.
-    """
-    from airflow_voice_agents.airflow_compat import conf
-
-    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    run, task = (quote(text, safe="") for text in (ti.run_id, ti.task_id))
-    mapped = "" if ti.map_index is None or ti.map_index < 0 else f"/mapped/{ti.map_index}"
-    return f"{base}/dags/{quote(ti.dag_id, safe='')}/runs/{run}/tasks/{task}{mapped}/xcom"

@@ -78,17 +78,18 @@ def _variant_id(value: object) -> str | None:
 
 
 class ConnectorUpdate(BaseModel):
-    """The wanted settings of one connector: an absent field is left as it is.
+    """Desired settings of one connector; an absent field stays unchanged.
 
-    Takes snake_case and the API's camelCase names. ``model_fields_set`` tells absent from ``None``.
+    Accepts snake_case and the API's camelCase names. ``model_fields_set`` distinguishes absent fields from
+    ``None``.
 
     :param connector_id: the connector.
     :param variant_id: variant to assign; ``None`` unassigns it.
     :param asr_lang_code: speech recognition language, such as ``en-GB``.
     :param voice_name: Google text-to-speech voice; the platform tries it out, which takes seconds.
     :param project_id: agent to move the connector to.
-    :raises InputError: for an unknown field, an empty or malformed value, and ``None`` where only
-        ``variant_id`` takes it.
+    :raises InputError: for an unknown field, an empty or malformed value, and ``None`` for any field but
+        ``variant_id``.
     """
 
     model_config = ConfigDict(
@@ -131,7 +132,7 @@ class ConnectorUpdate(BaseModel):
 
     @property
     def moves(self) -> bool:
-        """Whether the connector is to go to another agent."""
+        """Whether the update moves the connector to another agent."""
         return "project_id" in self.model_fields_set
 
     @property
@@ -139,13 +140,34 @@ class ConnectorUpdate(BaseModel):
         """Whether the platform will try out a voice."""
         return "voice_name" in self.model_fields_set
 
+    def for_connector(self, connector_id: str) -> Self:
+        """Return the same update of another connector; nothing but the id is checked again.
+
+        :param connector_id: the other connector.
+        :raises InputError: for an id that could not be one segment of a path.
+        """
+        if connector_id == self.connector_id:
+            return self
+        checked = parse_identifier(connector_id, name="connector_id")
+        return self.model_copy(update={"connector_id": checked})
+
     def body(self) -> dict[str, Any]:
         """The JSON object to send: absent fields left out, nulls kept."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        present = self.model_fields_set
+        return {alias: getattr(self, name) for name, alias in _UPDATE_ALIASES.items() if name in present}
 
     def changes(self) -> dict[str, str | None]:
         """The fields that are present, by attribute name, without ``connector_id``."""
-        return self.model_dump(exclude_unset=True, exclude={"connector_id"})
+        present = self.model_fields_set
+        return {
+            name: getattr(self, name)
+            for name in _UPDATE_ALIASES
+            if name in present and name != "connector_id"
+        }
+
+
+_UPDATE_ALIASES = {name: to_camel(name) for name in ConnectorUpdate.model_fields}
+"""Fields of an update -> their names in JSON."""
 
 
 def _explain(error: ValidationError, values: Mapping[str, object]) -> str:
@@ -252,7 +274,7 @@ class BatchConnectors(Answer):
 
 
 class ConnectorUpdateResult(Answer):
-    """What became of one update of a batch; ``error`` is a text without a code."""
+    """Result of one update of a batch; ``error`` is a text without a code."""
 
     connector_id: str
     success: StrictBool
@@ -378,6 +400,19 @@ class Variant(Answer):
     )
 
 
+class Topic(Answer):
+    """Topic of a branch's knowledge base; its texts are what the agent may say, so no log shows them."""
+
+    id: str
+    name: str | None = None
+    content: str | None = Field(default=None, repr=False)
+    actions: str | None = Field(default=None, repr=False)
+    example_queries: Texts = Field(
+        default=(), validation_alias=AliasPath("exampleQueries", "queries"), repr=False
+    )
+    is_active: StrictBool | None = None
+
+
 class Agent(Answer):
     """Agent, which other answers call project."""
 
@@ -407,8 +442,8 @@ class OutboundCallStatus(Answer):
 class SipTrunk(Answer):
     """SIP trunk of an account; nothing secret of it is ever answered.
 
-    :param hostname: the trunk's own host for inbound calls, which tells it from other trunks.
-    :param encrypted: whether calls come over TLS with SRTP, on port 5061, or over UDP, on port 5060.
+    :param hostname: the trunk's own host for inbound calls, unique to the trunk.
+    :param encrypted: true for TLS with SRTP on port 5061, false for UDP on port 5060.
     """
 
     id: str
@@ -425,7 +460,7 @@ class SipTrunk(Answer):
 
 
 class SipExtension(Answer):
-    """Extension of a SIP trunk: the dialled number, and who answers it."""
+    """Extension of a SIP trunk: the dialed number, and the agent that answers it."""
 
     extension: str
     agent_id: OptionalText = Field(default=None, validation_alias=AliasPath("agent", "agent_id"))

@@ -1,4 +1,4 @@
-"""A notifier that tells of a promotion over any channel that Airflow has a notifier for."""
+"""A notifier that sends the result of a promotion through other Airflow notifiers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ VERDICT_KEY, REPORT_KEY = "verdict", "report"
 
 @dataclass(frozen=True, slots=True)
 class PromotionMessage:
-    """What there is to tell.
+    """A message about a promotion.
 
-    :param subject: in one line.
-    :param text: verdict and report as plain text, without anything that a channel takes for markup.
-    :param markdown: the same as Markdown.
+    :param subject: the subject, in one line.
+    :param text: verdict and report as plain text, without markup of chat or mail programs.
+    :param markdown: verdict and report as Markdown.
     """
 
     subject: str
@@ -31,19 +31,23 @@ class PromotionMessage:
 
 
 class PolyAIPromotionNotifier(BaseNotifier):
-    """Render the verdict and the report of a promotion, and hand them to other notifiers.
+    """Render the verdict and the report of a promotion, and pass them to other notifiers.
 
-    Usable wherever Airflow takes a notifier: ``on_failure_callback``, ``on_success_callback``, and
+    Use it wherever Airflow accepts a notifier: ``on_failure_callback``, ``on_success_callback``, and
     ``notifiers`` of :class:`.PolyAIWatchPromotionOperator`. The templates of the other notifiers can use
     ``promotion_subject``, ``promotion_text`` and ``promotion_markdown``:
 
     .. code-block:: python
 
+        from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
+
+        from airflow_voice_agents.polyai.notifications import PolyAIPromotionNotifier
+
         PolyAIPromotionNotifier(notifiers=[SlackWebhookNotifier(text="{{ promotion_text }}")])
 
     :param notifiers: notifiers of any provider.
-    :param send: called with the :class:`PromotionMessage`, for a channel without a notifier.
-    :param task_id: task whose verdict and report are sent; ``None`` means the task that notifies.
+    :param send: callable that takes a :class:`PromotionMessage`, for a channel without a notifier.
+    :param task_id: task whose verdict and report are sent; ``None`` uses the task that notifies.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class PolyAIPromotionNotifier(BaseNotifier):
         self.task_id = task_id
 
     def notify(self, context: Context) -> None:
-        """Render the message and hand it on.
+        """Render and send the message.
 
         :param context: the task's context.
         """
@@ -70,7 +74,7 @@ class PolyAIPromotionNotifier(BaseNotifier):
             self.send(message)
 
     async def async_notify(self, context: Context) -> None:
-        """Render the message and hand it on, where notifiers are awaited.
+        """Render and send the message from async code.
 
         :param context: the context, as far as there is one.
         """
@@ -82,7 +86,7 @@ class PolyAIPromotionNotifier(BaseNotifier):
             self.send(message)
 
     def message(self, context: Context) -> PromotionMessage:
-        """Return what there is to tell.
+        """Return the message.
 
         :param context: the task's context; without a task instance there is only its absence to tell.
         """

@@ -110,7 +110,7 @@ def _some(targets: tuple[Any, ...]) -> tuple[Any, ...]:
 class SourceSpec(_Part):
     """The source of a promotion: an environment of an agent, or the files of an export.
 
-    :param agent_id: the agent. For files, the agent whose files are used; default: that of the target.
+    :param agent_id: the agent. For files, the agent whose files are used; default: that of each target.
     :param environment: the environment. For files, the environment whose files are used; default: that of the target.
     :param folder: URL of the folder of an export, or ``None`` to read the platform.
     """
@@ -121,8 +121,13 @@ class SourceSpec(_Part):
 
     @model_validator(mode="after")
     def _complete(self) -> SourceSpec:
-        if self.folder is None and (self.agent_id is None or self.environment is None):
-            raise ValueError("give agent_id and environment, or the folder of an export")
+        if self.folder is None and self.environment is None:
+            raise ValueError(
+                "give agent_id and environment, environment alone for each target's own agent, or the folder of an "
+                "export"
+            )
+        if self.folder is None and self.agent_id is None and "agent_id" in self.model_fields_set:
+            raise ValueError("agent_id is null; leave it out to take from each target's own agent")
         return self
 
 
@@ -302,12 +307,12 @@ class PromotionSpec(_Part):
         return {source.folder for source in sources if source is not None and source.folder is not None}
 
     def source_of(self, target: TargetSpec) -> SourceSpec | None:
-        """Return where a target takes from; for files, with the target's own names filled in.
+        """Return where a target takes from, with the target's own agent, and for files its environment, filled in.
 
         :param target: one of the targets.
         """
         source = target.source or self.source
-        if source is None or source.folder is None:
+        if source is None or (source.folder is None and source.agent_id is not None):
             return source
         return SourceSpec(
             folder=source.folder,

@@ -1,4 +1,4 @@
-"""Whole promotions and releases as one piece of a DAG: tests, plan, approval, apply, verification, watch."""
+"""Task groups for promotions and releases: tests, plan, approval, apply, verification, watch."""
 
 from __future__ import annotations
 
@@ -51,31 +51,31 @@ VERIFY_SECONDS = 600.0
 
 
 class PromotionOptions(TypedDict, total=False):
-    """What :func:`promotion` hands on to its tasks; what is not given keeps the operators' defaults.
+    """Arguments that :func:`promotion` passes to its tasks; missing ones use the operators' defaults.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
-    :param concurrency: most targets in flight.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param max_changed: how many targets may change, as a number or a percentage.
-    :param allow_unencrypted: whether plans and snapshots may be kept in the clear where Airflow has no Fernet
-        key.
+    :param concurrency: maximum number of targets that are processed at a time.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param max_changed: maximum number of targets that change, as a count or a percentage (``"10%"``).
+    :param allow_unencrypted: allow unencrypted plans and snapshots if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds, locks and baselines.
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param baseline: name under which the digests that were applied are kept.
-    :param waves: how many targets are reached, wave by wave.
-    :param max_failures: how many targets may go wrong before no further one is begun.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: why a freeze window does not count.
-    :param take_snapshot: whether what is about to change is kept first, for a rollback.
-    :param snapshot_retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param baseline: name of the baseline to store.
+    :param waves: cumulative number of targets at the end of each wave.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window.
+    :param take_snapshot: save the state before the change, for a rollback.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
-    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_backfill: a backfill run may write into live.
+    :param max_snapshot_age: seconds after which a resource is read again right before its write.
+    :param confirm_live: must be true for a run that writes to live.
+    :param allow_backfill: allow a backfill run to write to live.
     """
 
     polyai_conn_id: str
@@ -112,33 +112,34 @@ def promotion(
     max_active_chunks: int | None = None,
     **options: Unpack[PromotionOptions],
 ) -> TaskGroup:
-    """Return a task group that plans a promotion, has the plan approved, carries it out and verifies it.
+    """Return a task group that plans a promotion, asks for an approval, applies the plan and verifies it.
 
-    Its tasks are ``plan``, ``approval``, ``apply`` and ``verify``; ``group["apply"]`` is one of them. What was
-    approved is what is applied: another plan is refused, and so is one that nobody approved. A plan that
-    changes nothing goes through without asking anybody.
+    Its tasks are ``plan``, ``approval``, ``apply`` and ``verify``; ``group["apply"]`` returns one of them.
+    The group applies exactly the approved plan and refuses any other. A plan without changes needs no
+    approval.
 
     Call it within a DAG, or within a ``@task_group`` that is expanded over targets: then each target is
-    planned, approved and applied on its own.
+    planned, approved and applied separately.
 
-    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance per chunk
-    of so many targets, on any worker. There is one plan with one digest, and one approval; the plan lies in the state
-    folder. ``max_failures`` counts the failures of all chunks. The further task ``report`` puts their reports together,
-    and fails if one of them failed.
+    With ``chunk_size``, for a fleet that outgrows one task, ``apply`` and ``verify`` are mapped: one instance
+    per chunk of targets, on any worker. There is one plan with one digest, and one approval; the plan is
+    stored in the state folder. ``max_failures`` counts the failures of all chunks. The additional task
+    ``report`` combines their reports, and fails if one of them failed.
 
     :param group_id: id of the group.
-    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
-        read as YAML or JSON. Templated.
-    :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows. Templated.
-    :param targets: targets instead of those of the spec: a list, or what another task returns. Templated.
-    :param approval: whether a person is asked; a mapping holds arguments of
+    :param spec: the promotion, see :class:`~airflow_voice_agents.polyai.spec.PromotionSpec`; a string is read
+        as YAML or JSON. (templated)
+    :param spec_file: YAML or JSON file of the promotion: a local path, or a URL that Airflow's object storage
+        supports. (templated)
+    :param targets: targets that replace those of the spec: a list, or the output of another task. (templated)
+    :param approval: ask a person; a mapping contains arguments of
         :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`: ``assigned_users``,
         ``response_timeout``, ``notifiers``, ``fail_on_reject`` and so on.
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
     :param chunk_size: number of targets per chunk; ``None`` does not split. It excludes ``waves``.
-    :param max_active_chunks: most chunks at a time; ``None`` leaves that to Airflow.
+    :param max_active_chunks: maximum number of parallel chunks; ``None`` uses Airflow's limits.
     :param options: see :class:`PromotionOptions`.
-    :raises InputError: for ``waves`` or ``max_active_chunks`` where they cannot hold.
+    :raises InputError: for ``waves`` with ``chunk_size``, or ``max_active_chunks`` without it.
     """
     _check_chunks(chunk_size, max_active_chunks, options)
     common: Any = dict(default_args or {})
@@ -167,23 +168,23 @@ def promotion(
 
 
 class ReleaseOptions(TypedDict, total=False):
-    """What :func:`release` hands on to its tasks; what is not given keeps the operators' defaults.
+    """Arguments that :func:`release` passes to its tasks; missing ones use the operators' defaults.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
-    :param concurrency: most requests in flight.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param deployment_model: ``branches``, or ``auto``, which refuses where it cannot conclude it.
-    :param allow_diverged: main may have been changed since the branch was made.
-    :param allow_staging_held: Staging may hold another branch.
+    :param concurrency: maximum number of parallel requests.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param deployment_model: ``branches``, or ``auto``, which refuses if it reaches no conclusion.
+    :param allow_diverged: allow a merge although main was changed since the branch was created.
+    :param allow_staging_held: allow a merge although Staging holds another branch.
     :param state_folder: URL of the folder for holds and locks.
-    :param stop_variable: Airflow Variable that stops the merge; ``None`` has none.
+    :param stop_variable: Airflow Variable that stops the merge; ``None`` disables it.
     :param freeze: freeze windows, in which nothing is merged.
-    :param override_freeze: why a freeze window does not count.
+    :param override_freeze: reason to write in a freeze window.
     :param lock_wait: seconds to wait for another run on the agent; 0 fails at once.
     :param confirm_live: must be true.
-    :param allow_backfill: a backfill run may release.
+    :param allow_backfill: allow a backfill run to release numbers.
     """
 
     polyai_conn_id: str
@@ -203,7 +204,7 @@ class ReleaseOptions(TypedDict, total=False):
 
 
 class WatchOptions(TypedDict, total=False):
-    """How live is watched after a release; see :class:`.PolyAIWatchReleaseOperator`."""
+    """Arguments of the watch after a release; see :class:`.PolyAIWatchReleaseOperator`."""
 
     checks: Required[Sequence[Mapping[str, Any]] | Templated]
     watch_minutes: float | TemplatedText
@@ -230,24 +231,27 @@ def release(
     default_args: Mapping[str, Any] | None = None,
     **options: Unpack[ReleaseOptions],
 ) -> TaskGroup:
-    """Return a task group that releases a branch by merging it into live, as one transaction.
+    """Return a task group that releases a branch by merging it into live.
 
-    Its tasks are ``tests`` and ``tested`` (with ``test_ids``), ``plan``, ``approval``, ``apply``, ``verify``, and
-    ``watch`` (with ``watch``); ``group["apply"]`` is one of them. What was approved is what is merged: a
-    branch, a main, a live or a test result that is another one by then is refused. When the watch fails, live goes back
-    to the deployment that it ran before.
+    Its tasks are ``tests`` and ``tested`` (with ``test_ids``), ``plan``, ``approval``, ``apply``, ``verify``,
+    and ``watch`` (with ``watch``); ``group["apply"]`` returns one of them. The group merges exactly what was
+    approved, and refuses if the branch, main, live or a test result has changed. If the watch fails, live
+    returns to its previous deployment.
 
-    :param agent_id: the agent. Templated.
-    :param branch: id or name of the branch. Templated.
+    :param agent_id: the agent. (templated)
+    :param branch: id or name of the branch. (templated)
     :param group_id: id of the group.
-    :param message: text that is kept with the deployment. Templated.
-    :param test_ids: tests that are run on the branch first, and must pass on exactly this state of it. Templated.
-    :param tests: instead, the evidence of tests that another task has run (XCom ``tested``). Templated.
+    :param message: message of the deployment. (templated)
+    :param test_ids: tests to run on the branch first; they must pass on exactly this state of the branch.
+        (templated)
+    :param tests: evidence of tests that another task ran (XCom ``tested``), instead of ``test_ids``.
+        (templated)
     :param test_wait: seconds to wait for the tests to end.
-    :param approval: whether a person is asked; a mapping holds arguments of
-        :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`. ``False`` is the explicit consent to
-        release without one.
-    :param watch: checks after the merge, and how long is watched; ``None`` watches nothing, and rolls nothing back.
+    :param approval: ask a person; a mapping contains arguments of
+        :class:`~airflow_voice_agents.bases.approval.PromotionApprovalOperator`. ``False`` explicitly releases
+        without an approval.
+    :param watch: checks and duration of the watch after the merge; ``None`` skips the watch and the automatic
+        rollback.
     :param default_args: Airflow's ``default_args`` for the tasks of the group.
     :param options: see :class:`ReleaseOptions`.
     :raises ValueError: for ``test_ids`` and ``tests`` together.

@@ -22,6 +22,7 @@ from airflow_voice_agents.bases.types import (
     MaxFailures,
     MaxSnapshotAge,
     OperatorArguments,
+    PhoneNumbers,
     SensorArguments,
     StopVariable,
     TakeSnapshot,
@@ -51,19 +52,26 @@ class EnvironmentArgument(TypedDict):
 
 
 class ConfigTargetArgument(EnvironmentArgument, total=False):
-    """An environment whose config page is written, with config values for it alone."""
+    """A target of a config page, with config values of its own."""
 
     overrides: Mapping[str, Any]
 
 
 class UpdateTargetArgument(EnvironmentArgument, total=False):
-    """An environment whose config page is written, with config values for it alone."""
+    """A target of a config page, with config values of its own."""
 
     values: Mapping[str, Any]
 
 
+class EnvironmentSourceArgument(TypedDict, total=False):
+    """An environment that is taken from; without an agent, that of each target's own agent."""
+
+    agent_id: str
+    environment: Required[EnvironmentName]
+
+
 class SourceArgument(TypedDict, total=False):
-    """The source of a promotion: an environment of an agent, or the folder of an export."""
+    """The source of a promotion: an environment of an agent or of each target's own, or the folder of an export."""
 
     agent_id: str
     environment: EnvironmentName
@@ -71,7 +79,7 @@ class SourceArgument(TypedDict, total=False):
 
 
 class ConfigSection(TypedDict, total=False):
-    """How a promotion takes config pages."""
+    """The section ``config`` of a promotion."""
 
     include_keys: Sequence[str] | None
     exclude_keys: Sequence[str]
@@ -83,7 +91,7 @@ class ConfigSection(TypedDict, total=False):
 
 
 class ConnectorsSection(TypedDict, total=False):
-    """How a promotion takes settings of connectors; connectors are matched by name."""
+    """The section ``connectors`` of a promotion; connectors are matched by name."""
 
     names: Sequence[str]
     settings: Sequence[SettingName]
@@ -107,7 +115,7 @@ class MoveSection(TypedDict, total=False):
 
 
 class TestGateArgument(TypedDict, total=False):
-    """Tests that must have passed, and on what."""
+    """Tests that must have passed, and the version or branch that they tested."""
 
     test_run_ids: Sequence[str] | Templated
     version: str | None
@@ -120,7 +128,7 @@ class TestGateArgument(TypedDict, total=False):
 
 
 class DeploymentSection(TypedDict, total=False):
-    """How the active deployment is promoted."""
+    """The section ``deployment`` of a promotion."""
 
     expected_version: str | None
     expected_target_version: str | None
@@ -131,7 +139,7 @@ class DeploymentSection(TypedDict, total=False):
 
 
 class PromotionTarget(EnvironmentArgument, total=False):
-    """One environment that a promotion writes."""
+    """A target of a promotion: one environment of an agent."""
 
     source: SourceArgument | None
     overrides: Mapping[str, Any]
@@ -142,7 +150,7 @@ class PromotionTarget(EnvironmentArgument, total=False):
 
 
 class Spec(TypedDict, total=False):
-    """A promotion: a source, targets, and a section for each kind of resource that is promoted."""
+    """A promotion: a source, targets, and a section for each kind of resource."""
 
     source: SourceArgument | None
     targets: Sequence[PromotionTarget] | Template
@@ -169,6 +177,24 @@ class ConnectorUpdateArgument(ConnectorChanges, total=False):
     connector_id: Required[str]
 
 
+class ConnectorsTargetArgument(TypedDict, total=False):
+    """An agent and the desired settings of its connectors; what is left out is as the operator's argument."""
+
+    agent_id: Required[str]
+    updates: Sequence[ConnectorUpdateArgument]
+    selector: SelectorArgument
+    changes: ConnectorChanges
+
+
+class NumbersTargetArgument(TypedDict, total=False):
+    """An agent's environment and the numbers for it; what is left out is as the operator's argument."""
+
+    agent_id: Required[str]
+    client_env: EnvironmentName
+    connector_id: str | None
+    phone_numbers: Required[PhoneNumbers]
+
+
 class SipBindingArgument(TypedDict, total=False):
     """The agent that answers an extension of a SIP trunk."""
 
@@ -178,7 +204,7 @@ class SipBindingArgument(TypedDict, total=False):
 
 
 class SelectorArgument(TypedDict, total=False):
-    """Criteria that a connector must all fit; ``name`` is a shell pattern."""
+    """Criteria for connectors, all of which must match; ``name`` is a shell pattern."""
 
     client_env: EnvironmentName
     name: str

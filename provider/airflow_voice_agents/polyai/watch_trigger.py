@@ -25,9 +25,9 @@ class PolyAIWatchTrigger(PollingTrigger):
     Vendor operations: those of the checks, all of which read.
 
     :param polyai_conn_id: id of a connection of type ``polyai``.
-    :param watching: what :meth:`.PromotionWatch.plain` returned: ids, thresholds and digests.
+    :param watching: result of :meth:`.PromotionWatch.plain`: ids, thresholds and digests.
     :param until: seconds since the epoch at which the period ends.
-    :param concurrency: most reads in flight.
+    :param concurrency: maximum number of parallel reads.
     :param poll_interval: seconds between two checks.
     :param deadline: seconds since the epoch at which it gives up.
     """
@@ -58,7 +58,7 @@ class PolyAIWatchTrigger(PollingTrigger):
         }
 
     async def answers(self) -> AsyncGenerator[Answer]:
-        """Yield one answer per check, over one pooled client; the last one holds the verdict."""
+        """Yield one result per check, with one pooled client; the last one has the verdict."""
         await resolve_in_thread(*_IMPORTED_IN_THREAD)
         from airflow_voice_agents.engine.run_context import RunContext
         from airflow_voice_agents.polyai.actions.watching import PromotionWatch

@@ -1,1 +1,1 @@
-"""SignalWire: calls, models, routes, resource kind, paging and hook of the carrier where numbers live."""
+"""SignalWire, the carrier: requests, models, routes, resource kinds, paging and hook."""

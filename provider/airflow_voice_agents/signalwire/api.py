@@ -1,9 +1,8 @@
 """The Phone Numbers API as values: each function builds one request, and sends nothing.
 
-``phone_number_id`` is the number's UUID, never the number itself: the API looks numbers up by id, and
-what is no UUID could meet another route. ``None`` for an optional argument leaves it out. Every function
-raises ``InputError``, naming the argument, for what could not be right. Every operation needs a token with
-the scope ``Numbers``.
+``phone_number_id`` is the number's UUID, never the number itself: the API looks numbers up by id, and any
+other text could match another route. ``None`` for an optional argument leaves it out. Every function raises
+``InputError`` for an invalid argument and names it. Every operation needs a token with the scope ``Numbers``.
 """
 
 from __future__ import annotations
@@ -74,8 +73,9 @@ def list_phone_numbers(
     """Read the first page of the project's numbers, newest first (``GET /phone_numbers``).
 
     :param filter_name: part of the name.
-    :param filter_number: part of the number; compare what comes back, for others may hold the same digits.
-    :param page_size: most numbers per page, 1 to 1000.
+    :param filter_number: part of the number; compare the results, because other numbers can contain the same
+        digits.
+    :param page_size: maximum number of records per page, 1 to 1000.
     """
     query = _optional(filter_name=(filter_name, _text), filter_number=(filter_number, _number_part))
     query += (("page_size", str(parse_count(page_size, name="page_size", most=MAX_PAGE_SIZE))),)
@@ -88,7 +88,7 @@ def follow_link(link: str, *, base_url: str | None = None) -> ApiRequest[Page]:
     The link's query is sent as it is. Credentials go nowhere else than to the list of numbers.
 
     :param link: relative link, or an absolute one of ``base_url``'s own scheme, host and port.
-    :param base_url: where calls are sent; without it absolute links are refused.
+    :param base_url: base URL of the requests; without it, absolute links are refused.
     """
     parts = _link(link)
     if (parts.scheme or parts.netloc) and not _same_origin(parts, base_url):
@@ -117,7 +117,7 @@ def search_available(
     :param starts_with: 3 to 7 digits; at most one of ``starts_with``, ``contains``, ``ends_with``.
     :param contains: 3 to 7 digits.
     :param ends_with: 3 to 7 digits.
-    :param max_results: most numbers, 1 to 100; the platform's default is 50.
+    :param max_results: maximum number of results, 1 to 100; the platform's default is 50.
     :param region: two letters, such as ``TX``; local numbers only.
     :param city: name of a city in ``region``; local numbers only.
     """
@@ -145,7 +145,7 @@ def search_available(
 def purchase_phone_number(number: str) -> ApiRequest[PhoneNumber]:
     """Buy a number, which is billed (``POST /phone_numbers``).
 
-    There is no idempotency key: where the outcome is unknown, look the number up before buying again.
+    There is no idempotency key: if the outcome is unknown, look the number up before you buy again.
 
     :param number: an available number.
     """
@@ -181,7 +181,7 @@ def release_phone_number(phone_number_id: str) -> ApiRequest[None]:
 
 
 def assign_e911_address(phone_number_id: str, *, e911_address_id: str) -> ApiRequest[PhoneNumber]:
-    """Ask for an emergency address (``POST /phone_numbers/{id}/e911_address``).
+    """Request an emergency address (``POST /phone_numbers/{id}/e911_address``).
 
     The answer comes before the registration is done: ``e911_status`` becomes ``active`` or ``failed`` later.
 
@@ -193,7 +193,7 @@ def assign_e911_address(phone_number_id: str, *, e911_address_id: str) -> ApiReq
 
 
 def remove_e911_address(phone_number_id: str) -> ApiRequest[PhoneNumber]:
-    """Ask for the removal of the emergency address (``DELETE /phone_numbers/{id}/e911_address``)."""
+    """Request the removal of the emergency address (``DELETE /phone_numbers/{id}/e911_address``)."""
     path = _path(_E911, phone_number_id)
     return _write("remove E911 address", "DELETE", _E911, path, PhoneNumber.model_validate)
 

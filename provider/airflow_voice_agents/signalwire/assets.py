@@ -1,4 +1,4 @@
-"""Assets of SignalWire: what operators emit and other DAGs can be scheduled on."""
+"""Assets of SignalWire, on which other DAGs can be scheduled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of arguments before anything is sent; each names the argument, and never shows a confidential value."""
+"""Checks of arguments before any request; errors name the argument and show no confidential value."""
 
 from __future__ import annotations
 

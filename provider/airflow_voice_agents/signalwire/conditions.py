@@ -1,4 +1,4 @@
-"""Conditions that SignalWire sensors and their trigger wait for; of URLs they hold only salted digests."""
+"""Conditions of SignalWire sensors and their trigger; they contain only salted digests of URLs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PhoneNumbers = Mapping[str, PhoneNumber]
 
 @dataclass(frozen=True, slots=True)
 class NumbersCondition(ABC):
-    """Something that holds for each of some numbers.
+    """Base of conditions about several numbers.
 
     :param numbers: E.164 numbers.
     """
@@ -35,7 +35,7 @@ class NumbersCondition(ABC):
 
     @abstractmethod
     def met(self, records: PhoneNumbers) -> Iterable[str]:
-        """Return the numbers that are as wanted.
+        """Return the numbers that meet the condition.
 
         :param records: the records of those numbers that the project has.
         :raises WaitFailed: when waiting cannot help.
@@ -53,9 +53,9 @@ class NumbersCondition(ABC):
         return [_listed(narrow=_listed(self.numbers))]
 
     def holds(self, answers: Sequence[PhoneNumbers]) -> Found:
-        """Decide whether it holds for every number.
+        """Evaluate the condition for every number.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises WaitFailed: when waiting cannot help.
         """
         listed = answers[0]
@@ -85,7 +85,7 @@ class Owned(NumbersCondition):
 
 @dataclass(frozen=True, slots=True)
 class Routed(NumbersCondition):
-    """The calls of every number go where they are wanted.
+    """Every number has its route.
 
     :param marks: number -> what its route leaves on the record, as salted digests.
     """
@@ -150,7 +150,7 @@ def owned(phone_numbers: object) -> Owned:
     """Check a sensor's arguments.
 
     :param phone_numbers: the numbers.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return Owned(parse_numbers(phone_numbers))
 
@@ -161,7 +161,7 @@ def routed(phone_numbers: object, route: object, routes: object) -> Routed:
     :param phone_numbers: the numbers that must have ``route``.
     :param route: the route of all of them, or
     :param routes: mapping of numbers to routes.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     parsed = Routes.parse(route, routes)
     if parsed is None or (parsed.all is None) == (phone_numbers is not None):
@@ -175,7 +175,7 @@ def registered(phone_numbers: object, e911_address_id: object) -> Registered:
 
     :param phone_numbers: the numbers.
     :param e911_address_id: UUID of the address, or ``None`` for any.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = e911_address_id is not None
     address = parse_uuid(e911_address_id, name="e911_address_id") if given else None
@@ -203,7 +203,7 @@ def deserialize(plain: Mapping[str, Any]) -> NumbersCondition:
 
 
 def _listed(numbers: tuple[str, ...] = (), narrow: Read[PhoneNumbers] | None = None) -> Read[PhoneNumbers]:
-    """Return the read of the space's numbers, all pages of it; only of some numbers where they are given."""
+    """Return the requests for the space's numbers, all pages; only for some numbers if they are given."""
 
     async def fetch(reader: Reader) -> PhoneNumbers:
         base_url = (await reader.aclient()).settings.base_url

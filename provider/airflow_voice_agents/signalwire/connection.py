@@ -70,7 +70,8 @@ class ConnectionFields(FieldReader):
     def client_settings(self) -> ClientSettings:
         """Return what a client needs.
 
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         project, token = self._project_id(), self.secret(self.api_token, "the API token (password)")
         pair = base64.b64encode(f"{project}:{token}".encode()).decode("ascii")

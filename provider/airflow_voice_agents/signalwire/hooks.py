@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection of type ``signalwire``, and calls sent with it."""
+"""The hook for Airflow connections of type ``signalwire``."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ TEST_SECONDS = 10.0
 
 
 class SignalWireHook(VoiceAgentsHook):
-    """Send SignalWire calls under an Airflow connection.
+    """Send SignalWire requests with an Airflow connection.
 
     .. code-block:: python
 
+        from airflow_voice_agents.signalwire import api
+        from airflow_voice_agents.signalwire.hooks import SignalWireHook
+
         with SignalWireHook() as hook:
-            page = hook.send(calls.list_phone_numbers(filter_name="front desk"))
+            page = hook.send(api.list_phone_numbers(filter_name="front desk"))
 
     :param signalwire_conn_id: id of a connection of type ``signalwire``.
     """
@@ -50,18 +53,19 @@ class SignalWireHook(VoiceAgentsHook):
         """Turn a connection into client settings.
 
         :param connection: connection of type ``signalwire``.
-        :param extra: its extra, already decoded.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :param extra: the decoded extra of the connection.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         return _fields(connection, extra).client_settings()
 
     @property
     def space(self) -> str:
-        """Label of the space, which owns the numbers in plans and reports."""
+        """Name of the space, the owner of numbers in plans and reports."""
         return space_of(self.client.settings.base_url)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one number once and say in words what came of it; never raises.
+        """Test the connection with one request for a number; return success and a message, and never raise.
 
         Vendor operation: list phone numbers.
         """

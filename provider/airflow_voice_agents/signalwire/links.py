@@ -1,4 +1,4 @@
-"""Link from a task in Airflow to the SignalWire space that its connection leads to."""
+"""Link from a task in Airflow to the SignalWire space of its connection."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import attrs
 from airflow.sdk import BaseOperatorLink
+
+from airflow_voice_agents.bases.links import REPORT_LINKS
 
 if TYPE_CHECKING:
     from airflow_voice_agents.airflow_compat import TaskInstanceKey
@@ -46,4 +48,6 @@ class SignalWireSpaceLink(BaseOperatorLink):
 
 
 SPACE_LINKS = (SignalWireSpaceLink(),)
-"""Links of every SignalWire operator and sensor."""
+"""Links of every SignalWire sensor."""
+LINKS = (*SPACE_LINKS, *REPORT_LINKS)
+"""Links of every SignalWire operator."""

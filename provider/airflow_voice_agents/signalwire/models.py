@@ -182,7 +182,7 @@ class Page:
     """One page of the project's numbers, newest first.
 
     :param numbers: the numbers; a page may be empty and not be the last.
-    :param next_link: where the next page is, or ``None`` on the last one; holds an opaque token.
+    :param next_link: address of the next page with an opaque token, or ``None`` on the last page.
     """
 
     numbers: tuple[PhoneNumber, ...]

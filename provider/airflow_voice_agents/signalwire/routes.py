@@ -4,10 +4,12 @@ Authors write them as values or as plain mappings with the same names, the kind 
 
 .. code-block:: python
 
-    ToSwml("https://agents.example.com/swml")
-    {"to": "swml", "url": "https://agents.example.com/swml"}
+    from airflow_voice_agents.signalwire.routes import ToSwml
 
-URLs may hold a user name and password; ``repr`` masks them. Every route takes calls as voice.
+    ToSwml("https://agents.example.com/swml")
+    {"to": "swml", "url": "https://agents.example.com/swml"}  # the same route
+
+URLs can contain a user name and password; ``repr`` masks them. Every route receives calls as voice.
 """
 
 from __future__ import annotations

@@ -34,20 +34,20 @@ class SignalWireSensor(VoiceAgentsSensor):
 
 
 class SignalWireNumberSensor(SignalWireSensor):
-    """Wait until numbers appear at the carrier, because they were ported or bought.
+    """Wait until numbers appear at the carrier after they were ported or bought.
 
-    Porting takes about a week: wait with ``mode="reschedule"`` or ``deferrable=True``. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
+    Porting takes about a week: use ``mode="reschedule"`` or ``deferrable=True``. The sensor tolerates
+    temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers, all of which must be there: a list, or a text with one per line or
-        separated by commas. (templated)
+    :param phone_numbers: E.164 numbers, all of which must exist: a list, or a string with one number per line
+        or separated by commas. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -58,28 +58,29 @@ class SignalWireNumberSensor(SignalWireSensor):
         self.phone_numbers = phone_numbers
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import owned
 
         return owned(self.phone_numbers)
 
 
 class SignalWireRouteSensor(SignalWireSensor):
-    """Wait until the calls of numbers go where they are wanted: handler, its fields and the receive mode.
+    """Wait until numbers have a route: handler, its fields and the receive mode.
 
-    A number that is not there yet is waited for. The triggerer gets digests of the routes, never a URL.
+    The sensor also waits for numbers that do not exist yet. The triggerer gets digests of the routes, never a
+    URL.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers that must have ``route``: a list, or a text with one per line or
-        separated by commas. (templated)
-    :param route: their route, as :class:`.SignalWireRoutePhoneNumbersOperator` takes it. (templated)
-    :param routes: instead of both, a mapping of numbers to their routes. (templated)
+    :param phone_numbers: E.164 numbers that must have ``route``: a list, or a string with one number per line
+        or separated by commas. (templated)
+    :param route: the route, as for :class:`.SignalWireRoutePhoneNumbersOperator`. (templated)
+    :param routes: mapping of numbers to routes, instead of ``phone_numbers`` and ``route``. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request; never shows a URL.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request; the message never shows a URL.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -103,26 +104,27 @@ class SignalWireRouteSensor(SignalWireSensor):
         self.routes = routes
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import routed
 
         return routed(self.phone_numbers, self.argument("route"), self.argument("routes"))
 
 
 class SignalWireE911Sensor(SignalWireSensor):
-    """Wait until the emergency addresses of numbers are active, which takes minutes.
+    """Wait until the emergency addresses of numbers are active; this takes minutes.
 
-    A registration that failed ends the wait at once, and so does a number that the project does not have.
+    A failed registration ends the wait at once, and so does a number that the project does not have.
 
-    Vendor operation: list phone numbers. Polling is the documented way; no webhook tells.
+    Vendor operation: list phone numbers. The vendor documents polling, and no webhook.
 
-    :param phone_numbers: E.164 numbers: a list, or a text with one per line or separated by commas. (templated)
-    :param e911_address_id: UUID of the address that must be active; ``None`` takes any. (templated)
+    :param phone_numbers: E.164 numbers: a list, or a string with one number per line or separated by commas.
+        (templated)
+    :param e911_address_id: UUID of the address that must be active; ``None`` accepts any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when a registration failed; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if a registration failed; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``phone_numbers``.
     """
 
@@ -140,7 +142,7 @@ class SignalWireE911Sensor(SignalWireSensor):
         self.e911_address_id = e911_address_id
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.signalwire.conditions import registered
 
         return registered(self.phone_numbers, self.e911_address_id)

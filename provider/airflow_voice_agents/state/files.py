@@ -1,4 +1,4 @@
-"""Small files of one folder in Airflow's object storage: written whole, read as they are now, never cached.
+"""Small files in a folder of Airflow's object storage: written as a whole, and read without a cache.
 
 On a local disk files are for their owner alone (0600, in folders that are made 0700), whatever the umask. In an object
 storage the bucket's policy decides who may read them, and a bucket is never created.

@@ -1,4 +1,4 @@
-"""Looks whether the state folder can be used, before anything is planned or written."""
+"""Checks that the state folder can be used, before anything is planned or written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run at a time per target: advisory locks, kept as files that any object storage can hold.
+"""Advisory locks, one run at a time per target, as files in any object storage.
 
 Each run writes a file of its own and only then looks at those of others. It goes ahead when it sees no other lock on
 its targets. Of two runs the one that looks later sees the other's file, so both can never go ahead.

@@ -1,4 +1,4 @@
-"""Plans that are too large for an XCom: files below the state folder, of which an XCom holds address and digest."""
+"""Plans that are too large for an XCom, as files in the state folder; an XCom has address and digest."""
 
 from __future__ import annotations
 

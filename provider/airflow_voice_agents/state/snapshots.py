@@ -60,7 +60,7 @@ def save(
     :param origin: the platform that it is of.
     :param folder: URL that Airflow's object storage knows; ``None`` takes the room of :func:`.state_folder`.
     :param name: what the snapshot is of; part of the file's name.
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
     :param log: receives lines for people.
     :returns: the snapshot's URL.

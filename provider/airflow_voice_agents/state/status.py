@@ -1,4 +1,4 @@
-"""Status records: how targets stood when a task last looked at them or wrote them; for people, without values.
+"""Status records: the state of targets when a task last read or wrote them, without values.
 
 Each task keeps one file, so that no two tasks write the same one. A record has sections (``compared``, ``applied``,
 ``versions``, ``checks``), each with its own time and the run that wrote it; readers take the newest section of each
@@ -212,6 +212,7 @@ class StatusRecorder:
             source=next((item.facts["source"] for item in target.items if "source" in item.facts), None),
             items=[_planned(item) for item in sorted(target.items, key=_worth_less)[:ITEMS_KEPT]],
             item_count=len(target.items),
+            changed_count=sum(item.changed for item in target.items),
             **_destinations(target.items),
         )
 

@@ -1,4 +1,4 @@
-"""Remembers deliveries of webhooks, so that all processes of an API server act on each of them once."""
+"""Remembers deliveries of webhooks, so that all processes of an API server act on each one once."""
 
 from __future__ import annotations
 

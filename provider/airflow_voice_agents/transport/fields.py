@@ -1,4 +1,4 @@
-"""Reads typed settings out of the fields of a connection; free of Airflow."""
+"""Reads typed settings from the fields of a connection, without importing Airflow."""
 
 from __future__ import annotations
 

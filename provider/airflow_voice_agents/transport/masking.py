@@ -1,4 +1,4 @@
-"""Masks by name and by place: sensitive names, and credentials inside URLs of any text."""
+"""Masks sensitive names, and credentials inside URLs of any text."""
 
 from __future__ import annotations
 

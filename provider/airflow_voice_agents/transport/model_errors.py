@@ -1,4 +1,4 @@
-"""Validation errors of pydantic models in our own words: the place as it was written, and what is expected there."""
+"""Validation errors of pydantic models in plain words: the place as it was written, and the expected value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads phone numbers as people and spreadsheets write them; a text that is not surely one number is refused."""
+"""Parses phone numbers from people and spreadsheets; an ambiguous text is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of one API key: requests in flight in this process, and the pace of their starts wherever it is shared.
+"""Limits of one API key: parallel requests of this process, and the shared request rate.
 
 All clients of a key share one limiter, in every event loop and thread.
 """

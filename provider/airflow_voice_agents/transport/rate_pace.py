@@ -1,4 +1,4 @@
-"""The adaptive pace of one key: spaces the starts of requests, slows down when the platform refuses, recovers.
+"""The adaptive pace of one key: spaces requests, slows down after refusals, and recovers.
 
 A refusal (429) pauses the key and cuts its pace. The pace then climbs back towards the rate that was refused,
 stays near it, and probes beyond it ever faster, as TCP CUBIC does. Without a refusal nothing is slowed down.

@@ -1,4 +1,4 @@
-"""Cleans every text that enters from outside: keys, sent values, called numbers, credentials, controls.
+"""Sanitizes text from outside: keys, sent values, called numbers, credentials, control characters.
 
 A :class:`Redactor` does all of it at once, for every field alike: messages, codes, labels, paths and hosts.
 """

@@ -1,4 +1,4 @@
-"""Turns a response into a value, or into a failure with what is known about its outcome."""
+"""Turns a response into a value, or into an error with a known or unknown outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of TLS, CA bundles, proxies and host names that no later try can mend, in words that name the remedy."""
+"""Permanent faults of TLS, CA bundles, proxies and host names, with their remedy."""
 
 from __future__ import annotations
 

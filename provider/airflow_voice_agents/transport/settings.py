@@ -1,4 +1,4 @@
-"""Settings of a client, checked when they are made."""
+"""Settings of a client, checked when they are created."""
 
 from __future__ import annotations
 

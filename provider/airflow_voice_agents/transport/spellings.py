@@ -1,4 +1,4 @@
-"""Finds given texts in a text from outside in any spelling: encoded, escaped, in another case, broken up.
+"""Finds given texts in text from outside in any spelling: encoded, escaped, in another case, split.
 
 The text is read in several ways: as it is, with its escapes decoded layer by layer, and reduced to letters and
 digits. Each reading knows which characters of the original it stands for.

@@ -1,4 +1,4 @@
-"""Reads JSON that people and templates write: strictly, within limits, and without a value in any error."""
+"""Strict parsing of JSON from people and templates, with limits, and without values in errors."""
 
 from __future__ import annotations
 

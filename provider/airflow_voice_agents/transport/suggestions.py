@@ -1,4 +1,4 @@
-"""Suggestions for a name that nothing has: the nearest known ones, and differences that nobody can see."""
+"""Suggestions for unknown names: the nearest known ones, and invisible differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from outside in front of people: one line, and nothing that a screen or a channel would act on."""
+"""Display of text from outside: one line, without control characters or markup."""
 
 from __future__ import annotations
 

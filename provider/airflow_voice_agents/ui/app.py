@@ -5,6 +5,7 @@ The receiver of webhooks, where it is configured, is an app of its own below thi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +31,12 @@ from airflow_voice_agents.ui.view import DESTINATIONS_SHOWN, GROUPED, PER_PAGE, 
 from airflow_voice_agents.ui.webhooks import PATH, Receiver, configured_receiver, create_receiver_app
 
 HERE = Path(__file__).parent
-STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "icon-dark.svg": "image/svg+xml",
+}
 BOARDS_KEPT = 16
 """Most boards that are remembered: one per content of the state folder, minute, and set of DAGs a user may read."""
 HEADERS = {
@@ -159,6 +165,11 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(str(value))
 
 
+def _breakable(text: str) -> Markup:
+    """Return a name that a narrow column breaks after its dots, slashes and underscores."""
+    return Markup("<wbr>").join(re.split(r"(?<=[./_])", visible(text)))
+
+
 def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -170,4 +181,5 @@ def _templates() -> Environment:
     )
     environment.globals |= {"State": State, "SORTS": SORTS, "GROUPED": GROUPED, "PER_PAGE": PER_PAGE}
     environment.globals |= {"SYSTEMS": SYSTEMS, "OTHER": OTHER, "DESTINATIONS_SHOWN": DESTINATIONS_SHOWN}
+    environment.globals["breakable"] = _breakable
     return environment

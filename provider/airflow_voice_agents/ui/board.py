@@ -23,6 +23,8 @@ COLUMNS = (*ENVIRONMENTS, OTHER)
 NOTHING: Mapping[str, Any] = {}
 PAGES = ("config page:", "deployment:")
 """Beginnings of the keys of resources that are named as their target is."""
+VERSION = "deployment"
+"""Kind of what an environment runs."""
 DONE = ("changed", "unchanged")
 SYSTEMS = {"polyai": "PolyAI", "signalwire": "SignalWire", "omniavoice": "Omnia Voice"}
 """Systems as records spell them, and as people do."""
@@ -135,9 +137,18 @@ class Target:
 
     @cached_property
     def key_count(self) -> int:
-        """Number of config keys that differ from the source."""
+        """Number of config keys that differ from the source; a version is none."""
         items = self.compared.get("items", ())
-        return 0 if self.state is State.IN_SYNC else sum(item.get("key_count", 0) for item in items)
+        counted = (item.get("key_count", 0) for item in items if item["kind"] != VERSION)
+        return 0 if self.state is State.IN_SYNC else sum(counted)
+
+    @property
+    def version_differs(self) -> bool:
+        """Whether the deployment differs from the source's."""
+        items = self.compared.get("items", ())
+        return self.state is not State.IN_SYNC and any(
+            item.get("key_count") for item in items if item["kind"] == VERSION
+        )
 
     @cached_property
     def marks(self) -> tuple[str, ...]:
@@ -160,13 +171,16 @@ class Target:
         found = [(str(each[0]), int(each[1 + place])) for each in self.compared.get("destinations", ())]
         return sorted(((name, count) for name, count in found if count), key=lambda each: -each[1])
 
-    def destination(self, item: Mapping[str, Any]) -> str:
-        """Return where the calls of one number go; empty where that is not known.
+    def destination(self, item: Mapping[str, Any]) -> tuple[str, str]:
+        """Return where the calls of one number go, and where they are to go; empty where there is nothing to say.
 
         :param item: the number as the newest plan lists it.
         """
         pair, place = item.get("destinations"), self._destination_place
-        return str(pair[place]) if pair and place is not None else ""
+        if not pair or place is None:
+            return "", ""
+        now, then = map(str, pair)
+        return (then, "") if place else (now, then if then != now else "")
 
     @cached_property
     def _destination_place(self) -> int | None:
@@ -275,12 +289,6 @@ class Board:
         """The systems that any project belongs to."""
         there = {project.system for project in self.projects}
         return tuple(name for name in SYSTEMS if name in there)
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """The environments that any project has, in the order of promotion."""
-        there = {name for project in self.projects for name in project.targets}
-        return tuple(name for name in COLUMNS if name in there)
 
     @cached_property
     def newest(self) -> tuple[str, Mapping[str, Any]]:

@@ -51,6 +51,7 @@ class VoiceAgentsPlugin(AirflowPlugin):
             "nav_top_level": True,
             "url_route": "voice-agents",
             "icon": f"{base_path()}{PREFIX}/static/icon.svg",
+            "icon_dark_mode": f"{base_path()}{PREFIX}/static/icon-dark.svg",
         }
     ]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow_voice_agents.ui.board import OTHER, SYSTEMS, Board, Project, State, Target
+from airflow_voice_agents.ui.board import COLUMNS, OTHER, SYSTEMS, Board, Project, State, Target
 
 PER_PAGE = (25, 50, 100)
 SORTS = ("urgency", "project", "age", "promoted")
@@ -176,6 +176,24 @@ class View:
         return self.rows[start : start + self.query.per]
 
     @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The environments that any project of this page has, in the order of promotion.
+
+        What is no environment has a column of its own where it stands alone, or beside environments of its project.
+        """
+        shown = [row.first.targets for row in self.shown]
+        there = {name for targets in shown for name in targets if name != OTHER}
+        beside = any(OTHER in targets and (len(targets) > 1 or not there) for targets in shown)
+        return tuple(name for name in COLUMNS if name in there or (beside and name == OTHER))
+
+    def spans(self, project: Project) -> bool:
+        """Return whether a project's one target is no environment and takes the width of all of them.
+
+        :param project: the project.
+        """
+        return OTHER in project.targets and OTHER not in self.columns
+
+    @cached_property
     def selected(self) -> Project | None:
         """The project of the side panel."""
         return next((each for each in self.board.projects if each.name == self.query.project), None)
@@ -195,8 +213,11 @@ class View:
 
         :param target: the target.
         """
-        count = target.key_count
-        keys = f"{count} key{'s' * (count != 1)}" if count else ""
+        count, what = target.key_count, "key"
+        if target.number_count:
+            count, what = target.compared.get("changed_count", 0), "number"
+        keys = f"{count} {what}{'s' * (count != 1)}" if count and target.state is not State.IN_SYNC else ""
+        keys = ", ".join(filter(None, (keys, "version" if target.version_differs else "")))
         sign = {State.IN_SYNC: "=", State.READY: "→", State.WAITING: "→", State.RUNNING: "…"}
         if target.state in (State.EDITED, State.DIVERGED):
             return "≠", keys
@@ -214,8 +235,18 @@ class View:
             return ""
         return f"wave {min(wave[0] + 1, wave[1])} of {wave[1]} · {reached[0]}/{reached[1]}"
 
-    def numbers(self, target: Target) -> list[tuple[str, str]]:
-        """Return the phone numbers of a target that are listed, each with where its calls go.
+    def sections(self, project: Project) -> Iterator[Target]:
+        """Yield the targets that the panel shows: live first, where callers are.
+
+        :param project: the project.
+        """
+        for name in reversed(COLUMNS):
+            target = project.targets.get(name)
+            if target is not None and (target.sections or target.hold):
+                yield target
+
+    def numbers(self, target: Target) -> list[tuple[str, tuple[str, str]]]:
+        """Return the phone numbers of a target that are listed, with where their calls go and are to go.
 
         :param target: the target.
         """
@@ -238,7 +269,7 @@ class View:
         """
         for item in target.compared.get("items", ()):
             listed = [(str(sign), str(key)) for sign, key in item.get("keys", ())][:KEYS_SHOWN]
-            if listed:
+            if listed and not item.get("destinations"):
                 many = [each for each in target.compared["items"] if each["kind"] == item["kind"]]
                 name = item["kind"] if len(many) == 1 else f"{item['kind']} {item['name']}"
                 yield name, listed, item.get("key_count", len(listed)) - len(listed)

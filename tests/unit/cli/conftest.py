@@ -20,13 +20,18 @@ __all__ = ["fernet_key", "running_server", "server"]
 Command = Callable[..., int]
 
 
-@pytest.fixture(scope="session")
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return Airflow's parser with the commands of the provider."""
     parser = cli_parser.DefaultHelpParser(prog="airflow")
     groups = parser.add_subparsers(dest="subcommand")
     for command in get_voice_agents_cli_commands():
         cli_parser._add_command(groups, command)
     return parser
+
+
+@pytest.fixture(scope="session")
+def parser() -> argparse.ArgumentParser:
+    return make_parser()
 
 
 @pytest.fixture

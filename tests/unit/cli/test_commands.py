@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from airflow_voice_agents.cli import commands
+from airflow_voice_agents.cli import commands, running
 from airflow_voice_agents.cli.definition import get_voice_agents_cli_commands
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.get_provider_info import get_provider_info
@@ -26,6 +27,8 @@ from airflow_voice_agents.state import rollback_blocks
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
 from airflow_voice_agents.state.status import StatusRecorder
 from support.emulated import HOTELS, Emulated
+
+from .conftest import make_parser
 
 Run = Callable[..., int]
 NAMES = [command.name for command in get_voice_agents_cli_commands()[0].subcommands]  # type: ignore[union-attr]
@@ -89,6 +92,34 @@ def test_a_wrong_command_line_never_looks_like_a_difference(
     assert "no-such-option" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("stauts", "Did you mean status?"), ("release", "Did you mean release-hold?"), ("x", "Commands: ")],
+)
+def test_a_command_that_does_not_exist_never_looks_like_a_difference(
+    typed: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow builds its parser while the command line is there to be read."""
+    monkeypatch.setattr(sys, "argv", ["airflow", "voice-agents", typed, "--output", "json"])
+    parser = make_parser()
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(sys.argv[1:])
+
+    assert ended.value.code == 1
+    shown = capsys.readouterr()
+    assert f"{typed!r} is not a command" in shown.err
+    assert said in shown.err
+    assert not shown.out
+
+
+@pytest.mark.parametrize("argv", [["airflow", "dags", "stauts"], ["airflow", "voice-agents"], ["pytest"], []])
+def test_no_other_command_line_adds_a_command(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+
+    (group,) = get_voice_agents_cli_commands()
+    assert [command.name for command in group.subcommands] == NAMES  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", ["diff", "plan", "validate", "export", "release-hold"])
 def test_a_missing_argument_is_a_usage_error(name: str, run: Run) -> None:
     assert run(name) == 1
@@ -140,7 +171,10 @@ def test_output_for_programs_can_be_read_back(
     hold(base, reason="a" * 300)
 
     assert run("holds", "--state-folder", base, "--output", output) == 0
-    assert read(capsys.readouterr().out)[0]["reason"] == "a" * 300
+    (row,) = read(capsys.readouterr().out)
+    assert (row["reason"], row["resources"]) == ("a" * 300, 0)
+    run("status", "--state-folder", base, "--output", output)
+    assert read(capsys.readouterr().out)[0]["on_hold"] is True
 
 
 def test_a_table_shows_what_is_there_and_spells_out_what_would_turn_a_terminal(
@@ -292,6 +326,112 @@ def test_export_writes_files_that_validate(
     assert run("export", f"{HOTELS}/sandbox", "--folder", str(folder), "--output", "json") == 0
     assert json.loads(capsys.readouterr().out)[0]["status"] == "changed"
     assert run("validate", str(folder)) == 0
+
+
+ANSWERS: dict[str, tuple[int, ...]] = {
+    "status": (2,),
+    "agents": (0,),
+    "diff": (2,),
+    "plan": (2,),
+    "validate": (0,),
+    "export": (0,),
+    "locks": (0,),
+    "holds": (0,),
+    "release-hold": (0,),
+}
+"""Command -> exit code in :func:`test_every_command_answers_in_every_format`."""
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_answers_in_every_format(  # noqa: PLR0917  fixtures
+    name: str,
+    output: str,
+    run: Run,
+    connected: EmulatorServer,
+    spec: str,
+    base: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    look(base, Drift.EDITED)
+    hold(base)
+    arguments = {
+        "agents": [],
+        "diff": [spec],
+        "plan": [spec],
+        "validate": [spec],
+        "export": [f"{HOTELS}/sandbox", "--folder", str(tmp_path / "fleet")],
+        "release-hold": ["hotel-1/live", "--yes"],
+    }
+    folder = [] if name in ("agents", "validate", "export") else ["--state-folder", base]
+
+    assert (run(name, *arguments.get(name, []), *folder, "--output", output),) == ANSWERS[name]
+    said = capsys.readouterr()
+    assert said.out.strip()
+    assert "Traceback" not in said.err
+    if output != "table":
+        found = json.loads(said.out) if output == "json" else yaml.safe_load(said.out)
+        assert isinstance(found, list)
+
+
+@pytest.mark.parametrize("name", ["agents", "diff", "plan", "export"])
+def test_a_platform_that_refuses_is_an_error_and_no_difference(  # noqa: PLR0917  fixtures
+    name: str,
+    run: Run,
+    connected: EmulatorServer,
+    spec: str,
+    base: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = {"conn_type": "polyai", "host": connected.url, "password": "x" * 12, "extra": {"account_id": "a"}}
+    monkeypatch.setenv("AIRFLOW_CONN_POLYAI_DEFAULT", json.dumps(wrong))
+    arguments = {
+        "agents": [],
+        "diff": [spec, "--state-folder", base],
+        "plan": [spec, "--state-folder", base],
+        "export": [f"{HOTELS}/sandbox", "--folder", str(tmp_path / "fleet")],
+    }
+
+    assert run(name, *arguments[name]) == 1
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    assert "401" in said.err + said.out
+
+
+@pytest.mark.parametrize("name", ["status", "locks", "holds", "release-hold"])
+def test_a_state_folder_that_cannot_be_read_is_an_error(
+    name: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = ["hotel-1/live"] if name == "release-hold" else []
+
+    assert run(name, *target, "--state-folder", "nowhere://folder") == 1
+    said = capsys.readouterr().err
+    assert "nowhere" in said
+    assert "Traceback" not in said
+    with pytest.raises(ValueError, match="nowhere"):
+        run(name, *target, "--state-folder", "nowhere://folder", "--verbose")
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_bars_are_drawn_on_a_terminal_alone(
+    is_terminal: bool, run: Run, spec: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[bool] = []
+
+    class Watched(running.Progress):
+        def __init__(self, *columns: Any, **options: Any) -> None:
+            drawn.append(not options["disable"])
+            super().__init__(*columns, **options)
+
+    monkeypatch.setattr(running, "Progress", Watched)
+    monkeypatch.setattr(running, "Console", partial(running.Console, force_terminal=is_terminal))
+
+    assert run("diff", spec, "--state-folder", base) == 2
+    assert drawn == [is_terminal]
 
 
 def test_no_command_is_imported_by_its_definition() -> None:

@@ -139,11 +139,11 @@ def test_oversized_body_is_refused(api: httpx.Client) -> None:
     assert response.status_code == 413
 
 
-def test_all_forty_two_operations_and_their_neighbours_are_there_under_distinct_names(
+def test_all_forty_four_operations_and_their_neighbours_are_there_under_distinct_names(
     server: EmulatorServer,
 ) -> None:
     operations = PolyAIRoom.operations
 
-    assert len(PolyAIRoom.agents_api) == 42
-    assert len(operations) == len({operation.name for operation in operations}) == 42 + 19
-    assert len({(operation.method, operation.route) for operation in operations}) == 42 + 19
+    assert len(PolyAIRoom.agents_api) == 44
+    assert len(operations) == len({operation.name for operation in operations}) == 44 + 19
+    assert len({(operation.method, operation.route) for operation in operations}) == 44 + 19

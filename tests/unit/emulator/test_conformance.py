@@ -83,10 +83,21 @@ def test_operations_are_the_documents(document: dict[str, Any]) -> None:
 
     served = {(operation.method, operation.route) for operation in PolyAIRoom.agents_api}
     areas = ("audio-cache", "voice-library", "knowledge-base", "/behavior")
-    assert served == {each for each in declared if not any(area in each[1] for area in areas)}
+    read = {("GET", route) for _, route in served if route.endswith(("/behavior", "/knowledge-base/topics"))}
+    assert len(read) == 2
+    assert served == {each for each in declared if each in read or not any(area in each[1] for area in areas)}
 
 
-def test_every_operation_answers_as_declared(check: Checker) -> None:
+BEHAVIOR = {"text": "Be brief."}
+TOPICS = {"TOPIC-1": {"name": "Hours", "content": "We open at 8."}}
+
+
+def test_every_operation_answers_as_declared(server: EmulatorServer, check: Checker) -> None:
+    agents = server.polyai.agents
+    agents["harbour-hotels"]["branches"][BRANCH.rpartition("/")[2]] |= {
+        "behavior": BEHAVIOR,
+        "topics": TOPICS,
+    }
     _config_and_telephony(check)
     _deployments_and_content(check)
 
@@ -131,6 +142,8 @@ def _deployments_and_content(check: Checker) -> None:
     attribute = check("POST", f"{BRANCH}/attributes", {"name": "wifi"})["id"]
     check("PATCH", f"{BRANCH}/attributes/{attribute}", {"name": "wi-fi"})
     check("GET", f"{BRANCH}/variants")
+    check("GET", f"{BRANCH}/behavior")
+    check("GET", f"{BRANCH}/knowledge-base/topics")
     values = {"name": "Oban", "attributeValues": {"values": {attribute: "free"}}}
     variant = check("POST", f"{BRANCH}/variants", values)["id"]
     check("PATCH", f"{BRANCH}/variants/{variant}", {"name": "Oban Bay"})

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from airflow_voice_agents.engine.rollout import foreseen
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.kind import Resource, Transition, WriteSequence
 from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
-from airflow_voice_agents.plans.plan import PlannedItem, error, warning
+from airflow_voice_agents.plans.plan import PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.plans.report import Report, Status
 from airflow_voice_agents.state import rollback_blocks
 from airflow_voice_agents.state.locks import LockOwner, hold_lock
@@ -30,7 +31,18 @@ from airflow_voice_agents.transport.errors import (
     TransportError,
 )
 from support.kill_switch import Killed
-from support.toy import House, LightKind, Policy, SetLights, SetLightsByItem, light, locked_names, refusing
+from support.toy import (
+    House,
+    LightKind,
+    Policy,
+    RestoreLights,
+    RestoreTogether,
+    SetLights,
+    SetLightsByItem,
+    light,
+    locked_names,
+    refusing,
+)
 
 OTHER = LockOwner("other", "run 9", "task")
 ONCE = LightKind(repeatable=False)
@@ -269,6 +281,106 @@ def test_a_restore_leaves_newer_work_alone_unless_forced(house: House) -> None:
     assert "somebody changed it since" in report.items[0].reason
     assert house.apply(house.restore(force=True)).complete
     assert house.level("house/a") == 0
+
+
+FLEET = "abcdefghijklmnopqrstuvwxy"
+ONLY_FIRST = Policy(failure_limit=FailureLimit.parse(0))
+
+
+def test_a_partial_restore_leaves_the_one_that_was_edited_and_brings_all_others_back(tmp_path: Path) -> None:
+    house = House(tmp_path / "state", {f"house/{each}": 0 for each in FLEET})
+    house.apply(levels(FLEET))
+    house.set(light("house/c"), 4)
+    house.again()
+
+    report = house.apply(house.restore(allow_partial=True), ONLY_FIRST)
+
+    ended = {item.resource.name: item for item in report.items}
+    assert ended["c"].status is Status.FAILED
+    assert ended["c"].permanent
+    assert ended["c"].details["finding"] == "newer_work"
+    assert {ended[each].status for each in FLEET if each != "c"} == {Status.CHANGED}
+    assert [house.level(f"house/{each}") for each in FLEET] == [4 if each == "c" else 0 for each in FLEET]
+    held = rollback_blocks.read(str(house.folder), [f"house/{each}" for each in FLEET])
+    assert sorted(held) == [f"house/{each}" for each in FLEET if each != "c"]
+
+
+def test_a_partial_restore_can_be_finished_by_force(house: House) -> None:
+    house.apply(levels("ab"))
+    house.set(light("house/a"), 4)
+    house.again()
+    restore = house.restore(allow_partial=True)
+    assert not house.apply(restore).complete
+    writes = len(house.written)
+
+    forced = house.apply(replace(restore, force=True))
+
+    assert forced.complete
+    assert len(house.written) == writes + 1
+    assert (house.level("house/a"), house.level("house/b")) == (0, 0)
+    assert sorted(rollback_blocks.read(str(house.folder), ["house/a", "house/b"])) == ["house/a", "house/b"]
+
+
+def test_an_edit_during_a_partial_restore_stops_no_other_target(house: House) -> None:
+    house.apply(levels("abc"))
+    house.again()
+
+    def edit(there: House, call: ApiRequest[Any]) -> Any:
+        """Somebody edits the first light when it is read again right before its write."""
+        if len(there.requests) == 2:
+            there.set(light("house/a"), 4)
+        return there.answer(call)
+
+    house.always = edit
+    policy = replace(ONLY_FIRST, max_snapshot_age=0.0)
+    report = house.apply(house.restore(allow_partial=True), policy)
+
+    assert [item.status.value for item in report.items] == ["failed", "changed", "changed"]
+    assert "it changed after it was planned" in report.items[0].reason
+    assert house.level("house/a") == 4
+
+
+def test_work_that_a_retry_finds_is_left_by_a_partial_restore(house: House) -> None:
+    house.apply(levels("ab", kind=ONCE))
+    restore = house.restore(allow_partial=True, kind=ONCE)
+    house.again(faults={1: ServerError("down", status=500)})
+    assert statuses(house.apply(restore, Policy(failure_limit=None))) == "unknown changed"
+    house.again()
+    house.set(light("house/a"), 9)  # as the change left it, and yet somebody's newer write
+
+    second = house.apply(restore)
+
+    ended = {item.resource.name: item for item in second.items}
+    assert ended["a"].status is Status.FAILED
+    assert "after the first try of this task" in ended["a"].reason
+    assert house.level("house/a") == 9
+    assert house.level("house/b") == 0
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_depends_on_each_other_is_left_together(house: House, together: bool) -> None:
+    house.apply(levels("abc"))
+    restore = (RestoreTogether if together else RestoreLights)(
+        **{name: getattr(house.restore(), name) for name in ("snapshot", "digest")}, allow_partial=True
+    )
+    items = (
+        change(LightKind(), light("house/a"), {"level": 9}, {"level": 0}),
+        no_change(LightKind(), light("house/b"), {"level": 0}),
+        change(
+            LightKind(), light("house/c"), {"level": 4}, {"level": 0}, findings=(error("no", "impossible"),)
+        ),
+    )
+
+    found = restore.left_whole(items)
+
+    assert [[each.code for each in item.refusals] for item in found] == [
+        ["left_with_target"] if together else [],
+        [],
+        ["no"],
+    ]
+    assert not any(item.errors for item in found)
+    left = restore.explain(found[0], foreseen(found[0]))
+    assert left.status is (Status.SKIPPED if together else Status.UNCHANGED)
 
 
 def test_the_snapshot_of_a_retry_leads_back_to_before_the_first_try(house: House) -> None:

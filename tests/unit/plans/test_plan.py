@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import pickle
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from airflow_voice_agents.plans.plan import (
     PlannedItem,
     Severity,
     error,
+    for_another,
     warning,
 )
 from support.json_values import bounded, objects
@@ -201,3 +203,27 @@ def test_resources_are_grouped_by_owner_in_order_of_first_mention() -> None:
     assert groups == {"b": [one, three], "a": [two]}
     assert list(groups) == ["b", "a"]
     assert str(one) == "b/1"
+
+
+def test_an_item_for_another_resource_differs_in_nothing_but_the_resource() -> None:
+    odd = {each.name: (each.name,) for each in fields(PlannedItem)}
+    first = PlannedItem(**{**odd, "resource": A, "transition": Transition(A, 1, 2, 3.0)})
+    other = Resource("config page", "hotel-9", "live")
+
+    assert for_another(first, other) == replace(first, resource=other)
+    assert for_another(first, other).facts == first.facts
+    assert for_another(first, other).transition == Transition(other, 1, 2)
+    assert for_another(first, other).transition.read_at == 3.0
+    assert for_another(first, other, (8, 9)).transition == Transition(other, 8, 9)
+    assert for_another(replace(first, transition=None), other).transition is None
+
+
+def test_an_address_is_a_tuple_which_python_hashes_by_itself() -> None:
+    assert str(A) == f"{A.owner}/{A.name}"
+    assert A.key == f"{A.kind}:{A}"
+    assert pickle.loads(pickle.dumps(A)) == A  # noqa: S301
+    assert Resource.__hash__ is tuple.__hash__
+
+
+def test_a_plan_in_an_error_or_a_debugger_is_short() -> None:
+    assert A.owner not in repr(plan(item(A)))

@@ -129,3 +129,42 @@ def test_a_lost_item_is_an_error_that_names_it() -> None:
     asked = [resource(f"c{number}") for number in range(8)]
     with pytest.raises(RuntimeError, match=r"7 item\(s\) have no outcome: hotel-1/c0, .*hotel-1/c4$"):
         in_order(asked, [item("c7")])
+
+
+def test_owners_with_trouble_are_counted_first() -> None:
+    items = [
+        ItemReport(Resource("number", owner, name), status)
+        for owner, name, status in (
+            ("good", "1", Status.CHANGED),
+            ("bad", "1", Status.CHANGED),
+            ("bad", "2", Status.FAILED),
+            ("good", "2", Status.UNCHANGED),
+        )
+    ]
+    made = report(*items, by_owner=True)
+
+    counted = {
+        "bad": {"total": 2, "changed": 1, "failed": 1},
+        "good": {"total": 2, "changed": 1, "unchanged": 1},
+    }
+    assert made.owner_counts() == counted
+    assert [*made.owner_counts()] == ["bad", "good"]
+    assert made.document()["by_owner"] == counted
+    assert made.document()["owners_omitted"] == 0
+    assert made.owner_lines()[1:] == ["  bad: 1 changed, 1 failed", "  good: 1 changed, 1 unchanged"]
+    assert "by_owner" not in report(*items).document()
+
+
+def test_of_many_owners_some_are_listed_and_the_others_counted() -> None:
+    owners = [
+        ItemReport(Resource("number", str(place), "1"), Status.CHANGED) for place in range(ITEMS_SHOWN + 2)
+    ]
+    made = report(*owners, by_owner=True)
+
+    assert len(made.document()["by_owner"]) == ITEMS_SHOWN
+    assert made.document()["owners_omitted"] == 2
+    assert made.owner_lines()[-1] == "  … and 2 more"
+
+
+def test_a_report_in_an_error_or_a_debugger_is_short() -> None:
+    assert "hotel" not in repr(report(item("hotel")))  # asyncio.run writes out what its main task returns

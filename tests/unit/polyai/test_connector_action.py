@@ -9,7 +9,7 @@ import pytest
 from airflow_voice_agents.engine.policy import Policy
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.polyai.actions.connectors import UpdateConnectors, parse_update
+from airflow_voice_agents.polyai.actions.connectors import UpdateConnectors, _selected_earlier, parse_update
 from support.actions import carry_out
 
 CHANGES = {"asr_lang_code": "fr-FR"}
@@ -71,3 +71,11 @@ def test_the_environment_of_a_selector_is_all_that_is_locked(
     assert isinstance(action, UpdateConnectors)
     assert action.scope().targets == locked
     assert action.scope().exact is (locked != ("rosa/*",))
+
+
+def test_what_the_former_release_noted_of_its_one_agent_is_still_known() -> None:
+    class Noted:
+        def recall(self, key: str) -> Any:
+            return {"selected-connectors": ["a"]}[key]
+
+    assert _selected_earlier(Noted(), "rosa") == {"a"}  # type: ignore[arg-type]

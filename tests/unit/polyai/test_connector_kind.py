@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import (
     SETTINGS,
     ConnectorKind,
+    ConnectorPlans,
     ConnectorState,
     connector,
     observe_all,
@@ -284,3 +286,37 @@ def test_a_plan_counts_the_one_write_of_a_connector_without_building_it(
     assert item.writes == sum(map(len, built)) == 1
     assert item.waypoints == tuple(step.waypoint for steps in built for step in steps if step.waypoint) == ()
     assert ConnectorKind().plan(place, update, now.with_changes(update)).writes == 0
+
+
+def test_connectors_alike_are_compared_and_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans, update = ConnectorPlans(KIND), ConnectorUpdate(connector_id="each", asr_lang_code="fr-FR")
+    compared, checked = [], []
+    plan, check = ConnectorKind.plan, ConnectorUpdate.__init__
+    monkeypatch.setattr(ConnectorKind, "plan", lambda *given: compared.append(1) or plan(*given))
+    monkeypatch.setattr(
+        ConnectorUpdate, "__init__", lambda self, **given: checked.append(1) or check(self, **given)
+    )
+    names = [f"c{number}" for number in range(9)]
+    states_ = {name: replace(PLAIN, name=name, tts_lang_code=name) for name in names}
+
+    items = [plans.plan(connector("rosa", name), update, states_[name]) for name in names]
+    sequences = list(ConnectorKind().write_sequences([item.transition for item in items]))
+
+    assert (len(compared), len(checked)) == (1, 1)
+    for name, item in zip(names, items, strict=True):
+        assert item == plan(KIND, connector("rosa", name), update, states_[name])
+        assert (item.transition.before.name, item.transition.after.tts_lang_code) == (name, name)
+    assert [each.body for [each] in [[step.request for step in lane] for lane in sequences]] == [
+        {"updates": [{"connectorId": name, "asrLangCode": "fr-FR"} for name in names]}
+    ]
+
+
+@given(st.dictionaries(st.sampled_from(SETTINGS), st.sampled_from(["a", "b"])))
+def test_the_shared_plan_is_the_plan_of_each(changes: dict[str, str]) -> None:
+    update = ConnectorUpdate(connector_id="each", **changes)
+    for now in (PLAIN, replace(PLAIN, variant_id=None), None):
+        place = connector("rosa", "c1")
+        plans = ConnectorPlans(KIND)
+        assert (
+            plans.plan(place, update, now) == plans.plan(place, update, now) == KIND.plan(place, update, now)
+        )

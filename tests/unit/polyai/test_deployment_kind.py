@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_voice_agents.engine.progress import ResourceProgress
 from airflow_voice_agents.plans.kind import Transition
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, Severity
+from airflow_voice_agents.plans.versions import version_change
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
 from airflow_voice_agents.polyai.resources.deployment import (
     DeploymentKind,
@@ -58,6 +59,17 @@ def record(version: str | None, day: int = 1, environment: str = "sandbox", **ow
 
 HISTORY = [record("b", 2), record("c", 3), record("a", 1)]
 """The sandbox's, in no order."""
+
+
+def test_message_and_author_are_kept_for_the_way_back_and_change_no_digest() -> None:
+    made = record("a", id="1", created_by="ann", metadata={"deployment_message": "Release 1"})
+    kept = KIND.from_json(json.loads(json.dumps(KIND.to_json(state_of(made)))))
+    assert (kept.label, kept.author) == ("Release 1", "ann")
+    assert KIND.digest(kept) == KIND.digest(DeploymentState("a"))
+    former = {"version": "a", "deployment_id": "1", "created_at": None}
+    assert KIND.from_json(former) == DeploymentState("a")
+    item = KIND.restore(TARGET, kept, DeploymentState("c", "9"))
+    assert version_change(item) == 'c → a "Release 1" by ann on 2026-08-01'
 
 
 def active(

@@ -353,3 +353,17 @@ def test_other_number_is_refused_and_shown_only_if_it_is_not_private(number: obj
     assert str(hidden.value) == (
         "to_number must be an E.164 number: '+' and 7 to 15 digits without leading zero"
     )
+
+
+@pytest.mark.parametrize("fields", [{"variant_id": None}, {"voice_name": "v", "asr_lang_code": "en-GB"}, {}])
+def test_an_update_of_another_connector_is_the_same_but_for_the_id(fields: dict[str, Any]) -> None:
+    update = ConnectorUpdate(connector_id="one", **fields)
+    other = update.for_connector("two")
+
+    assert other == ConnectorUpdate(connector_id="two", **fields)
+    assert other.model_fields_set == {"connector_id", *fields}
+    assert other.body() == other.model_dump(by_alias=True, exclude_unset=True)
+    assert other.changes() == fields
+    assert update.connector_id == "one"
+    with pytest.raises(InputError, match="connector_id must not hold a slash"):
+        update.for_connector("a/b")

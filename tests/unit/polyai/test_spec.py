@@ -77,6 +77,47 @@ def promotion(*targets: Any, **sections: Any) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------- what is read
 
 
+OWN = {"environment": "pre-release"}
+FLEET = [LIVE, OTHER]
+
+
+def test_a_source_without_an_agent_means_each_targets_own() -> None:
+    asked = spec(*FLEET, source=OWN)
+    found = [asked.source_of(target) for target in asked.targets]
+    assert [(each.agent_id, each.environment) for each in found if each] == [
+        ("hotel", Environment.PRE_RELEASE),
+        ("spa", Environment.PRE_RELEASE),
+    ]
+    assert asked.plain()["source"] == OWN
+    assert PromotionSpec.parse(asked.plain()) == asked
+
+
+def test_a_targets_own_source_may_leave_the_agent_out() -> None:
+    asked = spec({**OTHER, "source": OWN})
+    source = asked.source_of(asked.targets[0])
+    assert source is not None
+    assert (source.agent_id, source.environment) == ("spa", Environment.PRE_RELEASE)
+
+
+def test_a_deployment_may_come_from_each_targets_own_agent() -> None:
+    assert len(spec(*FLEET, source=OWN, deployment={}).targets) == 2
+    assert "takes a deployment from elsewhere" in refusal(promotion(*FLEET, deployment={}))
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"environment": "live"}, "hotel/live is its own source; spa/live is its own source"),
+        ({"environment": "staging"}, "source.environment: it must be"),
+        ({"agent_id": None, "environment": "sandbox"}, "leave it out to take from each target's own agent"),
+        ({}, "environment alone for each target's own agent"),
+        ({"agent_id": "hotel"}, "environment alone for each target's own agent"),
+    ],
+)
+def test_a_source_without_an_agent_is_checked_like_any_other(source: Any, told: str) -> None:
+    assert told in refusal(promotion(*FLEET, source=source))
+
+
 def test_everything_that_can_be_said_is_read() -> None:
     found = parse(WHOLE)
     first, second = found.targets

@@ -217,7 +217,7 @@ def test_one_read_of_an_agent_shows_the_versions_of_all_its_environments(
         name: name for name in versions
     }
     assert project.state is State.IN_SYNC
-    assert board().columns == ("sandbox", "pre-release", "live")
+    assert View(board(), Query(), NOW).columns == ("sandbox", "pre-release", "live")
 
 
 @pytest.mark.parametrize(
@@ -320,11 +320,11 @@ def test_numbers_lead_where_they_were_read_or_written_to(
         return target.number_count, target.destinations, target.destination(target.compared["items"][0])
 
     space(recorder(minutes=9), writes=False)
-    assert shown() == (2, [("old", 2)], "old")
+    assert shown() == (2, [("old", 2)], ("old", "new"))
     space(recorder(minutes=8), writes=True, status=Status.CHANGED)
-    assert shown() == (2, [("new", 2)], "new")
+    assert shown() == (2, [("new", 2)], ("new", ""))
     space(recorder(minutes=7), writes=True, status=Status.FAILED)
-    assert shown() == (2, [], "")
+    assert shown() == (2, [], ("", ""))
 
 
 def test_the_lock_of_a_number_is_that_of_a_run_over_its_space(
@@ -366,3 +366,48 @@ def test_two_spaces_never_share_a_row(recorder: Record, board: Callable[..., Boa
         plan(one, [TargetPlan(name, (item,), live=True)])
 
     assert len(View(board(), Query(), NOW).rows) == 2
+
+
+def test_what_is_no_environment_takes_the_width_of_all(
+    recorder: Record, look: Look, board: Callable[..., Board]
+) -> None:
+    space(recorder(task_id="route"), writes=False)
+    alone = View(board(), Query(), NOW)
+    assert (alone.columns, alone.spans(alone.matching[0])) == (("other",), False)
+
+    look(Drift.IN_SYNC, task_id="look")
+    mixed = View(board(), Query(), NOW)
+    assert mixed.columns == ("live",)
+    assert {project.name: mixed.spans(project) for project in mixed.matching} == {
+        "acme": True,
+        "hotel-1": False,
+    }
+
+
+def test_a_plan_for_numbers_counts_numbers_and_not_keys(
+    recorder: Record, board: Callable[..., Board]
+) -> None:
+    space(recorder(), writes=False)
+    view = View(board(), Query(), NOW)
+
+    target = view.matching[0].targets["other"]
+    assert view.step(target) == ("→", "2 numbers")
+    assert list(view.keys(target)) == []
+    assert view.numbers(target) == [("+4420", ("old", "new")), ("+4421", ("old", "new"))]
+
+
+def test_a_version_is_no_key(recorder: Record, board: Callable[..., Board]) -> None:
+    def words(*kinds: str) -> str:
+        items = tuple(
+            PlannedItem(
+                Resource(kind, "hotel-1", "live"), "a", "b", changes=(Change(Op.CHANGE, ("x",), 1, 2),)
+            )
+            for kind in kinds
+        )
+        plan(recorder(), [TargetPlan(LIVE, items, live=True)])
+        view = View(board(), Query(), NOW)
+        return view.step(view.matching[0].targets["live"])[1]
+
+    assert words("config page", "deployment") == "1 key, version"
+    assert words("deployment") == "version"
+    assert words("config page") == "1 key"

@@ -1,4 +1,4 @@
-"""Branches: copies of variants and attributes that are edited apart and merged into ``main``."""
+"""Branches: copies of an agent's content that are edited apart and merged into ``main``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Reco
 
 _BRANCHES = "/v1/agents/{agentId}/branches"
 _BRANCH = f"{_BRANCHES}/{{branchId}}"
-_PARTS = ("attributes", "variants")
+_PARTS = ("attributes", "variants", "behavior", "topics")
 
 _Path = tuple[str, str]
 
@@ -121,7 +121,7 @@ def _deploy_merge(store: PolyAIStore, exchange: EmulatorRequest) -> str:
 
 
 def _merged(branch: Record, main: Record, resolutions: list[Record]) -> Record:
-    base = branch["base"] or {part: {} for part in _PARTS}
+    base = {part: {} for part in _PARTS} | (branch["base"] or {})
     chosen = {tuple(resolution["path"]): resolution for resolution in resolutions}
     merged: Record = {part: dict(main[part]) for part in _PARTS}
     conflicts = []

@@ -99,7 +99,10 @@ _AGENT_KEYS = {
     "testSuites",
     *OBSERVATION_KEYS,
 }
-_BRANCH_KEYS = {"name", "sequenceId", "createdAt", "attributes", "variants", "base", "tag"}
+_BRANCH_KEYS = {
+    *("name", "sequenceId", "createdAt", "base", "tag"),
+    *("attributes", "variants", "behavior", "topics"),
+}
 _CONNECTOR_DEFAULTS: Record = {
     "variantId": None,
     "asrLangCode": "en-GB",
@@ -280,6 +283,8 @@ def _read_branches(place: str, raw: Any) -> Record:
             "createdAt": branch.get("createdAt", CLOCK_START),
             "attributes": dict(branch.get("attributes", {})),
             "variants": dict(branch.get("variants", {})),
+            "behavior": dict(branch.get("behavior", {})),
+            "topics": dict(branch.get("topics", {})),
             "base": branch.get("base"),
             "tag": branch.get("tag"),
         }

@@ -1,4 +1,4 @@
-"""Variants and their attributes, which live on branches."""
+"""Variants with their attributes, behavior and topics, which live on branches."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from airflow_voice_agents.emulator.polyai.operation import node_operation
 from airflow_voice_agents.emulator.polyai.store import PolyAIStore
 from airflow_voice_agents.emulator.request import EmulatorRequest, Problem, Record, Reply
 
-_ATTRIBUTES = "/v1/agents/{agentId}/branches/{branchId}/attributes"
+_BRANCH = "/v1/agents/{agentId}/branches/{branchId}"
+_ATTRIBUTES = f"{_BRANCH}/attributes"
 _ATTRIBUTE = f"{_ATTRIBUTES}/{{attributeId}}"
-_VARIANTS = "/v1/agents/{agentId}/branches/{branchId}/variants"
+_VARIANTS = f"{_BRANCH}/variants"
 _VARIANT = f"{_VARIANTS}/{{variantId}}"
 
 
@@ -139,7 +140,34 @@ _SETTINGS: dict[str, Record] = {"name": NAME, "attributeValues": _VALUES, "isDef
 _NAME_ONLY = closed_body("name", properties={"name": NAME})
 
 
+def get_behavior(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
+    """Return the behavior of a branch; an agent may have none."""
+    behavior = find_branch(store, exchange)["behavior"]
+    if "text" not in behavior:
+        raise Problem(404, "Behavior not found")
+    return Reply(200, {"behavior": behavior["text"]})
+
+
+def list_topics(store: PolyAIStore, exchange: EmulatorRequest) -> Reply:
+    """Topics of a branch."""
+    topics = find_branch(store, exchange)["topics"]
+    shown = [
+        {
+            "id": topic_id,
+            "name": topic["name"],
+            "content": topic["content"],
+            "actions": topic.get("actions", ""),
+            "exampleQueries": {"queries": list(topic.get("queries", ()))},
+            "isActive": topic.get("isActive", True),
+        }
+        for topic_id, topic in topics.items()
+    ]
+    return Reply(200, shown)
+
+
 OPERATIONS = (
+    node_operation("get behavior", "GET", f"{_BRANCH}/behavior", get_behavior, writes=False),
+    node_operation("list topics", "GET", f"{_BRANCH}/knowledge-base/topics", list_topics, writes=False),
     node_operation("list attributes", "GET", _ATTRIBUTES, list_attributes, writes=False),
     node_operation(
         "create attribute",

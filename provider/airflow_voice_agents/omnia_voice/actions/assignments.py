@@ -1,4 +1,4 @@
-"""Assign numbers to agents: list once, update listed numbers, create others, take nothing silently."""
+"""Assign numbers to agents: list once, update listed numbers, and create others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AssignNumbers(NumbersAction):
 
     :param agents: number -> the agent to answer it.
     :param friendly_name: name to show for all of them; ``None`` leaves names as they are.
-    :param reassign: whether numbers may be taken from other agents.
+    :param reassign: allow to take numbers from other agents.
     :param keep_always: whether a snapshot is kept even where nothing changes.
     """
 
@@ -137,7 +137,7 @@ def parse(
     :param workspace: the workspace.
     :param agents: number -> agent, as :func:`parse_agents` returns them.
     :param friendly_name: name to show for all of them, or ``None``.
-    :param reassign: whether numbers may be taken from other agents.
+    :param reassign: allow to take numbers from other agents.
     :param keep_always: whether a snapshot is kept even where nothing changes.
     :raises InputError: for a name that is not a line of text.
     """

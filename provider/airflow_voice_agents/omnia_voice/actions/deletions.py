@@ -1,4 +1,4 @@
-"""Delete numbers from the workspace: only those that were named twice, and each once."""
+"""Delete numbers from the workspace: only those that are named twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List numbers, cut to what tells them apart."""
+"""List numbers with their identifying fields only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def parse(status: object, agent_id: object) -> ListNumbers:
 
     :param status: only numbers of this status, or ``None``.
     :param agent_id: only numbers of this agent, or ``None``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return ListNumbers(
         None if status is None else parse_text(status, name="status"),

@@ -1,4 +1,4 @@
-"""Keep which agent answers which number, and restore it."""
+"""Save and restore assignments of numbers to agents."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def parse_restore(
     :param document: the snapshot.
     :param expected_agent_id: the agent that the assignment led to, or
     :param expected_assignments: mapping of numbers to such agents; without both, the notes of the snapshot count.
-    :param force: whether newer work is overwritten.
+    :param force: overwrite newer changes.
     :param allow_partial: whether numbers with newer work are left out.
     :raises InputError: naming what is wrong.
     """

@@ -30,7 +30,7 @@ class UpdateNumbers(NumbersAction):
 
     :param numbers: E.164 numbers without repeats, in order.
     :param changes: the settings of each: ``agent_id``, ``friendly_name``, ``status``, at least one.
-    :param reassign: whether numbers may be taken from other agents.
+    :param reassign: allow to take numbers from other agents.
     """
 
     operation: ClassVar[str] = "update numbers"
@@ -78,7 +78,7 @@ def parse(
     :param workspace: the workspace.
     :param phone_numbers: the numbers, as :func:`.parse_numbers` takes them.
     :param changes: mapping of the settings; ``None`` for ``agent_id`` unassigns.
-    :param reassign: whether numbers may be taken from other agents.
+    :param reassign: allow to take numbers from other agents.
     :raises InputError: naming what is wrong.
     """
     return UpdateNumbers(

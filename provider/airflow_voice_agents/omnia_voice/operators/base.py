@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias
 
+from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
     asset_alias: ClassVar[str] = ALIAS
     types_path = "airflow_voice_agents.omnia_voice.types"
     ui_color: str = "#dff3ea"
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.bases.links:REPORT_LINKS")
 
     def __init__(
         self, *, omniavoice_conn_id: str = "omniavoice_default", outlets: Any = OUTLETS, **kwargs: Any
@@ -50,8 +52,8 @@ class OmniaVoiceOperator(VoiceAgentsOperator):
 class OmniaVoiceWritingOperator(OmniaVoiceOperator, WritingOperator):
     """Base of the Omnia Voice operators that write.
 
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", *WritingOperator.template_fields)
@@ -60,7 +62,7 @@ class OmniaVoiceWritingOperator(OmniaVoiceOperator, WritingOperator):
         super().__init__(max_snapshot_age=max_snapshot_age, **kwargs)
 
     def run_action(self, context: Context, parse: Callable[[Workspace], NumbersAction]) -> dict[str, Any]:
-        """Carry an action out and leave its report, with an asset event for every agent whose numbers changed.
+        """Run an action and push its report, with an asset event for every agent whose numbers changed.
 
         :param context: the task's context.
         :param parse: makes the action for the connection's workspace.
@@ -80,10 +82,11 @@ class OmniaVoiceRestoringOperator(OmniaVoiceOperator, RestoringOperator):
 
 
 def workspace_of(hook: OmniaVoiceHook) -> Workspace:
-    """Return the workspace that a hook's connection leads to.
+    """Return the workspace of a hook's connection.
 
     :param hook: the hook.
-    :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+    :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and the
+        field.
     """
     from airflow_voice_agents.omnia_voice.actions.base import Workspace
 
@@ -91,7 +94,7 @@ def workspace_of(hook: OmniaVoiceHook) -> Workspace:
 
 
 def changes_of(report: Report) -> dict[str, dict[str, Any]]:
-    """Return the asset URI and facts of every agent that got, lost or kept a number that changed.
+    """Return the asset URI and facts of every agent with a changed number.
 
     :param report: the final report.
     """

@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
     """List the numbers of the workspace, or of one agent.
 
-    Only what tells a number apart is returned; of its agent, which may hold prompts, nothing but the id.
+    The result contains only the identifying fields of a number. Of its agent, whose record can contain
+    prompts, it contains only the id.
 
     Vendor operations: list numbers (one request per hundred), or list numbers of agent (one request).
 
-    :param status: only numbers of this status, in any case; the platform's words are ``ACTIVE`` and
+    :param status: only numbers with this status, ignoring case; the platform uses ``ACTIVE`` and
         ``INACTIVE``, or ``assigned`` and ``unassigned``. (templated)
     :param agent_id: only numbers of this agent. (templated)
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises NotFound: for an agent that the workspace does not have.
-    :raises RateLimited: when the hourly limit is reached; the task is retried once it starts again.
+    :raises InputError: for invalid arguments, before any request.
+    :raises NotFound: if the workspace does not have the agent.
+    :raises RateLimited: at the hourly limit; the task is retried when the next hour starts.
     :returns: list of ``id``, ``phone_number``, ``agent_id``, ``status`` and ``friendly_name``, by number.
     """
 
@@ -52,7 +53,7 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
         self.agent_id = agent_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Read the list and cut it."""
+        """Read the list and filter it."""
         from airflow_voice_agents.omnia_voice.actions import listing
 
         numbers = self.work(context, listing.parse(self.status or None, self.agent_id or None).run)
@@ -61,62 +62,69 @@ class OmniaVoiceListNumbersOperator(OmniaVoiceOperator):
 
 
 class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
-    """Let an agent answer phone numbers.
+    """Assign phone numbers to an agent.
 
-    The workspace is listed once. A listed number that differs is updated, one that is not listed is
-    created, and one that is as asked for is left alone: a second run writes nothing. A number that another
-    agent answers stops the run before its first write, unless ``reassign`` is set. A creation whose outcome
-    is unknown is read back before it is repeated. At the end everything written is read again, once.
+    The operator lists the workspace once. It updates a listed number that differs and creates one that is not
+    listed; a second run writes nothing. A number of another agent stops the run before its first write,
+    unless ``reassign`` is set. If the outcome of a creation is unknown, the operator reads before it repeats
+    the creation. At the end it reads everything that it wrote once more.
 
-    The platform allows 1000 requests per hour and key. A run that reaches the limit fails with the time to
-    wait, for which Airflow holds no worker slot, and its retry does only what is still open: give the task
-    one retry per thousand numbers.
+    The platform allows 1,000 requests per hour and key. A run that reaches the limit fails and waits without
+    a worker slot; its retry does the remaining work. Set one retry per thousand numbers.
 
-    An assignment that a restore undid is refused until :class:`.OmniaVoiceReleaseHoldOperator` releases it.
+    An assignment that a restore has undone is refused until :class:`.OmniaVoiceReleaseHoldOperator` releases
+    the hold.
 
     Vendor operations: list numbers, update number, assign number, get number.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``, such as an
-        upstream task's output; or a text with one per line or separated by commas. (templated)
-    :param agent_id: the agent to answer them. (templated)
-    :param assignments: instead of both, mapping of numbers to agents. (templated)
-    :param friendly_name: name to show for all of them; ``None`` leaves names as they are. (templated)
-    :param reassign: whether numbers may be taken from other agents.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``, such as
+        the output of an upstream task; or a string with one number per line or separated by commas.
+        (templated)
+    :param agent_id: the agent that answers the numbers. (templated)
+    :param assignments: mapping of numbers to agents, instead of ``phone_numbers`` and ``agent_id``.
+        (templated)
+    :param friendly_name: display name of all numbers; ``None`` leaves names unchanged. (templated)
+    :param reassign: allow to take numbers from other agents.
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true, because it changes who answers callers.
-    :param allow_backfill: a backfill run may write.
+    :param confirm_live: must be true, because the run changes who answers callers.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts; ``None``
+        tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
     :param snapshot: deprecated name of ``take_snapshot``.
     :param retention: deprecated name of ``snapshot_retention``.
-    :param snapshot_folder: deprecated; use ``state_folder``. URL of the folder of the snapshots alone. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :param snapshot_folder: deprecated; use ``state_folder``. URL of the folder for snapshots only.
+        (templated)
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -171,7 +179,7 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
         )
 
     def protection_settings(self) -> ProtectionSettings:
-        """Return the operator's arguments about protections, the deprecated ones under their new names."""
+        """Return the protections of the run, with deprecated arguments under their new names."""
         from dataclasses import replace
 
         settings = super().protection_settings()
@@ -188,52 +196,56 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
 
 
 class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
-    """Set name, status or agent of numbers that the workspace lists.
+    """Set the name, status or agent of listed numbers.
 
-    The workspace is listed once, and of each number only the settings that differ are sent: a second run
-    writes nothing. A number that is not listed, or that would be taken from another agent, stops the run
-    before its first write. An update that a restore undid is refused until
-    :class:`.OmniaVoiceReleaseHoldOperator` releases it.
+    The operator lists the workspace once and sends only the settings that differ; a second run writes
+    nothing. A number that is not listed, or that belongs to another agent, stops the run before its first
+    write. An update that a restore has undone is refused until :class:`.OmniaVoiceReleaseHoldOperator`
+    releases the hold.
 
     Vendor operations: list numbers, update number, get number.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
-    :param changes: mapping of any of ``agent_id``, ``friendly_name`` and ``status``. What is absent stays as
-        it is; ``agent_id`` of ``None`` unassigns. A status is whatever word the platform takes. (templated)
-    :param reassign: whether numbers may be taken from other agents.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
+    :param changes: mapping with any of ``agent_id``, ``friendly_name`` and ``status``. Absent settings stay
+        unchanged; ``agent_id=None`` unassigns. ``status`` is passed on as it is. (templated)
+    :param reassign: allow to take numbers from other agents.
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true, because it changes what callers meet.
-    :param allow_backfill: a backfill run may write.
+    :param confirm_live: must be true, because the run affects callers.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts; ``None``
+        tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -269,47 +281,49 @@ class OmniaVoiceUpdateNumbersOperator(OmniaVoiceWritingOperator):
 
 
 class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
-    """Take numbers out of the workspace.
+    """Delete numbers from the workspace.
 
-    Nothing but what both ``phone_numbers`` and ``expected`` name is deleted. A number that is not listed is
-    left as it is, so that a second run writes nothing. Whether a deletion releases the number at its
-    carrier is not documented, and none of it can be undone here: unassign a number instead where that is
-    enough.
+    The operator deletes only numbers that are in both ``phone_numbers`` and ``expected``. It ignores numbers
+    that are not listed, so a second run writes nothing. A deletion cannot be undone, and the vendor does not
+    document whether it releases the number at its carrier: unassign the number instead if that is enough.
 
     Vendor operations: list numbers, delete number.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. (templated)
-    :param expected: the very same numbers, written out by the DAG's author; any difference stops the run
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. (templated)
+    :param expected: the same numbers, written out by the author of the DAG; any difference stops the run
         before any request. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true, because nobody answers a deleted number.
-    :param allow_backfill: a backfill run may write.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: has no effect: every deletion is read back.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts; ``None``
+        tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: has no effect: every deletion is verified.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is still listed; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number is still listed; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -332,7 +346,7 @@ class OmniaVoiceDeleteNumbersOperator(OmniaVoiceWritingOperator):
         self.expected = expected
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """List, delete what is there, list again and report."""
+        """List, delete, list again and report."""
         from airflow_voice_agents.omnia_voice.actions import deletions
 
         return self.run_action(

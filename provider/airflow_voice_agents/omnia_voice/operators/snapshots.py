@@ -1,4 +1,4 @@
-"""Operators that keep assignments and restore them."""
+"""Operators that save and restore assignments."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 
 class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
-    """Keep which agent answers which number, so that a restore can be made from it.
+    """Save the assignments of numbers to agents, for a restore.
 
-    The file is encrypted with Airflow's Fernet key. Nothing is written at the platform.
+    The file is encrypted with Airflow's Fernet key. Nothing is written to the platform.
 
     Vendor operation: list numbers.
 
-    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a text
-        with one per line or separated by commas. One that is not listed is kept as such. ``None`` takes all
-        numbers of the workspace. (templated)
-    :param folder: URL that Airflow's object storage knows; by default ``snapshots`` below
-        ``[voice_agents] state_folder``. (templated)
-    :param retention: how long snapshots in that folder are kept; ``None`` keeps them for good.
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
+    :param phone_numbers: list of E.164 numbers, or of records with ``phone_number`` or ``number``; or a
+        string with one number per line or separated by commas. Numbers that are not listed are saved as such.
+        ``None`` saves all numbers of the workspace. (templated)
+    :param folder: URL that Airflow's object storage supports; default: ``snapshots`` in ``[voice_agents]
+        state_folder``. (templated)
+    :param retention: age (timedelta) at which snapshots in that folder are removed; ``None`` keeps them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments, naming every malformed number, before any request.
-    :raises GuardRefused: when there is no number, or it could only be kept in the clear.
+    :raises InputError: for invalid arguments, before any request; the message names every malformed number.
+    :raises GuardRefused: if there is no number, or the snapshot could only be stored unencrypted.
     :returns: URL of the snapshot, for :class:`OmniaVoiceRestoreAssignmentsOperator`.
     """
 
@@ -66,7 +66,7 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
         self.allow_unencrypted = allow_unencrypted
 
     def execute(self, context: Context) -> str:
-        """List the numbers and keep their assignments."""
+        """List the numbers and save their assignments."""
         from airflow_voice_agents.omnia_voice.actions.snapshots import SnapshotAssignments
         from airflow_voice_agents.state.snapshots import save
         from airflow_voice_agents.transport.validation import parse_numbers
@@ -85,57 +85,61 @@ class OmniaVoiceSnapshotAssignmentsOperator(OmniaVoiceOperator):
 
 
 class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
-    """Let the agents of a snapshot answer its numbers again, and put what is undone on hold.
+    """Restore the assignments of a snapshot, and put the undone change on hold.
 
-    The same plan, guards, checks and report as an assignment; a second run writes nothing. A number whose
-    agent is neither as in the snapshot nor as the assignment left it is newer work, and stops the run before
-    its first write, unless ``allow_partial`` leaves it out. The snapshot of an assignment notes what the
-    assignment left. A number that was not listed is unassigned, not deleted, and a name that was not set
-    cannot be unset. From the snapshot of an update the settings that it named are restored.
+    Plan, guards, checks and report are those of an assignment; a second run writes nothing. If the agent of a
+    number is neither the one in the snapshot nor the one of the assignment, somebody has changed it since:
+    the number stops the run before its first write, unless ``allow_partial`` skips it. A number that was not
+    listed is unassigned, not deleted, and a name that was not set cannot be cleared. From the snapshot of an
+    update, the operator restores the settings that the update changed.
 
     Vendor operations: list numbers, update number, assign number, get number.
 
-    :param snapshot: URL of the snapshot, as a snapshot task returned it or a write left it in XCom ``snapshot``.
+    :param snapshot: URL of the snapshot: the result of a snapshot task, or the XCom ``snapshot`` of a write.
         (templated)
-    :param expected_agent_id: the agent that the assignment led to, where the snapshot does not say. (templated)
-    :param expected_assignments: instead, mapping of numbers to such agents. (templated)
-    :param force: whether newer work is overwritten.
-    :param allow_partial: whether numbers with newer work are left out and reported, and the task succeeds without
-        them.
-    :param hold: whether what is undone is put on hold: the same change is then refused until
-        :class:`OmniaVoiceReleaseHoldOperator` releases it.
-    :param reason: the reason, kept with the hold. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param expected_agent_id: the agent of the assignment, if the snapshot does not contain it. (templated)
+    :param expected_assignments: mapping of numbers to such agents, instead of ``expected_agent_id``.
+        (templated)
+    :param force: overwrite newer changes.
+    :param allow_partial: skip and report numbers with newer changes, and let the task succeed without them.
+    :param hold: put the undone change on hold: it is refused until :class:`OmniaVoiceReleaseHoldOperator`
+        releases the hold.
+    :param reason: reason, stored with the hold. (templated)
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true, because it changes who answers callers.
-    :param allow_backfill: a backfill run may write.
+    :param confirm_live: must be true, because the run changes who answers callers.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the numbers are kept first, for a restore; the URL is XCom ``snapshot``. ``True``
-        keeps them or refuses, ``False`` keeps nothing, ``None`` keeps them where Airflow has a Fernet key.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save the numbers before the first write; the XCom ``snapshot`` is the URL. ``True``
+        saves or refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses ``[voice_agents]
         state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are reached wave by wave: numbers and percentages, the last ``"100%"``.
-    :param max_failures: how many numbers may fail before no further one is begun; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun.
-    :param override_freeze: the reason why a freeze window does not count; recorded in log and report. (templated)
-    :param verify: whether everything written is read again at the end; responses are checked in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written, which costs
-        requests of the hourly limit; ``None`` never.
-    :param show_values: whether the plan in the log shows agents' ids, names and statuses; ``None`` uses
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts; ``None``
+        tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts.
+    :param override_freeze: reason to write in a freeze window; recorded in log and report. (templated)
+    :param verify: read everything that was written once more at the end; responses are always checked.
+    :param max_snapshot_age: seconds after which a number is read again right before its write, at the cost of
+        the hourly limit; ``None`` never reads again.
+    :param show_values: show ids of agents, names and statuses in the logged plan; ``None`` uses
         ``[voice_agents] show_values``.
-    :param sensitive_keys: selectors of values that are masked.
-    :param concurrency: maximum number of numbers in flight.
+    :param sensitive_keys: selectors of values to mask.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :raises InputError: for wrong arguments or a snapshot that cannot be read, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises ItemsFailed: when a number is not as it was; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments or a snapshot that cannot be read, before any request.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises ItemsFailed: if a number was not restored; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -179,13 +183,14 @@ class OmniaVoiceRestoreAssignmentsOperator(OmniaVoiceRestoringOperator):
 
 
 class OmniaVoiceReleaseHoldOperator(OmniaVoiceOperator, ReleaseHoldOperator):
-    """Release what a restore put on hold, so that the same assignment or update may be made again.
+    """Release the hold of a restore, so that the same assignment or update can run again.
 
-    :param targets: names of platforms as reports show them, or one; ``None`` is the connection's. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+    :param targets: name of a platform as in reports, or a list of names; ``None`` uses the connection's.
+        (templated)
+    :param state_folder: URL of the folder for holds; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param omniavoice_conn_id: id of a connection of type ``omniavoice``. (templated)
-    :returns: the targets that were on hold and are no more.
+    :returns: the released targets.
     """
 
     template_fields: Sequence[str] = ("omniavoice_conn_id", *ReleaseHoldOperator.template_fields)

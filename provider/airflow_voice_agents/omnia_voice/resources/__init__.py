@@ -1,1 +1,1 @@
-"""Omnia Voice's resource kind: to which agent a phone number is assigned."""
+"""Omnia Voice's resource kinds: assignments, settings and presence of phone numbers."""

@@ -1,4 +1,4 @@
-"""The presence of a number in the workspace, as a resource kind that knows one direction: deleting it."""
+"""The presence of a number in the workspace, as a resource kind that only deletes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single settings of listed numbers, as a resource kind: those that an update names, and nothing else."""
+"""Settings of listed numbers, as a resource kind with only the settings that an update names."""
 
 from __future__ import annotations
 

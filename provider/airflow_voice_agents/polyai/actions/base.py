@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.run_context import RunContext
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, refused
+from airflow_voice_agents.plans.report import ItemReport, Report
 from airflow_voice_agents.polyai import api
-from airflow_voice_agents.transport.errors import CallError, GuardRefused
+from airflow_voice_agents.transport.errors import CallError, GuardRefused, InputError, RateLimited
+from airflow_voice_agents.transport.suggestions import hints
 
 PROJECT = "PROJECT-"
 """Beginning of the second spelling of an agent's id; the other one is a slug."""
@@ -33,6 +38,70 @@ class PolyAIAction(Action):
     async def is_same(self, run: RunContext, one: str, other: str) -> bool:
         """Compare the ids under which the platform answers for both agents."""
         return await is_same(run, one, other, self.operation)
+
+
+UNREAD, UNREAD_FOR_NOW = "unread", "unread_for_now"
+"""Codes of refusals of what could not be read, for good or for the moment."""
+
+
+def named_targets(targets: object, keys: Collection[str]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the targets of an operator for many agents, each with its name in errors.
+
+    :param targets: sequence of mappings.
+    :param keys: the keys that a target can have.
+    :raises InputError: for anything else, and for an empty list.
+    """
+    if isinstance(targets, (str, bytes, Mapping)) or not isinstance(targets, Sequence) or not targets:
+        raise InputError("targets must be a list of at least one mapping with agent_id. Nothing was sent.")
+    named = [(f"targets[{place}]", each) for place, each in enumerate(targets)]
+    for name, each in named:
+        if not isinstance(each, Mapping):
+            raise InputError(f"{name} must be a mapping, not {type(each).__name__}. Nothing was sent.")
+        if unknown := sorted(str(key) for key in each if key not in keys):
+            raise InputError(
+                f"{name} has unknown keys {', '.join(unknown)}; allowed are {', '.join(keys)}{hints(unknown, keys)}"
+            )
+    return named
+
+
+def raise_if_for_all(failure: CallError) -> None:
+    """Raise an error that every other request of the key would meet as well.
+
+    :param failure: the error of one request.
+    :raises CallError: that error.
+    """
+    if failure.concerns_all or isinstance(failure, RateLimited):
+        raise failure
+
+
+def unread_finding(failure: CallError) -> Finding:
+    """Return the refusal of items that could not be read, while other targets go on.
+
+    :param failure: the error.
+    """
+    code = UNREAD if failure.permanent else UNREAD_FOR_NOW
+    return refused(code, f"it could not be read: {failure} It was not changed.")
+
+
+def with_permanence(planned: PlannedItem, item: ItemReport) -> ItemReport:
+    """Return an item's report; what could not be read for the moment is worth a retry of the task.
+
+    :param planned: the item as planned.
+    :param item: the item's outcome.
+    """
+    for_now = any(finding.code == UNREAD_FOR_NOW for finding in planned.findings)
+    return replace(item, permanent=False) if for_now and item.permanent else item
+
+
+def with_counts_by_owner(run: RunContext, report: Report) -> Report:
+    """Return a report that counts the items of each agent, and log these counts.
+
+    :param run: the run.
+    :param report: the report.
+    """
+    counted = replace(report, by_owner=True)
+    run.log("\n".join(counted.owner_lines()))
+    return counted
 
 
 def may_be_same(one: str, other: str) -> bool:

@@ -57,6 +57,25 @@ class ConfigTarget:
         return page(self.agent_id, self.environment)
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """The environment that pages are taken from.
+
+    :param agent_id: the agent; ``None`` is each target's own.
+    :param environment: one of the three stages.
+    """
+
+    agent_id: str | None
+    environment: Environment
+
+    def of(self, target: ConfigTarget) -> Resource:
+        """Return the page that a target takes from.
+
+        :param target: one of the targets.
+        """
+        return page(self.agent_id or target.agent_id, self.environment)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConfigAction(PolyAIAction):
     """A change of config pages with checked arguments.
@@ -110,13 +129,13 @@ class ConfigAction(PolyAIAction):
 class PromoteConfig(ConfigAction):
     """A promotion of config pages.
 
-    :param source: the environment that is taken from.
+    :param source: the environment that is taken from; each target takes from its own agent where that names none.
     :param rules: what is taken, overridden and kept.
     """
 
     operation: ClassVar[str] = "promote config"
 
-    source: ConfigTarget
+    source: ConfigSource
     rules: Rules
 
     def guards(self, given: GuardContext) -> Iterator[Finding]:
@@ -125,12 +144,16 @@ class PromoteConfig(ConfigAction):
         for stage in dict.fromkeys(target.environment for target in self.targets):
             yield from check_ladder(self.source.environment, stage, given)
 
+    def sources(self) -> list[Resource]:
+        """Return the pages that are taken from, each once."""
+        return list(dict.fromkeys(map(self.source.of, self.targets)))
+
     def request(self, target: ConfigTarget) -> PlanRequest:
         """Return source and target of one page."""
         rules = _with_own(self.rules, target)
         return PlanRequest(
             target.resource,
-            self.source.resource,
+            self.source.of(target),
             lambda source, now: self.kind.plan(target.resource, PromotedPage(source, rules), now),
         )
 
@@ -159,16 +182,17 @@ def parse_promotion(
 ) -> PromoteConfig:
     """Check the arguments of a promotion.
 
-    :param source: mapping of ``agent_id`` and ``environment``.
+    :param source: mapping of ``agent_id`` and ``environment``; without ``agent_id``, each target's own agent.
     :param targets: one such mapping per target, each with ``overrides`` of its own if wanted.
     :param rules: what is taken, overridden and kept.
     :param bridge_schema: whether a permissive schema may stand between.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
-    origin = parse_target(source, "source")
+    origin = _source(source)
     places = _places(targets, own="overrides")
-    if any(place.resource == origin.resource for place in places):
-        raise InputError(f"targets names the source itself, {origin.resource}")
+    taken = set(map(origin.of, places))
+    if itself := next((place.resource for place in places if place.resource in taken), None):
+        raise InputError(f"targets names the source itself, {itself}")
     return PromoteConfig(
         targets=tuple(places), source=origin, rules=rules, kind=ConfigPageKind(bridge_schema=bridge_schema)
     )
@@ -193,12 +217,12 @@ def rules(
     :param never_promote: selectors of test switches, which each target keeps as well.
     :param overrides: values laid over what is taken, or ``None``.
     :param stale_keys: ``fail``, ``keep`` or ``null``; ``None`` is ``fail`` if a target is live, else ``keep``.
-    :param promote_schema: whether targets take the source's schema.
+    :param promote_schema: promote the schema of the source as well.
     :param allow_empty_source: whether an unset or empty source is meant.
     :param targets: the targets, to see whether one is live.
     :param unmatched: ``fail``, ``warn`` or ``ignore`` for selectors that reach nothing; ``None`` is ``fail`` for
         live targets and ``warn`` for others.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     if stale_keys is None:
         to_live = any(isinstance(each, Mapping) and each.get("environment") == LIVE for each in targets)
@@ -240,7 +264,7 @@ def places_with(values: object, targets: Sequence[object] | None) -> list[Config
         ``"agent_id/environment"`` to values.
     :param targets: mappings of ``agent_id``, ``environment`` and optionally ``values`` of their own; or
         ``None``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = _values(values if values is not None else {}, "values")
     if targets is not None:
@@ -250,6 +274,14 @@ def places_with(values: object, targets: Sequence[object] | None) -> list[Config
     if not given:
         raise InputError("values is empty and targets is not given: there is nothing to update")
     return [_place_from_key(key, own) for key, own in given.items()]
+
+
+def _source(value: object) -> ConfigSource:
+    if isinstance(value, Mapping) and "environment" in value and "agent_id" not in value:
+        found = parse_target({"agent_id": "own", **value}, "source")
+        return ConfigSource(None, found.environment)
+    found = parse_target(value, "source")
+    return ConfigSource(found.agent_id, found.environment)
 
 
 def parse_target(value: object, name: str, *, own: str | None = None) -> ConfigTarget:

@@ -1,4 +1,4 @@
-"""Find out the deployment model of a project, and say what it was concluded from."""
+"""Detect the deployment model of a project, with the evidence."""
 
 from __future__ import annotations
 

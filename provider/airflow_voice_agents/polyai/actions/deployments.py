@@ -1,4 +1,4 @@
-"""Promote what an environment runs, and roll it back: one target, and one write at most.
+"""Promote and roll back deployments: one target, and at most one write.
 
 Every write adds a record to the history, so none is sent for a version that runs already, and none is
 repeated after an unknown outcome.
@@ -19,6 +19,7 @@ from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.kind import Kinds, Resource, WriteResult
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error, no_change
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
+from airflow_voice_agents.plans.rollback_text import RollbackTargets
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.actions.deployment_model import find_model, parse_model
@@ -302,6 +303,12 @@ class RollbackDeployment(_VersionAction):
                 "strategy='rollback'.",
             )
 
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Return the report; one that is not complete says first what still runs."""
+        report = await super().finish(run, plan, report)
+        targets = RollbackTargets({self.target: [self.deployment]}, lambda _: self.environment == LIVE)
+        return targets.account(plan, report)
+
     async def _about_model(self, run: RunContext) -> tuple[Finding, ...]:
         """Return what the model of the project forbids; a rollback of live is the same in both models."""
         if self.deployment_model is not Model.AUTO:
@@ -370,7 +377,7 @@ def parse_promote(agent_id: object, source: object, target: object, **options: A
     :param source: environment whose version is taken.
     :param target: environment that will run it.
     :param options: fields of :class:`.DeploymentRules`, and further fields of :class:`PromoteDeployment`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     origin = parse_environment(source, name="source_environment")
     goal = parse_environment(target, name="target_environment")
@@ -401,7 +408,7 @@ def parse_rollback(agent_id: object, environment: object, to: object, **options:
     :param environment: environment that goes back.
     :param to: id of a deployment, a version, or ``previous``.
     :param options: further fields of :class:`RollbackDeployment`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     place = parse_environment(environment)
     strategy = parse_choice(options.pop("strategy", "rollback"), name="strategy", choices=STRATEGIES)

@@ -1,4 +1,4 @@
-"""Look for drift: between targets and their source, and between targets and what was applied to them last."""
+"""Detect drift between targets and their source, and between targets and their baseline."""
 
 from __future__ import annotations
 

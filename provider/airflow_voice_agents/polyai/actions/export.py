@@ -1,4 +1,4 @@
-"""Read environments as they are and hand them on, one by one, to be kept as files."""
+"""Read environments one by one, to export them as files."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def parse_export(targets: Sequence[object], include: object, keep: Keep) -> Expo
     :param targets: mappings of ``agent_id`` and ``environment``.
     :param include: some of ``config``, ``connectors`` and ``routing``.
     :param keep: writes each environment.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     places = parse_batch(targets, parse_target, name="targets")
     environments = tuple(Resource(KIND, place.agent_id, place.environment.value) for place in places)

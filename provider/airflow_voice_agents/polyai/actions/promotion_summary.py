@@ -1,4 +1,4 @@
-"""Summaries of plans of promotions and releases: from where to where, who is affected, how much changes."""
+"""Summaries of plans of promotions and releases: source, target, affected callers, number of changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publish ``main``, and merge a branch into it, which publishes as well.
+"""Publish ``main``, and merge branches into it.
 
 Neither is sent again after an unknown outcome, and neither can be taken back. A snapshot keeps nothing for them:
 what ran before is in the environment's history, where PolyAIRollbackDeploymentOperator finds it.
@@ -345,7 +345,7 @@ def parse_publish(agent_id: object, **options: Any) -> Publish:
 
     :param agent_id: the agent.
     :param options: further fields of :class:`Publish`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return Publish(
         agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -366,7 +366,7 @@ def parse_merge(agent_id: object, branch: object, **options: Any) -> Merge:
     :param branch: id or name of the branch.
     :param options: ``deployment_model``, ``consent``, and further fields of :class:`Merge`. The deprecated model
         ``simplified`` needs no approval, as before.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     name = parse_text(branch, name="branch")
     if name == "main":

@@ -1,4 +1,4 @@
-"""Release a branch by merging it into live: plan everything that is decided by, merge, and look what live runs."""
+"""Release a branch by merging it into live: plan, merge, and read what live runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_voice_agents.plans.guards import GuardContext
 from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPlan, error, warning
 from airflow_voice_agents.plans.report import ItemReport, Report, Status
 from airflow_voice_agents.polyai.actions.base import target_name
-from airflow_voice_agents.polyai.actions.branch_content import MAIN, BranchContent, read_content
+from airflow_voice_agents.polyai.actions.branch_content import MAIN, BranchContent, limits_of, read_content
 from airflow_voice_agents.polyai.actions.deployment_model import parse_model
 from airflow_voice_agents.polyai.actions.deployments import Active
 from airflow_voice_agents.polyai.actions.publishing import MEMORY, REPLACED, Merge
@@ -44,11 +44,11 @@ BEFORE: Final = "previous_id"
 class Release(Merge):
     """A release of a branch: a merge into live of exactly the state that was planned.
 
-    The digest of the plan covers the branch, main, what live runs, and what the tests came to. Costs six reads, one
+    The digest of the plan covers the branch, main, what live runs, and what the tests came to. Costs ten reads, one
     more per test run, and the merge; two more where the model is ``auto``.
 
-    Vendor operations: get active deployments, list branches, list attributes, list variants, get test run, merge
-    branch; for ``auto`` list deployments.
+    Vendor operations: get active deployments, list branches, list attributes, list variants, list topics, get
+    behavior, get test run, merge branch; for ``auto`` list deployments.
 
     :param tests: which tests must have passed; ``None`` asks for none.
     """
@@ -112,6 +112,7 @@ class Release(Merge):
                 f"The branch has sequence {mine.branch.sequence_id or '(none)'} and main has "
                 f"{main.branch.sequence_id or '(none)'}: main may have moved on since the branch was made.",
             )
+        yield from limits_of(mine, main)
         if self.tests is None:
             yield warning("no_tests_asked_for", "This release asks for no tests.")
         else:
@@ -217,7 +218,7 @@ def parse_release(agent_id: object, branch: object, **options: Any) -> Release:
     :param branch: id or name of the branch.
     :param options: ``deployment_model``, ``tests``, ``message``, the fields of :class:`.MergeConsent`, and further
         fields of :class:`Release`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     name = parse_text(branch, name="branch")
     if name == MAIN:

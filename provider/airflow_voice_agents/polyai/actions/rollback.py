@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from airflow_voice_agents.engine.apply import TARGET_NOTE
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.restore import RestoreAction, digests_in
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Kinds, Resource
-from airflow_voice_agents.plans.plan import PlannedItem, TargetPlan
+from airflow_voice_agents.plans.plan import Plan, PlannedItem, TargetPlan
+from airflow_voice_agents.plans.report import Report
+from airflow_voice_agents.plans.rollback_text import RollbackTargets
 from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.polyai.actions.base import PolyAIAction, target_name
 from airflow_voice_agents.polyai.actions.deployment_xcoms import with_advice
@@ -22,8 +25,11 @@ from airflow_voice_agents.polyai.resources.connector_matching import plan_arriva
 from airflow_voice_agents.polyai.resources.connector_move import PlaceState
 from airflow_voice_agents.polyai.resources.registry import ORDER, kinds
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.validation import parse_choice
 
 OPERATION = "roll back"
+LEAVE = "leave"
+NEWER_WORK = (LEAVE, "refuse")
 
 States = Mapping[Resource, Any]
 Own = Mapping[str, Sequence[str]]
@@ -35,9 +41,18 @@ class Rollback(PolyAIAction, RestoreAction):
 
     A deployment goes back by roll back deployment, a moved connector by update connector. A config page that no
     plain order of writes keeps valid on its way back takes the way over a permissive schema.
+
+    With ``allow_partial``, a target that somebody has worked on since is left whole, because its resources depend on
+    each other; of a target with resources of one kind, only those are left that were edited.
+
+    :param holds: whether the run puts on hold what it rolls back; for the report.
     """
 
     operation: ClassVar[str] = OPERATION
+    leaves_newer_work: ClassVar[bool] = True
+    or_partial: ClassVar[str] = ", or newer_work='leave' to roll back the others"
+
+    holds: bool = field(default=False, compare=False)
 
     def kinds(self) -> Kinds:
         """Return every kind that a promotion can hold."""
@@ -54,6 +69,23 @@ class Rollback(PolyAIAction, RestoreAction):
             target_name(each.owner, environment) for each in resources if each.kind == connector_move.KIND
         ]
         return tuple(dict.fromkeys([target, *back]))
+
+    def depend_on_each_other(self, items: Sequence[PlannedItem]) -> bool:
+        """Return whether a target has resources of several kinds, or moved connectors, which have two halves."""
+        found = {item.resource.kind for item in items}
+        return len(found) > 1 or connector_move.KIND in found
+
+    async def finish(self, run: RunContext, plan: Plan, report: Report) -> Report:
+        """Return the report; one that is not complete says first what still runs."""
+        moved = {
+            name: [connector(each.owner, each.name) for each in mine if each.kind == connector_move.KIND]
+            for name, mine in self.targets().items()
+        }
+        resources = {name: [*mine, *moved[name]] for name, mine in self.targets().items()}
+        targets = RollbackTargets(
+            resources, self.is_live, self.holds, "newer_work='leave' rolls back the others"
+        )
+        return targets.account(plan, report)
 
     def sender(self, send: Sender, targets: Sequence[TargetPlan]) -> Sender:
         """Return a sender whose refusals say what to do next."""
@@ -107,19 +139,26 @@ class Rollback(PolyAIAction, RestoreAction):
                 yield digests_in(note)
 
 
-def parse_rollback(document: Any, *, force: bool = False) -> Rollback:
+def parse_rollback(
+    document: Any, *, force: bool = False, newer_work: object = LEAVE, holds: bool = False
+) -> Rollback:
     """Return the rollback to a snapshot.
 
     :param document: the snapshot of a promotion.
     :param force: whether newer work of others is overwritten.
+    :param newer_work: ``leave`` to roll back what nobody has worked on since, or ``refuse`` to roll back nothing then.
+    :param holds: whether the run puts on hold what it rolls back.
     :raises InputError: when it is not the snapshot of a promotion, or was changed.
     """
+    way = parse_choice(newer_work, name="newer_work", choices=NEWER_WORK)
     snapshot = Snapshot.from_document(document, kinds())
     for resource in snapshot.states:
         note = snapshot.notes.get(resource)
         if not isinstance(note, Mapping) or TARGET_NOTE not in note:
             raise InputError("snapshot was not taken by a promotion; it does not say what belongs together")
-    return Rollback(snapshot=snapshot, digest=document["digest"], force=force)
+    return Rollback(
+        snapshot=snapshot, digest=document["digest"], force=force, allow_partial=way == LEAVE, holds=holds
+    )
 
 
 def _elsewhere(resource: Resource, states: States) -> ConnectorState | None:

@@ -115,7 +115,7 @@ def parse_list(account_id: object, trunk: object, *, extensions: bool = True) ->
     :param account_id: the account.
     :param trunk: id or name of one trunk, or ``None``.
     :param extensions: whether extensions are read as well.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     return ListTrunks(
         parse_identifier(account_id, name="account_id"),
@@ -319,7 +319,7 @@ def parse_update(
     :param bindings: instead of both, dialled number -> mapping of ``agent_id``, ``client_env``, ``variant_id``.
     :param rebind: whether an extension may be taken from another agent.
     :param beta: consent to the vendor's beta API.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = {name: value for name, value in binding.items() if value is not None}
     if bindings is None:

@@ -1,4 +1,4 @@
-"""Checks that do something, and are made once: a scripted chat, and a call to a number of one's own."""
+"""Checks with effects, which run once: a scripted chat, and a call to an own number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans the telephony of a target: connectors that move there, their settings, numbers that lead to them."""
+"""Plans the telephony of a target: connector moves, connector settings, number routing."""
 
 from __future__ import annotations
 

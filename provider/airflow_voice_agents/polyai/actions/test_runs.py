@@ -1,4 +1,4 @@
-"""Start tests on a branch, and leave the evidence that binds them to exactly this state of it."""
+"""Start tests on a branch, and return evidence that binds them to exactly this state of the branch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class TriggerTests(PolyAIAction):
     Costs four reads and the write. A retry starts nothing while the run of an earlier try is under way or has
     passed on the present state of the branch.
 
-    Vendor operations: list branches, list attributes, list variants, list test runs, trigger test run.
+    Vendor operations: list branches, list attributes, list variants, list topics, get behavior, list test runs,
+    trigger test run.
 
     :param agent_id: the agent.
     :param branch: id or name of a branch, or ``main``.
@@ -154,7 +155,7 @@ def parse_tests(agent_id: object, branch: object, tests: object, **options: Any)
     :param branch: id or name of the branch.
     :param tests: ids of the tests.
     :param options: ``name``, ``form``, and further fields of :class:`TriggerTests`.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     given = decode_list(tests, name="test_ids") if isinstance(tests, str) else tests or []
     if not isinstance(given, Sequence):

@@ -1,4 +1,4 @@
-"""Hold a promotion to the tests of the version that it promotes."""
+"""Require tests of the promoted version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at what was promoted: reads, and what they say. A read that fails is an error, never a failure."""
+"""Checks of a promotion that only read; a read that fails is an error, never a failed check."""
 
 from __future__ import annotations
 

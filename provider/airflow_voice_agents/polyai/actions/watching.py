@@ -1,4 +1,4 @@
-"""Look at what was promoted until there is a verdict; for a task and for a trigger alike."""
+"""Repeats the checks of a promotion until there is a verdict, for tasks and triggers."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 """The PolyAI Agents API as values: each function builds one request, and sends nothing.
 
-What recurs is described here once. ``agent_id`` is the agent (project), by slug or ``PROJECT-…``
-id; ``client_env`` and ``environment`` are one of ``sandbox``, ``pre-release`` and ``live``, and
-never have a default; phone numbers are E.164; ids go into the path percent-encoded, whatever they
-hold. ``None`` for an optional argument leaves it out. Every function raises ``InputError``, naming
-the argument, for what could not be right: an empty id or list, an id with a slash, a malformed
-number, an unknown environment, something named twice in a batch.
+Common arguments: ``agent_id`` is the agent (project), by slug or ``PROJECT-…`` id; ``client_env`` and
+``environment`` are one of ``sandbox``, ``pre-release`` and ``live``, and never have a default; phone numbers
+are E.164; ids are percent-encoded in the path. ``None`` for an optional argument leaves it out. Every
+function raises ``InputError`` for an invalid argument and names it: an empty id or list, an id with a slash,
+a malformed number, an unknown environment, a duplicate in a batch.
 """
 
 from __future__ import annotations
@@ -20,9 +19,11 @@ from airflow_voice_agents.polyai.api.content import (
     delete_branch,
     delete_variant,
     duplicate_agent,
+    get_behavior,
     list_agents,
     list_attributes,
     list_branches,
+    list_topics,
     list_variants,
     merge_branch,
     update_attribute,
@@ -116,6 +117,7 @@ __all__ = [
     "duplicate_agent",
     "get_active_deployments",
     "get_alert_rule",
+    "get_behavior",
     "get_concurrency",
     "get_config_page",
     "get_connector",
@@ -143,6 +145,7 @@ __all__ = [
     "list_sip_extensions",
     "list_sip_trunks",
     "list_test_runs",
+    "list_topics",
     "list_variants",
     "lookup_connector",
     "merge_branch",

@@ -1,4 +1,4 @@
-"""Agents and what they consist of: branches, attributes and variants."""
+"""Requests for agents, branches, attributes and variants."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_voice_agents.polyai.models import (
     CreatedBranch,
     DeletedBranch,
     MergeResult,
+    Topic,
     Variant,
 )
 from airflow_voice_agents.transport.api_request import ApiRequest
@@ -35,6 +36,8 @@ _ATTRIBUTES = f"{_BRANCH}/attributes"
 _ATTRIBUTE = f"{_ATTRIBUTES}/{{attributeId}}"
 _VARIANTS = f"{_BRANCH}/variants"
 _VARIANT = f"{_VARIANTS}/{{variantId}}"
+_BEHAVIOR = f"{_BRANCH}/behavior"
+_TOPICS = f"{_BRANCH}/knowledge-base/topics"
 
 # -------------------------------------------------------------------------------------- branches
 
@@ -70,8 +73,8 @@ def merge_branch(
     """Merge a branch into ``main``, which deploys it as well (``POST …/merge``).
 
     :param message: kept with the deployment.
-    :param conflict_resolutions: how to settle each conflict: ``path`` (list of names), ``strategy``
-        (``ours``, ``theirs`` or ``base``) and, if wanted, ``value``.
+    :param conflict_resolutions: resolution of each conflict: ``path`` (list of names), ``strategy``
+        (``ours``, ``theirs`` or ``base``) and optionally ``value``.
     """
     body = deployment_message(message)
     if conflict_resolutions is not None:
@@ -87,6 +90,19 @@ def merge_branch(
         agent_id=agent_id,
         branch_id=branch_id,
     )
+
+
+# ------------------------------------------------------------------ behavior and knowledge base
+
+
+def get_behavior(agent_id: str, *, branch_id: str) -> ApiRequest[str]:
+    """Read the behavior of a branch, which is a prompt (``GET …/behavior``)."""
+    return get("get behavior", _BEHAVIOR, readers.text("behavior"), agent_id=agent_id, branch_id=branch_id)
+
+
+def list_topics(agent_id: str, *, branch_id: str) -> ApiRequest[list[Topic]]:
+    """Read the topics of a branch's knowledge base (``GET …/knowledge-base/topics``)."""
+    return get("list topics", _TOPICS, readers.list_of(Topic), agent_id=agent_id, branch_id=branch_id)
 
 
 # ----------------------------------------------------------------------- attributes and variants
@@ -155,7 +171,7 @@ def create_variant(
     """Add a variant to a branch (``POST …/variants``).
 
     :param attribute_values: attribute ids (not names) to texts.
-    :param is_default: whether it is to be the default variant.
+    :param is_default: make it the default variant.
     """
     return send(
         "create variant",
@@ -193,7 +209,7 @@ def update_variant(
     """Change a variant, in one setting at least (``PATCH …/variants/{variantId}``).
 
     :param attribute_values: attribute ids (not names) to texts.
-    :param is_default: whether it is to be the default variant.
+    :param is_default: make it the default variant.
     """
     body = optional(name=name) | _variant_settings(attribute_values, is_default)
     if not body:
@@ -236,7 +252,7 @@ def create_agent(
 
     :param account_id: the account (workspace), by slug or ``ws-…`` id.
     :param name: 1 to 100 characters.
-    :param greeting: what the agent says first.
+    :param greeting: the first text of the agent.
     :param language_code: its language; the platform takes ``en-GB`` without one.
     :param agent_id: the id it is to have: letters, digits and hyphens.
     :param voice_id: its voice.

@@ -85,7 +85,7 @@ def list_deployments(
 ) -> ApiRequest[list[Deployment]]:
     """Read the history of an environment, in no order to rely on (``GET …/deployments``).
 
-    :param limit: how many records at most, from 1; there is no paging.
+    :param limit: maximum number of records, from 1; there is no paging.
     """
     query = {"environment": parse_environment(environment).value}
     if limit is not None:

@@ -1,8 +1,7 @@
 """Requests for the checks after a promotion: test runs, alerts, conversations, concurrency, debug chats.
 
-Most of it is answered by the host that the rest of the API is on. What :data:`RUNTIME_ROUTES` names is
-answered by the region's runtime host, which takes only keys of its own; ``PolyAIHook`` sends each call where
-it belongs.
+Most requests go to the same host as the rest of the API. Requests to a route in :data:`RUNTIME_ROUTES` go to
+the region's runtime host, which accepts only its own keys; ``PolyAIHook`` selects the host.
 """
 
 from __future__ import annotations
@@ -67,8 +66,8 @@ def list_test_runs(
 ) -> ApiRequest[list[TestRun]]:
     """Read the test runs of an agent (``GET …/testing/test-runs``).
 
-    :param limit: how many at most, from 1.
-    :param offset: how many to skip.
+    :param limit: maximum number of records, from 1.
+    :param offset: number of records to skip.
     :param test_set_id: only the runs of this test set.
     :param branch_id: only the runs on this branch.
     """
@@ -82,7 +81,7 @@ def list_test_runs(
 def get_test_run(agent_id: str, *, test_run_id: str) -> ApiRequest[TestRun]:
     """Read one test run (``GET …/testing/test-runs/{testRunId}``).
 
-    The platform may answer 500 while the run is under way.
+    The platform can respond with 500 while the run is in progress.
     """
     read = TestRun.model_validate
     return get("get test run", f"{_RUNS}/{{testRunId}}", read, agent_id=agent_id, test_run_id=test_run_id)
@@ -180,11 +179,11 @@ def list_conversations(
     :param project_id: the agent.
     :param start_time: only those that began at this moment or later; aware, or ISO 8601 with a zone.
     :param end_time: only those that began before or at this moment.
-    :param in_progress: only those under way, or only those that are over.
+    :param in_progress: ``True`` for ongoing conversations only, ``False`` for ended ones only.
     :param variant_id: only those of this variant.
     :param channel: only those of this channel.
-    :param include_latency: whether each turn is to tell its latency.
-    :param limit: how many at once, 1 to ``CONVERSATIONS_AT_ONCE``.
+    :param include_latency: include the latency of each turn.
+    :param limit: maximum number of records per request, 1 to ``CONVERSATIONS_AT_ONCE``.
     :param cursor: that of the answer before.
     """
     query = {"client_env": parse_environment(client_env, name="client_env").value}
@@ -208,10 +207,10 @@ def list_agent_conversations(
 ) -> ApiRequest[ConversationPage]:
     """Read conversations of an agent, most with their deployment (``GET …/agents/{agentId}/conversations``).
 
-    The vendor has taken this operation out of its documents; it may go away.
+    The vendor no longer documents this operation; it can disappear.
 
-    :param limit: how many at most, from 1.
-    :param offset: how many to skip.
+    :param limit: maximum number of records, from 1.
+    :param offset: number of records to skip.
     """
     read = ConversationPage.model_validate
     query = _window(limit, offset)
@@ -238,7 +237,7 @@ def get_concurrency(
     end_time: datetime | str,
     variant_id: str | None = None,
 ) -> ApiRequest[list[ConcurrencyInterval]]:
-    """Read how many conversations were under way at once (``GET /v1/…/conversations/concurrency``).
+    """Read the number of parallel conversations (``GET /v1/…/conversations/concurrency``).
 
     Asked of the runtime host; the newest interval lags behind.
 
@@ -284,8 +283,8 @@ def create_debug_chat(
     :param client_env: the environment.
     :param variant_id: the variant that is to answer.
     :param channel: such as ``chat.polyai``.
-    :param asr_lang_code: language of what is written to it, such as ``en-GB``.
-    :param tts_lang_code: language of what it answers.
+    :param asr_lang_code: language of the input, such as ``en-GB``.
+    :param tts_lang_code: language of the answers.
     :param conversation_id: id for the chat; the platform makes one without.
     :param integration_attributes: JSON object that the agent's functions can read.
     """

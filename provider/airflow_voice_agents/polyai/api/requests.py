@@ -50,8 +50,8 @@ def get(
     :param route: path template with the API's names.
     :param read: reader of the answer.
     :param query: query parameters by the API's names.
-    :param people: whether the answer is about calls to or from people.
-    :param ids: what fills the template, by argument name (``agent_id`` fills ``{agentId}``).
+    :param people: whether the response is about calls to or from people.
+    :param ids: values for the template, by argument name (``agent_id`` fills ``{agentId}``).
     :raises InputError: for an id that cannot be a segment of a path.
     """
     parameters = tuple((query or {}).items())
@@ -80,9 +80,9 @@ def send(
     :param read: reader of the answer.
     :param replay: rule for an unknown outcome; ``SAFE`` only for a POST that reads.
     :param body: JSON body.
-    :param deadline: seconds, where the client's own are too few.
-    :param shown: fields of the body that an error may quote.
-    :param ids: what fills the template, by argument name (``agent_id`` fills ``{agentId}``).
+    :param deadline: time limit in seconds, if the client's is too short.
+    :param shown: fields of the body that an error can quote.
+    :param ids: values for the template, by argument name (``agent_id`` fills ``{agentId}``).
     :raises InputError: for an id that cannot be a segment of a path.
     """
     path = _path(route, ids)
@@ -118,10 +118,10 @@ def optional(*, parse: Callable[..., str] = parse_text, **arguments: str | None)
 
 
 def deployment_message(message: str) -> dict[str, Any]:
-    """Give the part of a body that holds the message of a deployment.
+    """Return the part of a body with the message of a deployment.
 
-    :param message: text of any number of lines, which may be empty.
-    :raises InputError: for what is no text.
+    :param message: text of any number of lines; can be empty.
+    :raises InputError: if the value is not a string.
     """
     return {"deploymentMessage": parse_lines(message, name="message")}
 

@@ -1,4 +1,4 @@
-"""Conditions that PolyAI sensors and their triggers wait for; they hold digests, never config values."""
+"""Conditions of PolyAI sensors and their triggers; they contain digests, never config values."""
 
 from __future__ import annotations
 

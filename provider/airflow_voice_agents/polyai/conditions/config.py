@@ -50,7 +50,7 @@ class ConfigCondition:
     ) -> ConfigCondition:
         """Check a sensor's arguments; values are kept as salted digests only.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         if sum(given is not None for given in (values, page_digest, equals)) != 1:
             raise InputError("give exactly one of values, digest and equals")
@@ -96,14 +96,14 @@ class ConfigCondition:
         )
 
     def reads(self) -> list[ApiRequest[list[ConfigPage]]]:
-        """Return the requests that tell: one per agent."""
+        """Return the requests of the condition: one per agent."""
         agents = [self.agent_id, *([self.equals[0]] if self.equals else [])]
         return [api.list_config_pages(agent_id) for agent_id in dict.fromkeys(agents)]
 
     def holds(self, answers: Sequence[list[ConfigPage]]) -> Found:
-        """Decide whether the condition holds, and return which page was found.
+        """Evaluate the condition, and return the page.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         """
         kind = ConfigPageKind()
         mine = _state(answers[0], self.agent_id, self.environment)
@@ -138,7 +138,7 @@ def _place(agent_id: object, environment: object, prefix: str) -> tuple[str, str
 
 
 def _leaves(values: Mapping[str, Any], path: tuple[str, ...], salt: str) -> list[tuple[tuple[str, ...], str]]:
-    """Objects are compared member by member, so that a part of one may be waited for."""
+    """Objects are compared member by member, so a condition can cover a part of one."""
     found = []
     for key, value in values.items():
         here = (*path, str(key))

@@ -47,7 +47,7 @@ class DeploymentCondition:
     ) -> DeploymentCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         if sum(given is not None for given in (version, deployment_id, newer_than)) != 1:
             raise InputError("give exactly one of version, deployment_id and newer_than")
@@ -72,13 +72,13 @@ class DeploymentCondition:
         return cls(**plain)
 
     def reads(self) -> list[ApiRequest[dict[str, Deployment | None]]]:
-        """Return the request that tells: one for all environments of the agent."""
+        """Return the request of the condition: one for all environments of the agent."""
         return [api.get_active_deployments(self.agent_id)]
 
     def holds(self, answers: Sequence[Mapping[str, Deployment | None]]) -> Found:
-        """Decide whether the active deployment is the wanted one, and return which it is.
+        """Evaluate the condition, and return the active deployment.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         """
         active = answers[0].get(self.environment)
         found = {
@@ -105,8 +105,8 @@ class TestRunsCondition:
 
     :param agent_id: the agent.
     :param test_run_ids: the runs; without any there is nothing to wait for.
-    :param allowed_failures: how many tests may fail in all of them together.
-    :param fail_on: ``failed``, or ``never`` when it is enough that they have ended.
+    :param allowed_failures: number of tests that can fail in all runs together.
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the runs.
     """
 
     __test__ = False
@@ -122,7 +122,7 @@ class TestRunsCondition:
     ) -> TestRunsCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -141,15 +141,15 @@ class TestRunsCondition:
         return cls(**{**plain, "test_run_ids": tuple(plain["test_run_ids"])})
 
     def reads(self) -> list[ApiRequest[TestRun]]:
-        """Return the requests that tell: one per run."""
+        """Return the requests of the condition: one per run."""
         return [api.get_test_run(self.agent_id, test_run_id=each) for each in self.test_run_ids]
 
     def holds(self, answers: Sequence[TestRun]) -> Found:
         """Decide whether all runs have ended, and return the counts of each.
 
-        A run whose status nobody documents is still under way, for all that is known.
+        A run with an undocumented status counts as running.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises WaitFailed: when all have ended and not all passed.
         """
         runs = dict(zip(self.test_run_ids, answers, strict=True))

@@ -28,11 +28,11 @@ TARGETS_NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class DriftCondition:
-    """Targets have drifted, or have not; the condition only names what is compared.
+    """Targets have drifted, or have not; the condition contains only names.
 
-    :param until: ``drift``, or ``in_sync`` for its end.
+    :param until: ``drift`` or ``in_sync``.
     :param spec: the promotion as JSON, or ``None``.
-    :param spec_file: file that holds it, or ``None``.
+    :param spec_file: file of the spec, or ``None``.
     :param targets: targets instead of those of the promotion, or ``None``.
     :param baseline: name under which promotions have noted what they applied, or ``None``.
     :param state_folder: URL of the folder that it is in, or ``None`` for the configured one.
@@ -58,7 +58,7 @@ class DriftCondition:
     ) -> DriftCondition:
         """Check a sensor's arguments as far as that needs no file.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         parse_choice(until, name="until", choices=UNTIL)
         if spec is not None and spec_file is None:
@@ -74,13 +74,13 @@ class DriftCondition:
         return any(isinstance(each, Mapping) and each.get("overrides") for each in self.targets or ())
 
     def request(self) -> dict[str, Any]:
-        """Return what is compared, by the names of the fields."""
+        """Return the arguments of the comparison."""
         return {name: value for name, value in asdict(self).items() if name != "until"}
 
     def serialize(self) -> dict[str, Any]:
         """Return plain JSON, for the trigger.
 
-        :raises InputError: when config values are written down in it, which a trigger must not hold.
+        :raises InputError: if the spec contains config values, which a trigger must not contain.
         """
         if self.holds_values:
             raise InputError(

@@ -31,7 +31,7 @@ class QuietCondition:
     :param account_id: the account.
     :param project_id: the agent.
     :param environment: one of the three stages.
-    :param max_concurrent: most conversations at once.
+    :param max_concurrent: maximum number of parallel conversations.
     :param minutes: for how long; five minutes are the smallest step.
     """
 
@@ -52,7 +52,7 @@ class QuietCondition:
     ) -> QuietCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             account_id=parse_identifier(account_id, name="account_id"),
@@ -76,7 +76,7 @@ class QuietCondition:
         return -(-self.minutes // int(BUCKET.total_seconds() // 60))
 
     def reads(self) -> list[ApiRequest[list[ConcurrencyInterval]]]:
-        """Return the request that tells; it is the same for all that ask within five minutes."""
+        """Return the request of the condition; it is the same for five minutes."""
         now = bucket_of(datetime.now(UTC))
         return [
             api.get_concurrency(
@@ -91,7 +91,7 @@ class QuietCondition:
     def holds(self, answers: Sequence[list[ConcurrencyInterval]]) -> Found:
         """Decide whether it was quiet for so long, without a gap. The newest interval lags, and does not count.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         """
         most_at = {each.time: each.max_concurrent_conversations for each in answers[0]}
         times = sorted(most_at)[:-1][-self._buckets :]
@@ -111,10 +111,10 @@ class AlertsClearCondition:
     """Alert rules have been quiet since a moment.
 
     :param after: moment, in ISO 8601, such as that of a promotion.
-    :param project_id: the agent whose rules are meant, in the form that they name it in; ``None`` for all.
+    :param project_id: the agent of the rules, as the rules write it; ``None`` for all.
     :param rule_ids: only these rules; none for all.
-    :param ignore_older: whether a rule that has been firing since before the moment is left out.
-    :param fail_on_alert: whether a rule that began to fire since then ends the wait.
+    :param ignore_older: ignore rules that began to fire before this time.
+    :param fail_on_alert: end the wait if a rule began to fire after this time.
     """
 
     after: str
@@ -129,7 +129,7 @@ class AlertsClearCondition:
     ) -> AlertsClearCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             after=parse_moment(after, name="after").isoformat(),
@@ -149,15 +149,16 @@ class AlertsClearCondition:
         return cls(**{**plain, "rule_ids": tuple(plain.get("rule_ids") or ())})
 
     def reads(self) -> list[ApiRequest[list[AlertRule]]]:
-        """Return the request that tells: one list of the few rules that an account can have."""
+        """Return the request of the condition: one list of the account's rules."""
         return [api.list_alert_rules()]
 
     def holds(self, answers: Sequence[list[AlertRule]]) -> Found:
-        """Decide whether every rule meant is ``ok`` by an evaluation that looked at the time since the moment only.
+        """Evaluate the condition: every rule is ``ok`` in an evaluation whose window lies after the given
+        time.
 
         ``no_data`` and ``unknown`` are not clear, nor is a rule that was not evaluated since.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises WaitFailed: when no rule watches, or one began to fire and that is to end the wait.
         """
         rules = self._meant(answers[0])

@@ -46,7 +46,7 @@ class NumbersCondition:
     ) -> NumbersCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -67,13 +67,13 @@ class NumbersCondition:
         return cls(**{**plain, "numbers": tuple(plain["numbers"])})
 
     def reads(self) -> list[ApiRequest[list[PhoneNumber]]]:
-        """Return the request that tells: one list, only of the connector where it is named."""
+        """Return the request of the condition: one list, of the connector if it is given."""
         return [api.list_phone_numbers(self.agent_id, connector_id=self.connector_id)]
 
     def holds(self, answers: Sequence[list[PhoneNumber]]) -> Found:
-        """Decide whether every number is as wanted.
+        """Evaluate the condition for every number.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         """
         there = {each.number for each in answers[0] if self._fits(each)}
         missing = [number for number in self.numbers if number not in there]
@@ -107,7 +107,7 @@ class ConnectorCondition:
     ) -> ConnectorCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         connector = parse_identifier(connector_id, name="connector_id")
         return cls(
@@ -128,13 +128,13 @@ class ConnectorCondition:
         return cls(**{**plain, "settings": settings})
 
     def reads(self) -> list[ApiRequest[list[Connector]]]:
-        """Return the request that tells: one list for all connectors of the agent."""
+        """Return the request of the condition: one list for all connectors of the agent."""
         return [api.list_connectors(self.agent_id)]
 
     def holds(self, answers: Sequence[list[Connector]]) -> Found:
-        """Decide whether the agent has the connector as wanted; one that is not there may be on its way.
+        """Evaluate the condition; a connector that does not exist yet can be in a move.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         """
         shown = next((each for each in answers[0] if each.connector_id == self.connector_id), None)
         found = {
@@ -152,12 +152,12 @@ class ConnectorCondition:
 
 @dataclass(frozen=True, slots=True)
 class OutboundCallCondition:
-    """An outbound call has ended. Nothing here says who is called.
+    """An outbound call has ended. The condition does not contain the called number.
 
     :param agent_id: the agent that calls.
     :param call_sid: the call.
     :param environment: environment that it was started in.
-    :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the call.
     """
 
     agent_id: str
@@ -171,7 +171,7 @@ class OutboundCallCondition:
     ) -> OutboundCallCondition:
         """Check a sensor's arguments.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         return cls(
             agent_id=parse_identifier(agent_id, name="agent_id"),
@@ -190,15 +190,15 @@ class OutboundCallCondition:
         return cls(**plain)
 
     def reads(self) -> list[ApiRequest[OutboundCallStatus]]:
-        """Return the request that tells."""
+        """Return the request of the condition."""
         return [
             api.get_outbound_call_status(self.agent_id, call_sid=self.call_sid, environment=self.environment)
         ]
 
     def holds(self, answers: Sequence[OutboundCallStatus]) -> Found:
-        """Decide whether the call has ended; an unknown status is that of a call under way.
+        """Evaluate the condition; a call with an unknown status counts as ongoing.
 
-        :param answers: what :meth:`reads` returned, in order.
+        :param answers: responses to the requests of :meth:`reads`, in order.
         :raises WaitFailed: when it has failed.
         """
         status = (answers[0].status or "").upper()
@@ -223,5 +223,5 @@ def _settings(value: object, connector_id: str) -> tuple[tuple[str, str | None],
 
 
 def _reason(text: str | None) -> str:
-    """The platform's own words may repeat the number that was called."""
+    """The platform's messages can contain the called number."""
     return mask_numbers(text[:LONGEST], "(number)")[:_REASON_SHOWN] if text else "the platform gave no reason"

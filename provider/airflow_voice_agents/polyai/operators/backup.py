@@ -1,4 +1,4 @@
-"""Operators that keep environments as files."""
+"""Operators that export environments as files."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ FOLDER_KEY = "folder"
 
 
 class PolyAIExportOperator(PolyAIOperator):
-    """Keep environments as files, for backup, review and restore; nothing is written at the platform.
+    """Export environments as files, for backup, review and restore; nothing is written to the platform.
 
-    Below the folder, ``<agent>/<environment>/`` gets ``config.json``, ``connectors.json`` and
-    ``routing.json``. Equal states give the same bytes, connectors and variants are identified by name, and
-    what the platform adds itself is left out. A file is written only if its text changes, so a second export
-    writes nothing. Every agent is read once, whatever the number of its environments. A promotion whose
-    source is the folder brings the files back.
+    The operator writes ``config.json``, ``connectors.json`` and ``routing.json`` to
+    ``<agent>/<environment>/`` in the folder. Equal states give the same bytes: connectors and variants are
+    identified by name, and generated ids and timestamps are left out. A file is written only if its text
+    changes, so a second export writes nothing. Every agent is read once, no matter how many environments it
+    has. To restore, run a promotion with the folder as its source.
 
-    The files hold config values in the clear: keep them where only those may look who may see the values.
+    The files contain config values in plain text: choose a folder that only people who may see the values can
+    read.
 
     Vendor operations: list real-time configs, list connectors, list variants, list numbers.
 
     :param targets: mapping of ``agent_id`` and ``environment``, or a list of them. (templated)
-    :param folder: local path, or a URL that Airflow's object storage knows, such as
+    :param folder: local path, or a URL that Airflow's object storage supports, such as
         ``s3://aws_default@backups/fleet``. (templated)
-    :param include: which parts: ``config``, ``connectors``, ``routing``. Files of other parts stay as they are.
-    :param concurrency: most agents in flight.
+    :param include: parts to export: ``config``, ``connectors``, ``routing``. Files of other parts stay
+        unchanged.
+    :param concurrency: maximum number of agents that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises ItemsFailed: when an environment could not be read or kept; the others are kept, and XCom
-        ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request.
+    :raises ItemsFailed: if an environment could not be read or written; the others are exported, and the XCom
+        ``report`` lists all.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` (of environments), ``plan_digest`` (``None``) and
         ``files_changed``.
     """
@@ -63,7 +65,7 @@ class PolyAIExportOperator(PolyAIOperator):
         self.include = include
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read every agent once, write what differs, and report on each environment."""
+        """Read every agent once, write the files that differ, and report each environment."""
         from functools import partial
 
         from airflow_voice_agents.polyai.actions import export

@@ -15,6 +15,8 @@ from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOp
 from airflow_voice_agents.polyai import ADVISED_KEYS, SPEC_TYPES, SPELLINGS, TYPE_ALIASES, TYPES_PATH
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_voice_agents.polyai.hooks import PolyAIHook
 
 ALIAS = "polyai"
@@ -26,6 +28,10 @@ OUTLETS = [AssetAlias(ALIAS)]
 
 SPEC_SCHEMA = Path(__file__).parents[1] / "promotion.schema.json"
 """The JSON Schema of a promotion spec."""
+
+
+PROMOTION_LINKS: Sequence[Any] = LazyLinks("airflow_voice_agents.polyai.links:LINKS")
+"""Links of the operators that promote, deploy or watch."""
 
 
 class PolyAIOperator(VoiceAgentsOperator):
@@ -54,6 +60,16 @@ class PolyAIOperator(VoiceAgentsOperator):
         from airflow_voice_agents.polyai.hooks import PolyAIHook
 
         return PolyAIHook(self.polyai_conn_id)
+
+    def leave_links(self, context: Context, agents: Sequence[str]) -> None:
+        """Leave the addresses of the links as XComs, so that they work while the task runs.
+
+        :param context: the task's context.
+        :param agents: agents that the task is about; the link leads to the first.
+        """
+        from airflow_voice_agents.polyai.links import leave_links
+
+        leave_links(self, context, agents)
 
 
 class PolyAIWritingOperator(PolyAIOperator, WritingOperator):

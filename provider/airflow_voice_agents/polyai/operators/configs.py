@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.polyai.resources.config_plan import Rules
     from airflow_voice_agents.polyai.types import (
         ConfigTargetArgument,
-        EnvironmentArgument,
+        EnvironmentSourceArgument,
         PolyAIWritingArguments,
         UpdateTargetArgument,
     )
@@ -33,7 +33,7 @@ class _ConfigOperator(PolyAIWritingOperator):
     def write_pages(
         self, context: Context, action: ConfigAction, sources: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Carry an action out and leave its report.
+        """Run an action and push its report.
 
         :param context: the task's context.
         :param action: a promotion or an update.
@@ -44,47 +44,50 @@ class _ConfigOperator(PolyAIWritingOperator):
 
 
 class PolyAIPromoteConfigOperator(_ConfigOperator):
-    """Bring the config page of one environment to others, inside a project or across projects.
+    """Promote the config page of one environment to others, inside a project or across projects.
 
-    Every target is read, planned and checked before the first write. Values are compared with their
-    types; only top-level keys that differ are sent, each whole; schema and values are written in an order
-    that keeps each page valid in between. A second run writes nothing. The report names what no request can remove.
+    The operator reads, plans and checks every target before the first write. It compares values with their
+    types and sends only the top-level keys that differ, each as a whole. It writes schema and values in an
+    order that keeps each page valid. A second run writes nothing. The report lists keys that no request can
+    remove.
 
     Vendor operations: list real-time configs, update schema, update variables.
 
-    :param source: mapping of ``agent_id`` and ``environment`` to take from. (templated)
-    :param targets: one such mapping, or a list of them; each may have ``overrides`` of its own. (templated)
-    :param include_keys: selectors of what is taken; ``None`` takes everything not excluded. A selector is
-        a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
-    :param exclude_keys: selectors of what each target keeps as it is. (templated)
-    :param never_promote: selectors of test switches that each target keeps as they are.
-    :param overrides: values laid over what is taken, for all targets; objects are merged. (templated)
-    :param stale_keys: what to do with keys that only a target has and that no request can remove: ``fail``
-        before any write, ``keep`` them, or set them to ``null``. By default ``fail`` if any target is live,
-        else ``keep``.
-    :param unmatched: what to do about a selector that reaches nothing: ``fail`` before any write, ``warn``, or
-        ``ignore``. By default ``fail`` for live targets, else ``warn``; in ``include_keys``, what the source
-        does not have fails unless ignored.
-    :param promote_schema: whether targets take the source's schema.
-    :param allow_empty_source: whether an unset or empty source page is meant.
-    :param bridge_schema: whether a permissive schema may stand in between when no order of writes keeps
-        a page valid.
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_skip_pre_release: sandbox may go to live directly.
-    :param allow_backfill: a backfill run may write into live.
-    :param verify: whether an independent read follows the writes of each target.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param concurrency: most targets in flight.
+    :param source: mapping of ``agent_id`` and ``environment``: the source page; ``environment`` alone means the
+        page of each target's own agent. (templated)
+    :param targets: one such mapping, or a list of them; each can have its own ``overrides``. (templated)
+    :param include_keys: selectors of the keys to promote; ``None`` promotes all keys that are not excluded. A
+        selector is a dotted path of shell patterns; a leading ``**.`` matches at any depth. (templated)
+    :param exclude_keys: selectors of the keys that each target keeps. (templated)
+    :param never_promote: selectors of test switches that each target keeps.
+    :param overrides: values that replace those of the source, for all targets; objects are merged.
+        (templated)
+    :param stale_keys: handling of keys that only a target has and that no request can remove: ``fail`` before
+        any write, ``keep`` them, or set them to ``null``. Default: ``fail`` if any target is live, else
+        ``keep``.
+    :param unmatched: handling of a selector that matches nothing: ``fail`` before any write, ``warn``, or
+        ``ignore``. Default: ``fail`` for live targets, else ``warn``; a key in ``include_keys`` that the
+        source does not have fails unless ignored.
+    :param promote_schema: promote the schema of the source as well.
+    :param allow_empty_source: allow a source page that is unset or empty.
+    :param bridge_schema: allow a permissive schema between the two writes, if no order of writes keeps a page
+        valid.
+    :param dry_run: only plan, without a write; live needs no confirmation.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
+        same plan. ``None`` accepts any plan. (templated)
+    :param confirm_live: must be true for a run that writes to live.
+    :param allow_skip_pre_release: allow a promotion from sandbox to live without pre-release.
+    :param allow_backfill: allow a backfill run to write to live.
+    :param verify: read each target once more after its writes.
+    :param max_snapshot_age: seconds after which a target is read again right before its write.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param concurrency: maximum number of targets that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
+    :raises ItemsFailed: if a target does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -102,7 +105,7 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
     def __init__(
         self,
         *,
-        source: EnvironmentArgument | Templated,
+        source: EnvironmentSourceArgument | Templated,
         targets: ConfigTargetArgument | Sequence[ConfigTargetArgument] | Templated,
         include_keys: Sequence[str] | Templated | None = None,
         exclude_keys: Sequence[str] | Templated = (),
@@ -139,10 +142,11 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
         action = configs.parse_promotion(
             source, targets, self._rules(targets), bridge_schema=self.bridge_schema
         )
-        return self.write_pages(context, action, [config_uri(source["agent_id"], source["environment"])])
+        sources = [config_uri(each.owner, each.name) for each in action.sources()]
+        return self.write_pages(context, action, sources)
 
     def guard_overrides(self) -> Overrides:
-        """Return the guards that the DAG's author has overridden."""
+        """Return the guards that the operator's arguments override."""
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
@@ -167,35 +171,35 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
 
 class PolyAIUpdateConfigOperator(_ConfigOperator):
-    """Push values from elsewhere (a warehouse, a calendar, a file) into config pages.
+    """Write values from elsewhere (a warehouse, a calendar, a file) to config pages.
 
-    The same plan, guards, checks and report as a promotion. Everything that is not given stays.
+    Plan, guards, checks and report are those of a promotion. Keys that are not given stay unchanged.
 
     Vendor operations: list real-time configs, update variables.
 
     :param values: with ``targets``, one mapping for all of them; without, a mapping of
         ``"agent_id/environment"`` to values, for instance an upstream task's output. (templated)
-    :param values_file: JSON or YAML file that holds the same: a local path, or a URL that Airflow's object
-        storage knows. (templated)
-    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each may have ``values``
-        of its own, laid over those for all. (templated)
-    :param merge: how a given object meets one that is there: ``deep`` merges member by member,
-        ``replace`` replaces the whole top-level value.
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_backfill: a backfill run may write into live.
-    :param verify: whether an independent read follows the writes of each target.
-    :param max_snapshot_age: seconds after which a target is read again right before it is written.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param concurrency: most targets in flight.
+    :param values_file: JSON or YAML file with the same content: a local path, or a URL that Airflow's object
+        storage supports. (templated)
+    :param targets: mapping of ``agent_id`` and ``environment``, or a list of them; each can have its own
+        ``values``, which win over ``values``. (templated)
+    :param merge: handling of objects: ``deep`` merges member by member, ``replace`` replaces the whole
+        top-level value.
+    :param dry_run: only plan, without a write; live needs no confirmation.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
+        same plan. ``None`` accepts any plan. (templated)
+    :param confirm_live: must be true for a run that writes to live.
+    :param allow_backfill: allow a backfill run to write to live.
+    :param verify: read each target once more after its writes.
+    :param max_snapshot_age: seconds after which a target is read again right before its write.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``.
+        Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param concurrency: maximum number of targets that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises ItemsFailed: if a target does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 

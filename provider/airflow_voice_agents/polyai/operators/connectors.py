@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_voice_agents.bases.types import Templated
     from airflow_voice_agents.polyai.types import (
         ConnectorChanges,
+        ConnectorsTargetArgument,
         ConnectorUpdateArgument,
         ItemwiseArguments,
         SelectorArgument,
@@ -20,16 +21,22 @@ if TYPE_CHECKING:
 
 
 class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
-    """Set voice, language or variant of many connectors of an agent.
+    """Set voice, language or variant of many connectors of one or many agents.
 
     The connectors are read first and only differences are sent, in batches. The platform answers 200
     even when items failed, so every item of every answer is checked. A new voice, which the platform
-    tries out, goes to one connector before the others. A retry sends only what still differs.
+    tries out, goes to one connector of an agent before the others. A retry sends only what still differs.
+
+    With ``targets``, many agents take one task: they are read and written side by side, in one plan with one digest.
+    An agent that cannot be read, or of which the selector fits no connector, fails alone; XCom ``report`` counts
+    by agent.
 
     Vendor operations: list connectors or batch get connectors, list variants, update connector, batch
     update connectors.
 
-    :param agent_id: the agent. (templated)
+    :param agent_id: the agent; ``None`` with ``targets``. (templated)
+    :param targets: instead, a list of mappings, one per agent: ``agent_id``, and ``updates``, ``selector`` or
+        ``changes`` where they are not those of the arguments. (templated)
     :param updates: list of mappings: ``connector_id`` and any of ``variant_id``, ``asr_lang_code``,
         ``voice_name``. An absent field stays as it is; ``variant_id`` of ``None`` unassigns. (templated)
     :param selector: instead of ``updates``, which connectors: mapping of any of ``client_env``, ``name`` (shell
@@ -59,16 +66,24 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
     template_fields: Sequence[str] = (
         *PolyAIWritingOperator.template_fields,
         "agent_id",
+        "targets",
         "updates",
         "selector",
         "changes",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"updates": "json", "selector": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "targets": "json",
+        "updates": "json",
+        "selector": "json",
+    }
+    exactly_one_of = (("agent_id", "targets"),)
+    at_most_one_of = (("updates", ("selector", "changes")),)
 
     def __init__(
         self,
         *,
-        agent_id: str,
+        agent_id: str | None = None,
+        targets: Sequence[ConnectorsTargetArgument] | Templated | None = None,
         updates: Sequence[ConnectorUpdateArgument] | Templated | None = None,
         selector: SelectorArgument | Templated | None = None,
         changes: ConnectorChanges | Templated | None = None,
@@ -81,6 +96,7 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
     ) -> None:
         super().__init__(verify=verify, max_snapshot_age=max_snapshot_age, **kwargs)
         self.agent_id = agent_id
+        self.targets = targets
         self.updates = updates
         self.selector = selector
         self.changes = changes
@@ -90,6 +106,9 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare, write what differs, check every item and report."""
+        from collections import Counter
+
+        from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.actions import connectors
         from airflow_voice_agents.polyai.assets import connectors_uri
         from airflow_voice_agents.transport.validation import parse_choice
@@ -97,17 +116,15 @@ class PolyAIBatchUpdateConnectorsOperator(PolyAIWritingOperator):
         tolerate = (
             parse_choice(self.on_partial, name="on_partial", choices=("fail", "tolerate")) == "tolerate"
         )
-        action = connectors.parse_update(
-            self.agent_id,
-            self.argument("updates"),
-            self.argument("selector"),
-            self.argument("changes"),
-            batch_size=self.batch_size,
-            check_variants=self.check_variants,
-        )
+        settings = [self.argument(name) for name in ("updates", "selector", "changes")]
+        checks: dict[str, Any] = {"batch_size": self.batch_size, "check_variants": self.check_variants}
+        if self.uncovered("targets") is None:
+            action = connectors.parse_update(self.agent_id, *settings, **checks)
+        else:
+            action = connectors.parse_updates(self.argument("targets"), *settings, **checks)
         report = self.apply(context, action)
-        changed = report.counts()["changed"]
-        changes = {connectors_uri(action.agent_id): {"changed": changed}} if changed else {}
+        changed = Counter(item.resource.owner for item in report.having(Status.CHANGED))
+        changes = {connectors_uri(agent): {"changed": count} for agent, count in changed.items()}
         # on_partial is about items; a plan that was refused or a run that was stopped is no partial success
         tolerate = tolerate and not (report.refused or report.stopped)
         return self.finish(context, report, changes=changes, tolerate=tolerate)

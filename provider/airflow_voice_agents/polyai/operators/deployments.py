@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +33,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
     """
 
     template_fields: Sequence[str] = (*PolyAIWritingOperator.template_fields, "agent_id", "message")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
     def deploy(
         self, context: Context, action: DeployingAction, sources: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Carry an action out and leave its report.
+        """Run an action and push its report.
 
         :param context: the task's context.
         :param action: the action.
@@ -67,7 +66,7 @@ class _DeploymentOperator(PolyAIWritingOperator):
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.assets import deployment_uri
 
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         report = self.apply(context, action)
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         facts = {
@@ -96,29 +95,29 @@ class _DeploymentOperator(PolyAIWritingOperator):
 
 
 class PolyAIPublishOperator(_DeploymentOperator):
-    """Publish what is on ``main`` to sandbox, unless it is published already.
+    """Publish the draft of ``main`` to sandbox, unless it is already published.
 
-    A publication of unknown outcome is read back and never sent again. A snapshot keeps nothing: what ran before
-    is in the environment's history, where :class:`PolyAIRollbackDeploymentOperator` finds it. Test runs that the
-    platform starts go on after the task; their ids are left as an XCom.
+    If the outcome of a publication is unknown, the operator reads the state and never sends the publication
+    again. It saves no snapshot: the previous deployment is in the environment's history, where
+    :class:`PolyAIRollbackDeploymentOperator` finds it. Test runs that the platform starts continue after the
+    task; an XCom has their ids.
 
-    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+    XComs in addition to ``report``: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
     Vendor operations: get active deployments, publish deployment.
 
     :param agent_id: the agent. (templated)
-    :param environment: only ``sandbox`` is taken; other environments get content by promotion. (templated)
-    :param message: text that is kept with the deployment. (templated)
-    :param nothing_new: what it is when there is nothing new to publish: ``unchanged``, or a ``fail``.
-    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
-        live: nothing is published there (deprecated spelling: ``simplified``); or ``auto``, which concludes
-        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
-        ladder, and says so.
-    :param verify: whether an independent read follows.
+    :param environment: ``sandbox``; other environments get content by promotion. (templated)
+    :param message: message of the deployment. (templated)
+    :param nothing_new: result if there is nothing new to publish: ``unchanged`` or ``fail``.
+    :param deployment_model: ``ladder``; ``branches``, where a merge goes straight to live and nothing is
+        published (deprecated spelling: ``simplified``); or ``auto``, which detects the model from the listed
+        deployments and logs the evidence, or refuses. ``None`` assumes the ladder and logs that.
+    :param verify: read the state once more after the write.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises ItemsFailed: when it was not published, or something else runs afterwards.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises ItemsFailed: if the draft was not published, or sandbox runs something else afterwards.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -136,7 +135,7 @@ class PolyAIPublishOperator(_DeploymentOperator):
         self.nothing_new = nothing_new
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Publish, look at what runs then, and report."""
+        """Publish, read the active deployment, and report."""
         from airflow_voice_agents.polyai.actions.publishing import parse_publish
 
         action = parse_publish(
@@ -151,43 +150,42 @@ class PolyAIPublishOperator(_DeploymentOperator):
 
 
 class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
-    """Let a later environment of an agent run the version that an earlier one runs.
+    """Promote the version of one environment of an agent to a later one.
 
-    The platform adds a record for every promotion, also of a version that is there already; this operator
-    sends none then, and none again after an unknown outcome. By default a version is
-    not replaced by an older one, nor by one whose age the sandbox's history does not tell.
+    The platform adds a record for every promotion, even of a version that already runs; the operator sends no
+    promotion in that case, and never sends one again after an unknown outcome. By default, it does not
+    replace a version with an older one, or with one whose age sandbox's history does not show.
 
-    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+    XComs in addition to ``report``: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
     Vendor operations: get active deployments, list deployments, promote deployment.
 
     :param agent_id: the agent. (templated)
-    :param source_environment: environment whose version is taken. (templated)
-    :param target_environment: later environment that will run it. (templated)
-    :param expected_version: version that the source must run: that of the run that tested it. ``None`` takes
-        whatever runs there now. (templated)
-    :param expected_target_version: version that the target must run before; ``None`` takes any. (templated)
-    :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
-    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
-        live: nothing is promoted there (deprecated spelling: ``simplified``); or ``auto``, which concludes
-        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
-        ladder, and says so.
-    :param message: text that is kept with the deployment. (templated)
-    :param tests: tests that must have passed on exactly the version that is promoted, as
-        :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate` has it: ``test_run_ids``, ``version`` and, if
-        wanted, ``after``; ``None`` asks for none. (templated)
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
+    :param source_environment: environment whose version is promoted. (templated)
+    :param target_environment: later environment that will run the version. (templated)
+    :param expected_version: version that the source must run, for instance the tested one. ``None`` accepts
+        any version. (templated)
+    :param expected_target_version: version that the target must run before; ``None`` accepts any. (templated)
+    :param allow_downgrade: allow an older version than the target's, or one of unknown age.
+    :param deployment_model: ``ladder``; ``branches``, where a merge goes straight to live and nothing is
+        promoted (deprecated spelling: ``simplified``); or ``auto``, which detects the model from the listed
+        deployments and logs the evidence, or refuses. ``None`` assumes the ladder and logs that.
+    :param message: message of the deployment. (templated)
+    :param tests: tests that must have passed on exactly the promoted version, see
+        :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate`: ``test_run_ids``, ``version`` and
+        optionally ``after``; ``None`` requires none. (templated)
+    :param dry_run: only plan, without a write; live needs no confirmation.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a promotion to live.
-    :param allow_skip_pre_release: sandbox may go to live directly.
-    :param allow_backfill: a backfill run may promote to live.
-    :param verify: whether an independent read follows the write.
+    :param allow_skip_pre_release: allow a promotion from sandbox to live without pre-release.
+    :param allow_backfill: allow a backfill run to promote to live.
+    :param verify: read the state once more after the write.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises StateMoved: when the plan is not the one expected.
-    :raises ItemsFailed: when the target does not run what the plan says.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises StateMoved: if the plan does not have the expected digest.
+    :raises ItemsFailed: if the target does not run the planned version.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -224,7 +222,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         self.tests = tests
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read, plan, promote what is not there yet, and report."""
+        """Read, plan, promote if needed, and report."""
         from airflow_voice_agents.polyai.actions.deployments import parse_promote
         from airflow_voice_agents.polyai.assets import deployment_uri
 
@@ -243,7 +241,7 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
         return self.deploy(context, action, [deployment_uri(self.agent_id, self.source_environment)])
 
     def guard_overrides(self) -> Overrides:
-        """Return the guards that the DAG's author has overridden."""
+        """Return the guards that the operator's arguments override."""
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
@@ -253,44 +251,44 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
 
 
 class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
-    """Let an environment run an earlier version again.
+    """Roll an environment back to an earlier version.
 
-    A version that runs already is left alone. The version that is rolled back from is put on hold: promotions
-    refuse it until :class:`.PolyAIReleaseHoldOperator` releases the target. What ``previous`` means is decided
-    once: a retry goes to the same deployment. A rollback of sandbox moves the agent's main branch back as well.
-    The platform drops the message of a rollback; the task's report is the record of it.
+    If the version already runs, nothing is written. The operator puts the replaced version on hold:
+    promotions refuse it until :class:`.PolyAIReleaseHoldOperator` releases the target. A retry uses the same
+    deployment for ``previous`` as the first try. A rollback of sandbox also moves the agent's main branch
+    back. The platform does not store the message of a rollback; the report of the task does.
 
-    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+    XComs in addition to ``report``: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
     Vendor operations: get active deployments, list deployments, roll back deployment, promote deployment.
 
     :param agent_id: the agent. (templated)
-    :param environment: environment that goes back. (templated)
-    :param to: id of a deployment of that environment, a version, or ``previous``: the latest one of another
-        version. (templated)
-    :param strategy: ``rollback``; or, for live, ``promote``: an older deployment of pre-release is promoted
-        to live again, and an id names a deployment of pre-release.
-    :param hold: whether the version that is rolled back from is put on hold.
-    :param stop_variable: Airflow Variable that stops the run; ``None``, the default of a rollback, has none.
-    :param allow_previous_live: live may go back to ``previous``, without a version or id.
-    :param expected_target_version: version that the environment must run before, unless it runs the wanted one
-        already; ``None`` takes any. (templated)
-    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
-        live: only live is rolled back there (deprecated spelling: ``simplified``); or ``auto``, which concludes
-        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
-        ladder, and says so.
-    :param message: text that is kept with the deployment where the platform keeps it. (templated)
-    :param dry_run: plan only; nothing is written, and live needs no confirmation.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on
-        with the same plan. ``None`` takes any plan. (templated)
+    :param environment: environment to roll back. (templated)
+    :param to: id of a deployment of that environment, a version, or ``previous``: the latest deployment of
+        another version. (templated)
+    :param strategy: ``rollback``; or, for live, ``promote``: promote an older deployment of pre-release to
+        live again; an id then names a deployment of pre-release.
+    :param hold: put the replaced version on hold.
+    :param stop_variable: Airflow Variable that stops the run; ``None``, the default of a rollback, disables
+        it.
+    :param allow_previous_live: allow ``previous`` for live, without a version or id.
+    :param expected_target_version: version that the environment must run before, unless it already runs the
+        wanted one; ``None`` accepts any. (templated)
+    :param deployment_model: ``ladder``; ``branches``, where a merge goes straight to live and only live can
+        be rolled back (deprecated spelling: ``simplified``); or ``auto``, which detects the model from the
+        listed deployments and logs the evidence, or refuses. ``None`` assumes the ladder and logs that.
+    :param message: message of the deployment, if the platform stores it. (templated)
+    :param dry_run: only plan, without a write; live needs no confirmation.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
+        same plan. ``None`` accepts any plan. (templated)
     :param confirm_live: must be true for a rollback of live.
-    :param allow_backfill: a backfill run may roll live back.
-    :param verify: whether an independent read follows the write.
+    :param allow_backfill: allow a backfill run to roll live back.
+    :param verify: read the state once more after the write.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or the plan refuses, before any write.
-    :raises StateMoved: when the plan is not the one expected.
-    :raises ItemsFailed: when the environment does not run what the plan says.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or the plan refuses, before any write.
+    :raises StateMoved: if the plan does not have the expected digest.
+    :raises ItemsFailed: if the environment does not run the planned version.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -322,7 +320,7 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
         self.hold = hold
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Find the deployment, go back unless its version runs already, and report."""
+        """Find the deployment, roll back unless its version already runs, and report."""
         from airflow_voice_agents.polyai.actions.deployments import parse_rollback
 
         action = parse_rollback(
@@ -339,7 +337,7 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
         return self.deploy(context, action)
 
     def protection_settings(self) -> ProtectionSettings:
-        """Return the operator's arguments about protections, with the hold that it places."""
+        """Return the protections of the run, with the hold that it places."""
         from dataclasses import replace
 
         reason = self.message or f"rolled back to {self.to}"
@@ -347,37 +345,35 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
 
 
 class PolyAIMergeBranchOperator(_DeploymentOperator):
-    """Merge a branch into ``main``, which deploys it: to sandbox, or in some projects straight to live.
+    """Merge a branch into ``main``, which deploys it to sandbox, or in some projects straight to live.
 
-    Conflicts are named by path and kind, and never settled. A merge of unknown outcome is never sent again; the
-    branches are read until the merged one is not listed any more. A snapshot keeps nothing: what ran before is in
-    the environment's history, where :class:`PolyAIRollbackDeploymentOperator` finds it. A merge
-    that was to go to sandbox and changed live as well fails the task, and says so.
+    The operator reports conflicts by path and kind, and never resolves them. If the outcome of a merge is
+    unknown, it never sends the merge again; it reads the branches until the merged one is not listed any
+    more. It saves no snapshot: the previous deployment is in the environment's history, where
+    :class:`PolyAIRollbackDeploymentOperator` finds it. A merge to sandbox that also changes live fails the
+    task.
 
-    XComs beside the report: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
+    XComs in addition to ``report``: ``deployment_id``, ``version``, ``previous_version``, ``test_run_ids``.
 
     Vendor operations: list branches, get active deployments, merge branch.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)
-    :param message: text that is kept with the deployment. (templated)
-    :param deployment_model: ``ladder``; ``branches`` for a project in which merging a branch goes straight to
-        live: that counts as a change of live (deprecated spelling: ``simplified``); or ``auto``, which concludes
-        it from the deployments that the platform lists and says from which, or refuses. ``None`` assumes the
-        ladder, and says so.
-    :param verify: whether the list of branches is read after a merge that was answered; the deployment that it
-        made is read in any case.
+    :param message: message of the deployment. (templated)
+    :param deployment_model: ``ladder``; ``branches``, where a merge goes straight to live and counts as a
+        change of live (deprecated spelling: ``simplified``); or ``auto``, which detects the model from the
+        listed deployments and logs the evidence, or refuses. ``None`` assumes the ladder and logs that.
+    :param verify: read the list of branches after a confirmed merge; the new deployment is always read.
     :param confirm_live: must be true for a merge that goes to live.
-    :param expected_digest: digest that the plan must have; for a merge that goes to live it is what somebody
-        approved. (templated)
-    :param allow_unapproved: a merge may go to live without ``expected_digest``.
-    :param allow_diverged: a merge may go to live although main was changed since the branch was made.
-    :param allow_staging_held: a merge may go to live although Staging holds another branch.
-    :param allow_backfill: a backfill run may merge where that goes to live.
+    :param expected_digest: required digest of the plan; for a merge to live, the approved digest. (templated)
+    :param allow_unapproved: allow a merge to live without ``expected_digest``.
+    :param allow_diverged: allow a merge to live although main was changed since the branch was created.
+    :param allow_staging_held: allow a merge to live although Staging holds another branch.
+    :param allow_backfill: allow a backfill run to merge to live.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises ItemsFailed: when it was not merged, or went where it was not meant to go.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises ItemsFailed: if the branch was not merged, or the merge changed another environment.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -400,7 +396,7 @@ class PolyAIMergeBranchOperator(_DeploymentOperator):
         self.allow_staging_held = allow_staging_held
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Merge, look where it was deployed, and report."""
+        """Merge, read where it was deployed, and report."""
         from airflow_voice_agents.polyai.actions.publishing import parse_merge
         from airflow_voice_agents.polyai.resources.branch_merge import MergeConsent
 

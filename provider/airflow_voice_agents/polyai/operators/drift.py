@@ -1,4 +1,4 @@
-"""Operators that look for drift."""
+"""Operators that detect drift."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ if TYPE_CHECKING:
 
 
 class PolyAIDriftOperator(PolyAIOperator):
-    """Tell which targets are not as they should be, and who has moved; nothing is written.
+    """Detect targets that differ, and the side that changed; nothing is written.
 
-    With a promotion (``spec`` or ``spec_file``), every target is compared with what its source, an
-    environment or files, would make of it. With a ``baseline``, what promotions have applied last tells
-    whether the source has moved since, the target, or both. With a baseline alone, everything noted there
-    is compared with what is there now.
+    With a promotion (``spec`` or ``spec_file``), the operator compares every target with the state that the
+    promotion would write. With a ``baseline``, it also compares both with the state that was applied last,
+    and says whether the source, the target, or both changed. With a baseline alone, it compares the current
+    state with the baseline.
 
-    Every target that has drifted emits an asset event. The log holds a table, XCom ``report`` every
-    finding, at most 200, the worst first: keys and beginnings of digests, never values.
+    Every target that drifted emits an asset event. The log shows a table. The XCom ``report`` lists at most
+    200 findings, the worst first: keys and first characters of digests, never values.
 
     Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
     list variants, batch get connectors, batch get numbers.
 
-    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
-        read as YAML or JSON. (templated)
-    :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows.
+    :param spec: the promotion, see :class:`~airflow_voice_agents.polyai.spec.PromotionSpec`; a string is read
+        as YAML or JSON. (templated)
+    :param spec_file: YAML or JSON file of the promotion: a local path, or a URL that Airflow's object storage
+        supports. (templated)
+    :param targets: targets that replace those of the spec, for instance the list of an upstream task.
         (templated)
-    :param targets: targets instead of those of the spec, for instance an upstream task's list. (templated)
-    :param baseline: name under which ``PolyAIApplyPromotionOperator`` notes what it applied. (templated)
-    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+    :param baseline: name of the baseline that ``PolyAIApplyPromotionOperator`` stores. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
-    :param fail_on_drift: whether the task fails unless everything is known to be as it should be. A task
-        that fails emits no asset events.
-    :param concurrency: most targets in flight.
+    :param fail_on_drift: fail the task unless every target is in sync or converged. A failed task emits no
+        asset events.
+    :param concurrency: maximum number of targets that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises ItemsFailedPermanently: with ``fail_on_drift``, naming what is not as it should be.
-    :returns: ``operation``, ``drifted``, ``counts`` of resources, ``targets`` that are not as they should be
-        or cannot be compared, each with its worst finding, and ``targets_omitted``.
+    :raises InputError: for invalid arguments, before any request.
+    :raises ItemsFailedPermanently: with ``fail_on_drift``, if a target differs or cannot be compared.
+    :returns: ``operation``, ``drifted``, ``counts`` of resources, ``targets`` that differ or cannot be
+        compared, each with its worst finding, and ``targets_omitted``.
     """
 
     template_fields: Sequence[str] = (
@@ -87,12 +88,12 @@ class PolyAIDriftOperator(PolyAIOperator):
         self.fail_on_drift = fail_on_drift
 
     def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        """Yield a sentence for each invalid argument, including a literal spec."""
         yield from super().argument_problems()
         yield from spec_problems(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read, compare, and tell."""
+        """Read, compare, and report."""
         from airflow_voice_agents.bases.assets import emit
         from airflow_voice_agents.plans.drift import render_drift
         from airflow_voice_agents.polyai.assets import drifts

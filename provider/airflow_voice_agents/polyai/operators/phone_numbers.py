@@ -5,39 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import (
+    PolyAIOperator,
+    PolyAIWritingOperator,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_voice_agents.bases.types import PhoneNumbers, Templated
+    from airflow_voice_agents.polyai.actions.phone_numbers import ImportPhoneNumbers
     from airflow_voice_agents.polyai.types import (
         DeploymentModelName,
         EnvironmentName,
         ItemwiseArguments,
+        NumbersTargetArgument,
         PolyAIArguments,
         SipBindingArgument,
     )
 
 
 class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
-    """Register phone numbers with an agent for one environment, and route them to a connector.
+    """Register phone numbers with one or many agents, and route them to connectors.
 
     The numbers are read first and only absent ones are imported. A number that is in another environment
     is a failed item, never a silent move. When the platform refuses a batch, the batch is cut down to the
     numbers that it refuses. Afterwards every number is read back. A second run writes nothing.
 
+    Many agents take one task: give ``targets``, or leave ``agent_id`` out and let each row say its agent. They are read
+    and written side by side, in one plan with one digest. What is wrong at one agent (it cannot be read, or its
+    connector belongs to another environment) fails its numbers alone; XCom ``report`` counts by agent.
+
     Vendor operations: batch get numbers, import numbers, get connector, assign number.
 
-    :param agent_id: the agent. (templated)
+    :param agent_id: the agent; ``None`` where ``targets``, or the rows of ``phone_numbers`` or ``source_file``, name
+        one each. (templated)
     :param client_env: ``sandbox``, ``pre-release`` or ``live``. There is no default, because the platform's is
-        live. (templated)
+        live; ``None`` where targets or rows name one each. (templated)
     :param phone_numbers: list of numbers with ``+`` or ``00``, an upstream task's output, or a text with one per line
         or separated by commas; repeats are left out. Blanks, dots, hyphens and parentheses are taken; letters,
-        extensions, decimals and dates are refused. (templated)
+        extensions, decimals and dates are refused. Without ``agent_id`` and ``targets``, a list of records: a number
+        under ``phone_number`` or ``number``, its ``agent_id``, and ``client_env`` and ``connector_id`` where
+        no argument says them. (templated)
+    :param targets: instead, a list of mappings, one per agent, environment and connector: ``agent_id``,
+        ``phone_numbers``, and ``client_env`` and ``connector_id`` where they are not those of the arguments.
+        (templated)
     :param source_file: instead, a file: a table (``.csv``, ``.tsv``) with a header, a list of numbers or of records in
         JSON or YAML, or one number per line; a local path, or a URL that Airflow's object storage knows. A column
-        ``agent_id``, ``client_env`` or ``connector_id`` must agree with the argument. (templated)
+        ``agent_id``, ``client_env`` or ``connector_id`` must agree with the argument; without ``agent_id`` it says who
+        gets each number. (templated)
     :param column: name of the column, or of the records' field.
     :param connector_id: connector that answers the numbers; it must belong to the same environment.
         ``None`` leaves the routing to the platform. (templated)
@@ -66,17 +82,21 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         "agent_id",
         "client_env",
         "phone_numbers",
+        "targets",
         "source_file",
         "connector_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"phone_numbers": "json", "targets": "json"}
+    exactly_one_of = (("phone_numbers", "source_file", "targets"),)
+    at_most_one_of = (("agent_id", "targets"),)
 
     def __init__(
         self,
         *,
-        agent_id: str,
-        client_env: EnvironmentName,
+        client_env: EnvironmentName | None,
+        agent_id: str | None = None,
         phone_numbers: PhoneNumbers | None = None,
+        targets: Sequence[NumbersTargetArgument] | Templated | None = None,
         source_file: str | None = None,
         column: str = "phone_number",
         connector_id: str | None = None,
@@ -92,6 +112,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
         self.agent_id = agent_id
         self.client_env = client_env
         self.phone_numbers = phone_numbers
+        self.targets = targets
         self.source_file = source_file
         self.column = column
         self.connector_id = connector_id
@@ -102,34 +123,61 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, import what is absent, route, read back and report."""
-        from airflow_voice_agents.polyai.actions import phone_numbers
         from airflow_voice_agents.polyai.assets import phone_numbers_uri
 
-        action = phone_numbers.parse_import(
+        action = self._action()
+        environments = {
+            each: (group.agent_id, group.client_env) for group in action.groups for each in [group.target]
+        }
+        report = self.apply(context, action)
+        changed = action.changed_by_target(report)
+        changes = {
+            phone_numbers_uri(*environments[target]): {"changed": count} for target, count in changed.items()
+        }
+        return self.finish(context, report, changes=changes)
+
+    def _action(self) -> ImportPhoneNumbers:
+        from airflow_voice_agents.polyai.actions import phone_numbers
+
+        shared: dict[str, Any] = {
+            "default_region": self.default_region,
+            "batch_size": self.batch_size,
+            "deployment_model": self.deployment_model,
+            "allow_sandbox_numbers": self.allow_sandbox_numbers,
+        }
+        usual: dict[str, Any] = {
+            "client_env": self.client_env or None,
+            "connector_id": self.connector_id or None,
+        }
+        if self.uncovered("targets") is not None:
+            return phone_numbers.parse_imports(self.argument("targets"), **usual, **shared)
+        if not self.agent_id:
+            columns: dict[str, Any] = {} if self.source_file is None else {"columns": (self.column,)}
+            return phone_numbers.parse_rows(self._rows(), **columns, **usual, **shared)
+        return phone_numbers.parse_import(
             self.agent_id,
             self.client_env,
             self.phone_numbers,
             self.connector_id or None,
-            default_region=self.default_region,
-            batch_size=self.batch_size,
             places=self._cells(),
-            deployment_model=self.deployment_model,
-            allow_sandbox_numbers=self.allow_sandbox_numbers,
+            **shared,
         )
-        report = self.apply(context, action)
-        changed = report.counts()["changed"]
-        changes = (
-            {phone_numbers_uri(action.agent_id, action.client_env): {"changed": changed}} if changed else {}
-        )
-        return self.finish(context, report, changes=changes)
+
+    def _rows(self) -> list[tuple[str, Any]]:
+        """Return the records that name an agent each, with their places."""
+        from airflow_voice_agents.bases.template_inputs import read_records
+        from airflow_voice_agents.transport.validation import number_rows
+
+        if self.source_file is None:
+            return number_rows(self.phone_numbers, name="phone_numbers")
+        wanted = ("agent_id", self.column, *(() if self.client_env else ("client_env",)))
+        optional = ("connector_id", *(("client_env",) if self.client_env else ()))
+        return read_records(self.source_file, name="source_file", wanted=wanted, optional=optional)
 
     def _cells(self) -> list[tuple[str, Any]] | None:
         """Return the numbers of the file with their places; ``None`` without a file."""
         from airflow_voice_agents.bases.template_inputs import read_cells
-        from airflow_voice_agents.transport.errors import InputError
 
-        if (self.phone_numbers is None) == (self.source_file is None):
-            raise InputError("give either phone_numbers or source_file")
         if self.source_file is None:
             return None
         same = {
@@ -244,6 +292,7 @@ class PolyAIUpdateSipExtensionsOperator(PolyAIWritingOperator):
         "account_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"extensions": "json", "bindings": "json"}
+    exactly_one_of = ((("extensions", "agent_id", "client_env"), "bindings"),)
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Operators that plan a promotion, carry it out exactly, and look whether it holds."""
+"""Operators that plan a promotion, apply exactly that plan, and verify it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator, spec_problems
+from airflow_voice_agents.polyai.operators.base import (
+    PROMOTION_LINKS,
+    PolyAIOperator,
+    PolyAIWritingOperator,
+    spec_problems,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,42 +39,43 @@ NOT_ASKED_FOR = "not asked for"
 
 
 class PolyAIPlanPromotionOperator(PolyAIOperator):
-    """Plan a promotion and write nothing: read sources and targets, compare them, run the checks.
+    """Plan a promotion without a write: read sources and targets, compare them, and run the checks.
 
-    The task returns the plan: versioned JSON with a digest, keys and counts, never values. Hand it to
-    :class:`PolyAIApplyPromotionOperator`. XCom ``plan_markdown`` holds it as Markdown, in Airflow's database
-    and for everybody who may read XComs: config values included, sensitive ones masked, unless values are
-    hidden (``show_values``). A plan with errors fails the task; the XCom is there even then.
+    The task returns the plan: versioned JSON with a digest, keys and counts, never values. Pass it to
+    :class:`PolyAIApplyPromotionOperator`. The XCom ``plan_markdown`` is the plan as Markdown. It contains
+    config values with sensitive ones masked, unless ``show_values`` is off, and anyone who can read XComs can
+    read it. A plan with errors fails the task after it pushed the XCom.
 
     Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
     list variants, batch get numbers.
 
-    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
-        read as YAML or JSON. (templated)
-    :param spec_file: file that holds it: a local path, or a URL that Airflow's object storage knows.
+    :param spec: the promotion, see :class:`~airflow_voice_agents.polyai.spec.PromotionSpec`; a string is read
+        as YAML or JSON. (templated)
+    :param spec_file: YAML or JSON file of the promotion: a local path, or a URL that Airflow's object storage
+        supports. (templated)
+    :param targets: targets that replace those of the spec, for instance the list of an upstream task.
         (templated)
-    :param targets: targets instead of those of the spec, for instance an upstream task's list. (templated)
-    :param max_changed: how many targets may change, as a number or a percentage (``"10%"``); more fail the
-        task.
-    :param chunk_size: number of targets per chunk of a plan that several apply tasks carry out. The plan then lies
-        in the state folder; the task returns address and digest of each chunk, for a mapped apply, and XCom
-        ``plan_reference`` holds those of the whole. ``None`` does not split.
-    :param allow_unencrypted: whether config values that the spec gives may lie in the plan's XCom in the
-        clear where Airflow has no Fernet key.
-    :param state_folder: URL of the folder that holds are read from, and that a split plan is kept in; ``None`` takes
-        ``[voice_agents] state_folder``.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param concurrency: most targets in flight.
+    :param max_changed: maximum number of targets that change, as a count or a percentage (``"10%"``); more
+        fail the task.
+    :param chunk_size: number of targets per chunk, for a plan that several apply tasks apply. The plan is
+        then stored in the state folder; the task returns address and digest of each chunk, for a mapped
+        apply, and the XCom ``plan_reference`` has those of the whole plan. ``None`` does not split.
+    :param allow_unencrypted: allow unencrypted config values of the spec in the plan's XCom if Airflow has no
+        Fernet key.
+    :param state_folder: URL of the folder for holds and for plans in chunks; ``None`` uses ``[voice_agents]
+        state_folder``.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param concurrency: maximum number of targets that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for a spec that is wrong, before any request.
-    :raises GuardRefused: when a target cannot be planned, is on hold, or more would change than may.
+    :raises InputError: for an invalid spec, before any request.
+    :raises GuardRefused: if a target cannot be planned or is on hold, or if too many targets would change.
     :returns: the plan; with ``chunk_size`` a list of references to its chunks.
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "spec", "spec_file", "targets")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json", "targets": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("spec", "targets")
     open_keys: ClassVar[Sequence[str]] = (
@@ -109,7 +114,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         self.sensitive_keys = sensitive_keys
 
     def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        """Yield a sentence for each invalid argument, including a literal spec."""
         yield from super().argument_problems()
         yield from spec_problems(self)
         if self.chunk_size is not None and (type(self.chunk_size) is not int or self.chunk_size < 1):
@@ -129,7 +134,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         from airflow_voice_agents.state.folder_check import check_state_folder
 
         spec = read_spec(self.uncovered("spec"), self.spec_file, self.argument("targets"))
-        leave_links(self, context, [target.agent_id for target in spec.targets])
+        self.leave_links(context, [target.agent_id for target in spec.targets])
         seal_for_keeping = partial(seal, allow_unencrypted=self.allow_unencrypted)
         request = seal_for_keeping(spec.plain(), holds_values=spec.holds_values)
         action, policy = Promotion(spec=spec, shelf=shelf()), self.policy()
@@ -160,9 +165,9 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         return [each.document() for each in parts]
 
     def policy(self) -> Policy:
-        """Return what bounds the plan, and how it is shown.
+        """Return the limits and the display of the plan.
 
-        :raises InputError: naming the argument that is wrong.
+        :raises InputError: for an invalid argument; the message names it.
         """
         from airflow_voice_agents.bases.display import display
         from airflow_voice_agents.engine.policy import Policy
@@ -174,7 +179,7 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
         )
 
     def protections(self, context: Context) -> Protections:
-        """Return the rollback blocks, which a plan reads, and what is told about it.
+        """Return the protections of a plan: rollback blocks and status records.
 
         :param context: the task's context.
         """
@@ -189,50 +194,48 @@ class PolyAIPlanPromotionOperator(PolyAIOperator):
 
 
 class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
-    """Carry a saved plan out exactly, or refuse it, naming what moved since it was made.
+    """Apply exactly a saved plan, or refuse it and name what has changed.
 
-    Everything is read again and held to the plan before the first write. A half-applied plan stays
-    appliable: what is done already is not written again. Targets are reached in waves; what is about to
-    change is kept in a snapshot first; other runs are kept off the same targets meanwhile.
+    The operator reads everything again and compares it with the plan before the first write. A partly applied
+    plan can be applied again: finished resources are not written again. The operator writes targets in waves,
+    saves a snapshot before the change, and locks the targets.
 
     Vendor operations: those of the plan, and update schema, update variables, promote deployment, update
     connector, batch update connectors, assign number.
 
-    :param plan: what :class:`PolyAIPlanPromotionOperator` returned. (templated)
-    :param approved_digest: digest that was approved; a plan of another digest is refused, and any plan where
-        it is ``None``, which is what an approval leaves that did not come about. By default no approval is
-        asked for. (templated)
-    :param max_changed: how many targets may change, as a number or a percentage.
-    :param baseline: name under which the digests that were applied are kept, to look for drift later;
-        ``None`` keeps none. (templated)
-    :param waves: how many targets are reached, wave by wave: numbers and percentages, counted from the first
-        target; the last must be ``"100%"``. ``None`` has one wave.
-    :param max_failures: how many targets may go wrong before no further one is begun: a number, a percentage,
-        or a mapping of ``count`` and ``percent``, of which the lesser counts.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
-        ``timezone``, and ``rrule`` (RFC 5545) for those that recur.
-    :param override_freeze: why a freeze window does not count; recorded in the log. (templated)
-    :param take_snapshot: whether what is about to change is kept first, for a rollback.
-    :param snapshot_retention: how long snapshots in the folder are kept; ``None`` keeps them for good.
-    :param allow_unencrypted: whether a snapshot of live may be kept in the clear where Airflow has no Fernet
-        key.
-    :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` takes
+    :param plan: result of :class:`PolyAIPlanPromotionOperator`. (templated)
+    :param approved_digest: the approved digest; any other plan is refused. ``None``, the result of a missing
+        approval, refuses every plan. By default, no approval is required. (templated)
+    :param max_changed: maximum number of targets that change, as a count or a percentage (``"10%"``).
+    :param baseline: name of the baseline to store, for drift detection; ``None`` stores none. (templated)
+    :param waves: cumulative number of targets at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` writes all in one wave.
+    :param max_failures: number of failures to tolerate; after one more, no further target starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``, of which the lower counts.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
+        ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param take_snapshot: save the state before the change, for a rollback.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
+    :param state_folder: URL of the folder for snapshots, holds, locks and baselines; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
     :param lock_wait: seconds to wait for another run on one of the targets; 0 fails at once.
-    :param confirm_live: must be true for a run that writes into live.
-    :param allow_backfill: a backfill run may write into live.
-    :param verify: whether an independent read follows the writes of each target.
-    :param max_snapshot_age: seconds after which a resource is read again right before it is written.
-    :param concurrency: most targets in flight.
+    :param confirm_live: must be true for a run that writes to live.
+    :param allow_backfill: allow a backfill run to write to live.
+    :param verify: read each target once more after its writes.
+    :param max_snapshot_age: seconds after which a resource is read again right before its write.
+    :param concurrency: maximum number of targets that are processed at a time.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises StateMoved: before any write of this try, naming what is not as planned.
-    :raises TargetLocked: when another run works on one of the targets, naming it.
-    :raises GuardRefused: before any write of this try, when a guard refuses.
-    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :raises InputError: for invalid arguments, before any request.
+    :raises StateMoved: if a resource is not as planned, before any write of this try.
+    :raises TargetLocked: if another run holds the lock of a target; the message names the run.
+    :raises GuardRefused: if a guard refuses, before any write of this try.
+    :raises ItemsFailed: if a target does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -246,7 +249,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         *PolyAIWritingOperator.may_be_empty,
         "approved_digest",
     )  # which is then refused as not approved
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
 
     def __init__(
@@ -268,7 +271,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         self.baseline = baseline
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read again, hold to the plan, keep, write, verify and report."""
+        """Read again, compare with the plan, save a snapshot, write, verify and report."""
         from dataclasses import replace
 
         from airflow_voice_agents.polyai.actions.promotion import Promotion
@@ -277,7 +280,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
 
         document, spec = read_plan(self.argument("plan"))
         chunk = self._chunk()
-        leave_links(self, context, [target.agent_id for target in spec.targets])
+        self.leave_links(context, [target.agent_id for target in spec.targets])
         self._check_approval(document)
         action = Promotion(
             spec=spec,
@@ -293,7 +296,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         return self.finish(context, report, changes=changes(report), sources=sources_of(spec))
 
     def protections(self, context: Context) -> Protections:
-        """Return the protections; the chunks of a plan count their failures together.
+        """Return the protections; the chunks of a plan share one failure count.
 
         :param context: the task's context.
         """
@@ -302,7 +305,7 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
         return replace(super().protections(context), failures=self._chunk())
 
     def protection_settings(self) -> ProtectionSettings:
-        """Return the operator's arguments about protections; each chunk has a snapshot of its own."""
+        """Return the protections of the run; each chunk has its own snapshot."""
         from dataclasses import replace
 
         settings, chunk = super().protection_settings(), self._chunk()
@@ -335,15 +338,15 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
 
 
 class PolyAIVerifyPromotionOperator(PolyAIOperator):
-    """Look whether everything that a plan promised is there; nothing is written.
+    """Verify that all resources match a plan; nothing is written.
 
     Vendor operations: list real-time configs, get active deployments, batch get connectors, batch get
     numbers.
 
-    :param plan: what :class:`PolyAIPlanPromotionOperator` returned. (templated)
-    :param concurrency: most reads in flight.
+    :param plan: result of :class:`PolyAIPlanPromotionOperator`. (templated)
+    :param concurrency: maximum number of parallel reads.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises ItemsFailed: when something is not as the plan has it; XCom ``report`` tells what.
+    :raises ItemsFailed: if a resource does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -361,25 +364,24 @@ class PolyAIVerifyPromotionOperator(PolyAIOperator):
 
         document = open_plan(self.argument("plan"))
         check = VerifyPromotion(document)
-        leave_links(self, context, [each.owner for each in document.pins])
+        self.leave_links(context, [each.owner for each in document.pins])
         return self.finish(context, self.work(context, check.run), changes={})
 
 
 class PolyAIReportPromotionOperator(PolyAIOperator):
-    """Put the reports of all chunks of a split promotion together, and fail if anything failed in one of them.
+    """Combine the reports of all chunks of a promotion, and fail if anything failed in one of them.
 
-    It sends no request. Let it run whatever became of the chunks (``trigger_rule="all_done"``), as
-    :func:`~airflow_voice_agents.polyai.task_groups.promotion` does: where no chunk was begun, for instance because
-    the plan was not approved, it is skipped.
+    It sends no request. Run it after all chunks, whatever their state (``trigger_rule="all_done"``), as
+    :func:`~airflow_voice_agents.polyai.task_groups.promotion` does. If no chunk started, for instance because
+    the plan was not approved, the task is skipped.
 
-    :param chunks: what :class:`PolyAIPlanPromotionOperator` returned with ``chunk_size``. (templated)
-    :param baseline: name under which the digests that were applied are kept, to look for drift later; ``None`` keeps
-        none. (templated)
-    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+    :param chunks: result of :class:`PolyAIPlanPromotionOperator` with ``chunk_size``. (templated)
+    :param baseline: name of the baseline to store, for drift detection; ``None`` stores none. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: when a chunk is not there, or was changed.
-    :raises ItemsFailed: when a target was not brought to what the plan says; XCom ``report`` tells which.
+    :raises InputError: if a chunk is missing or was modified.
+    :raises ItemsFailed: if a target does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -400,7 +402,7 @@ class PolyAIReportPromotionOperator(PolyAIOperator):
         self.state_folder = state_folder
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read the chunks' reports, note the baseline, and report."""
+        """Read the reports of the chunks, store the baseline, and report."""
         from airflow_voice_agents.airflow_compat import AirflowSkipException
         from airflow_voice_agents.polyai.actions.planner import OPERATION
         from airflow_voice_agents.state.plan_files import begun, merge_reports
@@ -446,10 +448,10 @@ class PolyAIReportPromotionOperator(PolyAIOperator):
 
 
 def read_plan(value: Any) -> tuple[PlanDocument, PromotionSpec]:
-    """Return a saved plan, and the promotion that it was made from.
+    """Return a saved plan and its promotion.
 
-    :param value: what :class:`PolyAIPlanPromotionOperator` returned.
-    :raises InputError: when it is not a plan, or cannot be decrypted here.
+    :param value: result of :class:`PolyAIPlanPromotionOperator`.
+    :raises InputError: if the value is not a plan, or cannot be decrypted here.
     """
     from airflow_voice_agents.bases.plan_encryption import unseal
     from airflow_voice_agents.polyai.spec import PromotionSpec

@@ -1,12 +1,11 @@
-"""Operators that release a branch: plan the merge, carry out exactly that plan, and watch live."""
+"""Operators that release a branch: plan the merge, apply exactly that plan, and watch live."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIOperator, PolyAIWritingOperator
 from airflow_voice_agents.polyai.operators.promotion import MARKDOWN_KEY
 from airflow_voice_agents.polyai.operators.verification import PolyAIWatchPromotionOperator
 
@@ -24,33 +23,35 @@ if TYPE_CHECKING:
 
 
 class PolyAIPlanReleaseOperator(PolyAIOperator):
-    """Plan the release of a branch by a merge into live, and write nothing.
+    """Plan the release of a branch by a merge into live, without a write.
 
-    The plan says what the branch changes against main as far as the API lists it, whether it is behind or has diverged,
-    whether Staging holds another branch, what live runs now, and which tests passed on exactly this state. The task
-    returns it: versioned JSON with a digest that covers all of this. XCom ``plan_markdown`` holds it as Markdown, in
-    Airflow's database and for everybody who may read XComs: values of variants included, sensitive ones masked, unless
-    values are hidden (``show_values``). A plan with errors fails the task; the XCom is there even then.
+    The plan shows what the branch changes against main (as far as the API lists it), whether it is behind or
+    has diverged, whether Staging holds another branch, what live runs now, and which tests passed on exactly
+    this state. The task returns versioned JSON with a digest of all of this. The XCom ``plan_markdown`` is
+    the plan as Markdown. It contains values of variants with sensitive ones masked, unless ``show_values`` is
+    off, and anyone who can read XComs can read it. A plan with errors fails the task after it pushed the
+    XCom.
 
-    Vendor operations: get active deployments, list branches, list attributes, list variants, get test run, list
-    deployments.
+    Vendor operations: get active deployments, list branches, list attributes, list variants, list topics, get
+    behavior, get test run, list deployments.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch. (templated)
-    :param message: text that is kept with the deployment. (templated)
-    :param deployment_model: ``branches``, or ``auto``, which refuses where it cannot conclude it.
-    :param tests: which tests must have passed: XCom ``tested`` of :class:`.PolyAIRunTestsOperator`, or a mapping as
-        :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate` has it; ``None`` asks for none. (templated)
-    :param allow_diverged: main may have been changed since the branch was made.
-    :param allow_staging_held: Staging may hold another branch.
-    :param show_values: whether the plan in log and Markdown shows values; ``None`` uses ``[voice_agents]
-        show_values``. Sensitive values are masked in any case.
-    :param sensitive_keys: selectors of further values that are masked.
-    :param state_folder: URL of the folder in which the status page finds what was planned; ``None`` takes
+    :param message: message of the deployment. (templated)
+    :param deployment_model: ``branches``, or ``auto``, which refuses if it reaches no conclusion.
+    :param tests: tests that must have passed: XCom ``tested`` of :class:`.PolyAIRunTestsOperator`, or a
+        mapping, see :class:`~airflow_voice_agents.polyai.resources.test_gate.TestGate`; ``None`` requires
+        none. (templated)
+    :param allow_diverged: allow a merge although main was changed since the branch was created.
+    :param allow_staging_held: allow a merge although Staging holds another branch.
+    :param show_values: show values in the logged plan and in ``plan_markdown``; ``None`` uses
+        ``[voice_agents] show_values``. Sensitive values are always masked.
+    :param sensitive_keys: selectors of additional values to mask.
+    :param state_folder: URL of the folder for the record that the status page reads; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when the branch cannot be released as it is, or a test did not pass on it.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if the branch cannot be released, or a test did not pass on it.
     :returns: the plan.
     """
 
@@ -60,7 +61,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
     )
     may_be_empty = (*PolyAIOperator.may_be_empty, "test_run_ids")
     template_fields_renderers: ClassVar[dict[str, str]] = {"tests": "json"}
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
             allow_diverged=self.allow_diverged,
             allow_staging_held=self.allow_staging_held,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         policy = Policy(display=display(self.show_values, self.sensitive_keys))
         recorder = StatusRecorder.of(context["ti"], self.state_folder or None, self.write_log)
         protections = Protections(observer=recorder)
@@ -123,29 +124,30 @@ class PolyAIPlanReleaseOperator(PolyAIOperator):
 
 
 class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
-    """Carry out the plan of a release exactly, or refuse it: merge the branch, and look until live runs it.
+    """Apply exactly the plan of a release, or refuse it: merge the branch, and wait until live runs it.
 
-    Everything is read again and held to the plan before the merge. A merge of unknown outcome is never sent again; a
-    retry goes on where the try before ended. Conflicts are named, and never settled. A snapshot keeps nothing: what
-    live ran before is in its history, and :class:`PolyAIWatchReleaseOperator` goes back to it.
+    The operator reads everything again and compares it with the plan before the merge. It never sends a merge
+    with an unknown outcome again; a retry continues where the previous try ended. It reports conflicts and
+    never resolves them. It saves no snapshot: the previous deployment is in live's history, and
+    :class:`PolyAIWatchReleaseOperator` rolls back to it.
 
-    XComs beside the report: ``deployment_id``, ``version``, ``previous_deployment_id``, ``previous_version``,
-    ``test_run_ids``, and ``merged_at``, the time of the new deployment.
+    XComs in addition to ``report``: ``deployment_id``, ``version``, ``previous_deployment_id``,
+    ``previous_version``, ``test_run_ids``, and ``merged_at``, the time of the new deployment.
 
     Vendor operations: those of the plan, and merge branch.
 
-    :param plan: what :class:`PolyAIPlanReleaseOperator` returned. (templated)
-    :param approved_digest: digest that was approved; a plan of another digest is refused. (templated)
-    :param allow_unapproved: a release may go to live without an approved digest.
+    :param plan: result of :class:`PolyAIPlanReleaseOperator`. (templated)
+    :param approved_digest: the approved digest; any other plan is refused. (templated)
+    :param allow_unapproved: allow a release without an approved digest.
     :param confirm_live: must be true.
-    :param allow_backfill: a backfill run may release.
-    :param verify: whether the list of branches is read after a merge that was answered; what live runs is read in any
-        case.
+    :param allow_backfill: allow a backfill run to release numbers.
+    :param verify: read the list of branches after a confirmed merge; the active deployment of live is always
+        read.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises StateMoved: before the merge, when the branch, main, live or the tests are not as planned.
-    :raises GuardRefused: before the merge, when a guard refuses.
-    :raises ItemsFailed: when it was not merged, or live does not run it.
+    :raises InputError: for invalid arguments, before any request.
+    :raises StateMoved: if the branch, main, live or the tests are not as planned, before the merge.
+    :raises GuardRefused: if a guard refuses, before the merge.
+    :raises ItemsFailed: if the branch was not merged, or live does not run it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -155,7 +157,7 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
         "approved_digest",
     )  # which is then refused as not approved
     template_fields_renderers: ClassVar[dict[str, str]] = {"plan": "json"}
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -171,7 +173,7 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
         self.allow_unapproved = allow_unapproved
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Read again, hold to the plan, merge, look at live and report."""
+        """Read again, compare with the plan, merge, read live and report."""
         from dataclasses import replace
 
         from airflow_voice_agents.plans.document import PlanDocument
@@ -197,7 +199,7 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
             allow_unapproved=self.allow_unapproved,
             on_facts=push,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         report = self.apply(context, action, policy=replace(self.policy(), document=document))
         changed = [] if report.dry_run else report.having(Status.CHANGED)
         names = ("version", "deployment_id", "previous_version")
@@ -207,28 +209,29 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
 
 
 class PolyAIWatchReleaseOperator(PolyAIWatchPromotionOperator):
-    """Watch live after a release, and roll it back when it does not hold.
+    """Watch live after a release, and roll it back if a check fails.
 
-    As :class:`.PolyAIWatchPromotionOperator`, but for the way back, which is that of the branches model: live returns
-    to the deployment that it ran before the merge, and the released version is put on hold. Should live run something
-    else by then, nothing is overwritten. The branch stays merged: what is merged next builds on it.
+    It works like :class:`.PolyAIWatchPromotionOperator`, with the rollback of the branches model: live
+    returns to the deployment that it ran before the merge, and the released version is put on hold. If live
+    runs something else by then, nothing is overwritten. The branch stays merged, so the next merge builds on
+    it.
 
     Vendor operations: those of the checks, get active deployments, list deployments, roll back deployment.
 
     :param agent_id: the agent. (templated)
     :param version: the released version: XCom ``version`` of the release. (templated)
-    :param previous_deployment_id: what live ran before: XCom of that name; empty where it ran nothing, which leaves
-        no way back. (templated)
+    :param previous_deployment_id: the previous deployment of live: XCom of that name; if empty, there is no
+        rollback. (templated)
     :param checks: the checks, as for :class:`.PolyAIWatchPromotionOperator`. (templated)
-    :param watch_minutes: how long is watched. (templated)
+    :param watch_minutes: minutes to watch. (templated)
     :param confirm_live: must be true, for the rollback.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: before any request, when a rollback would be refused; later, when it is, or when nobody
-        answers in time.
-    :raises ChecksFailed: after a failed verdict; it says what was rolled back.
-    :raises ItemsFailed: when live was not brought back; XCom ``report`` tells why.
-    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` where a person decided.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a rollback would be refused, before any request; later, if it is refused, or if
+        nobody answers in time.
+    :raises ChecksFailed: after a failed verdict; the message says what was rolled back.
+    :raises ItemsFailed: if live was not rolled back; the XCom ``report`` gives the reason.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` if a person decided.
     """
 
     template_fields: Sequence[str] = (

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.bases.release_hold import ReleaseHoldOperator
-from airflow_voice_agents.polyai.links import leave_links
 from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
 
 if TYPE_CHECKING:
@@ -21,15 +20,18 @@ if TYPE_CHECKING:
 class PolyAIRollbackOperator(PolyAIRestoringOperator):
     """Restore targets from a snapshot of any PolyAI operator and put them on hold.
 
-    Changes that somebody else made since are not overwritten without ``force``. The plan names what no request
-    can undo (keys that were added). A hold keeps schedules from writing the same again until
+    Changes that somebody else made since are not overwritten without ``force``: such a target is left as it is and not
+    put on hold, the others go back, and the task fails with an error that begins with what still runs. The plan names
+    what no request can undo (keys that were added). A hold keeps schedules from writing the same again until
     :class:`PolyAIReleaseHoldOperator` releases it.
 
     Vendor operations: those of the snapshot's resources, and update schema, update variables, roll back
     deployment, update connector, batch update connectors, assign number.
 
     :param snapshot: URL that a promotion left in XCom ``snapshot``. (templated)
-    :param force: whether what was changed since the promotion is overwritten as well.
+    :param force: whether what was changed since the promotion is overwritten as well. (templated)
+    :param newer_work: what to do where a target was changed since: ``leave`` it and roll back the others, or
+        ``refuse`` the whole rollback before any write.
     :param hold: whether the targets are put on hold.
     :param reason: why; kept with the hold. (templated)
     :param dry_run: plan only; nothing is written, and live needs no confirmation.
@@ -59,8 +61,9 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
     :raises InputError: for wrong arguments, and for a snapshot that cannot be read.
     :raises TargetLocked: when another run works on one of the targets, naming it.
-    :raises GuardRefused: before any write, when a guard refuses or a target has newer work.
-    :raises ItemsFailed: when a target was not brought back; XCom ``report`` tells which.
+    :raises GuardRefused: before any write, when a guard refuses, or with ``newer_work="refuse"`` a target has newer
+        work.
+    :raises ItemsFailed: when a target was not brought back, or was left; XCom ``report`` tells which.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -69,9 +72,11 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         *,
         max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
+        newer_work: Literal["leave", "refuse"] = "leave",
         **kwargs: Unpack[PromotionRollbackArguments],
     ) -> None:
         super().__init__(max_failures=max_failures, lock_wait=lock_wait, **kwargs)
+        self.newer_work = newer_work
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, compare with the snapshot, put on hold, write, verify and report."""
@@ -79,8 +84,13 @@ class PolyAIRollbackOperator(PolyAIRestoringOperator):
         from airflow_voice_agents.polyai.assets import changes
         from airflow_voice_agents.state import snapshots
 
-        action = parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
-        leave_links(self, context, [name.partition("/")[0] for name in action.scope().targets])
+        action = parse_rollback(
+            snapshots.load(self.snapshot, self.origin()),
+            force=is_true(self.force),
+            newer_work=self.newer_work,
+            holds=self.hold,
+        )
+        self.leave_links(context, [name.partition("/")[0] for name in action.scope().targets])
         report = self.apply(context, action)
         return self.finish(context, report, changes=changes(report))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
+from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIWritingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,28 +18,30 @@ TESTED_KEY = "tested"
 
 
 class PolyAIRunTestsOperator(PolyAIWritingOperator):
-    """Start tests on a branch, and leave the evidence that binds them to exactly this state of it.
+    """Start tests on a branch, and return evidence that binds them to exactly this state of the branch.
 
-    The task does not wait: :class:`.PolyAITestRunsSensor` waits for the runs, and a release or a promotion that is
-    given XCom ``tested`` looks that they passed on what it is about to deploy. A retry starts nothing while the run of
-    an earlier try is under way or has passed on the present state of the branch. Without tests nothing is run: that is
-    skipped, which is not passed.
+    The task does not wait: :class:`.PolyAITestRunsSensor` waits for the runs, and a release or a promotion
+    with the XCom ``tested`` checks that they passed on the content to deploy. A retry starts nothing if the
+    run of an earlier try is in progress or has passed on the current state of the branch. Without tests
+    nothing runs, and the result is skipped, not passed.
 
-    XComs beside the report: ``tested`` (``agent_id``, ``branch_id``, ``state``, ``since``, ``test_run_ids``) and
-    ``test_run_ids``.
+    XComs in addition to ``report``: ``tested`` (``agent_id``, ``branch_id``, ``state``, ``since``,
+    ``test_run_ids``) and ``test_run_ids``.
 
-    Vendor operations: list branches, list attributes, list variants, list test runs, trigger test run.
+    Vendor operations: list branches, list attributes, list variants, list topics, get behavior, list test runs,
+    trigger test run.
 
     :param agent_id: the agent. (templated)
     :param branch: id or name of the branch, or ``main``. (templated)
-    :param test_ids: ids of the tests: a list, or a text with a JSON list or ids separated by commas. (templated)
+    :param test_ids: ids of the tests: a list, or a string with a JSON list or with ids separated by commas.
+        (templated)
     :param run_name: the name of the run; empty for none. (templated)
     :param form: form of the request: ``select``, the current one, or ``flat``, the deprecated list.
-    :param verify: whether the list of runs is read after a start that was answered.
+    :param verify: read the list of runs after a confirmed start.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when there is no such branch.
-    :raises ItemsFailed: when no run was started.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if the branch does not exist.
+    :raises ItemsFailed: if no run was started.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -52,7 +53,7 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
         "run_name",
     )
     may_be_empty = (*PolyAIWritingOperator.may_be_empty, "test_ids", "run_name")
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
 
     def __init__(
         self,
@@ -89,5 +90,5 @@ class PolyAIRunTestsOperator(PolyAIWritingOperator):
             since=now().isoformat(),
             on_tested=leave,
         )
-        leave_links(self, context, [action.agent_id])
+        self.leave_links(context, [action.agent_id])
         return self.finish(context, self.apply(context, action), changes={})

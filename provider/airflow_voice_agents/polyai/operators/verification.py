@@ -1,4 +1,4 @@
-"""Operators that look at what was promoted, and roll it back when it does not hold."""
+"""Operators that check a promotion, and roll it back if a check fails."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
 from airflow_voice_agents.bases.operator import is_true
-from airflow_voice_agents.polyai.links import LINKS, leave_links
-from airflow_voice_agents.polyai.operators.base import PolyAIOperator, PolyAIRestoringOperator
+from airflow_voice_agents.polyai.operators.base import (
+    PROMOTION_LINKS,
+    PolyAIOperator,
+    PolyAIRestoringOperator,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,20 +38,20 @@ SLACK = 600.0
 
 
 class _LookingOperator(PolyAIOperator):
-    """What operators share that look at what was promoted.
+    """Base of the operators that check a promotion.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
     """
 
     template_fields: Sequence[str] = ("polyai_conn_id", "checks", "since", "poll_interval")
     template_fields_renderers: ClassVar[dict[str, str]] = {"checks": "json"}
     confidential_fields: ClassVar[Sequence[str]] = ("checks",)
-    operator_extra_links = LINKS
+    operator_extra_links = PROMOTION_LINKS
     may_be_empty = (
         *PolyAIOperator.may_be_empty,
         *("deployment_id", "variant_id", "test_run_ids", "project_ids", "rule_ids"),
@@ -180,32 +183,30 @@ class _LookingOperator(PolyAIOperator):
 
 
 class PolyAICheckPromotionOperator(_LookingOperator):
-    """Look at what was promoted, once or until it passes, and fail when it does not hold.
+    """Check a promotion, once or until it passes, and fail if a check fails.
 
-    The verdict is ``passed``, ``failed``, ``inconclusive`` (it does not tell), ``error`` (it could not be
-    looked at) or ``skipped`` (there was nothing to look at, and need not be).
-    Nothing is rolled back. While it waits, the task holds no worker slot.
+    The verdict is ``passed``, ``failed``, ``inconclusive`` (not enough data), ``error`` (a check could not
+    run) or ``skipped`` (nothing had to be checked). The operator rolls nothing back. While it waits, it holds
+    no worker slot.
 
     Vendor operations: those of the checks: list real-time configs, get active deployments, batch get
     connectors, batch get numbers, get test run, list alert rules, list conversations, list agent
     conversations, get conversation, create debug chat, send debug chat message, create outbound call, get
     outbound call status.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
-    :param wait_minutes: how long to look again until it passes; 0 looks once, and that look decides.
-        (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
-    :param on_unclear: ``fail``, or ``pass`` to leave the task successful when the verdict is inconclusive or
-        error.
-    :param concurrency: most reads in flight.
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
+    :param wait_minutes: maximum minutes to repeat the checks until they pass; 0 runs them once. (templated)
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
+    :param on_unclear: result if the verdict is inconclusive or error: ``fail`` or ``pass``.
+    :param concurrency: maximum number of parallel reads.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises ChecksFailed: when a check failed; XCom ``verdict`` tells all.
-    :raises ChecksUnclear: when there is no verdict, unless ``on_unclear`` lets that pass.
+    :raises InputError: for invalid arguments, before any request.
+    :raises ChecksFailed: if a check failed; the XCom ``verdict`` has the details.
+    :raises ChecksUnclear: if the verdict is inconclusive or error, unless ``on_unclear`` is ``pass``.
     :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``.
     """
 
@@ -228,7 +229,7 @@ class PolyAICheckPromotionOperator(_LookingOperator):
 
         parse_choice(self.on_unclear, name="on_unclear", choices=("fail", "pass"))
         checks, minutes = self.parsed(), _minutes(self.wait_minutes, "wait_minutes")
-        leave_links(self, context, _agents(checks))
+        self.leave_links(context, _agents(checks))
         note = self.note(context, minutes)
         once = self.once(context, checks, note)
         if minutes > 0 and not once.failed:
@@ -272,47 +273,50 @@ class PolyAICheckPromotionOperator(_LookingOperator):
 
 
 class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
-    """Watch what was promoted, and roll it back when it does not hold.
+    """Watch a promotion, and roll it back if a check fails.
 
-    For the whole period the checks are made again and again. When one has failed, as often as
-    ``confirmations`` says, the targets go back to what the snapshot kept, are put on hold, and the task fails
-    for good, so that nothing follows. When the period ends with an inconclusive verdict, or the checks cannot
-    be made, nothing is rolled back: a person is asked whether to keep it, to roll back or to watch again. No
-    answer in time fails the task, and rolls nothing back. While it waits, the task holds no worker slot. A
-    retry continues where the try before it ended; a cleared task watches from the start.
+    The operator repeats the checks for the whole period. If one fails in ``confirmations`` rounds in a row,
+    the operator restores the targets from the snapshot, puts them on hold, and fails without retries. It leaves
+    a target that somebody changed after the promotion, and its error begins with what still runs. If the
+    period ends with an inconclusive verdict, or the checks cannot run, it rolls nothing back and asks a person
+    whether to keep the promotion, to roll back or to watch again. If nobody answers in time, the task fails
+    and rolls nothing back. While it waits, it holds no worker slot. A retry continues where the previous try
+    ended; a cleared task starts over.
 
-    XComs: ``verdict``; after a rollback ``report`` and ``snapshot`` as from
+    XComs: ``verdict``; after a rollback also ``report`` and ``snapshot``, as in
     :class:`.PolyAIRollbackOperator`.
 
     Vendor operations: those of the checks, as for :class:`PolyAICheckPromotionOperator`, and those of a
     rollback: update schema, update variables, roll back deployment, update connector, batch update
     connectors, assign number.
 
-    :param checks: the checks, as :mod:`airflow_voice_agents.polyai.checks_spec` has them: mappings with
-        their kind in ``check``; a text is read as YAML or JSON. (templated)
-    :param watch_minutes: how long is watched. (templated)
-    :param snapshot: URL that the promotion left in XCom ``snapshot``; ``None`` rolls nothing back, and a
-        failed verdict only fails the task. (templated)
-    :param since: moment of the promotion, as ISO 8601 with a zone, on the platform's clock; ``None`` is when
-        the task ran first. (templated)
-    :param poll_interval: seconds between two looks. (templated)
-    :param confirmations: how many looks at the same check must fail, one after the other, before it has.
-    :param hold: whether targets that are rolled back are put on hold.
-    :param force: whether a rollback overwrites what was changed since the promotion as well.
-    :param reason: why; kept with the hold. (templated)
-    :param response_timeout: how long a person may take to answer; ``None`` waits for good.
-    :param assigned_users: who may answer, as Airflow's ``HITLOperator`` takes them; ``None`` for anybody.
-    :param notifiers: Airflow notifiers that are called when there is a verdict other than passed.
+    :param checks: the checks, see :mod:`airflow_voice_agents.polyai.checks_spec`: mappings with their kind in
+        ``check``; a string is read as YAML or JSON. (templated)
+    :param watch_minutes: minutes to watch. (templated)
+    :param snapshot: XCom ``snapshot`` of the promotion; with ``None``, a failed verdict only fails the task.
+        (templated)
+    :param since: time of the promotion (ISO 8601 with a time zone, on the platform's clock); ``None`` uses
+        the start of the first try. (templated)
+    :param poll_interval: seconds between two rounds. (templated)
+    :param confirmations: number of consecutive rounds in which a check must fail before it has failed.
+    :param hold: put targets that are rolled back on hold.
+    :param force: let a rollback overwrite changes since the promotion. (templated)
+    :param newer_work: handling of targets that were changed since the promotion: ``leave`` them and roll back the
+        others, or ``refuse`` to roll back anything.
+    :param reason: reason, stored with the hold. (templated)
+    :param response_timeout: time limit (timedelta) for the answer of a person; ``None`` sets no limit.
+    :param assigned_users: users who can answer, as in Airflow's ``HITLOperator``; ``None`` allows anybody.
+    :param notifiers: Airflow notifiers that are called for every verdict except passed.
     :param stop_variable: Airflow Variable that stops a rollback before its next wave; ``None``, the default,
-        has none.
-    :param confirm_live: must be true where the snapshot holds live, for the rollback.
+        disables it.
+    :param confirm_live: must be true if the snapshot contains live, for the rollback.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, and for a snapshot that cannot be read, before any request.
-    :raises GuardRefused: before any request, when a rollback would be refused; later, when it is, or when
+    :raises InputError: for invalid arguments or a snapshot that cannot be read, before any request.
+    :raises GuardRefused: if a rollback would be refused, before any request; later, if it is refused, or if
         nobody answers in time.
-    :raises ChecksFailed: after a failed verdict; it says what was rolled back.
-    :raises ItemsFailed: when a target was not brought back; XCom ``report`` tells which.
-    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` where a person decided.
+    :raises ChecksFailed: after a failed verdict; the message says what was rolled back.
+    :raises ItemsFailed: if a target was not restored; the XCom ``report`` lists it.
+    :returns: ``verdict``, ``checks``, ``since``, ``looks`` and ``errors``; ``answer`` if a person decided.
     """
 
     template_fields: Sequence[str] = (
@@ -330,6 +334,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         notifiers: Sequence[Any] = (),
         max_failures: FailureLimitArgument = 0,
         lock_wait: float = 0.0,
+        newer_work: Literal["leave", "refuse"] = "leave",
         **kwargs: Unpack[WatchArguments],
     ) -> None:
         super().__init__(
@@ -339,6 +344,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             **kwargs,
         )
         self.watch_minutes = watch_minutes
+        self.newer_work = newer_work
         self.response_timeout = response_timeout
         self.assigned_users = assigned_users
         self.notifiers = notifiers
@@ -349,7 +355,7 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
         """Make the checks that are made once, and wait; or go on where an earlier try ended."""
         checks = self.parsed()
         self._check_rollback(context)
-        leave_links(self, context, _agents(checks))
+        self.leave_links(context, _agents(checks))
         note = self._note(context)
         if "found" in note:
             return self._conclude(context, note)
@@ -424,7 +430,10 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
             context["ti"].xcom_push(key=REPORT_KEY, value=report.document())
             self.log.info("%s", render_report(report))
             if not report.complete:
-                raise failure_of(report)
+                failure = failure_of(report)
+                failure.args = (f"{failure} {reasons(found)}",)
+                self._explain(failure, report)
+                raise failure
         except Exception:
             self._notify(context, note, "failed, not rolled back")
             raise
@@ -467,7 +476,12 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
         if self.snapshot in (None, ""):  # but not what a template makes of an XCom that is not there
             return None
-        return parse_rollback(snapshots.load(self.snapshot, self.origin()), force=is_true(self.force))
+        return parse_rollback(
+            snapshots.load(self.snapshot, self.origin()),
+            force=is_true(self.force),
+            newer_work=self.newer_work,
+            holds=self.hold,
+        )
 
     def _check_rollback(self, context: Context) -> None:
         """Refuse at once what would be refused when it is needed most."""

@@ -1,4 +1,6 @@
-"""Merges of branches as a resource kind: a merged branch is not listed any more, and no merge is taken back."""
+"""Merges of branches as a resource kind: a merged branch disappears from the list, and a merge cannot be
+undone.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from airflow_voice_agents.plans.kind import (
     batches,
     by_owner,
 )
-from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, no_change, refused
+from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, for_another, no_change, refused
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import (
     BatchConnectors,
@@ -71,7 +71,18 @@ class ConnectorState:
 
     def with_changes(self, update: ConnectorUpdate) -> ConnectorState:
         """Return the state that an update asks for; its absent fields stay."""
-        return replace(self, **update.changes())
+        return self.with_settings(update.changes())
+
+    def with_settings(self, wanted: Mapping[str, str | None]) -> ConnectorState:
+        """Return the state with other settings; those that are not given stay."""
+        return ConnectorState(
+            wanted.get("variant_id", self.variant_id),
+            wanted.get("asr_lang_code", self.asr_lang_code),
+            wanted.get("voice_name", self.voice_name),
+            self.tts_lang_code,
+            self.client_env,
+            self.name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +130,10 @@ class ConnectorKind(Kind[ConnectorState]):
         self, transition: Transition[ConnectorState], observed: ConnectorState | None
     ) -> list[str]:
         """List the settings of the intent that a connector does not show."""
-        shown = observed.settings() if observed else {}
         return [
-            name for name, value in _changes(transition).items() if name not in shown or shown[name] != value
+            name
+            for name, value in _changes(transition).items()
+            if observed is None or getattr(observed, name) != value
         ]
 
     def plan(self, resource: Resource, desired: ConnectorUpdate, now: ConnectorState | None) -> PlannedItem:
@@ -175,6 +187,35 @@ class ConnectorKind(Kind[ConnectorState]):
 
     def _batches(self, transitions: Sequence[Transition[ConnectorState]]) -> Iterator[Write[ConnectorState]]:
         return (_batch(chunk) for chunk in batches(transitions, self.batch_size))
+
+
+class ConnectorPlans:
+    """Plans connectors; thousands of them share a few states, changes and their digests.
+
+    :param kind: the kind of the connectors.
+    """
+
+    def __init__(self, kind: ConnectorKind) -> None:
+        self._kind = kind
+        self._planned: dict[tuple[ConnectorState, tuple[tuple[str, str | None], ...]], PlannedItem] = {}
+        self._desired: ConnectorUpdate | None = None
+        self._changes: Mapping[str, str | None] = {}
+
+    def plan(self, resource: Resource, desired: ConnectorUpdate, now: ConnectorState | None) -> PlannedItem:
+        """Plan as :meth:`ConnectorKind.plan` does.
+
+        :param resource: the connector.
+        :param desired: the update; its absent fields stay.
+        :param now: the present settings; ``None`` where the agent does not have it.
+        """
+        if now is None:
+            return self._kind.plan(resource, desired, now)
+        if desired is not self._desired:  # a selector's connectors share one update
+            self._desired, self._changes = desired, desired.changes()
+        key = (now, tuple(self._changes.items()))
+        if (planned := self._planned.get(key)) is None:
+            planned = self._planned[key] = self._kind.plan(resource, desired, now)
+        return for_another(planned, resource, (now, now.with_settings(self._changes)))
 
 
 _CAME_SINCE: Finding = cannot_undo(
@@ -240,11 +281,10 @@ def _state(answer: Connector) -> ConnectorState:
 
 def _changes(transition: Transition[ConnectorState]) -> dict[str, str | None]:
     """The settings that are to be sent: those that differ; all that can be, where nothing is known yet."""
-    wanted = transition.after.settings()
-    if transition.before is None:
-        return {name: value for name, value in wanted.items() if may_become(name, value)}
-    old = transition.before.settings()
-    return {name: value for name, value in wanted.items() if old[name] != value}
+    before, after = transition.before, transition.after
+    if before is None:
+        return {name: value for name, value in after.settings().items() if may_become(name, value)}
+    return {name: value for name in SETTINGS if (value := getattr(after, name)) != getattr(before, name)}
 
 
 def _by_agent_and_voice(
@@ -257,15 +297,24 @@ def _by_agent_and_voice(
     return groups.values()
 
 
-def _update(transition: Transition[ConnectorState]) -> ConnectorUpdate:
-    return ConnectorUpdate(connector_id=transition.resource.name, **_changes(transition))
+def _updates(transitions: Sequence[Transition[ConnectorState]]) -> list[ConnectorUpdate]:
+    """Return the updates to send; what many connectors get is checked once."""
+    checked: dict[tuple[tuple[str, str | None], ...], ConnectorUpdate] = {}
+    updates = []
+    for transition in transitions:
+        changes, name = _changes(transition), transition.resource.name
+        key = tuple(changes.items())
+        if key not in checked:
+            checked[key] = ConnectorUpdate(connector_id=name, **changes)
+        updates.append(checked[key].for_connector(name))
+    return updates
 
 
 def _single(transition: Transition[ConnectorState]) -> Write[ConnectorState]:
     """The canary: alone, because only a single update's refusal carries the platform's code."""
     resource = transition.resource
     return Write(
-        request=api.update_connector(resource.owner, update=_update(transition)),
+        request=api.update_connector(resource.owner, update=_updates([transition])[0]),
         resources=(resource,),
         judge=lambda answer: {
             each: WriteResult(state, facts=_side_effects(transition, state))
@@ -280,7 +329,7 @@ def _batch(transitions: Sequence[Transition[ConnectorState]]) -> Write[Connector
     agent_id = transitions[0].resource.owner
     mine = {transition.resource: transition for transition in transitions}
     return Write(
-        request=api.update_connectors(agent_id, updates=[_update(transition) for transition in transitions]),
+        request=api.update_connectors(agent_id, updates=_updates(transitions)),
         resources=tuple(mine),
         judge=_judge(mine),
         split=None

@@ -25,6 +25,7 @@ from airflow_voice_agents.plans.kind import (
     by_owner,
 )
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
+from airflow_voice_agents.plans.versions import KNOWN
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.ladder import LADDER
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult, Environment
@@ -75,6 +76,8 @@ class DeploymentState:
     :param created_at: when it was made, as the platform spells it.
     :param environment: the environment that an answer to a write names.
     :param via: how to come to this state, where it is a desired one.
+    :param label: message of the record.
+    :param author: who made the record.
     """
 
     version: str | None
@@ -82,6 +85,17 @@ class DeploymentState:
     created_at: str | None = field(default=None, compare=False)
     environment: str | None = field(default=None, compare=False)
     via: Via | None = field(default=None, compare=False)
+    label: str = field(default="", compare=False, repr=False)
+    author: str = field(default="", compare=False, repr=False)
+
+    def known(self) -> dict[str, str | None]:
+        """Return what people know the version by."""
+        return {
+            "version": self.version,
+            "label": self.label,
+            "author": self.author,
+            "created_at": self.created_at,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class DeploymentRules:
 
     :param expected_version: version that the source must run, from the run that tested it; ``None`` takes any.
     :param expected_target_version: version that the target must run now; ``None`` takes any.
-    :param allow_downgrade: an older version, or one whose age is not known, may replace what the target runs.
+    :param allow_downgrade: allow an older version than the target's, or one of unknown age.
     :param deployment_model: how the project's content reaches its environments; ``None`` assumes the ladder.
     :param known_model: what ``auto`` came to.
     :param message: kept with the new deployment.
@@ -174,10 +188,12 @@ class DeploymentKind(Kind[DeploymentState]):
 
     def to_json(self, state: DeploymentState) -> dict[str, str | None]:
         """Return the version and its record, which a rollback needs."""
+        told = {name: text for name in ("label", "author") if (text := getattr(state, name))}
         return {
             "version": state.version,
             "deployment_id": state.deployment_id,
             "created_at": state.created_at,
+            **told,
         }
 
     def from_json(self, value: Any) -> DeploymentState:
@@ -186,11 +202,11 @@ class DeploymentKind(Kind[DeploymentState]):
         :raises InputError: for anything else.
         """
         names = ("version", "deployment_id", "created_at")
-        if not isinstance(value, Mapping) or set(value) != set(names):
+        if not isinstance(value, Mapping) or set(value) - {"label", "author"} != set(names):
             raise InputError(f"a state of a {KIND} has the fields {', '.join(names)}")
         if not all(each is None or isinstance(each, str) for each in value.values()):
             raise InputError(f"the fields of a {KIND} are texts or null")
-        return DeploymentState(**value)
+        return DeploymentState(**{key: each for key, each in value.items() if key in names or each})
 
     def restore(
         self, resource: Resource, wanted: DeploymentState | None, now: DeploymentState | None
@@ -214,7 +230,13 @@ def state_of(record: Deployment | None) -> DeploymentState | None:
     """Return the state that a record stands for; ``None`` where nothing is deployed."""
     if record is None:
         return None
-    return DeploymentState(record.version, record.id, record.created_at)
+    return DeploymentState(
+        record.version,
+        record.id,
+        record.created_at,
+        label=one_line(_message(record), LABEL_LENGTH),
+        author=one_line(record.created_by or "", LABEL_LENGTH),
+    )
 
 
 def versions_of(active: Mapping[str, Deployment | None]) -> dict[str, dict[str, str | None]]:
@@ -344,7 +366,9 @@ def plan_return(
     if now is not None and now.version is not None and now.version == wanted.version:
         return no_change(kind, target, now)
     moves = wanted.via is not None and wanted.via.way is Way.ROLL_BACK and target.name == Environment.SANDBOX
-    return _item(kind, target, now, wanted, (*findings, *([_moves_main(target)] if moves else [])))
+    item = _item(kind, target, now, wanted, (*findings, *([_moves_main(target)] if moves else [])))
+    known = [each.known() for each in (now, wanted) if each is not None and each.version]
+    return replace(item, facts={KNOWN: known})
 
 
 def refusals(target: Resource, rules: DeploymentRules, source_environment: str) -> Iterator[Finding]:

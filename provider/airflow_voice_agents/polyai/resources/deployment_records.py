@@ -1,4 +1,4 @@
-"""The history of an environment: which record is meant, and which version came first."""
+"""The history of an environment's deployments: selection of a record, and order of versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schema, Draft 7, as config pages use it: checks that never fetch anything and never show a value.
+"""JSON Schema (Draft 7) of config pages: checks that fetch nothing and show no value.
 
 Schemas are evaluated in :mod:`.schema_process`, within limits of time and memory. It blocks meanwhile: no event loop
 may call it.

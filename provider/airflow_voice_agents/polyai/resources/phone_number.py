@@ -68,7 +68,7 @@ class PhoneNumberKind(Kind[NumberState]):
         for agent_id, mine in by_owner(resources).items():
             for chunk in batches(mine, self.batch_size):
                 request = api.get_phone_numbers(agent_id, phone_numbers=[each.name for each in chunk])
-                yield Observation(request, chunk, _found(agent_id))
+                yield Observation(request, chunk, _found(agent_id, chunk))
 
     def digest(self, state: NumberState | None) -> str:
         """Digest of environment and connector."""
@@ -262,10 +262,18 @@ def phone_number(agent_id: str, number: str) -> Resource:
     return Resource(KIND, agent_id, number)
 
 
-def _found(agent_id: str) -> Callable[[BatchPhoneNumbers], Mapping[Resource, NumberState | None]]:
+def _found(
+    agent_id: str, asked: Sequence[Resource]
+) -> Callable[[BatchPhoneNumbers], Mapping[Resource, NumberState | None]]:
+    known = {resource.name: resource for resource in asked}
+
     def read(answer: BatchPhoneNumbers) -> Mapping[Resource, NumberState | None]:
-        absent = dict.fromkeys(phone_number(agent_id, number) for number in answer.not_found)
-        return {**absent, **_states(agent_id, answer.found)}
+        read: dict[Resource, NumberState | None] = {}
+        for number in answer.not_found:
+            read[known.get(number) or phone_number(agent_id, number)] = None
+        for each in answer.found:
+            read[known.get(each.number) or phone_number(agent_id, each.number)] = _state(each)
+        return read
 
     return read
 
@@ -288,15 +296,21 @@ def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Wr
             agent_id, phone_numbers=[resource.name for resource in resources], client_env=client_env
         ),
         resources=tuple(resources),
-        judge=_imported(agent_id),
+        judge=_imported(agent_id, resources),
         split=split,  # also of one: the number may have come to be there meanwhile
         not_taken=ELSEWHERE,
     )
 
 
-def _imported(agent_id: str) -> Callable[[Sequence[str]], Mapping[Resource, WriteResult[NumberState]]]:
+def _imported(
+    agent_id: str, asked: Sequence[Resource]
+) -> Callable[[Sequence[str]], Mapping[Resource, WriteResult[NumberState]]]:
     """The answer lists numbers only; their state has to be read, and a number left out is unknown."""
-    return lambda imported: {phone_number(agent_id, number): WriteResult() for number in imported}
+    known = {resource.name: resource for resource in asked}
+    accepted: WriteResult[NumberState] = WriteResult()
+    return lambda imported: {
+        known.get(number) or phone_number(agent_id, number): accepted for number in imported
+    }
 
 
 def _assignment(transition: Transition[NumberState]) -> Write[NumberState]:

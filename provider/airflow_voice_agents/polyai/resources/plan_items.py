@@ -1,4 +1,4 @@
-"""Helpers of PolyAI's kinds: the warning of an incomplete restore, and strict reading of kept states."""
+"""Helpers of PolyAI's kinds: the warning of an incomplete restore, and strict parsing of saved states."""
 
 from __future__ import annotations
 

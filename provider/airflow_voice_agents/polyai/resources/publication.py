@@ -1,4 +1,4 @@
-"""Publications of ``main`` as a resource kind: the plan is one more record in sandbox, and no record is taken back."""
+"""Publications of ``main`` as a resource kind: each adds a record to sandbox, and none can be undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation of JSON Schema, Draft 7, in a process of its own that can be killed.
+"""Evaluation of JSON Schema (Draft 7) in a separate process that can be killed.
 
 :mod:`.schema_process` runs this module as a program: it reads one question per line, a JSON object, and writes one
 answer per line. It ends when nobody can ask any more, when an answer takes too much computing time, or when it needs

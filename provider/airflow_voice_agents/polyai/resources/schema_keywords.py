@@ -1,4 +1,4 @@
-"""Keywords of JSON Schema Draft 7 that end in bounded time, whatever a config page holds.
+"""Keywords of JSON Schema (Draft 7) with bounded evaluation time.
 
 Patterns run on RE2, which takes time in proportion to the text. Its syntax is that of ECMA-262 without look-around and
 back references; a pattern that it does not read is not checked, and :func:`unchecked_patterns` names it. Every keyword

@@ -1,4 +1,4 @@
-"""The process that evaluates schemas: started when it is asked, reused within a run, and killed beyond its limits.
+"""The process that evaluates schemas: started on demand, reused within a run, and killed beyond its limits.
 
 A schema is a program of somebody else's: its cost cannot be foreseen. So it runs where neither time nor memory that it
 takes can hurt anybody. The process holds no credentials, and it ends with the one that started it, however that ends.

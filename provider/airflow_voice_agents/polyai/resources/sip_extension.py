@@ -1,4 +1,4 @@
-"""The binding of a dialled number on a SIP trunk to an agent, as a resource kind (beta)."""
+"""The binding of a dialed number on a SIP trunk to an agent, as a resource kind (beta)."""
 
 from __future__ import annotations
 

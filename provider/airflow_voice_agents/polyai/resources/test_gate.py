@@ -1,4 +1,4 @@
-"""The gate "these tests passed on this version or branch state, after this moment"."""
+"""The gate that requires passed tests of a version or branch state."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ RunIds = Annotated[
 
 
 class TestGate(BaseModel):
-    """Which tests must have passed, and on what.
+    """Tests that must have passed, and the version or branch that they tested.
 
     :param test_run_ids: the runs: XCom ``test_run_ids`` of the task that started them.
     :param version: version that the runs tested; the promoted deployment must have it.

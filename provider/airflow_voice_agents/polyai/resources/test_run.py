@@ -1,4 +1,4 @@
-"""Test runs as a resource kind: the plan is one more run of some tests on a branch, and no run is taken back."""
+"""Test runs as a resource kind: each plan adds a run on a branch, and none can be undone."""
 
 from __future__ import annotations
 

@@ -21,25 +21,26 @@ if TYPE_CHECKING:
 class PolyAITestRunsSensor(PolyAISensor):
     """Wait until test runs have ended, and fail unless all passed.
 
-    Without ids there is nothing to wait for, and nothing is asked: the ``verdict`` is ``skipped`` then, not
-    ``passed``. A run whose status nobody documents counts
-    as under way. What was deployed stays deployed: tests run after it. Transient errors of the platform are
-    tolerated; errors that waiting cannot mend end the wait at once.
+    Without ids the sensor sends no request, and the ``verdict`` is ``skipped``, not ``passed``. A run with an
+    undocumented status counts as running. Tests run after a deployment and do not undo it. The sensor
+    tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: get test run.
 
     :param agent_id: the agent. (templated)
-    :param test_run_ids: the runs, as ``test_run_ids`` of a deployment names them: a list, or a text with JSON
-        or commas. (templated)
-    :param allowed_failures: how many tests may fail in all runs together; a run without a result never may.
-    :param fail_on: ``failed``, or ``never`` when it is enough that they have ended.
+    :param test_run_ids: ids of the runs, such as ``test_run_ids`` of a deployment: a list, or a string with a
+        JSON list or with ids separated by commas. (templated)
+    :param allowed_failures: number of tests that can fail in all runs together; a run without a result always
+        fails.
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the runs.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help, and when a run did not pass; with ``soft_fail`` the task is
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help, or a run did not pass; with ``soft_fail`` the task is
         skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, the ``verdict`` of all runs, and as ``test_runs`` the ``verdict`` and the counts of each.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``agent_id``, the ``verdict`` of all runs, and ``test_runs`` with the ``verdict`` and the counts
+        of each.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAITestRunsTrigger"
@@ -65,7 +66,7 @@ class PolyAITestRunsSensor(PolyAISensor):
         self.fail_on = fail_on
 
     def condition(self) -> TestRunsCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import TestRunsCondition
 
         return TestRunsCondition.parse(self.agent_id, self.test_run_ids, self.allowed_failures, self.fail_on)
@@ -74,22 +75,21 @@ class PolyAITestRunsSensor(PolyAISensor):
 class PolyAIOutboundCallSensor(PolyAISensor):
     """Wait until an outbound call has ended, and fail if it failed.
 
-    It does not know who is called. Success means that the call was connected and completed, not that the
-    agent did well. The platform tells of a call for about two hours after its end. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor does not know the called number. Success means that the call was connected and completed, not
+    that the agent behaved well. The platform deletes a call about two hours after its end. The sensor
+    tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: get outbound call status.
 
     :param agent_id: the agent. (templated)
     :param call_sid: the call. (templated)
-    :param environment: environment that it was started in. (templated)
-    :param fail_on: ``failed``, or ``never`` when it is enough that it has ended.
+    :param environment: environment of the call. (templated)
+    :param fail_on: ``failed``, or ``never`` to wait only for the end of the call.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help, and when the call failed; with ``soft_fail`` the task is
-        skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help, or the call failed; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``call_sid`` and ``status``.
     """
 
@@ -117,32 +117,33 @@ class PolyAIOutboundCallSensor(PolyAISensor):
         self.fail_on = fail_on
 
     def condition(self) -> OutboundCallCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import OutboundCallCondition
 
         return OutboundCallCondition.parse(self.agent_id, self.call_sid, self.environment, self.fail_on)
 
 
 class PolyAIQuietWindowSensor(PolyAISensor):
-    """Wait until there have been few conversations at once for some time.
+    """Wait until there were few parallel conversations for some minutes.
 
-    The platform counts in steps of five minutes, and the newest step lags: it is left out, and without a gap
-    the steps before it must be quiet. The connection needs its ``runtime_api_key``. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The platform counts in steps of five minutes. The sensor ignores the newest step, because it lags; all
+    steps before it must be quiet, without a gap. The connection needs a ``runtime_api_key``. The sensor
+    tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: get concurrency.
 
     :param account_id: the account. (templated)
     :param project_id: the agent. (templated)
     :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
-    :param max_concurrent: most conversations at once.
-    :param minutes: for how long, rounded up to five minutes.
+    :param max_concurrent: maximum number of parallel conversations.
+    :param minutes: length of the quiet window in minutes, rounded up to five minutes.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``project_id``, ``environment``, ``max_concurrent`` that was reached, and ``until`` when.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``project_id``, ``environment``, the measured ``max_concurrent``, and ``until``, the end of the
+        window.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIQuietWindowTrigger"
@@ -171,7 +172,7 @@ class PolyAIQuietWindowSensor(PolyAISensor):
         self.minutes = minutes
 
     def condition(self) -> QuietCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import QuietCondition
 
         return QuietCondition.parse(
@@ -180,27 +181,27 @@ class PolyAIQuietWindowSensor(PolyAISensor):
 
 
 class PolyAIAlertsClearSensor(PolyAISensor):
-    """Wait until alert rules are evaluated again and none fires.
+    """Wait until alert rules were evaluated again and none fires.
 
-    A rule is clear when it is ``ok`` by an evaluation that lies a whole window after ``after``; ``no_data``
-    and ``unknown`` are not clear. Rules know no environments. If nothing watches, the wait ends at once.
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    A rule is clear if it is ``ok`` in an evaluation at least one window after ``after``; ``no_data`` and
+    ``unknown`` are not clear. Rules have no environment. If there is no rule, the wait ends at once. The
+    sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at once.
 
     Vendor operation: list alert rules.
 
-    :param after: aware time, or ISO 8601 with a zone, such as that of a promotion. (templated)
-    :param project_id: the agent whose rules are meant, in the form that the rules name it in; ``None`` for
-        all rules of the account. (templated)
+    :param after: time, such as that of a promotion: aware datetime, or ISO 8601 with a time zone. (templated)
+    :param project_id: the agent of the rules, as the rules write it; ``None`` for all rules of the account.
+        (templated)
     :param rule_ids: only these rules. (templated)
-    :param ignore_older: leave out rules that have been firing since before ``after``.
-    :param fail_on_alert: fail at once when a rule began to fire after ``after``.
+    :param ignore_older: ignore rules that began to fire before ``after``.
+    :param fail_on_alert: fail at once if a rule began to fire after ``after``.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help, and when a rule fires where that is to fail; with
-        ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``after``, number of ``rules``, and ids ``firing_before`` and ``not_clear``.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help, or a rule fires with ``fail_on_alert``; with ``soft_fail``
+        the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``after``, the number of ``rules``, and the ids ``firing_before`` and ``not_clear``.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIAlertsClearTrigger"
@@ -229,7 +230,7 @@ class PolyAIAlertsClearSensor(PolyAISensor):
         self.fail_on_alert = fail_on_alert
 
     def condition(self) -> AlertsClearCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import AlertsClearCondition
 
         return AlertsClearCondition.parse(

@@ -29,23 +29,24 @@ if TYPE_CHECKING:
 
 
 class PolyAIConfigSensor(PolyAISensor):
-    """Wait until an environment's config page is as wanted. Give exactly one of the three conditions.
+    """Wait until a config page meets a condition. Pass exactly one of ``values``, ``digest`` and ``equals``.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: list real-time configs.
 
     :param agent_id: the agent. (templated)
     :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
-    :param values: keys and values that the page must hold; of an object only the members given are
-        compared. Neither the triggerer nor a log sees them. (templated)
-    :param digest: digest of the page, as a report's ``after`` gives it. (templated)
-    :param equals: mapping of ``agent_id`` and ``environment`` of a page that it must equal. (templated)
+    :param values: keys and values that the page must have; only the given members of an object are compared.
+        Neither the triggerer nor a log gets them. (templated)
+    :param digest: digest of the page, such as ``after`` in a report. (templated)
+    :param equals: mapping of ``agent_id`` and ``environment``: the page to compare with. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``environment`` and ``digest`` of the page.
     """
 
@@ -80,7 +81,7 @@ class PolyAIConfigSensor(PolyAISensor):
         self.equals = equals
 
     def condition(self) -> ConfigCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import ConfigCondition
 
         return ConfigCondition.parse(
@@ -89,26 +90,28 @@ class PolyAIConfigSensor(PolyAISensor):
 
 
 class PolyAIDeploymentSensor(PolyAISensor):
-    """Wait until an environment runs a deployment. Give exactly one of the last three conditions.
+    """Wait until an environment runs a deployment. Pass exactly one of ``version``, ``deployment_id`` and
+    ``newer_than``.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: get active deployments.
 
     :param agent_id: the agent. (templated)
     :param environment: ``sandbox``, ``pre-release`` or ``live``. (templated)
-    :param version: version that is to be active. (templated)
-    :param deployment_id: record that is to be active; a rollback or a promotion makes a new one of an old
-        version. (templated)
-    :param newer_than: aware time, or ISO 8601 with a zone, after which the active record is to have been
-        made. (templated)
+    :param version: version that must be active. (templated)
+    :param deployment_id: deployment that must be active; a rollback or a promotion creates a new one for an
+        old version. (templated)
+    :param newer_than: time after which the active deployment must have been created: aware datetime, or ISO
+        8601 with a time zone. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of what is
-        active.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``agent_id``, ``environment``, ``deployment_id``, ``version`` and ``created_at`` of the active
+        deployment.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIDeploymentTrigger"
@@ -141,7 +144,7 @@ class PolyAIDeploymentSensor(PolyAISensor):
         self.newer_than = newer_than
 
     def condition(self) -> DeploymentCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import DeploymentCondition
 
         return DeploymentCondition.parse(
@@ -150,23 +153,24 @@ class PolyAIDeploymentSensor(PolyAISensor):
 
 
 class PolyAIConnectorSensor(PolyAISensor):
-    """Wait until an agent has a connector, with some settings.
+    """Wait until an agent has a connector with certain settings.
 
-    One that is not there is waited for: it may be on its way from another agent. Transient errors of the
-    platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor also waits for a connector that does not exist yet, because a move from another agent can be in
+    progress. The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the
+    wait at once.
 
     Vendor operation: list connectors.
 
     :param agent_id: the agent. (templated)
     :param connector_id: the connector. (templated)
-    :param settings: ``variant_id``, ``asr_lang_code`` and ``voice_name`` that it is to have, as many as
-        matter; a ``variant_id`` of ``None`` is an unassigned variant. (templated)
-    :param client_env: environment that it is to be in; ``None`` for any. (templated)
+    :param settings: required settings, any of ``variant_id``, ``asr_lang_code`` and ``voice_name``;
+        ``variant_id=None`` means no variant. (templated)
+    :param client_env: environment of the connector; ``None`` for any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
     :returns: ``agent_id``, ``connector_id`` and ``client_env``.
     """
 
@@ -195,7 +199,7 @@ class PolyAIConnectorSensor(PolyAISensor):
         self.client_env = client_env
 
     def condition(self) -> ConnectorCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import ConnectorCondition
 
         return ConnectorCondition.parse(
@@ -206,20 +210,21 @@ class PolyAIConnectorSensor(PolyAISensor):
 class PolyAIPhoneNumbersSensor(PolyAISensor):
     """Wait until an agent has numbers in an environment, answered by a connector.
 
-    Transient errors of the platform are tolerated; errors that waiting cannot mend end the wait at once.
+    The sensor tolerates temporary errors of the platform. An error that waiting cannot fix ends the wait at
+    once.
 
     Vendor operation: list phone numbers.
 
     :param agent_id: the agent. (templated)
-    :param phone_numbers: E.164 numbers, all of which must be there. (templated)
-    :param client_env: environment that they must be in; ``None`` for any. (templated)
-    :param connector_id: connector that must answer them; ``None`` for any. (templated)
+    :param phone_numbers: E.164 numbers, all of which must exist. (templated)
+    :param client_env: environment of the numbers; ``None`` for any. (templated)
+    :param connector_id: connector that must answer the numbers; ``None`` for any. (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``agent_id``, and the number of numbers as ``phone_numbers``.
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``agent_id``, and ``phone_numbers``, the count of numbers.
     """
 
     trigger_path = "airflow_voice_agents.polyai.triggers:PolyAIPhoneNumbersTrigger"
@@ -247,37 +252,37 @@ class PolyAIPhoneNumbersSensor(PolyAISensor):
         self.connector_id = connector_id
 
     def condition(self) -> NumbersCondition:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.polyai.conditions import NumbersCondition
 
         return NumbersCondition.parse(self.agent_id, self.phone_numbers, self.client_env, self.connector_id)
 
 
 class PolyAIDriftSensor(PolyAISensor):
-    """Wait until targets have drifted, or until none has any more.
+    """Wait until targets have drifted, or until none has.
 
-    What is compared is named as for ``PolyAIDriftOperator``. Transient errors of the platform are tolerated;
-    errors that waiting cannot mend, and targets that cannot be compared, end the wait at once. A question
-    costs the reads of a plan: ask rarely.
+    The arguments are those of ``PolyAIDriftOperator``. The sensor tolerates temporary errors of the platform.
+    An error that waiting cannot fix, and a target that cannot be compared, end the wait at once. A poll costs
+    the reads of a plan, so poll rarely.
 
     Vendor operations: list real-time configs, get active deployments, list deployments, list connectors,
     list variants, batch get connectors, batch get numbers.
 
-    :param until: ``drift``, or ``in_sync`` for its end.
-    :param spec: the promotion, as :class:`~airflow_voice_agents.polyai.spec.PromotionSpec` has it; a text is
-        read as YAML or JSON. One with config values (``overrides``) cannot be deferred. (templated)
-    :param spec_file: file that holds it, read again for each question, by the triggerer when deferred: a path
-        or URL that it can reach as well. (templated)
-    :param targets: targets instead of those of the spec. (templated)
-    :param baseline: name under which ``PolyAIApplyPromotionOperator`` notes what it applied. (templated)
-    :param state_folder: URL of the folder for baselines; ``None`` takes ``[voice_agents] state_folder``.
+    :param until: ``drift`` or ``in_sync``.
+    :param spec: the promotion, see :class:`~airflow_voice_agents.polyai.spec.PromotionSpec`; a string is read
+        as YAML or JSON. A spec with config values (``overrides``) cannot be deferred. (templated)
+    :param spec_file: YAML or JSON file of the promotion. The sensor reads it for each poll; if deferred, the
+        triggerer must be able to read it. (templated)
+    :param targets: targets that replace those of the spec. (templated)
+    :param baseline: name of the baseline that ``PolyAIApplyPromotionOperator`` stores. (templated)
+    :param state_folder: URL of the folder for baselines; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param deferrable: wait in the triggerer, without a worker slot.
     :param polyai_conn_id: id of a connection of type ``polyai``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises SensorError: when waiting cannot help; with ``soft_fail`` the task is skipped.
-    :raises AirflowSensorTimeout: when ``timeout`` seconds passed.
-    :returns: ``drifted``, ``counts`` of resources, names of at most 20 ``targets`` that have drifted, and
+    :raises InputError: for invalid arguments, before any request.
+    :raises SensorError: if waiting cannot help; with ``soft_fail`` the task is skipped.
+    :raises AirflowSensorTimeout: after ``timeout`` seconds.
+    :returns: ``drifted``, ``counts`` of resources, names of at most 20 drifted ``targets``, and
         ``targets_omitted``.
     """
 
@@ -321,7 +326,7 @@ class PolyAIDriftSensor(PolyAISensor):
         self.state_folder = state_folder
 
     def argument_problems(self) -> Iterator[str]:
-        """Yield a sentence for each argument that is wrong, a spec that is written into the DAG included."""
+        """Yield a sentence for each invalid argument, including a literal spec."""
         yield from super().argument_problems()
         if isinstance(self.uncovered("spec"), Mapping):
             from airflow_voice_agents.polyai.operators.base import spec_problems
@@ -329,7 +334,7 @@ class PolyAIDriftSensor(PolyAISensor):
             yield from spec_problems(self)
 
     def condition(self) -> DriftWait:
-        """Return what is waited for."""
+        """Return the condition of this sensor."""
         from airflow_voice_agents.bases.template_inputs import from_yaml
         from airflow_voice_agents.polyai.conditions import DriftCondition
         from airflow_voice_agents.polyai.drift_request import DriftWait

@@ -1,4 +1,4 @@
-"""Assigns emergency addresses to numbers, or removes them; what is active or under way is left alone."""
+"""Assigns emergency addresses to numbers, or removes them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def parse_e911(space: Space, phone_numbers: object, e911_address_id: object) -> 
     :param space: the space that the numbers live in.
     :param phone_numbers: the numbers.
     :param e911_address_id: UUID of the address, or ``None`` to remove it.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     address = None if e911_address_id is None else parse_uuid(e911_address_id, name="e911_address_id")
     return E911Action(space=space, numbers=parse_numbers(phone_numbers), address_id=address)

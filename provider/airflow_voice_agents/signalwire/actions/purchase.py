@@ -1,4 +1,4 @@
-"""Buys numbers: never more than were asked for, and no number twice, whatever happens in between.
+"""Buys numbers: never more than requested, and no number twice.
 
 A purchase is billed and has no idempotency key. So every number is noted in the task state before its purchase is
 sent. A purchase of unknown outcome counts as bought for this try and is never sent again in it; the next try looks
@@ -48,7 +48,7 @@ class PurchaseOrder:
     :param space: the space that the numbers will live in.
     :param count: the number of numbers that the task must have bought in the end.
     :param search: arguments of the search.
-    :param voice_only: whether only numbers that can take calls are bought.
+    :param voice_only: buy only numbers that can take calls.
     :param confirmed: whether the author agreed to be billed.
     """
 
@@ -152,8 +152,8 @@ async def buy(
     :param order: the purchase.
     :param policy: the options of the run; with an expected digest, refused candidates are not replaced.
     :param protections: the protections of the run.
-    :raises GuardRefused: when a guard refuses, before any request.
-    :raises StateMoved: when the candidates are not those of the expected digest.
+    :raises GuardRefused: if a guard refuses, before any request.
+    :raises StateMoved: if the candidates do not have the expected digest.
     :returns: the report, and every number that the task bought, sorted.
     """
     if run.task_state is None:
@@ -188,7 +188,7 @@ def parse_purchase(
     :param max_numbers: the maximum number of numbers that may be billed.
     :param search: arguments of :func:`.api.search_available`.
     :param options: ``voice_only`` and ``confirmed``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     :raises GuardRefused: when more is asked for than may be billed.
     """
     number = parse_count(_whole(count), name="count", most=MOST)

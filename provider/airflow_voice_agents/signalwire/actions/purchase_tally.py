@@ -1,4 +1,4 @@
-"""The tally of a purchase: which numbers are bought, open, unknown and refused, also across tries of a task."""
+"""The tally of a purchase across the tries of a task: bought, open, unknown and refused numbers."""
 
 from __future__ import annotations
 

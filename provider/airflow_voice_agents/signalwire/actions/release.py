@@ -1,4 +1,4 @@
-"""Releases numbers: only those that were named twice, each once, and each is looked up afterwards."""
+"""Releases numbers: only those that are named twice, with a read afterwards."""
 
 from __future__ import annotations
 

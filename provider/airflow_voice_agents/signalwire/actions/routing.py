@@ -175,7 +175,7 @@ def parse_route(
     :param route: one route for all of them, or
     :param routes: mapping of numbers to routes.
     :param criteria: ``filter_name``, ``filter_number``, ``country_code``.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     parsed = Routes.parse(route, routes)
     if parsed is None:

@@ -1,4 +1,4 @@
-"""Keeps the call routing of numbers, and restores numbers from snapshots."""
+"""Saves and restores the call routing of numbers."""
 
 from __future__ import annotations
 
@@ -109,7 +109,10 @@ class RestoreNumbersAction(UpdatingAction, RestoreAction):
             item.resource: item.before
             for target in targets
             for item in target.items
-            if item.changed and item.transition and self._has_mark(item.resource, item.transition.before)
+            if item.changed
+            and item.transition
+            and not item.refusals
+            and self._has_mark(item.resource, item.transition.before)
         }
         digests = {
             name: {**{each: now[each] for each in mine if each in now}, **found.get(name, {})}

@@ -33,7 +33,7 @@ class SignalWireOperator(VoiceAgentsOperator):
     asset_alias: ClassVar[str] = ALIAS
     types_path = "airflow_voice_agents.signalwire.types"
     ui_color: str = "#d9ecff"
-    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:SPACE_LINKS")
+    operator_extra_links: Sequence[Any] = LazyLinks("airflow_voice_agents.signalwire.links:LINKS")
 
     def __init__(
         self, *, signalwire_conn_id: str = "signalwire_default", outlets: Any = OUTLETS, **kwargs: Any
@@ -48,10 +48,11 @@ class SignalWireOperator(VoiceAgentsOperator):
         return SignalWireHook(self.signalwire_conn_id)
 
     def space(self, hook: SignalWireHook) -> Space:
-        """Return the space that the connection leads to.
+        """Return the space of the connection.
 
         :param hook: the hook that the action will be carried out with.
-        :raises ConnectionSettingsError: naming the connection and the field that is wrong.
+        :raises ConnectionSettingsError: if the connection is invalid; the message names the connection and
+            the field.
         """
         from airflow_voice_agents.signalwire.resources.inventory import Space
 
@@ -61,9 +62,10 @@ class SignalWireOperator(VoiceAgentsOperator):
 class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
     """Base of the SignalWire operators that write.
 
-    :param verify: whether an independent read follows the writes; the answers, which are whole records, are
-        compared in any case. The former values ``"response"`` and ``"read"`` mean ``False`` and ``True``.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
+    :param verify: read everything that was written once more; responses, which are whole records, are always
+        compared. The former values ``"response"`` and ``"read"`` mean ``False`` and ``True``.
+    :param max_snapshot_age: seconds after which a number is read again right before its write; ``None`` never
+        reads again.
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", *WritingOperator.template_fields)
@@ -88,7 +90,7 @@ class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
     def protection_settings(self) -> ProtectionSettings:
         """Return the operator's arguments about protections.
 
-        :raises InputError: when a snapshot is demanded of a change that cannot be taken back.
+        :raises InputError: if a snapshot is required for a change that cannot be undone.
         """
         from dataclasses import replace
 
@@ -130,7 +132,7 @@ class SignalWireRestoringOperator(SignalWireWritingOperator, RestoringOperator):
 
 
 def renamed(old: str, new: str) -> None:
-    """Warn about an argument that has another name now.
+    """Warn about a renamed argument.
 
     :param old: the former name.
     :param new: the name to use.

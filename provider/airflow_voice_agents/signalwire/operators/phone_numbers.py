@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class SignalWireListPhoneNumbersOperator(SignalWireOperator):
-    """List the project's numbers, for tasks downstream.
+    """List the numbers of the project, for downstream tasks.
 
     Vendor operation: list phone numbers, 1,000 per request.
 
     :param filter_name: part of the numbers' name. (templated)
-    :param filter_number: part of the number; where a number is exactly that, it alone is meant, because the
-        platform's filter finds parts as well. (templated)
-    :param voice_only: whether a number must be able to take calls.
-    :param country_code: ISO 3166-1 alpha-2 code of the numbers; one whose record has none is left
-        out. (templated)
+    :param filter_number: part of the number; an exact match selects only that number, because the platform's
+        filter also matches parts. (templated)
+    :param voice_only: only numbers that can take calls.
+    :param country_code: ISO 3166-1 alpha-2 code of the numbers; numbers without a code are left out.
+        (templated)
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :returns: the E.164 numbers, sorted; an empty list when none fits.
+    :raises InputError: for invalid arguments, before any request.
+    :returns: the E.164 numbers, sorted; an empty list if none matches.
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", "filter_name", "filter_number", "country_code")
@@ -74,22 +74,22 @@ class SignalWireListPhoneNumbersOperator(SignalWireOperator):
 
 
 class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
-    """Search numbers that are available, and buy as many as are asked for. Every number is billed.
+    """Search available numbers and buy them. Every number is billed.
 
-    A purchase of unknown outcome is never sent again: the project's numbers are polled, and if they do not show it,
-    it is reported as unknown and counted as bought. The next try looks it up before it buys anything. A candidate
-    that is refused is replaced by another one. Bought numbers are kept in the task's state store, so that a retry
-    buys only what is missing. A task that was cleared returns the numbers that it bought, and buys none; start a
-    new DAG run to buy further ones.
+    A purchase with an unknown outcome is never sent again: the operator polls the project's numbers, and if
+    the number does not appear, reports it as unknown and counts it as bought. The next try looks it up before
+    it buys anything. A refused candidate is replaced by another one. The task's state store remembers bought
+    numbers, so a retry buys only the missing ones. A cleared task returns the numbers that it bought and buys
+    none; start a new DAG run to buy more.
 
-    A dry run lists the candidates; its digest is in the XCom ``report``. With that ``expected_digest`` a run buys
-    exactly these, at most 100, or fails and names what moved; it replaces no candidate.
+    A dry run lists the candidates, and the XCom ``report`` has its digest. With this ``expected_digest``, a
+    run buys exactly these numbers, at most 100, or fails and names the changes; it replaces no candidate.
 
     Vendor operations: search available phone numbers, purchase phone number, list phone numbers.
 
-    :param count: how many numbers. (templated)
-    :param max_numbers: how many numbers may be billed at most; a larger ``count`` is refused. There is no
-        default.
+    :param count: number of phone numbers to buy. (templated)
+    :param max_numbers: maximum number of phone numbers to be billed; a larger ``count`` is refused. There is
+        no default.
     :param confirm_purchase: must be true; a template must render to ``true`` or ``false``. (templated)
     :param areacode: digits of the area code. (templated)
     :param number_type: ``local`` or ``toll-free``; the platform's default is local.
@@ -98,37 +98,38 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
     :param ends_with: 3 to 7 digits. (templated)
     :param region: two letters, such as ``TX``; local numbers only. (templated)
     :param city: name of a city in ``region``. (templated)
-    :param voice_only: whether only numbers that can take calls are bought.
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param voice_only: buy only numbers that can take calls.
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param allow_backfill: a backfill run may buy, once per past date.
-    :param lock_wait: seconds to wait for another run on the space's numbers; 0 fails at once.
+    :param allow_backfill: allow a backfill run to buy, once per past date.
+    :param lock_wait: seconds to wait for another run on the numbers of the space; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are bought wave by wave: numbers and percentages, counted from the first; the
-        last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
-        mapping of ``count`` and ``percent``; ``None`` tries all.
-    :param max_changed: how many numbers may be bought, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of purchases at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` buys all in one wave.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: maximum number of purchases, as a count or a percentage; ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count. (templated)
-    :param verify: whether an independent read follows the writes; the answers are compared in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is bought; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Secrets in URLs are masked in any case.
-    :param concurrency: maximum number of purchases in flight.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param verify: read everything that was written once more; responses are always compared.
+    :param max_snapshot_age: seconds after which a number is read again right before its purchase; ``None``
+        never reads again.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``. Secrets
+        in URLs are always masked.
+    :param concurrency: maximum number of parallel purchases.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises StateMoved: when the candidates are not those of the expected digest.
-    :raises TargetLocked: when another run works on the space's numbers.
-    :raises ItemsFailed: when not all could be bought; XCom ``report`` names those that were.
-    :returns: the numbers that the task bought, sorted.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
+    :raises StateMoved: if the candidates do not have the expected digest.
+    :raises TargetLocked: if another run holds the lock of the space.
+    :raises ItemsFailed: if not all numbers could be bought; the XCom ``report`` lists the bought ones.
+    :returns: the bought numbers, sorted.
     """
 
     template_fields: Sequence[str] = (
@@ -205,48 +206,49 @@ class SignalWireSearchAndPurchaseOperator(SignalWireWritingOperator):
 
 
 class SignalWireReleasePhoneNumbersOperator(SignalWireWritingOperator):
-    """Release numbers. That cannot be undone: somebody else may have them minutes later.
+    """Release numbers. A release cannot be undone: somebody else can get the number minutes later.
 
-    SignalWire refuses to release a number before 14 days have passed since its purchase, 30 days in a trial project;
-    such a number is a failed item, and stays. Every release is read back. A number that the project does not have
-    needs no release, so a second run writes nothing.
+    SignalWire refuses to release a number within 14 days of its purchase, 30 days in a trial project; such a
+    number is a failed item. The operator verifies every release. It ignores numbers that the project does not
+    have, so a second run writes nothing.
 
     Vendor operations: list phone numbers, release phone number.
 
-    :param phone_numbers: E.164 numbers: a list, an upstream task's output, or a text with one per line or
-        separated by commas. (templated)
-    :param expected: the very same numbers, in any order, from whoever decided; a run in which the two differ
-        is refused before any request. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param phone_numbers: E.164 numbers: a list, the output of an upstream task, or a string with one number
+        per line or separated by commas. (templated)
+    :param expected: the same numbers, in any order, from the person who decided; any difference stops the run
+        before any request. (templated)
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true for a run that releases: callers are on these numbers.
-    :param allow_backfill: a backfill run may write.
+    :param confirm_live: must be true for a run that releases, because the numbers have callers.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
-        last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
-        mapping of ``count`` and ``percent``; ``None`` tries all.
-    :param max_changed: how many numbers may be released, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` writes all in one wave.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: maximum number of releases, as a count or a percentage; ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None`` disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count. (templated)
-    :param verify: whether an independent read follows the writes; the answers are compared in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Secrets in URLs are masked in any case.
-    :param concurrency: maximum number of numbers in flight.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param verify: read everything that was written once more; responses are always compared.
+    :param max_snapshot_age: seconds after which a number is read again right before its write; ``None`` never
+        reads again.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``. Secrets
+        in URLs are always masked.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises StateMoved: when the plan is not the expected one.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number is not as asked for; XCom ``report`` names it.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
+    :raises StateMoved: if the plan does not have the expected digest.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number does not match the plan; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 

@@ -1,4 +1,4 @@
-"""Operators that keep the routing of numbers, restore it, and release the hold of a restore."""
+"""Operators that save and restore the routing of numbers, and release the hold of a restore."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 
 class SignalWireSnapshotRoutingOperator(SignalWireOperator):
-    """Keep the call routing of numbers, before something changes it.
+    """Save the call routing of numbers.
 
-    The snapshot is a file in Airflow's object storage, encrypted with Airflow's Fernet key, because URLs may
-    hold passwords. Nothing is written at SignalWire.
+    The snapshot is a file in Airflow's object storage. It is encrypted with Airflow's Fernet key, because
+    URLs can contain passwords. Nothing is written to SignalWire.
 
     Vendor operation: list phone numbers.
 
-    :param phone_numbers: E.164 numbers: a list, an upstream task's output, or a text with one per line or
-        separated by commas; ``None`` takes the numbers that the filters find, or every number of the project.
-        (templated)
+    :param phone_numbers: E.164 numbers: a list, the output of an upstream task, or a string with one number
+        per line or separated by commas; ``None`` saves the numbers that the filters match, or every number of
+        the project. (templated)
     :param filter_name: part of the numbers' name. (templated)
-    :param filter_number: part of the number; where a number is exactly that, it alone is meant. (templated)
+    :param filter_number: part of the number; an exact match selects only that number. (templated)
     :param country_code: ISO 3166-1 alpha-2 code of the numbers. (templated)
-    :param folder: URL that Airflow's object storage knows; ``None`` uses the folder ``snapshots`` below
-        ``[voice_agents] state_folder``. (templated)
-    :param allow_unencrypted: whether it may be kept in the clear where Airflow has no Fernet key.
-    :param retention: age at which snapshots in that folder are removed; ``None`` keeps them.
+    :param folder: URL that Airflow's object storage supports; ``None`` uses ``snapshots`` in ``[voice_agents]
+        state_folder``. (templated)
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
+    :param retention: age (timedelta) at which snapshots in that folder are removed; ``None`` keeps them.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments, before any request.
-    :raises GuardRefused: when a number is not there, or the snapshot could only be kept in the clear.
+    :raises InputError: for invalid arguments, before any request.
+    :raises GuardRefused: if a number does not exist, or the snapshot could only be stored unencrypted.
     :returns: URL of the snapshot, for :class:`SignalWireRestoreRoutingOperator`.
     """
 
@@ -81,7 +81,7 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
         self.retention = retention
 
     def execute(self, context: Context) -> str:
-        """List the numbers and keep their routing."""
+        """List the numbers and save their routing."""
         from airflow_voice_agents.signalwire.actions.snapshots import take_snapshot
         from airflow_voice_agents.signalwire.resources.inventory import select_numbers
         from airflow_voice_agents.state import snapshots
@@ -107,64 +107,67 @@ class SignalWireSnapshotRoutingOperator(SignalWireOperator):
 
 
 class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
-    """Restore numbers to the call routing, or the emergency address, that a snapshot kept.
+    """Restore the call routing or the emergency addresses of a snapshot.
 
-    Planned, guarded, written, verified and reported like a cut-over. A number is restored only if its routing is as
-    the cut-over left it; anything else is somebody's newer work, and refused. A handler that SignalWire's API cannot
-    set (none at all, or one that its dashboard alone can assign) is refused as well. Both stop the run before its
-    first write, unless ``allow_partial`` leaves them out. A number that was released meanwhile is a failed item. A
-    second run writes nothing. The routing that was undone is put on hold: a cut-over to it is refused until
-    :class:`SignalWireReleaseHoldOperator` releases the space.
+    Plan, guards, writes, verification and report are those of a cut-over; a second run writes nothing. The
+    operator restores a number only if its routing is as the cut-over left it, and refuses newer changes of
+    others. It also refuses a handler that SignalWire's API cannot set (none, or one that only the dashboard
+    can assign). Both stop the run before its first write, unless ``allow_partial`` skips them. A number that
+    was released meanwhile is a failed item. The undone routing is put on hold: a cut-over to it is refused
+    until :class:`SignalWireReleaseHoldOperator` releases the space.
 
     Vendor operations: list phone numbers, get phone number, update phone number, assign E911 address, remove E911
     address.
 
-    :param snapshot: URL of the snapshot, as a snapshot task returned it or a writing task left it under the XCom key
-        ``snapshot``. (templated)
-    :param expected_route: the route that the cut-over set; ``None`` takes what the snapshot of a route task says
-        itself. (templated)
-    :param expected_routes: instead, a mapping of numbers to the routes that they were given. (templated)
-    :param force: whether newer work is overwritten.
-    :param allow_partial: whether numbers that cannot or must not be restored, or are gone, are left out and
-        reported, and the task succeeds without them.
-    :param hold: whether the undone routing is put on hold.
-    :param reason: the reason, kept with the hold. (templated)
-    :param dry_run: plan only; nothing is written, and no confirmation is needed.
-    :param expected_digest: digest that the plan must have (``plan_digest`` of a dry run); a retry goes on with the
+    :param snapshot: URL of the snapshot: the result of a snapshot task, or the XCom ``snapshot`` of a write.
+        (templated)
+    :param expected_route: the route that the cut-over set; ``None`` uses the route in the snapshot of a route
+        task. (templated)
+    :param expected_routes: mapping of numbers to such routes, instead of ``expected_route``. (templated)
+    :param force: overwrite newer changes.
+    :param allow_partial: skip and report numbers that cannot be restored or are gone, and let the task
+        succeed without them.
+    :param hold: put the undone routing on hold.
+    :param reason: reason, stored with the hold. (templated)
+    :param dry_run: only plan, without a write; no confirmation is needed.
+    :param expected_digest: required digest of the plan (``plan_digest`` of a dry run); a retry continues the
         same plan. ``None`` accepts any plan. (templated)
-    :param confirm_live: must be true for a run that writes: callers are on these numbers.
-    :param allow_backfill: a backfill run may write.
+    :param confirm_live: must be true for a run that writes, because the numbers have callers.
+    :param allow_backfill: allow a backfill run to write.
     :param lock_wait: seconds to wait for another run on one of the numbers; 0 fails at once.
-    :param take_snapshot: whether the present state of exactly the numbers that will change is kept before the first
-        write: ``True`` keeps it or refuses, ``False`` keeps nothing, ``None`` keeps it where Airflow has a Fernet
-        key. Its URL is the XCom ``snapshot``, for :class:`.SignalWireRestoreRoutingOperator`.
-    :param snapshot_retention: age at which snapshots in the folder are removed; ``None`` keeps them.
-    :param allow_unencrypted: whether a snapshot may be kept in the clear where Airflow has no Fernet key.
+    :param take_snapshot: save exactly the numbers that will change, before the first write: ``True`` saves or
+        refuses, ``False`` never saves, ``None`` saves if Airflow has a Fernet key. The XCom ``snapshot`` is
+        the URL, for :class:`.SignalWireRestoreRoutingOperator`.
+    :param snapshot_retention: age (timedelta) at which snapshots in the folder are removed; ``None`` keeps
+        them.
+    :param allow_unencrypted: allow an unencrypted snapshot if Airflow has no Fernet key.
     :param state_folder: URL of the folder for snapshots, holds and locks; ``None`` uses
         ``[voice_agents] state_folder``. (templated)
-    :param allow_local_state: whether live is written although ``state_folder`` is not set and the executor can run
-        tasks on several machines, which then do not see each other's locks.
-    :param waves: how many numbers are written wave by wave: numbers and percentages, counted from the first; the
-        last must be ``"100%"``. ``None`` is one wave.
-    :param max_failures: how many numbers may fail before no further one is begun: a number, a percentage, or a
-        mapping of ``count`` and ``percent``; ``None`` tries all.
-    :param max_changed: how many numbers may change, as a number or a percentage; ``None`` is no limit.
-    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None``, the default
-        of a restore, has none.
-    :param freeze: freeze windows, in which nothing is begun: mappings of ``start``, ``end`` or ``duration``,
+    :param allow_local_state: allow writes to live although ``state_folder`` is not set and the executor can
+        run tasks on several machines, which do not see each other's locks.
+    :param waves: cumulative number of phone numbers at the end of each wave: counts and percentages, the last
+        ``"100%"``. ``None`` writes all in one wave.
+    :param max_failures: number of failures to tolerate; after one more, no further number starts: a count, a
+        percentage, or a mapping of ``count`` and ``percent``; ``None`` tries all.
+    :param max_changed: maximum number of phone numbers that change, as a count or a percentage (``"10%"``);
+        ``None`` sets no limit.
+    :param stop_variable: Airflow Variable that stops the run before its next wave; ``None``, the default of a
+        restore, disables it.
+    :param freeze: freeze windows, in which no wave starts: mappings of ``start``, ``end`` or ``duration``,
         ``timezone``, and ``rrule`` (RFC 5545) for recurring ones.
-    :param override_freeze: the reason why a freeze window does not count. (templated)
-    :param verify: whether an independent read follows the writes; the answers are compared in any case.
-    :param max_snapshot_age: seconds after which a number is read again right before it is written; ``None`` never.
-    :param show_values: whether the plan in the log shows values; ``None`` uses ``[voice_agents] show_values``.
-        Secrets in URLs are masked in any case.
-    :param concurrency: maximum number of numbers in flight.
+    :param override_freeze: reason to write in a freeze window; it is logged. (templated)
+    :param verify: read everything that was written once more; responses are always compared.
+    :param max_snapshot_age: seconds after which a number is read again right before its write; ``None`` never
+        reads again.
+    :param show_values: show values in the logged plan; ``None`` uses ``[voice_agents] show_values``. Secrets
+        in URLs are always masked.
+    :param concurrency: maximum number of phone numbers that are processed at a time.
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :raises InputError: for wrong arguments or an unusable snapshot, before any request.
-    :raises GuardRefused: when a guard or a plan refuses, before any write.
-    :raises StateMoved: when the plan is not the expected one.
-    :raises TargetLocked: when another run works on one of the numbers.
-    :raises ItemsFailed: when a number was not restored; XCom ``report`` names it.
+    :raises InputError: for invalid arguments or a snapshot that cannot be used, before any request.
+    :raises GuardRefused: if a guard or a plan refuses, before any write.
+    :raises StateMoved: if the plan does not have the expected digest.
+    :raises TargetLocked: if another run holds the lock of a number.
+    :raises ItemsFailed: if a number was not restored; the XCom ``report`` lists it.
     :returns: ``operation``, ``dry_run``, ``changed``, ``counts`` and ``plan_digest``.
     """
 
@@ -209,7 +212,7 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
         return self.finish(context, report, changes=changes, tolerate=action.tolerates(report))
 
     def _restored(self, report: Report, space: str) -> dict[str, dict[str, Any]]:
-        """Return an asset event for the call routing and one for the emergency addresses, where they changed."""
+        """Return an asset event for changed call routing, and one for changed emergency addresses."""
         from collections import Counter
 
         from airflow_voice_agents.plans.report import Status
@@ -229,13 +232,13 @@ class SignalWireRestoreRoutingOperator(SignalWireRestoringOperator):
 
 
 class SignalWireReleaseHoldOperator(SignalWireOperator, ReleaseHoldOperator):
-    """Release spaces that a restore put on hold, so that numbers may be routed again as before the restore.
+    """Release the hold of a restore, so that the same routing can be written again.
 
-    :param targets: label of a space, or a list of them; ``None`` is the connection's space. (templated)
-    :param state_folder: URL of the folder that holds are kept in; ``None`` uses ``[voice_agents] state_folder``.
+    :param targets: name of a space, or a list of names; ``None`` uses the connection's space. (templated)
+    :param state_folder: URL of the folder for holds; ``None`` uses ``[voice_agents] state_folder``.
         (templated)
     :param signalwire_conn_id: id of a connection of type ``signalwire``. (templated)
-    :returns: the spaces that were on hold and are no more.
+    :returns: the released spaces.
     """
 
     template_fields: Sequence[str] = ("signalwire_conn_id", *ReleaseHoldOperator.template_fields)

@@ -34,7 +34,7 @@ async def pages(
     :param send: sends a call.
     :param filter_name: part of the name.
     :param filter_number: part of the number.
-    :param page_size: most numbers per page, 1 to 1000.
+    :param page_size: maximum number of records per page, 1 to 1000.
     :param max_pages: pages after which it gives up rather than go on for ever.
     :param base_url: where calls are sent; needed only where SignalWire answers with absolute links.
     :raises InputError: for a malformed argument.
@@ -71,7 +71,7 @@ async def all_phone_numbers(
     :param send: sends a call.
     :param filter_name: part of the name.
     :param filter_number: part of the number.
-    :param page_size: most numbers per page, 1 to 1000.
+    :param page_size: maximum number of records per page, 1 to 1000.
     :param max_pages: pages after which it gives up.
     :param base_url: where calls are sent.
     :raises InputError: for a malformed argument.
@@ -260,7 +260,7 @@ def select_numbers(
     :param country_code: two letters.
     :param voice_only: whether a number chosen by criteria must be able to take calls.
     :param need_filter: whether a choice of all numbers of the project is refused.
-    :raises InputError: naming the argument that is wrong.
+    :raises InputError: for an invalid argument; the message names it.
     """
     by_criteria = NumberSelection(
         filter_name=filter_name or None,

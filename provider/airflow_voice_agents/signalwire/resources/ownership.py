@@ -1,4 +1,4 @@
-"""Ownership of a number, as a resource kind: buying it and releasing it."""
+"""Ownership of a number, as a resource kind: purchase and release."""
 
 from __future__ import annotations
 
