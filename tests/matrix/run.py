@@ -123,10 +123,22 @@ SLICE = (
 
 LEFT_OUT = {
     "airflow/test_code_blocks.py": "it checks the documentation, which is written for the newest version",
+    "airflow/test_command_line_page.py": "it checks a page, which is written for the newest version",
     "airflow/test_fleet_scale.py": "it measures sizes, which no version changes",
     "airflow/test_reference_pages.py": "it compares pages that are made with the newest version",
+    "airflow/test_status_page_in_chromium.py": "it needs a browser; the page is the same with every version",
 }
-"""Tests that face Airflow and belong to no feature -> the reason."""
+"""Tests that face Airflow and are not run -> the reason."""
+
+
+def _others() -> tuple[str, ...]:
+    named = {path for paths in FEATURES.values() for path in paths}
+    found = (path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/airflow/test_*.py"))
+    return tuple(sorted({*found} - named - {*LEFT_OUT}))
+
+
+if others := _others():
+    FEATURES["Other tests"] = others
 
 
 @dataclass(frozen=True)

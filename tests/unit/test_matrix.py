@@ -25,10 +25,11 @@ def test_features_name_tests_that_exist() -> None:
     assert [path for path in NAMED if not (TESTS / path).exists()] == []
 
 
-def test_every_test_that_faces_airflow_belongs_to_a_feature() -> None:
+def test_every_test_that_faces_airflow_is_run_or_left_out_for_a_reason() -> None:
     files = [path.relative_to(TESTS).as_posix() for path in TESTS.glob("airflow/**/test_*.py")]
     folders = tuple(f"{path}/" for path in NAMED if (TESTS / path).is_dir())
 
+    assert len(files) > 60
     assert [path for path in files if path not in NAMED and not path.startswith(folders)] == []
 
 
