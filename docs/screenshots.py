@@ -105,7 +105,7 @@ def airflow_pages(chromium: Page, address: str, run_id: str, *, only: list[str] 
     views = {
         "approval": (f"{run}/{TASK_ID}/required_actions", f"{text}.includes('Digest')", 1280, 1560),
         "plan-in-the-log": (f"{run}/promotion.plan", f"{text}.includes('Plan: promote')", 1280, 1000),
-        "connection-form": (f"{address}/connections", _OPEN_FORM, 1280, 1200),
+        "connection-form": (f"{address}/connections", _OPEN_FORM, 1280, 860),
         "voice-agents-in-airflow": (f"{address}/plugin/voice-agents", _FRAME, 1440, 800),
     }
     for name, (url, ready, width, height) in views.items():

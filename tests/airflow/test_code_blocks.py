@@ -42,7 +42,7 @@ from support.page_blocks import (
 )
 
 EXCEPTIONS = {
-    "airflow voice-agents stauts": "the page says what a misspelled command ends with",
+    "airflow voice-agents stauts": "the page shows how a misspelled command ends",
 }
 """Commands that are not checked, each with its reason."""
 
@@ -122,8 +122,7 @@ def test_a_block_is_what_it_says(block: Block, checks: dict[str, Callable[[Block
 
 @pytest.mark.parametrize("block", list(inline_commands()), ids=lambda block: f"{block} {block.text}")
 def test_a_command_in_a_sentence_exists(block: Block, checks: dict[str, Callable[[Block], None]]) -> None:
-    if block.text not in EXCEPTIONS:
-        checks["inline"](block)
+    checks["inline"](block)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -138,7 +137,7 @@ def test_links_to_headings_lead_somewhere(page: Path) -> None:
 
 
 def test_every_exception_is_still_there() -> None:
-    assert EXCEPTIONS.keys() <= {each.text for each in inline_commands()}
+    assert all(any(command in each.text for each in BLOCKS) for command in EXCEPTIONS)
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
@@ -278,7 +277,9 @@ class Shell:
             subprocess.run(["/bin/bash", "-n"], input=block.text, text=True, check=True)
         for name, *words in commands(block):
             check = getattr(self, f"check_{name.replace('3', '')}", None) if name.isalnum() else None
-            assert check is not None or name in (".", "mkdir"), f"{block}: no check for {name!r}"
+            assert check is not None or name in (".", "echo", "exit", "mkdir"), (
+                f"{block}: no check for {name!r}"
+            )
             if check is not None:
                 check(words)
 
@@ -287,6 +288,8 @@ class Shell:
 
     def check_airflow(self, words: list[str]) -> None:
         """A command parses; in a sentence its name is enough."""
+        if f"airflow {' '.join(words)}" in EXCEPTIONS:
+            return
         name_only = not self.whole and not any(each.startswith("-") for each in words)
         try:
             self.parser.parse_args([*words, "--help"] if name_only else words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -30,6 +31,9 @@ from support.emulated import Emulated
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MODULES = 30
 """Modules that a DAG file may load beyond airflow.sdk, what it imports itself included."""
+
+TASK_MODULES = 95
+"""Modules of the provider that a task may load beyond those of its DAG file."""
 
 
 def loaded(name: str) -> ModuleType:
@@ -176,6 +180,42 @@ def test_a_dag_file_loads_few_modules_and_stays_small_in_the_database(job: str) 
     assert int(done.stdout.splitlines()[-1]) <= MODULES
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted", "unused"),
+    [
+        ("promote", jobs.Promotion(1, 1.0), ("deployment", "phone_number", "connector", "sip_extension")),
+        ("connectors", jobs.ConnectorUpdate(1), ("deployment", "config_page", "sip_extension")),
+        ("numbers", jobs.NumberImport((1,)), ("deployment", "config_page", "sip_extension")),
+    ],
+    ids=["promotion", "connectors", "numbers"],
+)
+def test_a_task_loads_only_what_it_uses(
+    server: EmulatorServer, tmp_path: Path, name: str, wanted: Any, unused: tuple[str, ...]
+) -> None:
+    server.reset(wanted.seed())
+    order = tmp_path / "order.json"
+    order.write_text(json.dumps(wanted.order()))
+    given = {"url": server.url, "key": FLEET_KEY, "in_flight": 4}
+    file = BENCHMARKS / "dags" / f"{name}_provider.py"
+
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "child.py"), json.dumps({**given, "dag_file": str(file)})],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path), "BENCH_ORDER": str(order)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    found = json.loads(done.stdout.splitlines()[-1])
+    ours = [each for each in found["modules"] if each.startswith("airflow_voice_agents")]
+    kinds = {f"airflow_voice_agents.polyai.resources.{each}" for each in unused}
+    others = {"jsonschema", "cryptography", "redis", "re2", "rich", "difflib"}
+    assert found["states"] == ["success"]
+    unneeded = kinds | others | {f"airflow_voice_agents.plans.{each}" for each in ("drift", "freeze")}
+    assert sorted(unneeded.intersection(found["modules"])) == []
+    assert len(ours) <= TASK_MODULES, ours
+
+
 def test_a_task_in_the_database_takes_few_bytes_beside_its_targets() -> None:
     sizes = []
     for projects in (10, 110):
@@ -205,7 +245,7 @@ def test_a_report_takes_few_bytes_per_item(server: EmulatorServer) -> None:
 @pytest.mark.parametrize(
     ("job", "sizes", "most"),
     [
-        ("Promotion", ((20, 0.0), (220, 0.0)), 10_500),  # its entry in the status record included
+        ("Promotion", ((20, 0.0), (220, 0.0)), 9_000),  # its entry in the status record included
         ("ConnectorUpdate", ((100,), (1100,)), 3_500),
         ("NumberImport", (((100,),), ((1100,),)), 2_000),
     ],

@@ -100,13 +100,17 @@ def commands(block: Block) -> Iterator[list[str]]:
     text = block.text.replace("\\\n", " ")
     if block.language == "console":
         text = "\n".join(line[2:] for line in text.splitlines() if line.startswith("$ "))
-    for line in text.splitlines():
+    for raw in text.splitlines():
+        if re.match(r"\s*(case .* in|esac)$", raw):
+            continue
+        line = re.sub(r"^\s*[\w*]+\)|[12]?>&[12]|> *[\w./-]+", "", raw)
         words = shlex.shlex(line, posix=True, punctuation_chars="|&;")
         words.whitespace_split = True
         command: list[str] = []
         for word in words:
             if re.fullmatch("[|&;]+", word):
-                yield command
+                if command:
+                    yield command
                 command = []
             else:
                 command.append(word)

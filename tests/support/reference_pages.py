@@ -27,6 +27,7 @@ MEANINGS = tomllib.loads(Path(__file__).with_name("finding_codes.toml").read_tex
 HANDED_ON = {
     "diverged": "error, or warning with the override",
     "staging_held": "error, or warning with the override",
+    "unknown_variant": "error or refused",
 }
 """Codes that are not next to their severity in the code."""
 BASES = (errors.VoiceAgentsError, errors.CallError, errors.ApiError)

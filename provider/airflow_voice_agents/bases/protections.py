@@ -13,7 +13,6 @@ from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
 from airflow_voice_agents.engine.policy import BlockDigests, HeldLock, Protections
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
 from airflow_voice_agents.engine.target_names import TargetNames
-from airflow_voice_agents.plans.freeze import FreezeWindow, windows
 from airflow_voice_agents.plans.kind import Kinds
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state import rollback_blocks, snapshots
@@ -29,6 +28,7 @@ from airflow_voice_agents.state.status import StatusRecorder
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_voice_agents.plans.freeze import FreezeWindow
     from airflow_voice_agents.plans.plan import Finding
 
 
@@ -68,6 +68,8 @@ def freeze_findings(
     :param override: why it may be written even so, or ``None``.
     :param at: the present moment.
     """
+    if not (windows := tuple(windows)):
+        return ()
     from airflow_voice_agents.plans.freeze import check_freeze
 
     return tuple(check_freeze(windows, at(), override or None))
@@ -183,6 +185,10 @@ class AirflowProtections:
 
     @cached_property
     def _windows(self) -> tuple[FreezeWindow, ...]:
+        if not self.settings.freeze:
+            return ()
+        from airflow_voice_agents.plans.freeze import windows
+
         return windows(self.settings.freeze)
 
     def _local_state(self, live: bool) -> tuple[Finding, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 from typing import Any, ClassVar
 
 from airflow_voice_agents.engine.concurrency import Sender
@@ -76,7 +78,7 @@ class Action(ABC):
 
         :param given: overrides and kind of run.
         """
-        if self.scope().live:
+        if self.live:
             yield from check_live(given)
 
     def target_guards(self, target: TargetPlan, given: GuardContext) -> Iterable[Finding]:
@@ -85,8 +87,22 @@ class Action(ABC):
         :param target: a planned target.
         :param given: overrides and kind of run.
         """
-        if target.live and target.changed and self.scope().live is None:
+        if target.live and target.changed and self.live is None:
             yield from check_live(given)
+
+    @cached_property
+    def live(self) -> bool | None:
+        """Whether callers reach the targets, as the scope says; it is asked for each target of thousands."""
+        return self.scope().live
+
+    def possible_aliases(self, names: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Return the pairs of target names for which :meth:`may_be_same` holds.
+
+        :param names: names of targets; an action whose names have no second spelling compares none of them.
+        """
+        if type(self).may_be_same is Action.may_be_same:
+            return ()
+        return (pair for pair in combinations(names, 2) if self.may_be_same(*pair))
 
     def with_newer_work(self, target: TargetPlan, found: Mapping[Resource, Finding]) -> TargetPlan:
         """Return a target with what somebody changed after the first try of the task read it.

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
@@ -98,7 +99,7 @@ class _Run:
         """Run the action."""
         frozen = self.protections.frozen()
         given = self.run.guard_context
-        local = self.protections.local_state(bool(self.action.scope().live))
+        local = self.protections.local_state(bool(self.action.live))
         early = (*self.action.guards(given), *frozen, *local)
         self.run.guard(self.action.operation, early, dry_run=self.policy.dry_run)
         if self.policy.dry_run:
@@ -139,12 +140,11 @@ class _Run:
 
     async def _refuse_twice_named(self, targets: Sequence[str]) -> None:
         """Refuse one target that the action names in two spellings: the order of its writes would be open."""
-        for place, name in enumerate(targets):
-            for other in targets[place + 1 :]:
-                if self.action.may_be_same(name, other) and await self.action.is_same(self.run, name, other):
-                    raise InputError(
-                        f"{name} and {other} are the same target; name it once. Nothing was written."
-                    )
+        for name, other in self.action.possible_aliases(targets):
+            if await self.action.is_same(self.run, name, other):
+                raise InputError(
+                    f"{name} and {other} are the same target; name it once. Nothing was written."
+                )
 
     async def _locked(self, lock: HeldLock, frozen: Sequence[Finding]) -> Report:
         recorder = self._recorder() if self.run.recall(SNAPSHOT_NOTE) else None
@@ -226,7 +226,7 @@ class _Run:
 
     def _guarded(self, target: TargetPlan, blocks: Mapping[str, RollbackBlock]) -> TargetPlan:
         findings = list(self.action.target_guards(target, self.run.guard_context))
-        if target.live and target.changed and self.action.scope().live is None:
+        if target.live and target.changed and self.action.live is None:
             local = self.protections.local_state(True)
             findings += [each for each in local if each.severity is Severity.ERROR]
         if self.policy.dry_run:
@@ -284,16 +284,21 @@ class _Run:
         if first:
             self.run.remember(self._first_key, {**first, **(self.run.recall(self._first_key) or {})})
 
+    @cached_property
+    def _noted(self) -> Mapping[str, Any]:
+        """What the first try found; asked for once, because a task's memory may be a request away."""
+        return self.run.recall(self._first_key) or {}
+
     @property
     def _first_key(self) -> str:
         return first_read_key(self.action.operation)
 
     def _newer_work(self, items: Sequence[PlannedItem]) -> dict[Resource, Finding]:
         """Refuse to write over a revision that appeared after the first try of this task read the resource."""
-        noted = self.run.recall(self._first_key) or {}
+        kinds, noted = self.action.kinds(), self._noted
         found = {}
-        for item in items:
-            kind = self.action.kinds()[item.resource.kind]
+        for item in items if noted else ():
+            kind = kinds[item.resource.kind]
             if item.transition is None or kind.repeatable or item.resource.key not in noted or item.refusals:
                 continue
             now = kind.revision(item.transition.before)
@@ -308,7 +313,7 @@ class _Run:
 
     def _recorder(self) -> SnapshotRecorder | None:
         make = self.protections.recorder
-        return None if make is None else make(self.action.kinds(), bool(self.action.scope().live))
+        return None if make is None else make(self.action.kinds(), bool(self.action.live))
 
     def _keep(
         self, recorder: SnapshotRecorder, targets: Sequence[TargetPlan], finished: Collection[Resource]

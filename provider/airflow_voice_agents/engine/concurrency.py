@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from functools import partial
+from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
 from airflow_voice_agents.plans.kind import ResourceKind
@@ -116,14 +117,20 @@ async def for_each_limited(
     :raises BaseException: the first unexpected error of ``work``; everything in flight is cancelled.
     """
     waiting = iter(items)
+    first = list(islice(waiting, limit))
+    waiting, count = chain(first, waiting), len(first)
+    del first  # an item is let go when its work is done
 
     async def drain() -> None:
         for item in waiting:
             await work(item)
 
+    if count < 2:  # the one write and the one read of each of thousands of targets: no task is needed
+        await drain()
+        return
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(limit):
+            for _ in range(count):
                 group.create_task(drain())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

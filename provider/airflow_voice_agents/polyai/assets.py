@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_voice_agents.plans.drift import DRIFTED, DriftReport
 from airflow_voice_agents.plans.report import Report, Status
-from airflow_voice_agents.polyai.resources import config_page, deployment, phone_number, sip_extension
 
 if TYPE_CHECKING:
+    from airflow_voice_agents.plans.drift import DriftReport
+    from airflow_voice_agents.plans.kind import Resource
     from airflow_voice_agents.polyai.spec import PromotionSpec
 
 
@@ -103,6 +103,8 @@ def drifts(report: DriftReport) -> dict[str, dict[str, Any]]:
 
     :param report: how all resources stand.
     """
+    from airflow_voice_agents.plans.drift import DRIFTED
+
     found: dict[str, dict[str, Any]] = {}
     for finding in report.having(*DRIFTED):
         owner, _, environment = finding.target.partition("/")
@@ -121,21 +123,30 @@ def changes(report: Report) -> dict[str, dict[str, Any]]:
     """
     changed: dict[str, dict[str, Any]] = {}
     for item in report.having(Status.CHANGED):
-        owner, name = item.resource.owner, item.resource.name
-        match item.resource.kind:
-            case config_page.KIND:
-                uri = config_uri(owner, name)
-            case deployment.KIND:
-                uri = deployment_uri(owner, name)
-            case phone_number.KIND:
-                uri = routing_uri(owner)
-            case sip_extension.KIND:
-                uri = sip_extensions_uri(sip_extension.trunk_of(owner)[1])
-            case _:
-                uri = connectors_uri(owner)
+        uri, whole = _changed_asset(item.resource)
         facts = changed.setdefault(uri, {"resources": 0, "plan_digest": report.plan_digest})
         facts["resources"] += 1
-        if item.resource.kind in (config_page.KIND, deployment.KIND):
+        if whole:
             facts["digest"] = item.details.get("after")
             facts["changed_keys"] = item.details.get("changed_keys", [])
     return changed
+
+
+def _changed_asset(resource: Resource) -> tuple[str, bool]:
+    """Return the asset that a resource is or belongs to, and whether it is the whole of it.
+
+    The kinds stand here by name, so that no task imports those that it does not work on.
+    """
+    owner, name = resource.owner, resource.name
+    match resource.kind:
+        case "config page":
+            return config_uri(owner, name), True
+        case "deployment":
+            return deployment_uri(owner, name), True
+        case "phone number":
+            return routing_uri(owner), False
+        case "SIP extension":
+            from airflow_voice_agents.polyai.resources.sip_extension import trunk_of
+
+            return sip_extensions_uri(trunk_of(owner)[1]), False
+    return connectors_uri(owner), False

@@ -252,8 +252,8 @@ def spelled_name(file: str, suffix: str = ".json") -> str:
 
 
 def to_bytes(document: Any) -> bytes:
-    """Return JSON as bytes that people can read."""
-    return json.dumps(document, ensure_ascii=True, indent=1, sort_keys=True).encode()
+    """Return JSON as bytes in ASCII, keys sorted, on one line: indented JSON takes a slow encoder."""
+    return json.dumps(document, ensure_ascii=True, sort_keys=True).encode()
 
 
 def from_bytes(content: bytes) -> Any:

@@ -8,6 +8,7 @@ keep it says so and goes on.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ RUNNING = "running"
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.CHANGED, Status.UNCHANGED)
 
 Record = dict[str, Any]
+Encoded = dict[str, bytes]
+"""The sections of a target as JSON: thousands of them would take ten times as much memory as objects."""
 
 
 def now() -> datetime:
@@ -98,17 +101,19 @@ class StatusRecorder:
         :param writes: whether the plan is being applied.
         """
         with self._optional():
-            sections: dict[str, Record] = {}
-            for target in targets:
-                self._owners |= {item.resource: target.name for item in target.items}
-                sections[target.name] = {"compared": self._compared(operation, target, digest)}
-                sections[target.name] |= self._facts(target.items)
             if writes:
                 self._applying = {"operation": operation, "plan_digest": digest[:DIGITS]}
-                for target in targets:
-                    if target.changed:
-                        sections[target.name]["applied"] = self._stamp(outcome=RUNNING, **self._applying)
-            self._merge(sections)
+            for target in targets:
+                self._owners |= {item.resource: target.name for item in target.items}
+                begun = writes and target.changed
+                self._put(
+                    target.name,
+                    compared=self._compared(operation, target, digest),
+                    **self._facts(target.items),
+                    **({"applied": self._stamp(outcome=RUNNING, **self._applying)} if begun else {}),
+                )
+            if targets:
+                self._write()
 
     def reached(self, wave: int, waves: int, reached: int, total: int) -> None:
         """Keep how far a rollout has come; only targets that are still running say so.
@@ -120,12 +125,8 @@ class StatusRecorder:
         """
         with self._optional():
             progress = {"wave": [wave, waves], "reached": [reached, total]}
-            running = {
-                name: {"applied": self._stamp(outcome=RUNNING, **self._applying, **progress)}
-                for name in dict.fromkeys(self._owners.values())
-                if self._targets.get(name, {}).get("applied", {}).get("outcome") == RUNNING
-            }
-            self._merge(running)
+            section = self._stamp(outcome=RUNNING, **self._applying, **progress)
+            self._merge({name: {"applied": section} for name in self._running & {*self._owners.values()}})
 
     def ended(self, report: Report) -> None:
         """Keep how a run that wrote has ended.
@@ -136,14 +137,15 @@ class StatusRecorder:
             by_target: dict[str, list[ItemReport]] = {}
             for item in report.items:
                 name = self._owners.get(item.resource, str(item.resource))
-                if self._targets.get(name, {}).get("applied", {}).get("outcome") == RUNNING:
+                if name in self._running:
                     by_target.setdefault(name, []).append(item)
-            sections: dict[str, Record] = {
-                name: {"applied": self._ended(items)} for name, items in by_target.items()
-            }
-            for name, versions in self._deployed(report).items():
-                sections.setdefault(name, {})["versions"] = versions
-            self._merge(sections)
+            for name, items in by_target.items():
+                self._put(name, applied=self._ended(items))
+            deployed = self._deployed(report)
+            for name, versions in deployed.items():
+                self._put(name, versions=versions)
+            if by_target or deployed:
+                self._write()
 
     # ----------------------------------------------------------------------------- looks at the platform
 
@@ -247,7 +249,7 @@ class StatusRecorder:
                 record = {"version": version, "deployment_id": item.details.get("deployment_id")}
                 made.setdefault(item.resource.owner, {})[item.resource.name] = record
         return {
-            name: self._stamp(environments={**record["versions"]["environments"], **made[agent]})
+            name: self._stamp(environments={**json.loads(record["versions"])["environments"], **made[agent]})
             for name, record in self._targets.items()
             if "versions" in record and (agent := name.rpartition("/")[0]) in made
         }
@@ -271,22 +273,44 @@ class StatusRecorder:
         except ValueError:
             return empty()
 
-    @property
-    def _targets(self) -> dict[str, Record]:
-        targets: dict[str, Record] = self._kept["targets"]
-        return targets
+    @cached_property
+    def _targets(self) -> dict[str, Encoded]:
+        return {
+            name: {section: to_bytes(content) for section, content in record.items()}
+            for name, record in self._kept.pop("targets").items()
+        }
+
+    @cached_property
+    def _running(self) -> set[str]:
+        """Targets whose writes have begun, in this try or in one that was killed."""
+        return {name for name, record in self._targets.items() if _is_running(record)}
+
+    def _put(self, name: str, **sections: Any) -> None:
+        """Keep sections of one target, each in place of the former one."""
+        found = self._targets.setdefault(name, {})
+        found |= {section: to_bytes(content) for section, content in sections.items()}
+        if _is_running(found):
+            self._running.add(name)
+        else:
+            self._running.discard(name)
 
     def _merge(self, sections: Mapping[str, Record]) -> None:
-        if not sections:
-            return
         for name, section in sections.items():
-            self._targets[name] = {**self._targets.get(name, {}), **section}
+            self._put(name, **section)
+        if sections:
+            self._write()
+
+    def _drop_oldest(self) -> None:
         if (surplus := len(self._targets) - TARGETS_KEPT) > 0:
-            for name in sorted(self._targets, key=lambda each: latest(self._targets[each]))[:surplus]:
+            touched = {
+                name: latest({section: json.loads(content) for section, content in record.items()})
+                for name, record in self._targets.items()
+            }
+            for name in sorted(touched, key=touched.__getitem__)[:surplus]:
                 del self._targets[name]
-        self._write()
 
     def _write(self) -> None:
+        self._drop_oldest()
         document = {
             "version": STATUS_VERSION,
             "run": dict(self.run),
@@ -294,10 +318,12 @@ class StatusRecorder:
             "freeze": [dict(window) for window in self.freeze],
             "stop_variable": self.stop_variable,
             "system": self.system,
-            "targets": self._targets,
             "approvals": self._kept["approvals"],
         }
-        self._files.write(self._name, to_bytes(document))
+        targets = _joined(
+            (name, _joined(sorted(self._targets[name].items()))) for name in sorted(self._targets)
+        )
+        self._files.write(self._name, b"".join([to_bytes(document)[:-1], b', "targets": ', *targets, b"}"]))
 
     @contextmanager
     def _optional(self) -> Iterator[None]:
@@ -366,6 +392,23 @@ def _has_shapes(section: Mapping[str, Any]) -> bool:
         and isinstance(environments, dict)
         and all(isinstance(version, dict) for version in environments.values())
     )
+
+
+def _is_running(record: Encoded) -> bool:
+    return RUNNING.encode() in record.get("applied", b"") and _outcome(record) == RUNNING
+
+
+def _outcome(record: Encoded) -> Any:
+    return json.loads(record["applied"]).get("outcome")
+
+
+def _joined(members: Iterable[tuple[str, bytes | list[bytes]]]) -> list[bytes]:
+    """Return the pieces of a JSON object whose values are JSON already, without a copy of any."""
+    pieces = [b"{"]
+    for name, value in members:
+        pieces += [b", " if len(pieces) > 1 else b"", to_bytes(name), b": "]
+        pieces += [value] if isinstance(value, bytes) else value
+    return [*pieces, b"}"]
 
 
 def _worth_less(item: PlannedItem) -> bool:

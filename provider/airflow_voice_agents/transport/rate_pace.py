@@ -14,7 +14,8 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -159,6 +160,9 @@ class PaceState:
         self.starts += 1
 
 
+_values = attrgetter(*(each.name for each in fields(PaceState)))
+
+
 class MemoryPace:
     """The pace of one key in this process.
 
@@ -195,6 +199,7 @@ class FilePace:
 
     pools: Sequence[ConnectionPool[Any]] = ()
     _FORMAT = struct.Struct("<10d")
+    _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     _TRIES = 50
     _PAUSE = 0.002
 
@@ -231,15 +236,17 @@ class FilePace:
         return None
 
     def _changed(self, change: Callable[[PaceState], R]) -> R:
-        with suppress(FileExistsError):
-            self._path.parent.mkdir(mode=0o700, parents=True)
         # Opened each time: a lock on a descriptor that a forked child inherits would not keep the child out.
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            file = os.open(self._path, self._FLAGS, 0o600)
+        except FileNotFoundError:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self._path, self._FLAGS, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             state = self._decode(os.pread(file, self._FORMAT.size, 0))
             result = change(state)
-            os.pwrite(file, self._FORMAT.pack(*astuple(state)), 0)
+            os.pwrite(file, self._FORMAT.pack(*_values(state)), 0)
             return result
         finally:
             os.close(file)

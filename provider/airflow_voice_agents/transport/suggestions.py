@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 LOOKED_AT = 2000
 """Most known names that are compared."""
@@ -53,6 +52,8 @@ def nearest(given: str, known: Iterable[str], *, cutoff: float = NEAR) -> list[s
     """
     if len(given) > LONGEST:
         return []
+    from difflib import get_close_matches  # nothing is misspelled in most tasks
+
     spellings: dict[str, list[str]] = {}
     for name in known:
         spellings.setdefault(_plain(name), []).append(name)

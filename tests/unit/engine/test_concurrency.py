@@ -53,6 +53,18 @@ async def test_items_are_taken_one_by_one() -> None:
     assert finished == 100
 
 
+@pytest.mark.parametrize(("items", "tasks"), [(1, 0), (2, 2), (5, 5), (40, 16)])
+async def test_no_more_tasks_are_made_than_there_are_items(items: int, tasks: int) -> None:
+    found = []
+
+    async def work(_: int) -> None:
+        await asyncio.sleep(0)
+        found.append(len(asyncio.all_tasks()) - 1)
+
+    await for_each_limited(iter(range(items)), work, limit=16)
+    assert (len(found), max(found)) == (items, tasks)
+
+
 async def test_without_items_nothing_happens() -> None:
     async def work(_: int) -> None:
         raise AssertionError

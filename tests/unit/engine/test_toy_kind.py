@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from airflow_voice_agents.engine.rollout import foreseen
+from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
 from airflow_voice_agents.plans.kind import Resource, Transition, WriteSequence
 from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
@@ -246,6 +247,19 @@ def test_one_target_in_two_spellings_is_refused(house: House) -> None:
     with pytest.raises(InputError, match="are the same target; name it once"):
         house.apply(action)
     assert house.requests == []
+
+
+def test_the_first_try_is_looked_up_once_however_many_targets_there_are(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    recall = RunContext.recall
+    monkeypatch.setattr(RunContext, "recall", lambda run, key: asked.append(key) or recall(run, key))
+    house.apply(levels("a", kind=ONCE))
+    few = len(asked)
+    house.again()
+    house.apply(levels("abcd", kind=ONCE))
+    assert len(asked) == 2 * few
 
 
 # ------------------------------------------------------------------------ snapshot, restore and hold

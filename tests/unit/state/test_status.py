@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,30 @@ def test_a_run_costs_a_handful_of_storage_operations(base: str, monkeypatch: pyt
     plan(recorder(base), *(target(f"hotel-{place}/live") for place in range(200)))
 
     assert done == ["read", "write"]
+
+
+def test_a_target_takes_few_bytes_of_memory(base: str) -> None:
+    one, names = recorder(base), [f"hotel-{place:05}/live" for place in range(2000)]
+    one.planned("promote", [target("a/live")], digest="d" * 64, writes=True)  # loads what is loaded once
+    tracemalloc.start()
+    one.planned("promote", [target(name) for name in names], digest="d" * 64, writes=True)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert kept / len(names) < 2000
+
+
+def test_a_killed_run_is_ended_by_the_next_try_also_where_nothing_is_left_to_write(
+    base: str, tmp_path: Path
+) -> None:
+    recorder(base).planned("promote", [target("a/live")], digest="d" * 64, writes=True)
+    later, same = recorder(base), target("a/live")
+    same = replace(same, items=tuple(replace(item, after=item.before, changes=()) for item in same.items))
+    later.planned("promote", [same], digest="d" * 64, writes=True)
+    items = tuple(ItemReport(item.resource, Status.UNCHANGED) for item in same.items)
+    later.ended(Report("promote", items))
+
+    assert documents(tmp_path)[0]["targets"]["a/live"]["applied"]["outcome"] == "unchanged"
 
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), ValueError("no bucket"), PermissionError()])

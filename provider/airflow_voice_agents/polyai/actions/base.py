@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from airflow_voice_agents.engine.action import Action
@@ -34,6 +35,12 @@ class PolyAIAction(Action):
     def may_be_same(self, one: str, other: str) -> bool:
         """Return whether two names are one environment of a slug and of a project id."""
         return may_be_same(one, other)
+
+    def possible_aliases(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield the pairs of a slug's name and a project id's name that may be one environment."""
+        ids = [name for name in names if name.startswith(PROJECT)]
+        slugs = [name for name in names if not name.startswith(PROJECT)] if ids else ()
+        return (pair for pair in product(slugs, ids) if may_be_same(*pair))
 
     async def is_same(self, run: RunContext, one: str, other: str) -> bool:
         """Compare the ids under which the platform answers for both agents."""

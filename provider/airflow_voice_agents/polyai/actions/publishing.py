@@ -177,13 +177,13 @@ class Merge(DeployingAction):
     def guards(self, given: GuardContext) -> Iterator[Finding]:
         """Guard live: consent of the author, and an approval."""
         yield from super().guards(given)
-        if self.scope().live:
+        if self.live:
             yield from self.consent.approval()
 
     def target_guards(self, target: TargetPlan, given: GuardContext) -> Iterator[Finding]:
         """Guard live where only the plan tells that a merge goes there."""
         yield from super().target_guards(target, given)
-        if target.live and target.changed and self.scope().live is None:
+        if target.live and target.changed and self.live is None:
             yield from self.consent.approval()
 
     def reached(self, run: RunContext, item: PlannedItem) -> str:

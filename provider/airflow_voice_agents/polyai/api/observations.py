@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from airflow_voice_agents.polyai import readers
-from airflow_voice_agents.polyai.api.requests import AGENT, get, optional, send
+from airflow_voice_agents.polyai.api.requests import AGENT, CONCURRENCY, CONVERSATIONS, get, optional, send
 from airflow_voice_agents.polyai.models import parse_environment
 from airflow_voice_agents.polyai.observations import (
     ALERT_STATES,
@@ -47,11 +47,6 @@ _RUNS = f"{AGENT}/testing/test-runs"
 _RULES = "/v1/alert-rules"
 _AGENT_CONVERSATIONS = f"{AGENT}/conversations"
 _CHATS = f"{AGENT}/debug-chat"
-_CONVERSATIONS = "/v3/{accountId}/{projectId}/conversations"
-_CONCURRENCY = "/v1/{accountId}/{projectId}/conversations/concurrency"
-
-RUNTIME_ROUTES: Final = frozenset({_CONVERSATIONS, _CONCURRENCY})
-"""Routes of the calls that only the runtime host answers."""
 
 # ------------------------------------------------------------------------------------- test runs
 
@@ -194,7 +189,7 @@ def list_conversations(
     query |= optional(cursor=cursor)
     return get(
         "list conversations",
-        _CONVERSATIONS,
+        CONVERSATIONS,
         ConversationPage.model_validate,
         query=query,
         account_id=account_id,
@@ -254,7 +249,7 @@ def get_concurrency(
     query |= _span(first, last) | _snake(optional(variant_id=variant_id, parse=parse_identifier))
     return get(
         "get concurrency",
-        _CONCURRENCY,
+        CONCURRENCY,
         readers.list_of(ConcurrencyInterval, "intervals"),
         query=query,
         account_id=account_id,

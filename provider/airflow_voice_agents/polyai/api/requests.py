@@ -33,6 +33,10 @@ IDENTIFIERS: Final = frozenset(
 
 AGENT: Final = "/v1/agents/{agentId}"
 """Route of an agent, with which most routes begin."""
+CONVERSATIONS: Final = "/v3/{accountId}/{projectId}/conversations"
+CONCURRENCY: Final = "/v1/{accountId}/{projectId}/conversations/concurrency"
+RUNTIME_ROUTES: Final = frozenset({CONVERSATIONS, CONCURRENCY})
+"""Routes of the calls that only the runtime host answers."""
 
 
 def get(
