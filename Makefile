@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.bench-installed
 DOCS_STAMP := $(VENV)/.docs-installed
 FAST_STAMP := $(VENV)/.fast-installed
+PRODUCTION := .venv-production
+PRODUCTION_STAMP := $(PRODUCTION)/.installed
 TOOLS := $(VENV)/tools
 TOOLS_STAMP := $(TOOLS)/.installed
 LOCK := requirements-dev.lock
@@ -22,7 +24,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-production test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +65,9 @@ test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes 
 test-oldest:  ## run a slice of them with the oldest Airflow, in an environment of its own
 	$(PYTHON) tests/matrix/run.py --oldest --jobs $(JOBS) --minutes 15
 
+test-production: $(PRODUCTION_STAMP)  ## two Celery workers, Postgres, Redis, S3; kills and outages; writes docs/production.md
+	$(PRODUCTION)/bin/python tests/production/run.py $(SCENARIOS)
+
 test-wheel: $(STAMP)  ## build the wheel, and import all of it in an environment that holds nothing else of ours
 	$(RUN) tests/matrix/wheel.py
 
@@ -101,7 +106,7 @@ bench-quick: $(BENCH_STAMP)  ## the same with small sizes, in less than two minu
 	@$(RUN) benchmarks/run.py --quick
 
 clean:  ## remove the environment and all caches
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PRODUCTION) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.py
@@ -111,6 +116,15 @@ $(STAMP): pyproject.toml constraints.txt provider/airflow_voice_agents/__init__.
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) pip hatchling editables
 	$(PIP_INSTALL) --no-build-isolation --editable '.[emulator,phonenumbers,redis]' --group dev
+	@touch $@
+
+# An environment of its own: aiobotocore, behind s3fs, does not allow the python-dateutil of constraints.txt.
+$(PRODUCTION_STAMP): pyproject.toml constraints-production.txt
+	$(PYTHON) -m venv --clear $(PRODUCTION)
+	$(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-production.txt \
+	  pip hatchling editables
+	$(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-production.txt \
+	  --no-build-isolation --editable '.[emulator,phonenumbers,redis]' --group production
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)

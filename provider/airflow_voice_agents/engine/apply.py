@@ -260,7 +260,8 @@ class _Run:
         document, key = self.policy.document, self.action.checkpoint_key()
         if document is None and key is None:
             return Checkpoints(None, "")
-        checkpoints = Checkpoints(self.run.task_state, document.digest if document else str(key))
+        plan_digest = document.digest if document else str(key)
+        checkpoints = Checkpoints(self.run.task_state, plan_digest, log=self.run.log)
         if not self.action.rolls_back and checkpoints.done:
             checkpoints.reopen(await self._blocks(list(checkpoints.done)))  # a rollback undid these
         if checkpoints.done:

@@ -23,12 +23,13 @@ class Checkpoints:
     """Checkpoints of one plan in a task's memory, written in batches, each under a key of its own.
 
     Units that went wrong are never noted: the next try takes them up. Without a memory nothing is noted,
-    and the next try compares states alone.
+    and the next try compares states alone. A memory that cannot be reached does not fail a run whose writes go well.
 
     :param task_state: what outlives a try, or ``None``.
     :param plan_digest: digest of the plan; another plan has checkpoints of its own.
     :param batch: units per checkpoint.
     :param clock: seconds since the epoch.
+    :param log: receives lines for people.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Checkpoints:
         *,
         batch: int = BATCH,
         clock: Callable[[], float] = time.time,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._task_state = task_state
+        self._log = log
         self._prefix = f"done-{plan_digest[:16]}"
-        self._batch = batch
+        self._batch = self._due = batch
         self._clock = clock
         self._waiting: dict[str, Any] = {}
         self._written = 0
@@ -69,23 +72,39 @@ class Checkpoints:
         if self._task_state is None:
             return
         self._waiting[unit] = [_entry(item) for item in outcome]
-        if len(self._waiting) >= self._batch:
+        if len(self._waiting) >= self._due:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits for its batch to fill."""
         if self._task_state is None or not self._waiting:
             return
-        self._task_state.set(self._key(self._written), {"at": self._clock(), "units": self._waiting})
+        try:
+            self._task_state.set(self._key(self._written), {"at": self._clock(), "units": self._waiting})
+        except Exception as error:  # noqa: BLE001  whatever the store's library raises
+            self._due = len(self._waiting) + self._batch  # a store that is away costs seconds each time
+            self._log(
+                f"A checkpoint of {len(self._waiting)} finished target(s) could not be kept ({type(error).__name__}). "
+                "The run goes on; another try would read these targets again."
+            )
+            return
         self._written += 1
-        self._waiting = {}
+        self._waiting, self._due = {}, self._batch
 
     def clear(self) -> None:
         """Forget everything: the run is over, and a later one looks at the world again."""
         if self._task_state is None:
             return
-        for number in reversed(range(self._written)):  # the first key last: it says that there are others
-            self._task_state.delete(self._key(number))
+        try:
+            for number in reversed(range(self._written)):  # the first key last: it says that there are others
+                self._task_state.delete(self._key(number))
+        except Exception as error:  # noqa: BLE001  whatever the store's library raises
+            self._log(
+                f"The checkpoints of this run could not be removed ({type(error).__name__}). Its writes are done. If "
+                f"this task is cleared within {MAX_AGE / 3600:g} hours, it takes the finished targets as they are and "
+                "does not read them."
+            )
+            return
         self._written = 0
 
     def _read(self) -> dict[str, Outcome]:

@@ -118,9 +118,16 @@ class RunContext:
         return None if self.task_state is None else self.task_state.get(key)
 
     def forget(self, key: str) -> None:
-        """Forget a value of the task state; a missing key is not an error."""
-        if self.task_state is not None:
+        """Forget a value of the task state; neither a missing key nor a store that is away is an error."""
+        if self.task_state is None:
+            return
+        try:
             self.task_state.delete(key)
+        except Exception as error:  # noqa: BLE001  whatever the store's library raises
+            self.log(
+                f"What this task remembers of its run could not be removed ({type(error).__name__}). "
+                "Its writes are done."
+            )
 
     def remember(self, key: str, value: Any) -> None:
         """Store a value in the task state, if there is one."""

@@ -14,7 +14,7 @@ from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.report import ItemReport, Status
 from support.fake_rollout import Clock, Grave, Killed
 from support.json_values import bounded
-from support.kill_switch import FusedStore
+from support.kill_switch import Fuse, FusedStore
 
 PLAN = "1234567890abcdef" + "0" * 48
 
@@ -157,3 +157,50 @@ def test_what_was_undone_is_taken_up_again() -> None:
     later.reopen(["b", "never done"])
     assert set(later.done) == {"a"}
     assert {each.owner for each in later.resources} == {each.resource.owner for each in later.done["a"]}
+
+
+class AwayStore(FusedStore):
+    """A store that cannot be reached for some writes."""
+
+    away = False
+    asked = 0
+
+    def set(self, key: str, value: Any) -> None:
+        self.asked += 1
+        if self.away:
+            raise ConnectionError("api-server.example.com refused")
+        super().set(key, value)
+
+    def delete(self, key: str) -> None:
+        if self.away:
+            raise ConnectionError("api-server.example.com refused")
+        super().delete(key)
+
+
+def test_a_store_that_is_away_is_asked_again_a_batch_later_and_stops_nobody() -> None:
+    notes, said = AwayStore(Fuse()), []
+    mine = ledger(notes, batch=2, log=said.append)
+    notes.away = True
+    for name in ("a", "b", "c"):
+        mine.note(name, outcome(name))
+    notes.away = False
+    before = notes.asked
+    mine.note("d", outcome("d"))
+
+    assert (before, notes.asked) == (1, 2)
+    assert list(ledger(notes).done) == ["a", "b", "c", "d"]
+    assert len(said) == 1
+    assert "2 finished target(s) could not be kept (ConnectionError)" in said[0]
+
+
+def test_what_cannot_be_forgotten_is_said_and_stays() -> None:
+    notes, said = AwayStore(Fuse()), []
+    mine = ledger(notes, batch=1, log=said.append)
+    mine.note("a", outcome("a"))
+    notes.away = True
+    mine.clear()
+
+    assert list(ledger(notes).done) == ["a"]
+    assert len(said) == 1
+    assert "could not be removed (ConnectionError)" in said[0]
+    assert "within 6 hours" in said[0]

@@ -717,6 +717,22 @@ def test_without_a_store_the_next_try_compares_states_alone() -> None:
 # ------------------------------------------------------------------------------------------ memory
 
 
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_what_a_task_remembers_is_asked_for_as_often_for_many_targets_as_for_few(*, repeatable: bool) -> None:
+    """Each answer is a request to Airflow, and nobody renews the lock meanwhile."""
+
+    def asked(names: str) -> int:
+        kinds = {name: ThingKind(name=name, stepwise=True, repeatable=repeatable) for name in KINDS}
+        there = Fleet(dict.fromkeys(names, KINDS), kinds=kinds)
+        keys: list[str] = []
+        get = there.notes.get
+        there.notes.get = lambda key: (keys.append(key), get(key))[1]  # type: ignore[method-assign]
+        assert there.attempt().complete
+        return len(keys)
+
+    assert asked("abcdefgh") == asked("ab")
+
+
 class Heavy(dict[str, int]):
     """A state that can be watched."""
 

@@ -70,3 +70,26 @@ def test_without_a_task_state_nothing_is_remembered() -> None:
     run = run_context(ThingServer({}).send)
     run.remember("key", 1)
     assert run.recall("key") is None
+
+
+class AwayState:
+    """A store that cannot be reached."""
+
+    def get(self, key: str) -> Any:
+        raise ConnectionError
+
+    def set(self, key: str, value: Any) -> None:
+        raise ConnectionError
+
+    def delete(self, key: str) -> None:
+        raise ConnectionError
+
+
+def test_a_store_that_is_away_when_a_run_ends_is_said_and_fails_nobody() -> None:
+    said: list[str] = []
+    run = run_context(ThingServer({}).send, log=said.append, task_state=AwayState())
+    run.forget("first")
+
+    assert said == [
+        "What this task remembers of its run could not be removed (ConnectionError). Its writes are done."
+    ]
