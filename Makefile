@@ -24,7 +24,7 @@ locked = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-header --output-file $(1) constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-production test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
+.PHONY: help install lock verify-lock sbom test test-fast test-fast-transport test-matrix test-oldest test-production test-wheel lint guarantees reference security-table schema demo demo-ui docs bench bench-quick clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-19s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ test-fast-transport: $(FAST_STAMP)  ## the tests of the network and of its fault
 
 test-matrix:  ## run the tests that face Airflow with Airflow 3.1 to 3.3; takes hours; writes docs/compatibility.md
 	$(PYTHON) tests/matrix/run.py
+
+test-oldest:  ## run a slice of them with the oldest Airflow, in an environment of its own
+	$(PYTHON) tests/matrix/run.py --oldest --jobs $(JOBS) --minutes 15
 
 test-production: $(PRODUCTION_STAMP)  ## two Celery workers, Postgres, Redis, S3; kills and outages; writes docs/production.md
 	$(PRODUCTION)/bin/python tests/production/run.py $(SCENARIOS)

@@ -7,7 +7,8 @@ by older means; it is never an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,7 @@ __all__ = [
     "defer_for",
     "get_fernet",
     "is_backfill",
+    "run_airflow",
     "run_type",
     "task_state",
 ]
@@ -234,6 +236,19 @@ async def _mask_async(secret: Any) -> None:
             await task_runner.SUPERVISOR_COMMS.asend(MaskSecret(value=secret))
     else:
         await amask_secret(secret)
+
+
+def run_airflow(commands: Iterable[Any], arguments: Sequence[str]) -> None:
+    """Run Airflow's own command line; before 3.2 it does not read the commands of providers.
+
+    :param commands: commands that it has to know, as the provider's metadata names them.
+    :param arguments: what follows ``airflow``.
+    """
+    known = import_module("airflow.cli.cli_parser").ALL_COMMANDS_DICT
+    for command in commands:
+        known.setdefault(command.name, command)
+    sys.argv = ["airflow", *arguments]
+    import_module("airflow.__main__").main()
 
 
 def get_fernet() -> Any:

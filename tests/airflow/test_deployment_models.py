@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,12 @@ NUMBER = "+442079460901"
 PROMOTE, MERGE, PUBLISH = "promote deployment", "merge branch", "publish deployment"
 QUESTION = "go straight to live?"
 CONSENT = {"confirm_live": True, "allow_unapproved": True}
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hold of another test is in the way."""
+    monkeypatch.setenv("AIRFLOW__VOICE_AGENTS__STATE_FOLDER", str(tmp_path / "state"))
 
 
 def promote(**arguments: Any) -> PolyAIPromoteDeploymentOperator:

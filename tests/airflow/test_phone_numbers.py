@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -498,7 +499,7 @@ def test_an_import_that_is_always_lost_is_retried_by_the_task(polyai: Emulated) 
 def test_a_rate_limit_is_retried_after_the_time_that_the_server_named(polyai: Emulated) -> None:
     polyai.server.fault("answer", operation=IMPORT, status=429, headers={"Retry-After": "300"}, times=None)
 
-    outcome = polyai.run(import_numbers(*new(3), retries=1))
+    outcome = polyai.run(import_numbers(*new(3), retries=1, retry_delay=timedelta(seconds=30)))
 
     assert (outcome.state, outcome.retry_delay) == ("up_for_retry", 300)
     assert counts(outcome) == {"failed": 3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from airflow_voice_agents.transport.errors import (
     Unauthorized,
 )
 from support.airflow_runner import make
+from support.airflow_versions import NATIVE
 from support.emulated import (
     BANK,
     HOTELS,
@@ -54,6 +56,10 @@ def promote(**arguments: Any) -> PolyAIPromoteConfigOperator:
 def to_live(**arguments: Any) -> PolyAIPromoteConfigOperator:
     usual = {"source": place(HOTELS, PRE_RELEASE), "targets": place(HOTELS, LIVE), "confirm_live": True}
     return promote(**{**usual, **arguments})
+
+
+def plans_stored(polyai: Emulated) -> list[str]:
+    return [key for key in polyai.runner.stored("promote") if key.startswith("plan-")]
 
 
 def site(number: int) -> str:
@@ -278,7 +284,6 @@ def test_skipping_pre_release_runs_where_it_is_meant(polyai: Emulated) -> None:
         ({"targets": place(HOTELS, PRE_RELEASE, values={})}, "unknown keys values"),
         ({"overrides": ["flags"]}, "overrides must be a"),
         ({"overrides": {"rate": float("nan")}}, "overrides"),
-        ({"overrides": {"flags": {1: True}}}, "overrides"),
         ({"overrides": {"holiday_message": "a\0b"}}, "overrides.holiday_message must not hold a null byte"),
         ({"targets": place(HOTELS, PRE_RELEASE, overrides={"x": {1, 2}})}, "targets[0].overrides"),
         ({"concurrency": 0}, "concurrency must be a whole number of at least 1"),
@@ -295,6 +300,20 @@ def test_bad_input_is_told_before_any_request(polyai: Emulated, arguments: dict[
     assert outcome.state == "failed"
     assert isinstance(outcome.error, InputError)
     assert said in str(outcome.error)
+    assert polyai.requests() == {}
+
+
+def test_a_key_that_is_not_a_text_is_refused_before_any_request(polyai: Emulated) -> None:
+    outcome = polyai.run(promote(overrides={"flags": {1: True}}, retries=3))
+
+    if isinstance(outcome.error, InputError):
+        assert outcome.state == "failed"
+        assert "overrides" in str(outcome.error)
+    else:
+        assert not NATIVE, (
+            "an older Airflow cannot store the rendered argument, and fails before the task begins"
+        )
+        assert outcome.state == "up_for_retry"
     assert polyai.requests() == {}
 
 
@@ -390,7 +409,7 @@ def test_a_rate_limit_while_planning_is_waited_out_by_the_task(polyai: Emulated)
     polyai.server.fault("answer", operation=PAGES, status=429, headers={"Retry-After": "120"}, times=None)
     before = polyai.state()
 
-    outcome = polyai.run(promote(retries=1))
+    outcome = polyai.run(promote(retries=1, retry_delay=timedelta(seconds=30)))
 
     assert (outcome.state, outcome.retry_delay) == ("up_for_retry", 120)
     assert isinstance(outcome.error, RateLimited)
@@ -728,7 +747,7 @@ def test_an_approved_plan_is_carried_out(polyai: Emulated) -> None:
     assert counts(outcome) == {"changed": 1}
     assert outcome.result["plan_digest"] == planned.result["plan_digest"]
     assert polyai.requests() == {PAGES: 3, VALUES: 1}
-    assert list(polyai.runner.stored("promote")) == [f"plan-{planned.result['plan_digest']}"]
+    assert plans_stored(polyai) == [f"plan-{planned.result['plan_digest']}"]
 
 
 @pytest.mark.parametrize("environment", [SANDBOX, PRE_RELEASE])
@@ -759,7 +778,7 @@ def half_applied(fleet: Emulated) -> tuple[PolyAIPromoteConfigOperator, str]:
 
 def test_a_half_applied_plan_is_finished_by_a_retry_under_the_same_digest(fleet: Emulated) -> None:
     task, digest = half_applied(fleet)
-    assert list(fleet.runner.stored("promote")) == [f"plan-{digest}"]
+    assert plans_stored(fleet) == [f"plan-{digest}"]
     assert "Closed on Monday" not in repr(fleet.runner.state_store)
 
     second, requests = fleet.again(task, try_number=2)
@@ -767,7 +786,7 @@ def test_a_half_applied_plan_is_finished_by_a_retry_under_the_same_digest(fleet:
     assert (second.state, counts(second)) == ("success", {"changed": 1, "unchanged": 1})
     assert requests == {PAGES: 4, VALUES: 1}
     assert fleet.values(site(3), SANDBOX)["holiday_message"] == "Closed on Monday"
-    assert list(fleet.runner.stored("promote")) == [f"plan-{digest}"]
+    assert plans_stored(fleet) == [f"plan-{digest}"]
 
 
 @pytest.mark.parametrize("moved", [2, 3])

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.bases.approval import PromotionApprovalOperator
 from airflow_voice_agents.emulator.faults import Fault
@@ -32,6 +31,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
 )
 from support.airflow_runner import Outcome
+from support.airflow_versions import DagSerialization
 from support.emulated import PRE_RELEASE, SANDBOX, SCHEMA, Emulated, counts, place
 from support.faults import Killing, changes, settle
 from support.forked_tasks import Attempt, Nursery

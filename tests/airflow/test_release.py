@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_voice_agents.emulator.faults import Fault
 from airflow_voice_agents.polyai.actions import release as release_action
@@ -27,6 +26,7 @@ from airflow_voice_agents.transport.errors import (
     StateMoved,
 )
 from support.airflow_runner import Outcome
+from support.airflow_versions import DagSerialization
 from support.emulated import LIVE, ROSA, SANDBOX, Emulated, counts, items, kept_text
 from support.no_pauses import no_pauses  # noqa: F401  a fixture
 

@@ -118,6 +118,18 @@ def test_an_error_of_a_template_fails_at_once() -> None:
     assert isinstance(outcome.raised, AirflowFailException)
 
 
+def test_an_error_of_a_template_that_is_rendered_outside_of_a_run_stays_what_it_is() -> None:
+    def text(context: Any, jinja_env: Any) -> str:
+        raise InputError("the template renders to nothing")
+
+    task = task_of(None, text=text)  # type: ignore[arg-type]
+
+    with pytest.raises(InputError, match="renders to nothing") as raised:
+        task.render_template_fields({})  # type: ignore[typeddict-item]
+
+    assert type(raised.value) is InputError
+
+
 def test_a_wait_longer_than_the_task_s_own_is_waited_out_and_then_the_try_fails() -> None:
     runner, task = (
         AirflowRunner(),

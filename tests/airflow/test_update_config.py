@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -381,7 +381,7 @@ def test_a_failure_of_one_site_is_retried_alone(polyai: Emulated) -> None:
 def test_a_rate_limit_is_retried_after_the_time_that_the_server_named(polyai: Emulated) -> None:
     polyai.server.fault("answer", operation=VALUES, status=429, headers={"Retry-After": "120"}, times=None)
 
-    outcome = polyai.run(update(retries=1))
+    outcome = polyai.run(update(retries=1, retry_delay=timedelta(seconds=30)))
 
     assert (outcome.state, outcome.retry_delay) == ("up_for_retry", 120)
     assert counts(outcome) == {"failed": 1}

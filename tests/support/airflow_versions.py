@@ -21,6 +21,7 @@ from airflow_voice_agents.airflow_compat import (
 )
 
 __all__ = [
+    "MAPPED_TASKS_HAVE_DEFAULTS",
     "MASKS_WITHOUT_BLOCKING",
     "NATIVE",
     "AirflowException",
@@ -62,8 +63,10 @@ DagSerialization = _first(
     "airflow.serialization.serialized_objects:DagSerialization",
     "airflow.serialization.serialized_objects:SerializedDAG",
 )
-MASKS_WITHOUT_BLOCKING = hasattr(importlib.import_module("airflow.sdk.log"), "amask_secret")
-"""Before 3.3 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
+MASKS_WITHOUT_BLOCKING = hasattr(
+    importlib.import_module("airflow.sdk.definitions.connection").Connection, "aget_uri"
+)
+"""Before 3.3.2 Airflow masks a trigger's connection synchronously, which its triggerer refuses, and goes on."""
 
 
 def forget_fernet() -> None:
@@ -81,6 +84,11 @@ def forget_fernet() -> None:
 
 NATIVE = airflow_compat.RETRY_POLICIES
 """Whether Airflow has retry policies, a task state store and parked questions itself (since 3.3)."""
+
+MAPPED_TASKS_HAVE_DEFAULTS = hasattr(
+    importlib.import_module("airflow.sdk.bases.operator"), "_get_operator_defaults"
+)
+"""Since 3.3.2 a mapped task has the defaults of its operator's class before it runs, its outlets among them."""
 
 serialize = _first("airflow.sdk.serde:serialize", "airflow.serialization.serde:serialize")
 deserialize = _first("airflow.sdk.serde:deserialize", "airflow.serialization.serde:deserialize")

@@ -161,7 +161,9 @@ class PolicyRetries(_Base):
 
     def _settle(self, error: Exception, context: Context) -> None:
         """Fail for good or wait, if the policy says so."""
-        ti: Any = context["ti"]
+        ti: Any = context.get("ti")
+        if ti is None:  # rendered for somebody to see; there is no try to decide on
+            return
         decision = self.retry_policy.evaluate(error, ti.try_number, ti.max_tries, context)  # type: ignore[union-attr]
         if decision.action.value == "fail":
             self.log.error("%s", decision.reason)

@@ -1,14 +1,19 @@
-"""Reads a file of numbers for many agents, as arguments of mapped imports."""
+"""Read phone numbers of many agents: files as arguments of mapped imports, and records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_voice_agents.bases.template_inputs import read_records
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.phone_numbers import check_region
-from airflow_voice_agents.transport.validation import parse_identifier, read_numbers, summarize_list
+from airflow_voice_agents.transport.validation import (
+    decode_list,
+    parse_identifier,
+    read_numbers,
+    summarize_list,
+)
 
 
 def import_groups(
@@ -61,3 +66,23 @@ def _owner(record: Mapping[str, Any], connector_column: str, place: str) -> tupl
     if connector in (None, ""):
         return agent, None
     return agent, parse_identifier(connector, name=f"{place}, {connector_column}")
+
+
+def number_rows(value: object, *, name: str) -> list[tuple[str, Mapping[str, object]]]:
+    """Return records that hold a phone number each, with their places.
+
+    :param value: a list of records, or a JSON text of one.
+    :param name: what to call the argument in the error.
+    :raises InputError: for anything but a list of records.
+    """
+    if isinstance(value, str):
+        value = decode_list(value, name=name)
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+        raise InputError(f"{name} must be a list of records, not {type(value).__name__}")
+    rows = [(f"{name}[{index}]", each) for index, each in enumerate(value)]
+    if bare := [place for place, each in rows if not isinstance(each, Mapping)]:
+        raise InputError(
+            f"{name} has {len(bare)} number(s) without an agent: {summarize_list(bare)}. Nothing was sent. Give "
+            "agent_id, or a record with agent_id for each number."
+        )
+    return rows

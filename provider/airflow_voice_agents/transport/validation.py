@@ -37,7 +37,7 @@ def parse_identifier(value: object, *, name: str) -> str:
     :raises InputError: if it could not be one segment of a path.
     """
     if isinstance(value, str) and _PLAIN_IDENTIFIER.fullmatch(value):
-        return value  # thousands of connectors come here
+        return value  # thousands of items come here
     path_segment(name, value)
     return str(value)
 
@@ -192,26 +192,6 @@ def number_cells(value: object, *, name: str) -> list[tuple[str, object]]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
         raise InputError(f"{name} must be a list of numbers, not {type(value).__name__}")
     return [(f"{name}[{index}]", _number_in(item)) for index, item in enumerate(value)]
-
-
-def number_rows(value: object, *, name: str) -> list[tuple[str, Mapping[str, object]]]:
-    """Return records that hold a phone number each, with their places.
-
-    :param value: a list of records, or a JSON text of one.
-    :param name: what to call the argument in the error.
-    :raises InputError: for anything but a list of records.
-    """
-    if isinstance(value, str):
-        value = decode_list(value, name=name)
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-        raise InputError(f"{name} must be a list of records, not {type(value).__name__}")
-    rows = [(f"{name}[{index}]", each) for index, each in enumerate(value)]
-    if bare := [place for place, each in rows if not isinstance(each, Mapping)]:
-        raise InputError(
-            f"{name} has {len(bare)} number(s) without an agent: {summarize_list(bare)}. Nothing was sent. Give "
-            "agent_id, or a record with agent_id for each number."
-        )
-    return rows
 
 
 def decode_list(text: str, *, name: str, lines: bool = False) -> Any:

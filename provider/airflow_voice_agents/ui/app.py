@@ -16,7 +16,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
@@ -118,10 +118,10 @@ def create_app(
         )
 
     @app.get("/static/{name}")
-    def static(name: str) -> FileResponse:
+    def static(name: str) -> Response:
         if name not in STATIC:
             raise HTTPException(404, "Not found")
-        return FileResponse(HERE / "static" / name, media_type=STATIC[name])
+        return Response((HERE / "static" / name).read_bytes(), media_type=STATIC[name])
 
     if (webhooks := receiver()) is not None:
         app.mount(PATH, create_receiver_app(webhooks))

@@ -20,7 +20,7 @@ from airflow_voice_agents.omnia_voice.operators.snapshots import (
     OmniaVoiceSnapshotAssignmentsOperator,
 )
 from airflow_voice_agents.omnia_voice.sensors import OmniaVoiceNumberSensor
-from support.airflow_versions import NATIVE, DagSerialization
+from support.airflow_versions import MAPPED_TASKS_HAVE_DEFAULTS, NATIVE, DagSerialization
 from support.emulated_omnia import DESK, numbers
 
 CASES: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
@@ -71,5 +71,5 @@ def test_a_mapped_operator_survives_serialisation(
 
     assert (again.task_type, again.is_mapped) == (kind.__name__, True)
     assert task.outlets == (
-        [] if kind is OmniaVoiceNumberSensor or not NATIVE else [AssetAlias("omniavoice")]
+        [] if kind is OmniaVoiceNumberSensor or not MAPPED_TASKS_HAVE_DEFAULTS else [AssetAlias("omniavoice")]
     )

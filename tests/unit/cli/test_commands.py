@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -69,6 +70,16 @@ def test_the_metadata_names_the_commands_and_each_is_there() -> None:
         *("status", "agents", "diff", "plan", "validate", "export", "locks", "holds", "release-hold")
     }
     assert all(inspect.isfunction(getattr(commands, name.replace("-", "_"))) for name in NAMES)
+
+
+@pytest.mark.parametrize(("given", "code"), [("spec.yaml", 0), ("no-such-file.yaml", 1)])
+def test_they_run_in_every_airflow_as_a_module(given: str, code: int, spec: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "airflow_voice_agents.cli", "validate", str(tmp_path / given)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == code, done.stderr[-3000:]
+    assert given in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -94,7 +94,7 @@ TOPICS = {"TOPIC-1": {"name": "Hours", "content": "We open at 8."}}
 
 def test_every_operation_answers_as_declared(server: EmulatorServer, check: Checker) -> None:
     agents = server.polyai.agents
-    agents["harbour-hotels"]["branches"][BRANCH.rpartition("/")[2]] |= {
+    agents["rosa-restaurants"]["branches"][BRANCH.rpartition("/")[2]] |= {
         "behavior": BEHAVIOR,
         "topics": TOPICS,
     }

@@ -166,7 +166,7 @@ class PolyAIImportPhoneNumbersOperator(PolyAIWritingOperator):
     def _rows(self) -> list[tuple[str, Any]]:
         """Return the records that name an agent each, with their places."""
         from airflow_voice_agents.bases.template_inputs import read_records
-        from airflow_voice_agents.transport.validation import number_rows
+        from airflow_voice_agents.polyai.number_files import number_rows
 
         if self.source_file is None:
             return number_rows(self.phone_numbers, name="phone_numbers")
