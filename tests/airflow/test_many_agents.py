@@ -351,7 +351,12 @@ def test_a_retry_knows_what_it_selected_at_each_agent(polyai: Emulated) -> None:
         ({"targets": [*agents(HOTELS, HOTELS)]}, f"targets names agents more than once: {HOTELS}"),
         ({"targets": agents(HOTELS), "selector": None}, "targets[0]: give either updates, or selector"),
         (
-            {"targets": agents(HOTELS), "updates": [{"connector_id": "c"}]},
+            {
+                "targets": agents(HOTELS),
+                "updates": [{"connector_id": "c"}],
+                "selector": None,
+                "changes": None,
+            },
             "updates name connectors of one agent",
         ),
         ({"targets": [{"agent_id": HOTELS, "updates": [{"connector_id": "c"}]}]}, "changes nothing"),

@@ -31,7 +31,8 @@ TEMPLATE = "{{ given }}"
 def rendered(operator: type[BaseOperator], field: str, written: Any, value: Any, **options: Any) -> Any:
     """Return a field after Airflow has rendered what was written, with a value for the template."""
     with DAG("dag", schedule=None, **options):
-        made = operator(**{**right_arguments(operator), ARGUMENTS.get(field, field): written})
+        name = ARGUMENTS.get(field, field)
+        made = operator(**{**right_arguments(operator, name), name: written})
     made.render_template_fields({"given": value})  # type: ignore[typeddict-unknown-key]
     return made.uncovered(field)  # type: ignore[attr-defined]
 

@@ -230,12 +230,11 @@ def besides(name: str) -> list[Edit]:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_what_a_colleague_set_of_a_connector_that_moved_is_overwritten_by_force_alone(
+def test_a_target_whose_moved_connector_a_colleague_set_goes_back_by_force_alone(
     served: Any, nursery: Nursery, tmp_path: Path, force: bool
 ) -> None:
     calm(served, nursery, tmp_path)
     server, _ = served
-    before = held(server)
     set_connector(server, desk(2), voiceName="fr-FR-Neural2-B")
     server.journal.clear()
     [snapshot] = (tmp_path / "snapshots").iterdir()
@@ -246,8 +245,9 @@ def test_what_a_colleague_set_of_a_connector_that_moved_is_overwritten_by_force_
         assert ended.state == "success", ended.text
         assert server.polyai.agents[DEPOT_AGENT]["connectors"][desk(2)]["voiceName"] == "en-GB-Neural2-A"
     else:
-        assert (ended.state, ended.error) == ("failed", "GuardRefused")
-        assert f"connector {DEPOT_AGENT}/{desk(2)}: Its state is neither as in the snapshot" in ended.text
-        assert server.journal.writes() == []
-        set_connector(server, desk(2), voiceName="en-GB-Neural2-A")
-        assert held(server) == before
+        assert (ended.state, ended.error) == ("failed", "ItemsFailedPermanently")
+        left, back = "site-0002/pre-release", "site-0003/pre-release"
+        assert f"Still promoted: {left} (connector {desk(2)} edited since). " in ended.text
+        assert f"Rolled back and on hold: {back}" in ended.text
+        assert not [each for each in server.journal.writes() if "site-0002" in each.path]
+        assert server.polyai.agents["site-0002"]["connectors"][desk(2)]["voiceName"] == "fr-FR-Neural2-B"

@@ -41,16 +41,21 @@ REQUIRED: dict[str, Any] = {
 }
 
 
-def right_arguments(operator: type[BaseOperator]) -> dict[str, Any]:
-    """Return right values of the arguments that have no default, and a task id."""
+def right_arguments(operator: type[BaseOperator], chosen: str = "") -> dict[str, Any]:
+    """Return right values of the arguments that have no default, and a task id.
+
+    :param operator: its class.
+    :param chosen: argument that is to be given; of alternatives it is taken in place of the first one.
+    """
     found = {}
     for base in operator.__mro__:
         for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
             if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
                 found[name] = REQUIRED.get(name, "x")
     for choices in operator.exactly_one_of:  # type: ignore[attr-defined]
-        first = choices[0]
-        found |= {name: REQUIRED.get(name, "x") for name in ((first,) if isinstance(first, str) else first)}
+        groups = [(each,) if isinstance(each, str) else each for each in choices]
+        taken = next((group for group in groups if chosen in group), groups[0])
+        found |= {name: REQUIRED.get(name, "x") for name in taken}
     return {**found, "task_id": "task"}
 
 

@@ -302,6 +302,7 @@ class ReleaseWatchArguments(WatchArguments, LockWait, MaxFailures, total=False):
     """Arguments of the operator that watches a release, but for those that say what was released."""
 
     watch_minutes: float | TemplatedText
+    newer_work: Literal["leave", "refuse"]
     response_timeout: timedelta | None
     assigned_users: Sequence[Any] | None
     notifiers: Sequence[Any]
