@@ -322,14 +322,8 @@ def parse_import(
     kind = PhoneNumberKind(batch_size=parse_count(batch_size, name="batch_size"))
     region = None if default_region is None else check_region(default_region)
     cells = number_cells(phone_numbers, name="phone_numbers") if places is None else list(places)
-    groups, warnings = _grouped([(owner, read_numbers(cells, name="phone_numbers", region=region))])
-    return ImportPhoneNumbers(
-        groups=groups,
-        kind=kind,
-        warnings=warnings,
-        deployment_model=parse_model(deployment_model),
-        allow_sandbox_numbers=allow_sandbox_numbers,
-    )
+    read = [(owner, read_numbers(cells, name="phone_numbers", region=region))]
+    return _import(read, kind, deployment_model, allow_sandbox_numbers, many=False)
 
 
 def parse_imports(
@@ -362,15 +356,7 @@ def parse_imports(
         owner = _owner(given.get("agent_id"), given["client_env"], given["connector_id"], prefix=f"{name}.")
         cells = number_cells(given.get("phone_numbers", ()), name=f"{name}.phone_numbers")
         read.append((owner, read_numbers(cells, name=f"{name}.phone_numbers", region=region)))
-    groups, warnings = _grouped(read)
-    return ImportPhoneNumbers(
-        groups=groups,
-        kind=kind,
-        warnings=warnings,
-        deployment_model=parse_model(deployment_model),
-        allow_sandbox_numbers=allow_sandbox_numbers,
-        many=True,
-    )
+    return _import(read, kind, deployment_model, allow_sandbox_numbers, many=True)
 
 
 def parse_rows(
@@ -402,17 +388,8 @@ def parse_rows(
     owners = _RowOwners({"client_env": client_env, "connector_id": connector_id})
     cells = [(place, next((row[column] for column in columns if column in row), None)) for place, row in rows]
     numbers = read_numbers(cells, name="phone_numbers", region=region)
-    groups, warnings = _grouped(
-        (owners.of(place, row), (number,)) for (place, row), number in zip(rows, numbers, strict=True)
-    )
-    return ImportPhoneNumbers(
-        groups=groups,
-        kind=kind,
-        warnings=warnings,
-        deployment_model=parse_model(deployment_model),
-        allow_sandbox_numbers=allow_sandbox_numbers,
-        many=True,
-    )
+    read = ((owners.of(place, row), (number,)) for (place, row), number in zip(rows, numbers, strict=True))
+    return _import(read, kind, deployment_model, allow_sandbox_numbers, many=True)
 
 
 class _RowOwners:
@@ -453,6 +430,25 @@ def _owner(agent_id: object, client_env: object, connector_id: object, *, prefix
     blank = connector_id in (None, "")
     connector = None if blank else parse_identifier(connector_id, name=f"{prefix}connector_id")
     return agent, environment, connector
+
+
+def _import(
+    read: Iterable[tuple[Owner, Sequence[str]]],
+    kind: PhoneNumberKind,
+    deployment_model: object,
+    allow_sandbox_numbers: bool,
+    *,
+    many: bool,
+) -> ImportPhoneNumbers:
+    groups, warnings = _grouped(read)
+    return ImportPhoneNumbers(
+        groups=groups,
+        kind=kind,
+        warnings=warnings,
+        deployment_model=parse_model(deployment_model),
+        allow_sandbox_numbers=allow_sandbox_numbers,
+        many=many,
+    )
 
 
 def _grouped(read: Iterable[tuple[Owner, Sequence[str]]]) -> tuple[tuple[NumberGroup, ...], tuple[str, ...]]:

@@ -233,12 +233,9 @@ class PolyAIUpdateConfigOperator(_ConfigOperator):
         """Plan, guard, write, verify and report."""
         from airflow_voice_agents.bases.template_inputs import read_document
         from airflow_voice_agents.polyai.actions import configs
-        from airflow_voice_agents.transport.errors import InputError
 
         values = self.argument("values")
         if self.values_file:
-            if values is not None:
-                raise InputError("give either values or values_file")
             values = read_document(self.values_file, name="values_file")
         targets = self.argument("targets")
         places = configs.places_with(values, None if targets is None else as_list(targets))
