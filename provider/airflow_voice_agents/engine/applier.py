@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop
+from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop
 from airflow_voice_agents.engine.progress import Phase, ResourceProgress, changed_keys
 from airflow_voice_agents.engine.reads import read_states
 from airflow_voice_agents.engine.run_context import RunContext
@@ -154,7 +154,7 @@ class Applier(Generic[State]):
     async def _planned(self, transitions: Sequence[Transition[State]]) -> Iterable[WriteSequence[State]]:
         if not self.kind.blocking:
             return self.kind.write_sequences(transitions)
-        return await off_loop(lambda: list(self.kind.write_sequences(transitions)), blocking=True)
+        return await free_loop(lambda: list(self.kind.write_sequences(transitions)))
 
     def _in(self, phase: Phase) -> list[ResourceProgress[State]]:
         return [each for each in self._progress.values() if each.phase is phase]

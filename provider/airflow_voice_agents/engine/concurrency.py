@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
-from airflow_voice_agents.plans.kind import ResourceKind
+from airflow_voice_agents.plans.kind import ResourceKind, WouldWaitError, must_not_wait
 from airflow_voice_agents.transport.api_request import ApiRequest
 
 T = TypeVar("T")
@@ -74,14 +74,20 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-async def off_loop(work: Callable[[], T], *, blocking: bool) -> T:
-    """Return what ``work`` returns; what may block runs in a thread, so that the event loop stays free.
+async def free_loop(work: Callable[[], T]) -> T:
+    """Return what ``work`` returns. What has to wait for another process runs in a thread, so that the loop stays free.
 
-    :param work: plans something.
-    :param blocking: whether it may block.
+    Most plans need not wait, and to hand each to a thread would cost more than to make it.
+
+    :param work: plans something and changes nothing, so that it can be done twice.
     """
-    if not blocking:
+    token = must_not_wait.set(True)
+    try:
         return work()
+    except WouldWaitError:
+        pass
+    finally:
+        must_not_wait.reset(token)
     context = copy_context()
     return await asyncio.wrap_future(_plan_thread.submit(partial(context.run, work)))
 
@@ -102,7 +108,7 @@ async def planning(kinds: Iterable[ResourceKind[Any]]) -> AsyncIterator[None]:
     finally:
         if _plan_thread.leave():
             for kind in blocking:
-                await off_loop(kind.release, blocking=True)
+                await asyncio.wrap_future(_plan_thread.submit(kind.release))
             _plan_thread.end()
 
 

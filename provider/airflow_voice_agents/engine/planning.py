@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic
 
-from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited, off_loop
+from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited, free_loop
 from airflow_voice_agents.engine.reads import read_observation, smaller, unread
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Observation, Resource, ResourceKind, State
@@ -130,7 +130,7 @@ class _Planner(Generic[State]):
     async def _plan(self, request: PlanRequest) -> None:
         source = None if request.source is None else self._states[request.source]
         compose = partial(request.compose, source, self._states[request.resource])
-        item = await off_loop(compose, blocking=self._kind.blocking)
+        item = await free_loop(compose)
         if item.transition is not None:
             read_at = self._read_at[request.resource]
             item = replace(item, transition=replace(item.transition, read_at=read_at))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.apply import TARGET_NOTE
-from airflow_voice_agents.engine.concurrency import off_loop
+from airflow_voice_agents.engine.concurrency import free_loop
 from airflow_voice_agents.engine.policy import BlockDigests
 from airflow_voice_agents.engine.reads import observe
 from airflow_voice_agents.engine.run_context import RunContext
@@ -124,10 +124,7 @@ class RestoreAction(Action):
     async def _planned(
         self, mine: Sequence[Resource], states: Mapping[Resource, Any], own: Mapping[str, Sequence[str]]
     ) -> tuple[PlannedItem, ...]:
-        blocking = any(self.kinds()[each.kind].blocking for each in mine)
-        return await off_loop(
-            lambda: self.left_whole(tuple(self.items(mine, states, own))), blocking=blocking
-        )
+        return await free_loop(lambda: self.left_whole(tuple(self.items(mine, states, own))))
 
     def depend_on_each_other(self, items: Sequence[PlannedItem]) -> bool:
         """Return whether the items of one target go back all or none.

@@ -9,6 +9,7 @@ plans and restores. It sends nothing and holds no state of a run, so one instanc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
@@ -130,6 +131,13 @@ Split = Callable[[Sequence[Resource]], "tuple[Write[State], ...]"]
 WriteSequence = tuple[Write[State], ...]
 """Writes that must keep their order; two sequences are independent of each other."""
 
+must_not_wait: ContextVar[bool] = ContextVar("must_not_wait", default=False)
+"""Whether an event loop makes the plan: then what has to wait for another process raises :class:`WouldWaitError`."""
+
+
+class WouldWaitError(Exception):
+    """A plan has to wait for another process. It is made again in a thread."""
+
 
 class ResourceKind(Protocol[State]):
     """A kind of resource that plans and the engine can change. Implementations derive from :class:`Kind`."""
@@ -151,7 +159,10 @@ class ResourceKind(Protocol[State]):
 
     @property
     def blocking(self) -> bool:
-        """Whether plans and write sequences may wait for another process, so that no event loop may make them."""
+        """Whether plans and write sequences may wait for another process.
+
+        While :data:`must_not_wait` is set, they raise :class:`WouldWaitError` instead, and are made again in a thread.
+        """
 
     def release(self) -> None:
         """End what blocking plans and write sequences have started; the next one starts it again."""

@@ -55,6 +55,13 @@ class _Owner(Enum):
     SHARED = auto()
 
 
+class _Fit(Enum):
+    WHOLE = auto()
+    SPLIT = auto()
+    """When dotted keys are split."""
+    NOT = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which keys are taken from the source; all others stay as the target has them.
@@ -242,10 +249,11 @@ def meant(selector: str, paths: Mapping[Keys, bool], *, indexed: bool = False) -
     is_plain = not any_depth and not any(part.literal for part in parts)
     if dotted := [path for path in paths if is_plain and ".".join(path) == selector]:
         return tuple(map(exact, dotted))
-    if any(matches(selector, path) for path in paths):
+    fits = [_fits(selector, path) for path in paths]
+    if _Fit.WHOLE in fits:
         return (selector,)
-    if split := [path for path in paths if any(_fits_at_depth(selector, each) for each in _spellings(path))]:
-        return tuple(map(exact, split))
+    if _Fit.SPLIT in fits:
+        return tuple(exact(path) for path, fit in zip(paths, fits, strict=True) if fit is _Fit.SPLIT)
     array = array_of(selector) if indexed else None
     return meant(array, paths) if array and paths.get(tuple(part.text for part in _parts(array)[1])) else ()
 
@@ -345,6 +353,14 @@ def _fits_at_depth(selector: str, path: Sequence[str]) -> bool:
     if not any_depth:
         return len(parts) == len(path) and _fit(parts, path)
     return len(path) >= len(parts) and _fit(parts, path[len(path) - len(parts) :])
+
+
+@lru_cache(maxsize=16384)
+def _fits(selector: str, path: Keys) -> _Fit:
+    """Return how a selector fits a path; the pages of a fleet have most paths in common."""
+    if matches(selector, path):
+        return _Fit.WHOLE
+    return _Fit.SPLIT if any(_fits_at_depth(selector, each) for each in _spellings(path)) else _Fit.NOT
 
 
 def _spellings(path: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
+from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop, planning
 from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -246,7 +246,7 @@ class _TargetPlanner:
         target = page(self.target.agent_id, self.target.environment)
         kind = ConfigPageKind(bridge_schema=self._config.bridge_schema)
         plan = partial(plan_promotion, kind, target, taken, now.get(self.target.environment), self._rules())
-        return [await off_loop(plan, blocking=kind.blocking)]
+        return [await free_loop(plan)]
 
     async def _source_page(self) -> PageState | None:
         if (files := await self._files()) is not None:

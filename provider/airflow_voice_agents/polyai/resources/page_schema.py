@@ -1,7 +1,6 @@
 """JSON Schema (Draft 7) of config pages: checks that fetch nothing and show no value.
 
-Schemas are evaluated in :mod:`.schema_process`, within limits of time and memory. It blocks meanwhile: no event loop
-may call it.
+Schemas are evaluated in :mod:`.schema_process`, within limits of time and memory. An event loop does not wait for it.
 """
 
 from __future__ import annotations

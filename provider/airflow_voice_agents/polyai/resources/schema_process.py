@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_voice_agents.plans.kind import WouldWaitError, must_not_wait
 from airflow_voice_agents.polyai.resources.schema_evaluation import OUT_OF_MEMORY
 
 SECONDS = 5.0
@@ -88,8 +89,11 @@ class SchemaProcess:
         """Ask a question and return what was found.
 
         :param question: as :func:`.schema_evaluation.answer` takes it.
+        :raises WouldWaitError: in an event loop.
         :raises NotEvaluated: beyond a limit, or when no such process can run here.
         """
+        if must_not_wait.get():
+            raise WouldWaitError
         line = json.dumps(question).encode() + b"\n"
         with self._lock:
             used = self._worker is not None and self._worker.answered > 0
