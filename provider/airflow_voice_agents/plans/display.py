@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from airflow_voice_agents.plans.diff import ABSENT, Op, Path
@@ -54,7 +55,8 @@ class Display:
             place = self._masked_place(change.path, item.sensitive)
             if place is None or place == change.path:
                 sides = (side for side in (change.before, change.after) if side is not ABSENT)
-                texts = tuple(self._text(side, change.path, item.sensitive) for side in sides)
+                masked = place is not None
+                texts = tuple(self._text(side, change.path, item.sensitive, masked=masked) for side in sides)
                 row = Row(change.op, show_path(change.path), texts, change.path)
             else:
                 row = Row(Op.CHANGE, show_path(place), (MASKED if self.show_values else HIDDEN,) * 2, place)
@@ -77,10 +79,10 @@ class Display:
             f"sensitive_keys masks nothing here with {each}.{hint}" for each, hint in hints.items() if hint
         ]
 
-    def _text(self, value: Any, path: Path, patterns: Patterns) -> str:
+    def _text(self, value: Any, path: Path, patterns: Patterns, *, masked: bool) -> str:
         if not self.show_values:
             return HIDDEN
-        if self._masked_place(path, patterns) is not None:
+        if masked:
             return MASKED
         return json.dumps(self._masked(value, path, patterns), ensure_ascii=False)
 
@@ -102,16 +104,13 @@ class Display:
 
     def _masked_place(self, path: Path, patterns: Patterns) -> Path | None:
         """Return the shortest beginning of a path whose value is masked as a whole."""
-        names = [str(part) for part in path]
-        ends = (end for end in range(1, len(names) + 1) if self._is_masked(names[:end], patterns))
-        return next((path[:end] for end in ends), None)
+        length = _masked_length(
+            tuple(map(str, path)), self.sensitive_names, self.sensitive_keys, tuple(patterns)
+        )
+        return None if length is None else path[:length]
 
     def _is_masked(self, names: Sequence[str], patterns: Patterns) -> bool:
-        return (
-            is_sensitive(names[-1], self.sensitive_names)
-            or any(may_mean(selector, names) for selector in self.sensitive_keys)
-            or any(_fits(pattern, names) for pattern in patterns)
-        )
+        return _is_masked(names, self.sensitive_names, self.sensitive_keys, patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +229,33 @@ def _changed_paths(item: PlannedItem) -> Iterator[Path]:
         for side in (change.before, change.after):
             if isinstance(side, dict):
                 yield from ((*change.path, *below) for below in page_paths(side))
+
+
+@lru_cache(maxsize=4096)
+def _masked_length(
+    names: tuple[str, ...],
+    sensitive_names: tuple[str, ...],
+    sensitive_keys: tuple[str, ...],
+    patterns: Patterns,
+) -> int | None:
+    """Return the length of the shortest beginning of a path that is masked; targets of a fleet change alike."""
+    ends = range(1, len(names) + 1)
+    return next(
+        (end for end in ends if _is_masked(names[:end], sensitive_names, sensitive_keys, patterns)), None
+    )
+
+
+def _is_masked(
+    names: Sequence[str],
+    sensitive_names: tuple[str, ...],
+    sensitive_keys: tuple[str, ...],
+    patterns: Patterns,
+) -> bool:
+    return (
+        is_sensitive(names[-1], sensitive_names)
+        or any(may_mean(selector, names) for selector in sensitive_keys)
+        or any(_fits(pattern, names) for pattern in patterns)
+    )
 
 
 def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:

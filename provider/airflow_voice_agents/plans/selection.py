@@ -229,7 +229,10 @@ def page_paths(*pages: Mapping[str, Any]) -> dict[Keys, bool]:
 
     :param pages: top-level keys and values.
     """
-    return {path: is_array for page in pages for path, is_array in _walk((), page)}
+    paths: dict[Keys, bool] = {}
+    for page in pages:
+        _collect((), page, paths)
+    return paths
 
 
 def meant(selector: str, paths: Mapping[Keys, bool], *, indexed: bool = False) -> Keys:
@@ -373,12 +376,12 @@ def _spellings(path: Sequence[str]) -> Iterator[Sequence[str]]:
             yield [*before, *last[:length]]
 
 
-def _walk(path: Keys, value: Any) -> Iterator[tuple[Keys, bool]]:
-    if path:
-        yield path, isinstance(value, list)
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _walk((*path, key), below)
+def _collect(above: Keys, members: Mapping[str, Any], paths: dict[Keys, bool]) -> None:
+    for key, value in members.items():
+        path = (*above, key)
+        paths[path] = isinstance(value, list)
+        if type(value) is dict or isinstance(value, Mapping):
+            _collect(path, value, paths)
 
 
 def _same(left: Any, right: Any) -> bool:

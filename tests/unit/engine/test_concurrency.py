@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_voice_agents.engine.concurrency import for_each_limited, off_loop, planning
-from airflow_voice_agents.plans.kind import Kind
+from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop, planning
+from airflow_voice_agents.plans.kind import Kind, WouldWaitError, must_not_wait
 
 current: ContextVar[str] = ContextVar("current")
 
@@ -123,28 +123,38 @@ async def test_cancelling_from_outside_cancels_the_work() -> None:
     assert cancelled.is_set()
 
 
-async def test_what_blocks_leaves_the_event_loop_free() -> None:
+def waiting_for(event: threading.Event) -> bool:
+    """Wait as a plan does that needs another process."""
+    if must_not_wait.get():
+        raise WouldWaitError
+    return event.wait(60)
+
+
+async def test_what_has_to_wait_leaves_the_event_loop_free() -> None:
     released = threading.Event()
 
     def work() -> str:
-        assert released.wait(60), "the event loop is blocked"
+        assert waiting_for(released), "the event loop is blocked"
         return threading.current_thread().name
 
-    waiting = asyncio.create_task(off_loop(work, blocking=True))
+    waiting = asyncio.create_task(free_loop(work))
     await asyncio.sleep(0)
     released.set()
 
     assert (await waiting).startswith("voice-agents-plans")
 
 
-async def test_what_does_not_block_is_done_at_once() -> None:
-    assert await off_loop(threading.current_thread, blocking=False) is threading.current_thread()
+async def test_what_need_not_wait_is_done_at_once_and_may_wait_again_afterwards() -> None:
+    assert await free_loop(threading.current_thread) is threading.current_thread()
+    with pytest.raises(ZeroDivisionError):
+        await free_loop(lambda: 1 / 0)
+    assert not must_not_wait.get()
 
 
 async def test_what_blocks_takes_no_thread_that_the_event_loop_needs_and_waits_in_line() -> None:
     """Host names are looked up in the event loop's own threads."""
     released = threading.Event()
-    plans = [asyncio.create_task(off_loop(lambda: released.wait(60), blocking=True)) for _ in range(100)]
+    plans = [asyncio.create_task(free_loop(lambda: waiting_for(released))) for _ in range(100)]
 
     assert await asyncio.to_thread(lambda: "looked up") == "looked up"
     assert not any(each.done() for each in plans)
@@ -152,11 +162,13 @@ async def test_what_blocks_takes_no_thread_that_the_event_loop_needs_and_waits_i
     assert all(await asyncio.gather(*plans))
 
 
-async def test_errors_and_context_go_along() -> None:
+async def test_errors_and_context_go_along_into_the_thread() -> None:
     current.set("run 1")
-    assert await off_loop(current.get, blocking=True) == "run 1"
+    ready = threading.Event()
+    ready.set()
+    assert await free_loop(lambda: waiting_for(ready) and current.get()) == "run 1"
     with pytest.raises(ZeroDivisionError):
-        await off_loop(lambda: 1 / 0, blocking=True)
+        await free_loop(lambda: waiting_for(ready) and 1 / 0)
 
 
 class Blocking(Kind[Any]):
@@ -178,9 +190,11 @@ def plan_threads() -> list[str]:
 
 async def test_after_the_last_of_those_who_plan_nothing_is_left() -> None:
     kind: Any = Blocking()
+    released = threading.Event()
+    released.set()
     async with planning([kind]):
         async with planning([kind]):
-            await off_loop(lambda: None, blocking=True)
+            await free_loop(lambda: waiting_for(released))
         assert (plan_threads() != [], kind.released) == (True, [])
     assert plan_threads() == []
     assert len(kind.released) == 1

@@ -13,7 +13,13 @@ import pytest
 from airflow_voice_agents.engine.rollout import foreseen
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.guards import GuardContext, Overrides
-from airflow_voice_agents.plans.kind import Resource, Transition, WriteSequence
+from airflow_voice_agents.plans.kind import (
+    Resource,
+    Transition,
+    WouldWaitError,
+    WriteSequence,
+    must_not_wait,
+)
 from airflow_voice_agents.plans.limits import ChangeLimit, FailureLimit, Waves
 from airflow_voice_agents.plans.plan import PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.plans.report import Report, Status
@@ -677,6 +683,8 @@ class OffLoop(LightKind):
             yield from super().write_sequences([each])
 
     def _note(self, what: str) -> None:
+        if must_not_wait.get():
+            raise WouldWaitError
         with pytest.raises(RuntimeError, match="no running event loop"):
             asyncio.get_running_loop()
         self.calls.append(what)

@@ -213,12 +213,12 @@ from airflow_voice_agents.polyai.resources import schema_process
 from airflow_voice_agents.polyai.resources.page_schema import value_problems
 many = [{"number": number, "names": ["a", "b"]} for number in range(4_000)]
 schema_process.PROCESS.seconds = 1000.0
-value_problems({"type": "object"}, {})
+value_problems({"allOf": [True]}, {})
 if sys.argv[1] == "busy":
     arguments = {"properties": {"a": {"items": {"enum": many}}}}, {"a": many[-1:] * 4_000}
     threading.Thread(target=value_problems, args=arguments, daemon=True).start()
 if sys.argv[1] == "forked" and os.fork() == 0:
-    value_problems({"type": "array"}, {})
+    value_problems({"anyOf": [True]}, {})
     print(json.dumps([os.getpid(), schema_process.PROCESS.pid]), flush=True)
     sys.stdin.read()
     os._exit(0)

@@ -1,6 +1,7 @@
 """JSON Schema (Draft 7) of config pages: checks that fetch nothing and show no value.
 
-Schemas are evaluated in :mod:`.schema_process`, within limits of time and memory. An event loop does not wait for it.
+:mod:`.plain_schema` answers what is simple. All else is evaluated in :mod:`.schema_process`, within limits of time and
+memory; an event loop does not wait for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 
 from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.polyai.resources import schema_process
+from airflow_voice_agents.polyai.resources.plain_schema import plain_schema
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
 
 Pattern = tuple[str, ...]
@@ -51,7 +53,8 @@ def schema_problems(schema: Any) -> list[str]:
     :param schema: the schema of a config page.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return _ask("schema", canonical(schema))
+    text = canonical(schema)
+    return [] if plain_schema(text) else _ask("schema", text)
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -64,7 +67,13 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     :param variables: top-level keys and values; ``None`` counts as none.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return _ask("values", canonical(schema), canonical(dict(variables or {}))) if schema else []
+    if not schema:
+        return []
+    text, values = canonical(schema), dict(variables or {})
+    plain = plain_schema(text)
+    if plain and plain.surely_matches(values):
+        return []
+    return _ask("values", text, canonical(values))
 
 
 def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
@@ -73,7 +82,8 @@ def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
     :param schema: Draft 7 schema, or ``None``.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return _ask("patterns", canonical(schema)) if schema else []
+    text = canonical(schema) if schema else ""
+    return [] if not text or plain_schema(text) else _ask("patterns", text)
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
