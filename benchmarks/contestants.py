@@ -59,8 +59,11 @@ class Contestant:
 UNVERIFIED = {"BENCH_READ_BACK": "no"}
 DEFERRABLE = {"BENCH_DEFERRABLE": "yes"}
 
+FAST = {"AIRFLOW__VOICE_AGENTS__TRANSPORT": "aiohttp"}
+
 TITLES = {
     "A": "this provider",
+    "A+": "this provider with the extra [fast]",
     "A-": "this provider, verify=False",
     "B": "HttpOperator, mapped",
     "C": "HttpOperator, mapped, deferrable",
@@ -69,7 +72,7 @@ TITLES = {
     "E": "plain loop",
 }
 STEMS = {"A": "provider", "B": "http", "C": "http", "D": "gather", "E": "loop"}
-VARIANTS = {"A-": UNVERIFIED, "C": DEFERRABLE, "D-": UNVERIFIED}
+VARIANTS = {"A+": FAST, "A-": UNVERIFIED, "C": DEFERRABLE, "D-": UNVERIFIED}
 
 
 def contestant(letter: str, job: str) -> Contestant:

@@ -152,6 +152,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
         **inherited,
         "AIRFLOW_HOME": str(folder / "airflow-home"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__VOICE_AGENTS__TRANSPORT": "httpx",
         "PYTHONHASHSEED": "0",
     }
 

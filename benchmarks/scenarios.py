@@ -160,10 +160,10 @@ def _named(scenario: Scenario) -> Scenario:
 FLEET = [20_000, *[1_000] * 80]
 """Numbers per agent: 100,000 in all, one agent with 20,000."""
 
-BOUND = promote(5_000, 0.0, HUNDRED, "A D", 5, bare=True)
+BOUND = promote(5_000, 0.0, HUNDRED, "A A+ D", 3, bare=True)
 """The one that the bound, the CPU and the bare requests are judged by."""
 
-MEMORY = numbers([100_000], CONSTANT, "A D", 1)
+MEMORY = numbers([100_000], CONSTANT, "A A+ D", 1)
 """The one that memory is judged by: all numbers in one task."""
 
 WARM_UP = {
@@ -173,7 +173,7 @@ WARM_UP = {
 }
 
 QUICK = [
-    promote(100, 0.2, CONSTANT, "A D", 1),
+    promote(100, 0.2, CONSTANT, "A A+ D", 1),
     promote(20, 0.2, CONSTANT, "E", 1),
     promote(300, 0.0, HUNDRED, "A D", 1, bare=True),
     connectors(1_000, CONSTANT, "A D", 1),
@@ -184,30 +184,30 @@ QUICK = [
 QUICK_AIRFLOW = [in_airflow(5, 0.2, "A B D")]
 
 FULL = [
-    *(promote(1, changed, CONSTANT, "A D", 3) for changed in (0.0, 1.0)),
-    *(promote(100, changed, CONSTANT, "A D", 5) for changed in (0.0, 0.2, 1.0)),
-    promote(100, 0.2, CONSTANT, "A- D- E", 5),
-    *(promote(1_000, changed, CONSTANT, "A D", 5) for changed in (0.0, 0.2, 1.0)),
-    promote(1_000, 0.2, LOG_NORMAL, "A D A- D-", 5),
-    *(promote(5_000, changed, CONSTANT, "A D", 1) for changed in (0.0, 0.2, 1.0)),
+    *(promote(1, changed, CONSTANT, "A A+ D", 3) for changed in (0.0, 1.0)),
+    *(promote(100, changed, CONSTANT, "A A+ D", 5) for changed in (0.0, 0.2, 1.0)),
+    promote(100, 0.2, CONSTANT, "A- D- E", 3),
+    *(promote(1_000, changed, CONSTANT, "A A+ D", 3) for changed in (0.0, 0.2, 1.0)),
+    promote(1_000, 0.2, LOG_NORMAL, "A D A- D-", 3),
+    *(promote(5_000, changed, CONSTANT, "A A+ D", 1) for changed in (0.0, 0.2, 1.0)),
     BOUND,
-    connectors(10_000, CONSTANT, "A D", 5),
-    connectors(1_000, CONSTANT, "A D E", 5),
-    numbers([1_000, 500, 500], CONSTANT, "A D E", 5),
-    numbers(FLEET, CONSTANT, "A D", 1),
+    connectors(10_000, CONSTANT, "A A+ D", 5),
+    connectors(1_000, CONSTANT, "A A+ D E", 5),
+    numbers([1_000, 500, 500], CONSTANT, "A A+ D E", 5),
+    numbers(FLEET, CONSTANT, "A A+ D", 1),
     MEMORY,
-    promote(400, 1.0, LOG_NORMAL, "A D", 5, faulty=True),
-    connectors(10_000, LOG_NORMAL, "A D", 5, faulty=True),
-    numbers([4_000, 1_000], LOG_NORMAL, "A D", 5, faulty=True),
-    promote(400, 1.0, CONSTANT, "A D", 5, kill=0.5),
-    connectors(10_000, CONSTANT, "A D", 5, kill=0.5),
-    numbers([4_000, 1_000], CONSTANT, "A D", 5, kill=0.5),
+    promote(400, 1.0, LOG_NORMAL, "A D", 3, faulty=True),
+    connectors(10_000, LOG_NORMAL, "A D", 3, faulty=True),
+    numbers([4_000, 1_000], LOG_NORMAL, "A D", 3, faulty=True),
+    promote(400, 1.0, CONSTANT, "A D", 3, kill=0.5),
+    connectors(10_000, CONSTANT, "A D", 3, kill=0.5),
+    numbers([4_000, 1_000], CONSTANT, "A D", 3, kill=0.5),
 ]
 FULL_AIRFLOW = [
     in_airflow(10, 0.2, "A B C D"),
     in_airflow(50, 0.2, "A B D"),
-    in_airflow(200, 0.2, "A B D", 5, once="B"),
-    in_airflow(200, 1.0, "A B D", 5, once="B"),
+    in_airflow(200, 0.2, "A B D", 3, once="B"),
+    in_airflow(200, 1.0, "A B D", 3, once="B"),
     AirflowRun("connectors, 1,000", "connectors", {"connectors": 1_000}, ("A", "B", "D")),
     AirflowRun("numbers, 1,000 for 1 agent", "numbers", {"agents": [1_000]}, ("A", "B", "D")),
 ]

@@ -13,9 +13,15 @@ Results = Mapping[str, Any]
 
 MORE_THAN_D = (
     "What A does and D does not: it evaluates the values to come and the present ones against the schema to come, "
-    "chooses the order of writes by that, plans everything before the first write, and reports on every item; "
-    "for imports it runs one task per agent, one after the other here, where D takes all agents at once."
+    "chooses the order of writes by that, plans everything before the first write, keeps lock, snapshot and status "
+    "outside the task, and reports on every item. Its own modules, about a hundred, are loaded at the start."
 )
+LONG = 1.0
+"""Seconds of D from which on a scenario is judged by the ratio; below, by the difference."""
+STARTUP = 0.06
+"""Seconds that A may take longer than D in a short scenario."""
+CPU_BOUND = 0.7
+"""Share of D's time from which on it is bound by its own core."""
 MEANT = {"get connector": "before the first write, so that no number goes to a connector that is not there"}
 """Requests that A makes on purpose and D does not."""
 
@@ -49,6 +55,8 @@ def verdicts(results: Results) -> list[Verdict]:
     return [
         *_against_b(results),
         _wall_against_d(results),
+        _start_against_d(results),
+        _fast_against_d(results),
         _requests_against_d(results),
         _faults(results),
         _bound(results),
@@ -60,7 +68,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _against_b(results: Results) -> Iterator[Verdict]:
-    for what, figure, least in (("wall time", "wall", 50), ("worker slot-seconds", "slot_seconds", 150)):
+    for what, figure, least in (("wall time", "wall", 100), ("worker slot-seconds", "slot_seconds", 150)):
         target = f"At 200 projects at least {least}x less {what} than B"
         found = [
             (each, value)
@@ -83,14 +91,16 @@ def _why_b(scenario: Results, value: float, figure: str) -> str:
     return (
         f"{scenario['name']}: B spends {of_b:.1f} s over {tasks} task instances ({of_b / tasks:.2f} s each), "
         f"A {of_a:.1f} s in {a[0]['task_instances']}, so {value:.0f}x; "
-        f"for the target A's would have to be {of_a * value / (50 if figure == 'wall' else 150):.1f} s"
+        f"for the target A's would have to be {of_a * value / (100 if figure == 'wall' else 150):.1f} s"
     )
 
 
 def _wall_against_d(results: Results) -> Verdict:
-    target = "Without faults wall time within 5 % of D"
+    target = f"Without faults, where D takes {LONG:g} s or more: wall time within 5 % of D"
     found = [
-        (each, value) for each in _calm(results) if (value := ratio(each["runs"], "A", "D", wall)) is not None
+        (each, value)
+        for each in _calm(results)
+        if (value := ratio(each["runs"], "A", "D", wall)) is not None and _of_d(each) >= LONG
     ]
     if not found:
         return Verdict(target, "–", None)
@@ -102,6 +112,51 @@ def _wall_against_d(results: Results) -> Verdict:
     )
     why = (*map(_why_d, missed), *([MORE_THAN_D] if missed else []))
     return Verdict(target, measured, not missed, why)
+
+
+def _start_against_d(results: Results) -> Verdict:
+    target = (
+        f"Without faults, where D takes less than {LONG:g} s: at most {1000 * STARTUP:.0f} ms more than D"
+    )
+    found = [
+        (each, middle(of(each["runs"], "A"), wall) - _of_d(each))
+        for each in _calm(results)
+        if of(each["runs"], "A") and of(each["runs"], "D") and _of_d(each) < LONG
+    ]
+    if not found:
+        return Verdict(target, "–", None)
+    missed = [each for each, more in found if more > STARTUP]
+    worst, most = max(found, key=lambda pair: pair[1])
+    measured = (
+        f"{len(found) - len(missed)} of {len(found)} scenarios; "
+        f"median {1000 * median(more for _, more in found):.0f} ms, worst {1000 * most:.0f} ms ({worst['name']})"
+    )
+    return Verdict(target, measured, not missed, tuple(map(_why_d, missed)))
+
+
+def _fast_against_d(results: Results) -> Verdict:
+    target = "With the extra [fast], where D is bound by its CPU for a second or more: at most 0.8x of D's wall time"
+    found = [
+        (each, value)
+        for each in _calm(results)
+        if (value := ratio(each["runs"], "A+", "D", wall)) is not None
+        and _of_d(each) >= LONG
+        and middle(of(each["runs"], "D"), lambda run: run["cpu"]) >= CPU_BOUND * _of_d(each)
+    ]
+    if not found:
+        return Verdict(target, "–", None)
+    missed = [(each, value) for each, value in found if value > 0.8]
+    measured = "; ".join(f"{each['name']}: {value:.2f}" for each, value in found)
+    why = tuple(
+        f"{each['name']}: {middle(of(each['runs'], 'A+'), lambda run: run['cpu']):.1f} s of CPU against "
+        f"{middle(of(each['runs'], 'D'), lambda run: run['cpu']):.1f} s of D"
+        for each, _ in missed
+    )
+    return Verdict(target, measured, not missed, why)
+
+
+def _of_d(scenario: Results) -> float:
+    return middle(of(scenario["runs"], "D"), wall)
 
 
 def _why_d(scenario: Results) -> str:
@@ -117,13 +172,22 @@ def _why_d(scenario: Results) -> str:
 
 def _requests_against_d(results: Results) -> Verdict:
     found = [each for each in _calm(results) if of(each["runs"], "A") and of(each["runs"], "D")]
-    more = [each for each in found if _requests(each, "A") > _requests(each, "D")]
+    more = [each for each in found if _requests(each, "A") - _meant(each) > _requests(each, "D")]
     measured = f"{len(found) - len(more)} of {len(found)} scenarios"
     why = tuple(
         f"{each['name']}: {_requests(each, 'A'):,.0f} instead of {_requests(each, 'D'):,.0f} ({_beyond(each)})"
         for each in more
     )
-    return Verdict("Without faults not more requests than D", measured, not more if found else None, why)
+    target = (
+        "Without faults not more requests than D, besides one look at the connectors per agent of an import"
+    )
+    return Verdict(target, measured, not more if found else None, why)
+
+
+def _meant(scenario: Results) -> int:
+    """The requests that A makes on purpose and D does not."""
+    a, d = (of(scenario["runs"], letter)[0]["by_operation"] for letter in "AD")
+    return sum(a.get(name, 0) - d.get(name, 0) for name in MEANT)
 
 
 def _requests(scenario: Results, letter: str) -> float:
@@ -173,7 +237,7 @@ def _why_faults(found: Sequence[Results], sums: Mapping[str, list[int]]) -> str:
 
 
 def _bound(results: Results) -> Verdict:
-    target = "5,000 unchanged projects at 100 ms, 16 in flight: within 1.15x of the bound"
+    target = "5,000 unchanged projects at 100 ms, 16 in flight: within 1.10x of the bound"
     scenario, runs = _judged(results)
     if scenario is None:
         return Verdict(target, "–", None)
@@ -182,39 +246,51 @@ def _bound(results: Results) -> Verdict:
     measured = f"{value:.2f}x ({middle(runs, wall):.1f} s of {least:.1f} s, {runs[0]['items']:,} projects)"
     bare = middle(of(scenario["runs"], "bare"), wall) / least
     why = f"bare requests alone take {bare:.2f}x; A uses {middle(runs, lambda r: r['cpu']):.1f} s of CPU"
-    met = value <= 1.15 if runs[0]["items"] == 5_000 else None
+    met = value <= 1.10 if runs[0]["items"] == 5_000 else None
     return Verdict(target, measured, met, (why,) if met is False else ())
 
 
 def _cpu(results: Results) -> Verdict:
-    target = "At most 2 ms of CPU per project beyond the bare httpx request"
+    target = "With the extra [fast] at most 0.7 ms of CPU per unchanged project"
     scenario, runs = _judged(results)
-    if scenario is None:
+    fast = of(scenario["runs"], "A+") if scenario else []
+    if scenario is None or not fast:
         return Verdict(target, "–", None)
-    a, bare = middle(runs, cpu_ms), middle(of(scenario["runs"], "bare"), cpu_ms)
-    measured = f"{a - bare:.2f} ms ({a:.2f} with, {bare:.2f} without; {runs[0]['items']:,} projects)"
-    met = a - bare <= 2 if runs[0]["items"] == 5_000 else None
-    why = ("planning, comparing and reporting a project",)
+    value, bare = middle(fast, cpu_ms), middle(of(scenario["runs"], "bare"), cpu_ms)
+    measured = (
+        f"{value:.2f} ms ({middle(runs, cpu_ms):.2f} without the extra, {bare:.2f} for the bare httpx request; "
+        f"{runs[0]['items']:,} projects)"
+    )
+    met = value <= 0.7 if runs[0]["items"] == 5_000 else None
+    why = ("besides the request: planning, comparing and reporting a project",)
     return Verdict(target, measured, met, why if met is False else ())
 
 
 def _memory(results: Results) -> Verdict:
-    target = "At most 300 MB at 100,000 numbers"
+    target = "At most 250 MB at 100,000 numbers and at 5,000 changed projects"
+    most = [run for job in ("numbers", "promote") if (run := _largest(results, job)) is not None]
+    if not most:
+        return Verdict(target, "–", None)
+    measured = "; ".join(
+        f"{run['peak_mb']:.0f} MB at {run['items']:,} items, of which {run['start_mb']:.0f} before the task"
+        for run in most
+    )
+    is_full = [run["items"] for run in most] == [100_000, 5_000]
+    met = all(run["peak_mb"] <= 250 for run in most) if is_full else None
+    grown = [1024 * (run["peak_mb"] - run["start_mb"]) / run["items"] for run in most]
+    why = tuple(f"{kilobytes:.1f} kB per item" for kilobytes in grown)
+    return Verdict(target, measured, met, why if met is False else ())
+
+
+def _largest(results: Results, job: str) -> Mapping[str, Any] | None:
     found = [
         run
         for each in results["scenarios"]
-        if each["job"] == "numbers"
+        if each["job"] == job
         for run in of(each["runs"], "A")
         if run.get("peak_mb")
     ]
-    if not found:
-        return Verdict(target, "–", None)
-    most = max(found, key=lambda run: (run["items"], run["peak_mb"]))
-    before = f"of which {most['start_mb']:.0f} before the task"
-    measured = f"{most['peak_mb']:.0f} MB at {most['items']:,} numbers ({before})"
-    met = most["peak_mb"] <= 300 if most["items"] == 100_000 else None
-    grown = 1024 * (most["peak_mb"] - most["start_mb"]) / most["items"]
-    return Verdict(target, measured, met, (f"{grown:.1f} kB per number",) if met is False else ())
+    return max(found, key=lambda run: (run["items"], run["peak_mb"]), default=None)
 
 
 def _parse_modules(results: Results) -> Verdict:
