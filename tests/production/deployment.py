@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,14 @@ class Run:
     def tries(self) -> dict[str, int]:
         """Return how often each task was tried."""
         return {name: int(each["try_number"]) for name, each in self.instances().items()}
+
+    def seconds(self) -> float:
+        """Return the seconds from the start of the first task to the end of the last one."""
+        tasks = [each for each in self.instances().values() if each["start_date"] and each["end_date"]]
+        begin, end = (
+            [datetime.fromisoformat(each[name]) for each in tasks] for name in ("start_date", "end_date")
+        )
+        return (max(end) - min(begin)).total_seconds()
 
     def told(self) -> str:
         """Return states, and what the tasks that did not go well logged."""

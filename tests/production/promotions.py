@@ -7,12 +7,15 @@ from collections import Counter
 
 from deployment import TRIGGERERS, Run
 from services import wait_until
-from stage import LAST, ROSA, RULE, WAITED, Found, Scenario, Stage
+from stage import LAST, ROSA, RULE, WAITED, Found, Scenario, Stage, written_twice
 
 LIVE = "live"
 MESSAGE = "holiday_message"
 CONTENDERS = 4
 FLEET = 101
+LARGE_FLEET = 5001
+LARGE_FLEET_LATENCY = 0.05
+"""Seconds that the platform takes for each answer."""
 RATE = 20.0
 """Requests per second that the platform takes."""
 WAITS, WAITED_FOR = 500, 20
@@ -103,6 +106,29 @@ def chunks(stage: Stage) -> Found:
     return Found(wrong, None, note)
 
 
+def large_fleet(stage: Stage) -> Found:
+    """5,000 sites are promoted in one task, and then in two chunks on two workers; state is in the object storage."""
+    wrong, seconds = [], {}
+    for name in ("one_task", "two_workers"):
+        stage.reset(sites=LARGE_FLEET)
+        stage.server.switches.latency = LARGE_FLEET_LATENCY
+        run = stage.airflow.trigger(f"production_fleet_{name}")
+        run.succeed(seconds=1200)
+        seconds[name] = run.seconds()
+        wrong += [*stage.unlike_template(LARGE_FLEET), *stage.left_locks()]
+        applied = {worker for task, worker in run.workers().items() if ".apply" in task}
+        if len(applied) != (1 if name == "one_task" else 2):
+            wrong.append(f"{name} ran on {applied}")
+        if twice := written_twice(stage.server.journal.entries()):
+            wrong.append(f"{name}: written twice: {len(twice)}")
+    one, two = seconds["one_task"], seconds["two_workers"]
+    note = (
+        f"{LARGE_FLEET - 1:,} changed sites at {1000 * LARGE_FLEET_LATENCY:.0f} ms: {two:.0f} s over two workers, "
+        f"{one:.0f} s in one task, plan and report included"
+    )
+    return Found(wrong, None, note)
+
+
 def triggerer_failover(stage: Stage) -> Found:
     """One of two triggerers fails while hundreds of sensors wait."""
     runs = [stage.airflow.trigger(f"production_waits_{site}") for site in range(1, WAITED_FOR + 1)]
@@ -155,5 +181,6 @@ SCENARIOS = (
     Scenario("Approval, apply, watch, rollback and hold across workers", release),
     Scenario("Contenders for one lock on two workers", contenders),
     Scenario("Four chunks under a rate limit shared through Redis", chunks),
+    Scenario("5,000 sites over two workers and in one task", large_fleet),
     Scenario("A triggerer is killed while 500 sensors wait", triggerer_failover),
 )

@@ -66,11 +66,14 @@ class Stage:
         self.airflow = airflow
         self.server = server
 
-    def reset(self) -> None:
-        """Start the local server over, and forget what earlier scenarios left in the state folder."""
+    def reset(self, sites: int = SITES) -> None:
+        """Start the local server over, and forget what earlier scenarios left in the state folder.
+
+        :param sites: how many alike projects there are.
+        """
         for dag_id in SCHEDULED:
             self.airflow.pause(dag_id)
-        self.server.reset(seed(SITES))
+        self.server.reset(seed(sites))
         self.server.switches.wall_clock = True
         self.airflow.storage.remove("voice-agents/")
 

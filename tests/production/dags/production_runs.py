@@ -21,6 +21,8 @@ LAST = 31
 """Number of the last site of a small promotion; the first is 2."""
 FLEET = 101
 """Number of the last site of a promotion in four chunks."""
+LARGE_FLEET = 5001
+"""Number of the last site of a promotion of 5,000."""
 WAITS, WAITS_PER_SITE = 500, 25
 OVER = {"wait": "over"}
 FAR = 4_000_000_000.0
@@ -65,6 +67,15 @@ with DAG(dag_id="production_chunks", default_args=RETRIES, **COMMON):
         chunk_size=25,
         concurrency=8,
     )
+
+for name, chunk_size in {"one_task": None, "two_workers": 2500}.items():
+    with DAG(dag_id=f"production_fleet_{name}", default_args=RETRIES, **COMMON):
+        promotion(
+            spec={"source": TEMPLATE, "targets": sites(2, LARGE_FLEET), "config": {"exclude_keys": OWN}},
+            approval=False,
+            chunk_size=chunk_size,
+            concurrency=16,
+        )
 
 with DAG(dag_id="production_release", default_args=RETRIES, **COMMON):
     live = promotion(
