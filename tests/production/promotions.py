@@ -181,6 +181,6 @@ SCENARIOS = (
     Scenario("Approval, apply, watch, rollback and hold across workers", release),
     Scenario("Contenders for one lock on two workers", contenders),
     Scenario("Four chunks under a rate limit shared through Redis", chunks),
-    Scenario("5,000 sites over two workers and in one task", large_fleet),
+    Scenario("5,000 sites over two workers and in one task", large_fleet, long=True),
     Scenario("A triggerer is killed while 500 sensors wait", triggerer_failover),
 )

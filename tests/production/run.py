@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    chosen = [each for each in SCENARIOS if not options.scenario or each.name in options.scenario]
+    wanted = options.scenario or [each.name for each in SCENARIOS if not each.long]
+    chosen = [each for each in SCENARIOS if each.name in wanted]
     started = time.monotonic()
     rows: dict[str, tuple[str, ...]] = {}
     try:
@@ -72,7 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     names = [each.name for each in SCENARIOS]
-    parser.add_argument("--scenario", action="append", choices=names, help="only this one; may be repeated")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=names,
+        help="only this one; may be repeated (without it, all but the long ones)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder with all logs")
     return parser.parse_args(arguments)
 

@@ -53,10 +53,12 @@ class Scenario:
 
     :param name: a few words, for the table.
     :param play: makes it happen.
+    :param long: whether it takes longer than all others, and is played only when it is named.
     """
 
     name: str
     play: Callable[[Stage], Found]
+    long: bool = False
 
 
 class Stage:
