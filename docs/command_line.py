@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -128,6 +129,7 @@ def run(words: list[str]) -> tuple[int, str]:
     import demo_state
     from airflow.cli import cli_parser, simple_table
 
+    from airflow_voice_agents.bases import protections
     from airflow_voice_agents.cli import commands
     from airflow_voice_agents.cli.definition import get_voice_agents_cli_commands
 
@@ -136,10 +138,12 @@ def run(words: list[str]) -> tuple[int, str]:
         def now(cls, tz: Any = None) -> datetime:
             return demo_state.NOW.astimezone(tz)
 
+    still_lock = partial(protections.hold_lock, clock=demo_state.NOW.timestamp)  # else demo locks would end
     printed, code = io.StringIO(), 0
     with (
         mock.patch.object(sys, "argv", ["airflow", "voice-agents", *words]),
         mock.patch.object(commands, "datetime", Still),
+        mock.patch.object(protections, "hold_lock", still_lock),
         mock.patch.object(simple_table, "is_tty", return_value=True),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
