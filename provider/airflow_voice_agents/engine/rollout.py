@@ -22,8 +22,6 @@ Outcome = tuple[ItemReport, ...]
 
 OTHERS_ASKED = 5.0
 """Seconds between two looks at the failures of the other tasks of a run."""
-LOCK_SEEN = 0.1
-"""Seconds for which the lock, once seen, counts as standing: less than a write takes."""
 
 
 @dataclass
@@ -60,7 +58,6 @@ class Rollout:
         self._stopped: str | None = None
         self._total = 0
         self._asked_others = -math.inf
-        self._lock_seen_at = -math.inf
         self._counting = asyncio.Lock()
 
     async def apply(self, targets: list[TargetPlan], *, planned_at: float) -> Mapping[str, Outcome]:
@@ -223,11 +220,9 @@ class Rollout:
             await self._check_failures()
 
     async def _check_lock(self) -> None:
-        """Ask whether the lock still stands, unless it did a moment ago; its folder may be far from the event loop."""
-        asked_at = self.run.clock()
-        if self._stopped is None and asked_at - self._lock_seen_at >= LOCK_SEEN:
+        """Ask whether the lock still stands; its folder may be far, so not on the event loop."""
+        if self._stopped is None:
             self._stop(await asyncio.to_thread(self.lock.check))
-            self._lock_seen_at = asked_at
 
     async def _check_failures(self) -> None:
         limit, failed, total = self.policy.failure_limit, self._failed, self._total

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from airflow_voice_agents.engine import apply as engine
-from airflow_voice_agents.engine import rollout
 from airflow_voice_agents.engine.apply import kept_up
 from support.toy import House, SetLights, SetLightsByItem
 
@@ -52,13 +51,6 @@ def run(house: House, lock: CountedLock, kind: type[SetLights] = SetLights) -> l
     return [item.status.value for item in report.items]
 
 
-@pytest.fixture
-def each_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no look at the lock serve two targets."""
-    monkeypatch.setattr(rollout, "LOCK_SEEN", 0.0)
-
-
-@pytest.mark.usefixtures("each_target")
 def test_the_lock_is_asked_for_once_per_target_off_the_event_loop(house: House) -> None:
     lock = CountedLock()
 
@@ -67,15 +59,6 @@ def test_the_lock_is_asked_for_once_per_target_off_the_event_loop(house: House) 
     assert threading.get_ident() not in lock.looks
 
 
-def test_one_look_serves_the_targets_of_a_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "LOCK_SEEN", 1e9)
-    lock = CountedLock()
-
-    assert run(house, lock) == ["changed"] * 3
-    assert len(lock.looks) == 1
-
-
-@pytest.mark.usefixtures("each_target")
 def test_a_lock_that_is_gone_stops_the_run_before_the_next_target_is_written(house: House) -> None:
     assert run(house, CountedLock(lost_after=1)) == ["changed", "skipped", "skipped"]
     assert house.written == ["house/a"]
