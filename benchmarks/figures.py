@@ -68,9 +68,14 @@ def wall(run: Run) -> float:
     return float(run["wall"])
 
 
+def cpu(run: Run) -> float:
+    """Seconds of CPU of the task."""
+    return float(run["cpu"])
+
+
 def cpu_ms(run: Run) -> float:
     """Milliseconds of CPU per item."""
-    return 1000 * float(run["cpu"]) / float(run["items"])
+    return 1000 * cpu(run) / float(run["items"])
 
 
 def per_item(run: Run) -> float:

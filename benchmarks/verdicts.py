@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from figures import bound, cpu_ms, middle, of, ratio, wall
+from figures import bound, cpu, cpu_ms, middle, of, ratio, wall
 
 Results = Mapping[str, Any]
 
@@ -81,17 +81,17 @@ def _against_b(results: Results) -> Iterator[Verdict]:
             yield Verdict(target, measured, None)
             continue
         missed = [(each, value) for each, value in judged if value < least]
-        yield Verdict(target, measured, not missed, tuple(_why_b(*each, figure) for each in missed))
+        yield Verdict(target, measured, not missed, tuple(_why_b(*each, figure, least) for each in missed))
 
 
-def _why_b(scenario: Results, value: float, figure: str) -> str:
+def _why_b(scenario: Results, value: float, figure: str, least: int) -> str:
     a, b = (of(scenario["runs"], letter) for letter in "AB")
     of_a, of_b = (middle(runs, lambda run: run[figure]) for runs in (a, b))
     tasks = b[0]["task_instances"]
     return (
         f"{scenario['name']}: B spends {of_b:.1f} s over {tasks} task instances ({of_b / tasks:.2f} s each), "
         f"A {of_a:.1f} s in {a[0]['task_instances']}, so {value:.0f}x; "
-        f"for the target A's would have to be {of_a * value / (100 if figure == 'wall' else 150):.1f} s"
+        f"for the target A's would have to be {of_a * value / least:.1f} s"
     )
 
 
@@ -141,7 +141,7 @@ def _fast_against_d(results: Results) -> Verdict:
         for each in _calm(results)
         if (value := ratio(each["runs"], "A+", "D", wall)) is not None
         and _of_d(each) >= LONG
-        and middle(of(each["runs"], "D"), lambda run: run["cpu"]) >= CPU_BOUND * _of_d(each)
+        and middle(of(each["runs"], "D"), cpu) >= CPU_BOUND * _of_d(each)
     ]
     if not found:
         return Verdict(target, "–", None)
@@ -161,7 +161,7 @@ def _of_d(scenario: Results) -> float:
 
 def _why_d(scenario: Results) -> str:
     a, d = of(scenario["runs"], "A"), of(scenario["runs"], "D")
-    more = middle(a, lambda run: run["cpu"]) - middle(d, lambda run: run["cpu"])
+    more = middle(a, cpu) - middle(d, cpu)
     slower = middle(a, wall) - middle(d, wall)
     requests = middle(a, lambda run: run["requests"])
     return (
@@ -245,7 +245,7 @@ def _bound(results: Results) -> Verdict:
     value = middle(runs, wall) / least
     measured = f"{value:.2f}x ({middle(runs, wall):.1f} s of {least:.1f} s, {runs[0]['items']:,} projects)"
     bare = middle(of(scenario["runs"], "bare"), wall) / least
-    why = f"bare requests alone take {bare:.2f}x; A uses {middle(runs, lambda r: r['cpu']):.1f} s of CPU"
+    why = f"bare requests alone take {bare:.2f}x; A uses {middle(runs, cpu):.1f} s of CPU"
     met = value <= 1.10 if runs[0]["items"] == 5_000 else None
     return Verdict(target, measured, met, (why,) if met is False else ())
 

@@ -77,7 +77,7 @@ os.register_at_fork(after_in_child=_after_fork)
 async def free_loop(work: Callable[[], T]) -> T:
     """Return what ``work`` returns. What has to wait for another process runs in a thread, so that the loop stays free.
 
-    Most plans need not wait, and to hand each to a thread would cost more than to make it.
+    Most plans need not wait, and are made at once: handing each to the thread would only cost time.
 
     :param work: plans something and changes nothing, so that it can be done twice.
     """

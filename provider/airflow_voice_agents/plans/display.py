@@ -104,13 +104,15 @@ class Display:
 
     def _masked_place(self, path: Path, patterns: Patterns) -> Path | None:
         """Return the shortest beginning of a path whose value is masked as a whole."""
-        length = _masked_length(
-            tuple(map(str, path)), self.sensitive_names, self.sensitive_keys, tuple(patterns)
-        )
+        length = _masked_length(self, tuple(map(str, path)), tuple(patterns))
         return None if length is None else path[:length]
 
     def _is_masked(self, names: Sequence[str], patterns: Patterns) -> bool:
-        return _is_masked(names, self.sensitive_names, self.sensitive_keys, patterns)
+        return (
+            is_sensitive(names[-1], self.sensitive_names)
+            or any(may_mean(selector, names) for selector in self.sensitive_keys)
+            or any(_fits(pattern, names) for pattern in patterns)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,30 +234,10 @@ def _changed_paths(item: PlannedItem) -> Iterator[Path]:
 
 
 @lru_cache(maxsize=4096)
-def _masked_length(
-    names: tuple[str, ...],
-    sensitive_names: tuple[str, ...],
-    sensitive_keys: tuple[str, ...],
-    patterns: Patterns,
-) -> int | None:
+def _masked_length(display: Display, names: tuple[str, ...], patterns: Patterns) -> int | None:
     """Return the length of the shortest beginning of a path that is masked; targets of a fleet change alike."""
     ends = range(1, len(names) + 1)
-    return next(
-        (end for end in ends if _is_masked(names[:end], sensitive_names, sensitive_keys, patterns)), None
-    )
-
-
-def _is_masked(
-    names: Sequence[str],
-    sensitive_names: tuple[str, ...],
-    sensitive_keys: tuple[str, ...],
-    patterns: Patterns,
-) -> bool:
-    return (
-        is_sensitive(names[-1], sensitive_names)
-        or any(may_mean(selector, names) for selector in sensitive_keys)
-        or any(_fits(pattern, names) for pattern in patterns)
-    )
+    return next((end for end in ends if display._is_masked(names[:end], patterns)), None)
 
 
 def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:

@@ -252,7 +252,7 @@ def meant(selector: str, paths: Mapping[Keys, bool], *, indexed: bool = False) -
     is_plain = not any_depth and not any(part.literal for part in parts)
     if dotted := [path for path in paths if is_plain and ".".join(path) == selector]:
         return tuple(map(exact, dotted))
-    fits = [_fits(selector, path) for path in paths]
+    fits = [_fit_of(selector, path) for path in paths]
     if _Fit.WHOLE in fits:
         return (selector,)
     if _Fit.SPLIT in fits:
@@ -359,7 +359,7 @@ def _fits_at_depth(selector: str, path: Sequence[str]) -> bool:
 
 
 @lru_cache(maxsize=16384)
-def _fits(selector: str, path: Keys) -> _Fit:
+def _fit_of(selector: str, path: Keys) -> _Fit:
     """Return how a selector fits a path; the pages of a fleet have most paths in common."""
     if matches(selector, path):
         return _Fit.WHOLE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import Any
 
@@ -89,12 +89,12 @@ class PlainSchema:
         self._schema = schema
         self._known: set[tuple[int, str]] = set()
 
-    def surely_matches(self, values: Mapping[str, Any]) -> bool:
+    def surely_matches(self, values: dict[str, Any]) -> bool:
         """Tell whether values match; ``False`` where that is not sure.
 
         :param values: keys and values of a page.
         """
-        return _Match(self._known).matches(self._schema, dict(values))
+        return _Match(self._known).matches(self._schema, values)
 
 
 class _Budget:
