@@ -111,8 +111,9 @@ class Write(Generic[State]):
     :param deletes: a 404 answer may mean that the resource is gone already, so it is read back.
     :param no_change: turns a refusal that means "there is nothing to do" into the reason for the report; returns
         ``None`` for any other refusal.
-    :param not_taken: what it means that the platform answered a creation without taking the resource, or said that
-        it exists, while a read shows it absent; it is then not sent again. Empty where that means nothing certain.
+    :param not_taken: what it means that the platform answered a creation and took nothing of it, or said that
+        the resource exists, while a read shows it absent; it is then not sent again. What an answer leaves out beside
+        others that it takes is sent once more without them. Empty where that means nothing certain.
     """
 
     request: ApiRequest[Any]

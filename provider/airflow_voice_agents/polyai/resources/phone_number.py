@@ -30,8 +30,8 @@ from airflow_voice_agents.transport.suggestions import did_you_mean
 KIND = "phone number"
 NOTHING: Known = {}
 ELSEWHERE = (
-    "It is registered elsewhere: not in this agent. It was not sent again. Find the agent that has it, or leave it "
-    "out."
+    "It is registered elsewhere: not in this agent. Sending it again does not help. Find the agent that has it, or "
+    "leave it out."
 )
 FIELDS = ("client_env", "connector_id")
 
