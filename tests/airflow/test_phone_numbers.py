@@ -464,7 +464,9 @@ def test_a_number_that_is_left_out_alone_is_sent_once(polyai: Emulated) -> None:
     assert polyai.requests() == {READ: 2, IMPORT: 1}
 
 
-def test_numbers_that_an_answer_leaves_out_by_chance_are_sent_again_without_the_others(polyai: Emulated) -> None:
+def test_numbers_that_an_answer_leaves_out_by_chance_are_sent_again_without_the_others(
+    polyai: Emulated,
+) -> None:
     numbers = new(50)
     polyai.server.fault("items", operation=IMPORT, share=0.2, seed=5)
 

@@ -6,9 +6,12 @@ This is the only module that sends writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Generic
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop
 from airflow_voice_agents.engine.progress import Phase, ResourceProgress, changed_keys
@@ -50,8 +53,7 @@ NOT_READ_BACK = "the answer shows it; it was not read back"
 """Reason of a changed resource whose independent read was left out, because all further requests are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplierSettings:
+class ApplierSettings(msgspec.Struct, frozen=True):
     """How an applier writes and checks.
 
     :param verify: whether an independent read follows the writes; their responses are checked in any case, and

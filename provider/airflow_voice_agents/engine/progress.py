@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Generic
+
+import msgspec
 
 from airflow_voice_agents.plans.kind import ResourceKind, State, Transition, Write
 from airflow_voice_agents.plans.report import MARKS, ItemReport, Status
@@ -27,8 +28,7 @@ class Phase(Enum):
     """Nothing more will happen."""
 
 
-@dataclass(slots=True)
-class ResourceProgress(Generic[State]):
+class ResourceProgress(msgspec.Struct, Generic[State]):
     """One resource and how far its writes have come.
 
     :param transition: its present and desired state; renewed whenever it is read again.
@@ -52,8 +52,8 @@ class ResourceProgress(Generic[State]):
     reason: str = ""
     permanent: bool = False
     retry_after: float | None = None
-    applied: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    applied: list[str] = msgspec.field(default_factory=list)
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
     uncertain_write: Write[State] | None = None
     refused_for_now: bool = False
     unanswered: bool = False
@@ -102,7 +102,12 @@ class ResourceProgress(Generic[State]):
             self.end(Status.UNKNOWN, reason, cause=failure)
 
     def mark_uncertain(
-        self, write: Write[State], reason: str, *, refused_for_now: bool = False, none_taken: bool | None = None
+        self,
+        write: Write[State],
+        reason: str,
+        *,
+        refused_for_now: bool = False,
+        none_taken: bool | None = None,
     ) -> None:
         """Note that a write may or may not have been applied.
 

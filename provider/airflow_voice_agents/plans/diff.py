@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import same
 
@@ -32,8 +33,7 @@ class Op(StrEnum):
     REMOVE = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One difference at one path.
 
     :param op: add, change or remove.

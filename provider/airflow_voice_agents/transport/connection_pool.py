@@ -11,8 +11,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 
 class Closable(Protocol):
@@ -25,12 +26,11 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
-@dataclass(slots=True)
-class _Stock(Generic[C]):
+class _Stock(msgspec.Struct, Generic[C]):
     """The clients of one event loop."""
 
-    made: list[C] = field(default_factory=list)
-    idle: list[C] = field(default_factory=list)
+    made: list[C] = msgspec.field(default_factory=list)
+    idle: list[C] = msgspec.field(default_factory=list)
 
 
 class ConnectionPool(Generic[C]):

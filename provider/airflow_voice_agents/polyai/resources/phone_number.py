@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -36,8 +39,7 @@ ELSEWHERE = (
 FIELDS = ("client_env", "connector_id")
 
 
-@dataclass(frozen=True, slots=True)
-class NumberState:
+class NumberState(msgspec.Struct, frozen=True):
     """Where a number is.
 
     :param client_env: environment that it is registered for.
