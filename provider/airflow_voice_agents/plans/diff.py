@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from enum import Enum, StrEnum
 from typing import Any
 
-import msgspec
-
 from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.transport.records import Record
 
 Path = tuple[str | int, ...]
 
@@ -33,7 +32,7 @@ class Op(StrEnum):
     REMOVE = "-"
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(Record, frozen=True):
     """One difference at one path.
 
     :param op: add, change or remove.

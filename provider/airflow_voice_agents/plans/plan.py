@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec.structs import replace
@@ -221,7 +221,7 @@ class TargetPlan(Record, frozen=True):
     :param locks: names that a run must hold while it writes; empty stands for the target's name alone.
     """
 
-    not_compared = ("read_at",)
+    not_compared: ClassVar[tuple[str, ...]] = ("read_at",)
 
     name: str
     items: tuple[PlannedItem, ...]

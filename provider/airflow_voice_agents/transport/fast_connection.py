@@ -72,7 +72,7 @@ class Faults(msgspec.Struct, frozen=True):
 
 
 class FastTransport(AiohttpTransport):  # type: ignore[misc, unused-ignore]
-    """A transport for one HTTP client that has one request in flight at a time.
+    """A transport with one connection, for one request at a time.
 
     :param context: certificate authorities and versions of TLS.
     :param faults: the errors to raise.

@@ -9,7 +9,7 @@ import msgspec
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A value with fields that its ``repr`` does not show, or that do not count when two are compared.
+    """A value with a text form of its own, or with fields that do not count when two are compared.
 
     A value without such fields is a plain ``msgspec.Struct``.
     """
@@ -20,6 +20,9 @@ class Record(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self._fields(self.not_shown))
         return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> None:  # type: ignore[override]
+        """Let tracebacks of Rich, which show every field of a struct, take the text form instead."""
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -77,6 +77,9 @@ class Attempt(msgspec.Struct, Generic[T]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.request!r}, number={self.number})"  # without URL and body
 
+    def __rich_repr__(self) -> None:  # type: ignore[override]
+        """Let tracebacks of Rich take the text form."""
+
     def error(self, kind: type[E], reason: str, status: int | None = None, **facts: Any) -> E:
         """Build an error about this request.
 
