@@ -6,13 +6,13 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Coroutine, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
+from msgspec.structs import replace
 
 from airflow_voice_agents.airflow_compat import (
     AirflowNotFoundException,
