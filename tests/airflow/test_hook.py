@@ -19,7 +19,7 @@ from airflow_voice_agents.polyai.hooks import PolyAIHook
 from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
 from airflow_voice_agents.transport import client as http_client
 from airflow_voice_agents.transport.errors import ConnectionSettingsError, NotFound, Unauthorized
-from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.settings import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE, ClientSettings
 from support.airflow_runner import AirflowRunner
 from support.airflow_versions import set_supervisor_comms
 from support.emulated import HOTELS, KEY, LIVE, PAGES, PRE_RELEASE, ROSA, Emulated, place
@@ -94,8 +94,8 @@ def test_empty_fields_of_the_form_are_unset() -> None:
     settings = settings_of(extra=extra)
 
     assert settings.requests_per_second is None
-    assert settings.max_concurrency == ClientSettings.max_concurrency
-    assert settings.deadline == ClientSettings.deadline
+    assert settings.max_concurrency == DEFAULT_CONCURRENCY
+    assert settings.deadline == DEFAULT_DEADLINE
 
 
 @pytest.mark.parametrize(

@@ -438,7 +438,7 @@ def test_a_number_that_appears_during_the_import_counts_as_done(polyai: Emulated
     assert polyai.requests() == {READ: 3, IMPORT: 2}
 
 
-def test_a_number_that_the_answer_leaves_out_is_read_back_and_fails(polyai: Emulated) -> None:
+def test_a_number_that_answers_leave_out_beside_others_and_alone_is_elsewhere(polyai: Emulated) -> None:
     polyai.server.switches.import_existing = "partial"
     numbers = new(2)
 
@@ -447,10 +447,36 @@ def test_a_number_that_the_answer_leaves_out_is_read_back_and_fails(polyai: Emul
     assert (outcome.state, counts(outcome)) == ("failed", {"changed": 2, "failed": 1})
     assert isinstance(outcome.error, ItemsFailedPermanently)
     reason = items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
-    assert "registered elsewhere: not in this agent. It was not sent again." in reason
+    assert "registered elsewhere: not in this agent. Sending it again does not help." in reason
     assert polyai.number(ROSA, ROSAS) == (SANDBOX, "conn_rr_sandbox")
     assert places(polyai, numbers) == {(SANDBOX, DESK)}
-    assert polyai.requests() == {READ: 3, IMPORT: 1}
+    # Sent are three, and then the one that was left out; each answer is read back.
+    assert polyai.requests() == {READ: 4, IMPORT: 2}
+
+
+def test_a_number_that_is_left_out_alone_is_sent_once(polyai: Emulated) -> None:
+    polyai.server.switches.import_existing = "partial"
+
+    outcome = polyai.run(import_numbers(ROSAS, retries=1))
+
+    assert isinstance(outcome.error, ItemsFailedPermanently)
+    assert "registered elsewhere" in items(outcome)[f"{HOTELS}/{ROSAS}"]["reason"]
+    assert polyai.requests() == {READ: 2, IMPORT: 1}
+
+
+def test_numbers_that_an_answer_leaves_out_by_chance_are_sent_again_without_the_others(
+    polyai: Emulated,
+) -> None:
+    numbers = new(50)
+    polyai.server.fault("items", operation=IMPORT, share=0.2, seed=5)
+
+    outcome = polyai.run(import_numbers(*numbers, retries=0))
+
+    assert (outcome.state, counts(outcome)) == ("success", {"changed": 50})
+    assert places(polyai, numbers) == {(SANDBOX, DESK)}
+    assert polyai.requests() == {READ: 4, IMPORT: 2}
+    sent = [body["phoneNumbers"] for body in polyai.sent(IMPORT)]
+    assert 0 < len(sent[1]) < len(sent[0]) == 50
 
 
 # ------------------------------------------------------------------------------- unknown outcomes

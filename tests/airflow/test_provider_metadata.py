@@ -27,7 +27,7 @@ from airflow_voice_agents.airflow_compat import FORMS_IN_METADATA
 from airflow_voice_agents.get_provider_info import get_provider_info
 from airflow_voice_agents.polyai.connection import REGIONS
 from airflow_voice_agents.transport.fields import MAX_CONCURRENCY
-from airflow_voice_agents.transport.settings import ClientSettings
+from airflow_voice_agents.transport.settings import DEFAULT_CONCURRENCY
 
 DISTRIBUTION = "airflow-provider-voice-agents"
 PACKAGE = Path(airflow_voice_agents.__file__).parent
@@ -223,7 +223,7 @@ def test_the_form_offers_what_the_hook_accepts() -> None:
     assert tuple(region["schema"]["enum"]) == REGIONS
     assert region["value"] is None, "a preset region would be a trap for the users of the others"
     assert not FORMS_IN_METADATA or concurrency["schema"]["maximum"] == MAX_CONCURRENCY
-    assert concurrency["value"] == ClientSettings.max_concurrency
+    assert concurrency["value"] == DEFAULT_CONCURRENCY
 
 
 def test_an_example_costs_few_modules_of_ours_at_parse() -> None:

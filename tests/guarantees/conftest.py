@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,7 @@ def server(running_server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> E
     async def at_once(_: float) -> None:
         await asyncio.sleep(0)
 
-    defaults = run_context.RunContext.__init__.__defaults__ or ()
-    changed = tuple(at_once if each is asyncio.sleep else each for each in defaults)
-    monkeypatch.setattr(run_context.RunContext.__init__, "__defaults__", changed)
+    monkeypatch.setattr(run_context, "RunContext", partial(run_context.RunContext, sleep=at_once))
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
     forget_fernet()
     return running_server

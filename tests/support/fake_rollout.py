@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from unittest import mock
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.apply import apply

@@ -8,10 +8,11 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
-
-import httpx
+from urllib.parse import urlsplit
 
 from airflow_voice_agents.state.files import StateFiles
+from airflow_voice_agents.transport.client import Client
+from airflow_voice_agents.transport.response import Attempt, RawResponse
 
 
 class Moments:
@@ -46,7 +47,7 @@ class Moments:
                 (StateFiles, "remove", _room),
             ):
                 stack.enter_context(mock.patch.object(owner, method, self._told(owner, method, name)))
-            stack.enter_context(mock.patch.object(httpx.AsyncClient, "send", self._sending()))
+            stack.enter_context(mock.patch.object(Client, "_request", self._sending()))
             yield
 
     def _told(self, owner: Any, method: str, name: Callable[..., str]) -> Callable[..., Any]:
@@ -59,11 +60,11 @@ class Moments:
         return told
 
     def _sending(self) -> Callable[..., Any]:
-        plain = httpx.AsyncClient.send
+        plain = Client._request
 
-        async def send(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
-            with self.around(f"{request.method} {request.url.path}"):
-                return await plain(client, request, **options)
+        async def send(client: Client, attempt: Attempt[Any]) -> RawResponse:
+            with self.around(f"{attempt.request.method} {urlsplit(attempt.url).path}"):
+                return await plain(client, attempt)
 
         return send
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.bases.operator import WritingOperator
 from airflow_voice_agents.engine.policy import Policy

@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE, apply

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import msgspec
 
 FACET = "voiceAgents_plan"
 """Name of the facet that holds the plan's digest."""
 
 
-@dataclass(frozen=True)
-class Lineage:
+class Lineage(msgspec.Struct, frozen=True):
     """The facts of a run that lineage shows; no values.
 
     :param sources: asset URIs of what was taken.

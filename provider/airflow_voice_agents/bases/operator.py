@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import AssetAlias, BaseOperator
+from msgspec.structs import replace
 
 from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
@@ -396,8 +397,6 @@ class RestoringOperator(WritingOperator):
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the protections of the run, with the hold that it places."""
-        from dataclasses import replace
-
         return replace(super().protection_settings(), hold=self.hold, reason=self.reason)
 
 

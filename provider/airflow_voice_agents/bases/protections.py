@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from airflow_voice_agents.engine.apply import SNAPSHOT_NOTE
 from airflow_voice_agents.engine.policy import BlockDigests, HeldLock, Protections
@@ -104,8 +105,7 @@ SNAPSHOT_KEY = "snapshot"
 """XCom that holds the URL of the snapshot, from before the first write on."""
 
 
-@dataclass(frozen=True)
-class ProtectionSettings:
+class ProtectionSettings(msgspec.Struct, frozen=True):
     """The arguments of an operator about locks, snapshots, blocks and stops.
 
     :param name: name of the snapshot's file.
@@ -144,8 +144,7 @@ class ProtectionSettings:
     system: str = "polyai"
 
 
-@dataclass(frozen=True)
-class AirflowProtections:
+class AirflowProtections(msgspec.Struct, frozen=True, dict=True):
     """Builds the protections of one task.
 
     :param settings: the operator's arguments.

@@ -14,13 +14,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import msgspec
 
 from airflow_voice_agents.bases.hook import VoiceAgentsHook
 from airflow_voice_agents.plans.condition import AnyRead, Read, fetch_all
 from airflow_voice_agents.transport.errors import VoiceAgentsError
+from airflow_voice_agents.transport.records import Record
 
 FRESH = 0.5
 """Share of its interval for which a wait takes an answer that another wait got."""
@@ -30,8 +32,7 @@ KEPT_SECONDS = 300.0
 """Seconds for which a client is used; then the connection is read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PollResult:
+class PollResult(Record, frozen=True):
     """The answers to one poll, or the reason why there are none.
 
     :param asked: when the poll began, in monotonic seconds.
@@ -39,9 +40,11 @@ class PollResult:
     :param answers: answers to the reads, in order, or the error.
     """
 
+    not_shown = ("answers",)
+
     asked: float
     came: float
-    answers: list[Any] | VoiceAgentsError = field(repr=False)
+    answers: list[Any] | VoiceAgentsError
 
     @property
     def age(self) -> float:
@@ -103,8 +106,7 @@ class SharedPoll:
                 task.cancel()
 
 
-@dataclass(slots=True, eq=False)
-class _Session:
+class _Session(msgspec.Struct, eq=False):
     hook: VoiceAgentsHook
     opened: float
     users: int = 0

@@ -6,12 +6,13 @@ import getpass
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.cli.running import DIFFERS, ERROR, IN_SYNC, confirmed, distinct, say, send, show
 from airflow_voice_agents.transport.errors import InputError, VoiceAgentsError

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -108,14 +107,13 @@ def _safe(value: Any) -> Any:
     return [_safe(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalRun(RunContext):
+class TerminalRun(RunContext, frozen=True, kw_only=True):
     """A run whose progress is a bar on the terminal.
 
     :param bars: draws the bars.
     """
 
-    bars: Progress = field(kw_only=True)
+    bars: Progress
 
     def progress(self, what: str, total: int) -> ProgressLog:
         """Return the progress of one part of the run.

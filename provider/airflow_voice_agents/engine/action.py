@@ -9,6 +9,8 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any, ClassVar
 
+import msgspec
+
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.policy import BlockDigests
 from airflow_voice_agents.engine.run_context import RunContext
@@ -18,8 +20,7 @@ from airflow_voice_agents.plans.plan import Finding, Plan, PlannedItem, TargetPl
 from airflow_voice_agents.plans.report import ItemReport, Report, explain
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """The part of a platform that an action may write, as far as it is known before any read.
 
     :param targets: names to lock before reading; ``"agent/*"`` covers every target of an owner. The engine

@@ -6,9 +6,12 @@ This is the only module that sends writes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Generic
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop
 from airflow_voice_agents.engine.progress import Phase, ResourceProgress, changed_keys
@@ -50,8 +53,7 @@ NOT_READ_BACK = "the answer shows it; it was not read back"
 """Reason of a changed resource whose independent read was left out, because all further requests are refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplierSettings:
+class ApplierSettings(msgspec.Struct, frozen=True):
     """How an applier writes and checks.
 
     :param verify: whether an independent read follows the writes; their responses are checked in any case, and
@@ -271,14 +273,17 @@ class Applier(Generic[State]):
         except CallError as failure:
             await self._handle_failure(write, failure)
             return
+        none_taken = results.keys().isdisjoint(write.resources)
         for resource in write.resources:
-            self._accept(write, resource, results.get(resource))
+            if (result := results.get(resource)) is not None:
+                self._accept(write, resource, result)
+            else:
+                reason = f"the answer to {write.request.operation} does not mention it."
+                self._progress[resource].mark_uncertain(write, reason, none_taken=none_taken)
 
-    def _accept(self, write: Write[State], resource: Resource, result: WriteResult[State] | None) -> None:
+    def _accept(self, write: Write[State], resource: Resource, result: WriteResult[State]) -> None:
         progress, operation = self._progress[resource], write.request.operation
-        if result is None:
-            progress.mark_uncertain(write, f"the answer to {operation} does not mention it.", left_out=True)
-        elif result.error is not None:
+        if result.error is not None:
             progress.fail(f"{operation}: {self.context.redact(result.error, write.request)}")
         else:
             progress.applied.append(operation)
@@ -397,7 +402,7 @@ class Applier(Generic[State]):
                 "still take effect, so it was not sent again. Look at it there before you run this again.",
             )
             each.retry_after = self._named_wait or None
-        elif meaning := each.not_taken(each.uncertain_write):
+        elif each.none_taken and (meaning := each.not_taken(each.uncertain_write)):
             each.fail(f"{each.reason} {meaning}", permanent=True)
         elif not self._goes_on(each.uncertain_write, round_number):
             each.fail(f"{each.reason} Reading it back showed it not applied.")

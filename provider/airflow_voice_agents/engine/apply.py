@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Action
 from airflow_voice_agents.engine.checkpoints import Checkpoints
@@ -85,8 +87,7 @@ async def apply(run: RunContext, action: Action, policy: Policy, protections: Pr
         return await _Run(run, action, policy, protections).report()
 
 
-@dataclass
-class _Run:
+class _Run(msgspec.Struct, dict=True):
     run: RunContext
     action: Action
     policy: Policy

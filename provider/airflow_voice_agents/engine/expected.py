@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.document import PlanDocument

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import ProgressLog, for_each_limited, free_loop
 from airflow_voice_agents.engine.reads import read_observation, smaller, unread
@@ -14,12 +15,12 @@ from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Observation, Resource, ResourceKind, State
 from airflow_voice_agents.plans.plan import PlannedItem, error, no_change
 from airflow_voice_agents.transport.errors import CallError
+from airflow_voice_agents.transport.records import Record
 
 Compose = Callable[[Any, Any], PlannedItem]
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
+class PlanRequest(Record, frozen=True):
     """One resource to plan.
 
     :param resource: the resource that is written.
@@ -28,9 +29,11 @@ class PlanRequest:
         returns the planned item.
     """
 
+    not_compared = ("compose",)
+
     resource: Resource
     source: Resource | None
-    compose: Compose = field(compare=False)
+    compose: Compose
 
     @property
     def needs(self) -> tuple[Resource, ...]:

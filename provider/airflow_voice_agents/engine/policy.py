@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from airflow_voice_agents.engine.applier import SETTLE_POLLS
 from airflow_voice_agents.engine.snapshot_recorder import SnapshotRecorder
@@ -27,8 +28,7 @@ def always_continue() -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """The options of a run.
 
     :param dry_run: plan only.
@@ -46,10 +46,10 @@ class Policy:
     dry_run: bool = False
     expected_digest: str | None = None
     document: PlanDocument | None = None
-    display: Display = field(default_factory=Display)
-    waves: Waves = field(default_factory=lambda: Waves.parse(None))
-    failure_limit: FailureLimit | None = field(default_factory=lambda: FailureLimit.parse(None))
-    change_limit: ChangeLimit = field(default_factory=lambda: ChangeLimit.parse(None))
+    display: Display = msgspec.field(default_factory=Display)
+    waves: Waves = msgspec.field(default_factory=lambda: Waves.parse(None))
+    failure_limit: FailureLimit | None = msgspec.field(default_factory=lambda: FailureLimit.parse(None))
+    change_limit: ChangeLimit = msgspec.field(default_factory=lambda: ChangeLimit.parse(None))
     verify: bool = True
     max_snapshot_age: float | None = 60.0
     settle_polls: tuple[float, ...] = SETTLE_POLLS
@@ -143,8 +143,7 @@ BlockDigests = Mapping[str, Mapping[Resource, str]]
 """Target -> resource -> digest of the state that was rolled back."""
 
 
-@dataclass(frozen=True)
-class Protections:
+class Protections(msgspec.Struct, frozen=True):
     """The protections around a run: locks, rollback blocks, snapshots, stop switch and freeze windows.
 
     The defaults protect nothing; :mod:`airflow_voice_agents.bases.protections` makes the real ones.
@@ -171,4 +170,4 @@ class Protections:
     frozen: Callable[[], tuple[Finding, ...]] = tuple
     failures: SharedFailures | None = None
     local_state: Callable[[bool], tuple[Finding, ...]] = shared_state
-    observer: RunObserver = field(default_factory=_Unobserved)
+    observer: RunObserver = msgspec.field(default_factory=_Unobserved)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Generic
+
+import msgspec
 
 from airflow_voice_agents.plans.kind import ResourceKind, State, Transition, Write
 from airflow_voice_agents.plans.report import MARKS, ItemReport, Status
@@ -27,8 +28,7 @@ class Phase(Enum):
     """Nothing more will happen."""
 
 
-@dataclass(slots=True)
-class ResourceProgress(Generic[State]):
+class ResourceProgress(msgspec.Struct, Generic[State]):
     """One resource and how far its writes have come.
 
     :param transition: its present and desired state; renewed whenever it is read again.
@@ -38,7 +38,8 @@ class ResourceProgress(Generic[State]):
     :param facts: ids from responses, for the report.
     :param uncertain_write: the write with the unknown outcome.
     :param refused_for_now: whether that write certainly was not applied (not sent, or put off by the platform).
-    :param left_out: whether that write was answered, and the answer does not mention the resource.
+    :param unanswered: whether a write of it got no answer, so that it may still take effect.
+    :param none_taken: whether the answer to its uncertain write mentions none of what that write was to change.
     :param known: the last state before that write.
     :param read_at: time of the last read, on the run's clock.
     """
@@ -51,11 +52,12 @@ class ResourceProgress(Generic[State]):
     reason: str = ""
     permanent: bool = False
     retry_after: float | None = None
-    applied: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    applied: list[str] = msgspec.field(default_factory=list)
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
     uncertain_write: Write[State] | None = None
     refused_for_now: bool = False
-    left_out: bool = False
+    unanswered: bool = False
+    none_taken: bool = False
     known: State | None = None
     read_at: float | None = None
 
@@ -100,10 +102,22 @@ class ResourceProgress(Generic[State]):
             self.end(Status.UNKNOWN, reason, cause=failure)
 
     def mark_uncertain(
-        self, write: Write[State], reason: str, *, refused_for_now: bool = False, left_out: bool = False
+        self,
+        write: Write[State],
+        reason: str,
+        *,
+        refused_for_now: bool = False,
+        none_taken: bool | None = None,
     ) -> None:
-        """Note that a write may or may not have been applied."""
-        self.left_out = left_out and self.uncertain_write is None
+        """Note that a write may or may not have been applied.
+
+        :param write: the write.
+        :param reason: the reason, for people.
+        :param refused_for_now: whether it certainly was not applied.
+        :param none_taken: whether its answer mentions no resource at all; ``None`` if there was no such answer.
+        """
+        self.unanswered = self.unanswered or (none_taken is None and not refused_for_now)
+        self.none_taken = bool(none_taken)
         self.phase, self.reason, self.uncertain_write = Phase.UNCERTAIN, reason, write
         self.refused_for_now = refused_for_now
         self.known = self.transition.before if self.seen is None else self.seen
@@ -111,13 +125,12 @@ class ResourceProgress(Generic[State]):
     def not_taken(self, write: Write[State] | None) -> str:
         """Return what it means that an answered write did not create a resource that is absent; else an empty text.
 
-        An earlier write of unknown outcome may still take effect, so nothing is concluded after one.
+        An earlier write without an answer may still take effect, so nothing is concluded after one.
 
         :param write: the write that was answered.
         """
         is_absent = self.transition.before is None and self.seen is None
-        certain = self.left_out if self.uncertain_write else True
-        return write.not_taken if write is not None and is_absent and certain else ""
+        return write.not_taken if write is not None and is_absent and not self.unanswered else ""
 
     def resolve(self, kind: ResourceKind[State]) -> None:
         """Note the uncertain write as applied, if the state seen shows a part of the desired state."""

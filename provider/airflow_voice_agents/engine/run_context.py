@@ -6,8 +6,9 @@ import asyncio
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from airflow_voice_agents.engine.concurrency import ProgressLog, Sender
 from airflow_voice_agents.plans.guards import GuardContext
@@ -45,8 +46,7 @@ def _as_it_is(text: str, _: ApiRequest[Any] | None = None, /) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class RunContext:
+class RunContext(msgspec.Struct, frozen=True):
     """The things that a run works with.
 
     :param sender: sends any request. Only the engine's applier may use it; everything else reads through
@@ -64,7 +64,7 @@ class RunContext:
 
     sender: Sender
     log: Callable[[str], None]
-    guard_context: GuardContext = field(default_factory=GuardContext)
+    guard_context: GuardContext = msgspec.field(default_factory=GuardContext)
     concurrency: int = 4
     task_state: TaskState | None = None
     clock: Callable[[], float] = time.monotonic

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.kind import Kinds, Resource
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.snapshot import Snapshot
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 NOTHING: Mapping[Resource, Any] = {}
 
@@ -19,8 +21,7 @@ BEFORE, AFTER, WAYPOINTS = "before", "after", "waypoints"
 run's writes lead through or an earlier try was to leave. A restore knows by them what is the run's own work."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRecorder:
+class SnapshotRecorder(msgspec.Struct, frozen=True):
     """Where a run keeps the resources that it is about to change.
 
     Each is kept as it was before the first try of the task changed it, however many tries there are: the task's
@@ -99,8 +100,7 @@ class SnapshotRecorder:
             return Snapshot({})
 
 
-@dataclass(frozen=True, slots=True)
-class _SnapshotBuilder:
+class _SnapshotBuilder(Record, frozen=True):
     """What goes into a snapshot.
 
     :param earlier: what the try before kept.
@@ -108,11 +108,13 @@ class _SnapshotBuilder:
     :param extra: further notes per resource.
     """
 
+    not_shown = ("unchanged", "extra", "states", "notes")
+
     earlier: Snapshot[Any]
-    unchanged: Mapping[Resource, Any] = field(repr=False)
-    extra: Mapping[Resource, Mapping[str, Any]] = field(repr=False)
-    states: dict[Resource, Any] = field(default_factory=dict, repr=False)
-    notes: dict[Resource, Any] = field(default_factory=dict, repr=False)
+    unchanged: Mapping[Resource, Any]
+    extra: Mapping[Resource, Mapping[str, Any]]
+    states: dict[Resource, Any] = msgspec.field(default_factory=dict)
+    notes: dict[Resource, Any] = msgspec.field(default_factory=dict)
 
     def put(self, item: PlannedItem) -> None:
         """Put a resource in, unless nobody changes it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 Pair = tuple[str, str]
 
@@ -19,16 +20,15 @@ class AmbiguousTargets(Exception):
         self.pairs = tuple(pairs)
 
 
-@dataclass
-class TargetNames:
+class TargetNames(msgspec.Struct):
     """Known answers to the question whether two names mean one target.
 
     :param may_be_same: whether two different names can mean one target at all, from their spelling alone.
     """
 
     may_be_same: Callable[[str, str], bool]
-    _same: set[Pair] = field(default_factory=set)
-    _different: set[Pair] = field(default_factory=set)
+    _same: set[Pair] = msgspec.field(default_factory=set)
+    _different: set[Pair] = msgspec.field(default_factory=set)
 
     def note(self, pair: Pair, *, same: bool) -> None:
         """Note an answer.

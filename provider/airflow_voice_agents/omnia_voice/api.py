@@ -8,10 +8,10 @@ leaves it out. Every function raises ``InputError``, naming the argument, for wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
 from pydantic.alias_generators import to_camel
 
 from airflow_voice_agents.omnia_voice.models import (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of
 from airflow_voice_agents.engine.concurrency import Sender

@@ -6,8 +6,9 @@ or removed while they are read may be missed or seen twice.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.omnia_voice.api import is_list

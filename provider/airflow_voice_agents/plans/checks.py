@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.transport.errors import InputError
 
@@ -35,8 +36,7 @@ WORST_FIRST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(msgspec.Struct, frozen=True):
     """What one check says after one look.
 
     :param name: the check.
@@ -49,7 +49,7 @@ class CheckResult:
     name: str
     verdict: CheckVerdict
     reason: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = msgspec.field(default_factory=dict)
     permanent: bool = False
 
     def document(self) -> dict[str, Any]:
@@ -100,8 +100,7 @@ def document(verdict: CheckVerdict, results: Sequence[CheckResult], **facts: Any
     return {"verdict": verdict.value, "checks": [result.document() for result in results], **facts}
 
 
-@dataclass
-class Watch:
+class Watch(msgspec.Struct):
     """Turns one look after the other into a verdict.
 
     Failed is decided only by so many looks at the same check that failed, with none in between that did not.
@@ -118,7 +117,7 @@ class Watch:
 
     confirmations: int = 2
     whole_period: bool = True
-    failures: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = msgspec.field(default_factory=dict)
     looks: int = 0
     errors: int = 0
     late: int = 0

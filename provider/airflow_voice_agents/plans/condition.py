@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import VoiceAgentsError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.text import one_line
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Reader(Protocol):
         """Return the client that sends, for its base URL and its redaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read(Generic[T]):
+class Read(Record, Generic[T], frozen=True):
     """One read-only question, however many requests its answer takes.
 
     A list that comes in pages is one read, whose answer is the complete list.
@@ -57,9 +56,12 @@ class Read(Generic[T]):
         asked while no other wait could share the answer.
     """
 
-    key: Hashable = field(repr=False)
-    fetch: Callable[[Reader], Awaitable[T]] = field(repr=False, compare=False)
-    narrow: Read[T] | None = field(default=None, repr=False, compare=False)
+    not_shown = ("key", "fetch", "narrow")
+    not_compared = ("fetch", "narrow")
+
+    key: Hashable
+    fetch: Callable[[Reader], Awaitable[T]]
+    narrow: Read[T] | None = None
 
     @classmethod
     def of(cls, read: AnyRead[T]) -> Read[T]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.transport.records import Record
 
 Path = tuple[str | int, ...]
 
@@ -32,8 +32,7 @@ class Op(StrEnum):
     REMOVE = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record, frozen=True):
     """One difference at one path.
 
     :param op: add, change or remove.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.diff import ABSENT, Op, Path
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.selection import may_mean, page_paths
 from airflow_voice_agents.transport.masking import is_sensitive, mask_credentials
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.suggestions import did_you_mean
 from airflow_voice_agents.transport.text import visible
 
@@ -29,8 +32,7 @@ _PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 Patterns = Sequence[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Display:
+class Display(msgspec.Struct, frozen=True):
     """What a plan shows of values.
 
     Masked even when values are shown: what the schema marks (``sensitive`` of an item), values of keys with a
@@ -115,8 +117,7 @@ class Display:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record, frozen=True):
     """One line of a plan before it is shortened: a change as far as it may be shown.
 
     :param op: add, change or remove.
@@ -126,10 +127,12 @@ class Row:
     :param keys: the keys that ``*`` in the path stands for, where several rows were joined.
     """
 
+    not_compared = ("parts",)
+
     op: Op
     path: str
     texts: tuple[str, ...]
-    parts: Path = field(default=(), compare=False)
+    parts: Path = ()
     keys: tuple[str, ...] = ()
 
     @property

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PLAN_VERSION, Plan, PlannedItem
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 CHECKSUM = "checksum"
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedDigest:
+class ExpectedDigest(msgspec.Struct, frozen=True):
     """What a saved plan holds one resource to.
 
     :param before: digest of what it was when it was planned.
@@ -40,8 +41,7 @@ class ExpectedDigest:
         return on_its_way and item.after == self.after and item.source == self.source
 
 
-@dataclass(frozen=True)
-class PlanDocument:
+class PlanDocument(Record, frozen=True):
     """A plan that was saved: digests, keys and counts, never values.
 
     :param operation: what the run is.
@@ -52,10 +52,12 @@ class PlanDocument:
     :param summary: as :meth:`.PlanSummary.document` returned it, or ``None``.
     """
 
+    not_shown = ("request",)
+
     operation: str
     digest: str
     pins: Mapping[Resource, ExpectedDigest]
-    request: Any = field(repr=False)
+    request: Any
     counts: Mapping[str, int]
     summary: Mapping[str, Any] | None = None
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.plans.render import ROWS_SHOWN, show_key, visible
 from airflow_voice_agents.plans.report import ITEMS_SHOWN
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.validation import summarize_list
 
 OPERATION = "look for drift"
@@ -62,8 +64,7 @@ def judge(now: str, desired: str, base: str | None, *, surplus: bool = False) ->
     return Drift.EDITED if desired == base else Drift.DIVERGED
 
 
-@dataclass(frozen=True, slots=True)
-class DriftFinding:
+class DriftFinding(Record, frozen=True):
     """How one resource stands.
 
     :param resource: which one.
@@ -77,6 +78,9 @@ class DriftFinding:
     :param facts: what reads have shown beside the states, as a planned item has them.
     """
 
+    not_shown = ("facts",)
+    not_compared = ("facts",)
+
     resource: Resource
     target: str
     drift: Drift
@@ -85,7 +89,7 @@ class DriftFinding:
     desired: str | None = None
     base: str | None = None
     reason: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    facts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Return the finding as JSON: keys and beginnings of digests, never values."""
@@ -147,14 +151,15 @@ def since(resource: Resource, *, target: str, now: str, base: str) -> DriftFindi
     return DriftFinding(resource, target, judge(now, base, base), now=now, base=base)
 
 
-@dataclass(frozen=True)
-class DriftReport:
+class DriftReport(Record, frozen=True, dict=True):
     """How all resources stand.
 
     :param findings: one per resource.
     """
 
-    findings: tuple[DriftFinding, ...] = field(repr=False)
+    not_shown = ("findings",)
+
+    findings: tuple[DriftFinding, ...]
 
     @property
     def drifted(self) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 from dateutil.rrule import rrule, rrulestr
 
 from airflow_voice_agents.plans.plan import Finding, error, warning
@@ -40,8 +40,7 @@ _PART = re.compile(r"([A-Z]+)=([A-Z0-9,+-]+)")
 _UNTIL = re.compile(r"[0-9]{8}(?:T[0-9]{6}Z?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeWindow:
+class FreezeWindow(msgspec.Struct, frozen=True):
     """A time at which nothing is written.
 
     :param start: wall time at which it begins; with a rule, the earliest and the time of day of all.
@@ -113,8 +112,7 @@ class FreezeWindow:
         return _recurrence(self.rule, self.start).between(earliest, latest, inc=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(msgspec.Struct, frozen=True):
     """One time of a window.
 
     :param window: the window.

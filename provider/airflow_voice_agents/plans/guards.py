@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from airflow_voice_agents.plans.plan import Finding, error
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(msgspec.Struct, frozen=True):
     """The guards that the author of a DAG has overridden.
 
     :param confirm_live: writes into live are intended.
@@ -22,15 +22,14 @@ class Overrides:
     allowed: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class GuardContext:
+class GuardContext(msgspec.Struct, frozen=True):
     """The facts that guards decide by.
 
     :param overrides: guards that the DAG's author has overridden.
     :param backfill: whether Airflow runs this as a backfill.
     """
 
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = msgspec.field(default_factory=Overrides)
     backfill: bool = False
 
 

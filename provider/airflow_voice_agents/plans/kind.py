@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from airflow_voice_agents.plans.diff import Change
 from airflow_voice_agents.transport.api_request import ApiRequest
+from airflow_voice_agents.transport.records import Record
 
 if TYPE_CHECKING:
     from airflow_voice_agents.plans.plan import PlannedItem
@@ -48,8 +50,7 @@ class Resource(NamedTuple):
         return f"{self.kind}:{self}"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation(Generic[State]):
+class Observation(Record, Generic[State], frozen=True):
     """One read and the states in its answer.
 
     ``states`` maps a resource that the answer reports as absent to ``None``. A resource that the answer does not
@@ -61,14 +62,15 @@ class Observation(Generic[State]):
     :param fetch: reads an answer that takes several requests (pages); ``None`` sends ``request`` alone.
     """
 
+    not_compared = ("states", "fetch")
+
     request: ApiRequest[Any]
     resources: tuple[Resource, ...]
-    states: Callable[[Any], Mapping[Resource, State | None]] = field(compare=False)
-    fetch: Callable[[Any], Awaitable[Any]] | None = field(default=None, compare=False)
+    states: Callable[[Any], Mapping[Resource, State | None]]
+    fetch: Callable[[Any], Awaitable[Any]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transition(Generic[State]):
+class Transition(Record, Generic[State], frozen=True):
     """The present and the desired state of one resource.
 
     :param resource: the resource.
@@ -77,14 +79,15 @@ class Transition(Generic[State]):
     :param read_at: time of the read, on the run's clock; ``None`` when unknown.
     """
 
+    not_compared = ("read_at",)
+
     resource: Resource
     before: State | None
     after: State
-    read_at: float | None = field(default=None, compare=False)
+    read_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult(Generic[State]):
+class WriteResult(msgspec.Struct, Generic[State], frozen=True):
     """The outcome of a write for one resource, as its response reports it.
 
     :param state: the state in the response, or ``None`` when the response shows none; then it is read back.
@@ -94,11 +97,10 @@ class WriteResult(Generic[State]):
 
     state: State | None = None
     error: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Write(Generic[State]):
+class Write(Record, Generic[State], frozen=True):
     """One write.
 
     :param request: the request that writes.
@@ -111,18 +113,21 @@ class Write(Generic[State]):
     :param deletes: a 404 answer may mean that the resource is gone already, so it is read back.
     :param no_change: turns a refusal that means "there is nothing to do" into the reason for the report; returns
         ``None`` for any other refusal.
-    :param not_taken: what it means that the platform answered a creation without taking the resource, or said that
-        it exists, while a read shows it absent; it is then not sent again. Empty where that means nothing certain.
+    :param not_taken: what it means that the platform answered a creation and took nothing of it, or said that
+        the resource exists, while a read shows it absent; it is then not sent again. What an answer leaves out beside
+        others that it takes is sent once more without them. Empty where that means nothing certain.
     """
+
+    not_compared = ("judge", "split", "no_change")
 
     request: ApiRequest[Any]
     resources: tuple[Resource, ...]
-    judge: Callable[[Any], Mapping[Resource, WriteResult[State]]] = field(compare=False)
+    judge: Callable[[Any], Mapping[Resource, WriteResult[State]]]
     waypoint: str | None = None
     vital: bool = False
-    split: Split[State] | None = field(default=None, compare=False)
+    split: Split[State] | None = None
     deletes: bool = False
-    no_change: Callable[[Any], str | None] | None = field(default=None, compare=False)
+    no_change: Callable[[Any], str | None] | None = None
     not_taken: str = ""
 
 

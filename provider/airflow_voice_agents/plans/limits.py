@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import TypeVar
+
+import msgspec
 
 from airflow_voice_agents.plans.plan import Finding, error
 from airflow_voice_agents.transport.errors import InputError
@@ -18,8 +19,7 @@ T = TypeVar("T")
 _PERCENTAGE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True):
     """So many targets, or so many of a hundred.
 
     :param count: number of targets, or ``None`` for a percentage.
@@ -67,8 +67,7 @@ def percentage(text: str) -> Fraction | None:
 NONE = Quota(count=0)
 
 
-@dataclass(frozen=True, slots=True)
-class FailureLimit:
+class FailureLimit(msgspec.Struct, frozen=True):
     """How many targets may fail before a run stops.
 
     :param limits: all of them bind; the smallest counts.
@@ -106,8 +105,7 @@ class FailureLimit:
         return failed > self.allows(total)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeLimit:
+class ChangeLimit(msgspec.Struct, frozen=True):
     """How many targets a run may change.
 
     :param limit: the most, or ``None`` for any number.
@@ -177,8 +175,7 @@ def _down(limit: Quota, total: int) -> int:
 EVERYTHING = Quota.parse("100%", "waves")
 
 
-@dataclass(frozen=True, slots=True)
-class Waves:
+class Waves(msgspec.Struct, frozen=True):
     """Where each wave ends.
 
     :param ends: share of all targets reached when the wave ends, later ones reaching further; the last

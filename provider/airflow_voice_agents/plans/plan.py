@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource, ResourceKind, State, Transition, WriteSequence
+from airflow_voice_agents.transport.records import Record
 
 PLAN_VERSION = 1
 DESTINATIONS = "destinations"
@@ -29,8 +32,7 @@ class Severity(StrEnum):
     """Is only reported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """Something that a plan has to say about a target.
 
     :param severity: errors stop the whole run before its first write.
@@ -58,8 +60,7 @@ def warning(code: str, message: str) -> Finding:
     return Finding(Severity.WARNING, code, message)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedItem:
+class PlannedItem(Record, frozen=True):
     """One target of a plan.
 
     :param resource: the target.
@@ -80,6 +81,9 @@ class PlannedItem:
         for the status page; no values.
     """
 
+    not_shown = ("transition", "facts")
+    not_compared = ("transition", "facts")
+
     resource: Resource
     before: str
     after: str
@@ -92,8 +96,8 @@ class PlannedItem:
     writes: int = 0
     waypoints: tuple[str, ...] = ()
     identifiers: bool = False
-    transition: Transition[Any] | None = field(default=None, repr=False, compare=False)
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    transition: Transition[Any] | None = None
+    facts: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -136,16 +140,17 @@ class PlannedItem:
         }
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True, dict=True):
     """Everything a run will do, decided before its first write.
 
     :param operation: what the run is (``"promote config"``).
     :param items: one per target, in the order asked for.
     """
 
+    not_shown = ("items",)
+
     operation: str
-    items: tuple[PlannedItem, ...] = field(repr=False)
+    items: tuple[PlannedItem, ...]
 
     @cached_property
     def digest(self) -> str:
@@ -206,8 +211,7 @@ def waypoint_digests(lanes: Iterable[WriteSequence[Any]]) -> tuple[str, ...]:
     return tuple(step.waypoint for lane in lanes for step in lane if step.waypoint)
 
 
-@dataclass(frozen=True, slots=True)
-class TargetPlan:
+class TargetPlan(Record, frozen=True):
     """One target with everything that a plan holds for it.
 
     :param name: the target, for people, rollback blocks and checkpoints (``"hotel-1/live"``).
@@ -217,9 +221,11 @@ class TargetPlan:
     :param locks: names that a run must hold while it writes; empty stands for the target's name alone.
     """
 
+    not_compared: ClassVar[tuple[str, ...]] = ("read_at",)
+
     name: str
     items: tuple[PlannedItem, ...]
-    read_at: float | None = field(default=None, compare=False)
+    read_at: float | None = None
     live: bool = False
     locks: tuple[str, ...] = ()
 
@@ -339,19 +345,5 @@ def for_another(item: PlannedItem, resource: Resource, states: tuple[Any, Any] |
     :param states: its own present and desired state, where they differ in what digests leave out.
     """
     known = item.transition
-    return PlannedItem(  # dataclasses.replace takes several times as long, for each of 100,000 numbers
-        resource,
-        item.before,
-        item.after,
-        item.source,
-        item.changes,
-        item.stale_keys,
-        item.kept_keys,
-        item.findings,
-        item.sensitive,
-        item.writes,
-        item.waypoints,
-        item.identifiers,
-        known and Transition(resource, *(states or (known.before, known.after)), known.read_at),
-        item.facts,
-    )
+    transition = known and Transition(resource, *(states or (known.before, known.after)), known.read_at)
+    return replace(item, resource=resource, transition=transition)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.display import Display, Row, join_alike, show_key, show_path
@@ -44,8 +46,7 @@ TARGETS_NAMED = 3
 """Targets that are named where many change alike; the rest is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetGroup:
+class TargetGroup(msgspec.Struct, frozen=True):
     """Targets of which a plan shows the same.
 
     :param items: the targets, in the plan's order.

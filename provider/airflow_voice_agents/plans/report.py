@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import PlannedItem
@@ -18,6 +20,7 @@ from airflow_voice_agents.transport.errors import (
     ItemsFailedPermanently,
     VoiceAgentsError,
 )
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.text import visible
 
 VERSION_CHANGE = "version_change"
@@ -43,8 +46,7 @@ MARKS = "marks"
 TROUBLE = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED)
 
 
-@dataclass(frozen=True, slots=True)
-class ItemReport:
+class ItemReport(msgspec.Struct, frozen=True):
     """How one item ended.
 
     :param resource: which one.
@@ -58,7 +60,7 @@ class ItemReport:
     status: Status
     reason: str = ""
     permanent: bool = False
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -78,8 +80,7 @@ class ItemReport:
         return {**plain, **self.details}
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Record, frozen=True, dict=True):
     """How a run ended.
 
     :param operation: what the run was.
@@ -96,8 +97,10 @@ class Report:
     :param by_owner: whether the items of each owner are counted as well.
     """
 
+    not_shown = ("items",)
+
     operation: str
-    items: tuple[ItemReport, ...] = field(repr=False)  # asyncio writes the result of its main task out
+    items: tuple[ItemReport, ...]  # asyncio writes the result of its main task out
     dry_run: bool = False
     plan_digest: str | None = None
     retry_after: float | None = None

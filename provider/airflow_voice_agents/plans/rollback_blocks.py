@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.kind import Resource
@@ -15,8 +16,7 @@ from airflow_voice_agents.transport.validation import summarize_list
 HOLD_VERSION = 1
 
 
-@dataclass(frozen=True)
-class RollbackBlock:
+class RollbackBlock(msgspec.Struct, frozen=True):
     """What must not come to a target again.
 
     :param target: the target, as all runs call it.

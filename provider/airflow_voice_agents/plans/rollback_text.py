@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.kind import Resource
 from airflow_voice_agents.plans.plan import Plan, PlannedItem, Severity
@@ -23,8 +25,7 @@ OVERWRITABLE = ("newer_work", "unknown_work")
 FAILED, NOT_BEGUN = "failed", "not begun"
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackTargets:
+class RollbackTargets(msgspec.Struct, frozen=True):
     """The targets of a rollback, for its account.
 
     :param resources: target -> its resources.

@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.diff import ABSENT
@@ -62,8 +64,7 @@ class _Fit(Enum):
     NOT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """Which keys are taken from the source; all others stay as the target has them.
 
     :param include: selectors of what is taken; ``None`` takes everything not excluded.
@@ -305,8 +306,7 @@ def reached_names(patterns: Iterable[str], names: Collection[str]) -> dict[str, 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """One part of a selector: a key, or a shell pattern."""
 
     text: str

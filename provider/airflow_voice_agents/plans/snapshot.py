@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Kinds, Resource, State
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 SNAPSHOT_VERSION = 2
 """Names the kind with every resource; version 1 was of one kind and is still read."""
 
 
-@dataclass(frozen=True)
-class Snapshot(Generic[State]):
+class Snapshot(Record, Generic[State], frozen=True):
     """States of resources, of one kind or of several.
 
     :param states: what each resource was; ``None`` where it did not exist.
     :param notes: what a restore should know about some of them, as JSON without values.
     """
 
-    states: Mapping[Resource, State | None] = field(repr=False)
-    notes: Mapping[Resource, Any] = field(default_factory=dict, repr=False)
+    not_shown = ("states", "notes")
+
+    states: Mapping[Resource, State | None]
+    notes: Mapping[Resource, Any] = msgspec.field(default_factory=dict)
 
     def document(self, kinds: Kinds) -> dict[str, Any]:
         """Return the snapshot as versioned JSON that checks itself. It holds values.

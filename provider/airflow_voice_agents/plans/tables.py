@@ -6,8 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from reprlib import repr as shorten
+
+import msgspec
 
 from airflow_voice_agents.plans.decoding import LIMITS
 from airflow_voice_agents.transport.errors import InputError
@@ -20,8 +21,7 @@ _SAMPLE = 4096
 _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A row of a table.
 
     :param number: its number as a spreadsheet shows it; the header is row 1.
@@ -32,8 +32,7 @@ class Row:
     cells: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table with a header.
 
     :param where: the file, for errors.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -21,8 +22,7 @@ from airflow_voice_agents.transport.errors import InputError
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DriftWait:
+class DriftWait(msgspec.Struct, frozen=True):
     """A drift condition with its comparison; all requests of the comparison are one read.
 
     :param condition: the result to wait for, and what is compared.

@@ -15,9 +15,11 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import asdict, fields
 
 from airflow_voice_agents.plans.decoding import decode_json, decode_yaml
 from airflow_voice_agents.polyai.resources.config_page import PageState
@@ -42,8 +44,7 @@ NAMES = frozenset(part + ending for part in PARTS for ending in ENDINGS)
 _SETTINGS = tuple(each.name for each in fields(NamedSettings))
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentFiles:
+class EnvironmentFiles(msgspec.Struct, frozen=True):
     """One environment of an agent; what was not exported is ``None``.
 
     :param page: the config page.

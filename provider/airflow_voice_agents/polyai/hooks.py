@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.bases.hook import VoiceAgentsHook, extra_of, extra_of_async, open_client
 from airflow_voice_agents.polyai import api

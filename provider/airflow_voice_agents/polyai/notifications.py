@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk import BaseNotifier
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ VERDICT_KEY, REPORT_KEY = "verdict", "report"
 """XComs that a message is made of."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionMessage:
+class PromotionMessage(msgspec.Struct, frozen=True):
     """A message about a promotion.
 
     :param subject: the subject, in one line.

@@ -10,10 +10,10 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_voice_agents.transport.errors import ConnectionSettingsError, InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.strict_json import Limits, decode_json
 
 TIMESTAMP, SIGNATURE, EVENT_ID = "x-polyai-timestamp", "x-polyai-signature", "x-polyai-event-id"
@@ -42,16 +42,17 @@ _NO_SECRET = (secrets.token_bytes(32), secrets.token_bytes(32))
 """Stand in for secrets that are not configured, so that a refusal costs the same; nobody knows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookSecrets:
+class WebhookSecrets(Record, frozen=True):
     """Secrets of a receiver.
 
     :param signing: signing secrets of the account's webhook: the present one, and the former one during a rotation.
     :param tokens: the same for the secrets that agents' webhooks send.
     """
 
-    signing: tuple[bytes, ...] = field(default=(), repr=False)
-    tokens: tuple[bytes, ...] = field(default=(), repr=False)
+    not_shown = ("signing", "tokens")
+
+    signing: tuple[bytes, ...] = ()
+    tokens: tuple[bytes, ...] = ()
 
     @classmethod
     def read(cls, conn_id: str, extra: Mapping[str, Any]) -> WebhookSecrets:
@@ -84,8 +85,7 @@ def _secret(conn_id: str, extra: Mapping[str, Any], name: str) -> bytes | None:
     return value.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Record, frozen=True):
     """A request as it came in.
 
     :param headers: names in lower case and values, repeated ones included.
@@ -93,8 +93,10 @@ class Delivery:
     :param complete: whether the body is whole.
     """
 
-    headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes = field(repr=False)
+    not_shown = ("headers", "body")
+
+    headers: Sequence[tuple[str, str]]
+    body: bytes
     complete: bool = True
 
     def header(self, name: str) -> str:

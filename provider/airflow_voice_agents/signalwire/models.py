@@ -9,11 +9,12 @@ the few fields that identify a record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from airflow_voice_agents.transport.records import Record
 
 VOICE: Final = "voice"
 """The capability that a number needs for calls, and the receive mode in which it takes them."""
@@ -177,13 +178,14 @@ class AvailableNumber(Answer):
         return VOICE in self.capabilities
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Record, frozen=True):
     """One page of the project's numbers, newest first.
 
     :param numbers: the numbers; a page may be empty and not be the last.
     :param next_link: address of the next page with an opaque token, or ``None`` on the last page.
     """
 
+    not_shown = ("next_link",)
+
     numbers: tuple[PhoneNumber, ...]
-    next_link: str | None = field(default=None, repr=False)
+    next_link: str | None = None

@@ -22,9 +22,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.state.files import StateFiles, from_bytes, to_bytes
@@ -69,8 +72,7 @@ class Files(Protocol):
         """Remove a file, unless it is gone already."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockOwner:
+class LockOwner(msgspec.Struct, frozen=True):
     """The try of a task that holds a lock.
 
     :param dag_id: its DAG.
@@ -114,8 +116,7 @@ class LockOwner:
         return f"task {self.task_id}{which} in run {self.run_id} of DAG {self.dag_id} (try {self.try_number})"
 
 
-@dataclass(frozen=True, slots=True)
-class LockFile:
+class LockFile(msgspec.Struct, frozen=True):
     """What a lock's file says.
 
     :param file: name of the file.

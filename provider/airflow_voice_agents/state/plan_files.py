@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.document import PlanDocument
 from airflow_voice_agents.plans.kind import Resource
@@ -25,8 +27,7 @@ _STAMP = "%Y%m%dT%H%M%S%fZ"
 _WORDS = {"address": str, "sha256": str, "digest": str, "number": int, "chunks": int, "to_change": int}
 
 
-@dataclass(frozen=True, slots=True)
-class PlanReference:
+class PlanReference(msgspec.Struct, frozen=True):
     """Where a plan lies, or one chunk of it.
 
     :param address: URL of the file.
@@ -125,8 +126,7 @@ def open_plan(value: object) -> PlanDocument:
     return PlanDocument.read(value) if reference is None else reference.load()
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkProgress:
+class ChunkProgress(msgspec.Struct, frozen=True):
     """The failures and the report of each chunk, in files that all chunks of a plan see.
 
     :param files: the folder.

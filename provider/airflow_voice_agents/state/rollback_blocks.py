@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.target_names import TargetNames
 from airflow_voice_agents.plans.kind import Resource

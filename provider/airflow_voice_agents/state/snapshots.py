@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.state.files import StateFiles
 from airflow_voice_agents.state.folder import state_folder
@@ -22,8 +23,7 @@ SUFFIX = ".snapshot"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """The platform that a snapshot is of.
 
     :param system: name of the system.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 T = TypeVar("T")
 
@@ -29,8 +29,7 @@ class Replay(StrEnum):
     """Never resend, not even after a refused connection: what reaches a person or an agent."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest(Generic[T]):
+class ApiRequest(Record, Generic[T], frozen=True):
     """A request of one vendor operation; building it sends nothing.
 
     :param operation: the vendor's operation in words, for errors and logs (``"get phone number"``).
@@ -47,14 +46,17 @@ class ApiRequest(Generic[T]):
     :param people: whether the answer is about calls to or from people, so that an error shows no number.
     """
 
+    not_shown = ("read", "query", "body")
+    not_compared = ("read",)
+
     operation: str
     method: str
     route: str
     path: str
-    read: Callable[[Any], T] = field(repr=False, compare=False)
+    read: Callable[[Any], T]
     replay: Replay
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, Any] | None = None
     deadline: float | None = None
     shown: frozenset[str] = frozenset()
     people: bool = False

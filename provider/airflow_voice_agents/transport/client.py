@@ -10,9 +10,8 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import ContextVar
-from http.cookiejar import CookieJar
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -58,7 +57,7 @@ from airflow_voice_agents.transport.retry import (
 from airflow_voice_agents.transport.secure_connection import (
     name_advice,
     open_context,
-    open_with_proxies,
+    open_with_proxy,
     proxy_on_the_way,
     takes_aiohttp,
     tls_advice,
@@ -77,11 +76,8 @@ _sending: ContextVar[bool] = ContextVar("voice_agents_sending", default=False)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # A read time-out that was cut to the deadline may fire a little before it.
 _TIMER_SLACK = 0.05
+_ONE_CONNECTION = httpx.Limits(max_connections=None, max_keepalive_connections=1)
 _DECODED = frozenset({"identity", "gzip", "x-gzip", "deflate"})
-
-
-def _not_ours(_: logging.LogRecord) -> bool:
-    return not _sending.get()
 
 
 def _event_only(record: logging.LogRecord) -> bool:
@@ -92,19 +88,11 @@ def _event_only(record: logging.LogRecord) -> bool:
 
 
 # Queries may hold the numbers of people, and headers keys. A filter does not hold for the loggers below its own.
-logging.getLogger("httpx").addFilter(_not_ours)
 HTTPCORE_LOGGERS = tuple(
     f"httpcore{part}" for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")
 )
 for _name in HTTPCORE_LOGGERS:
     logging.getLogger(_name).addFilter(_event_only)
-
-
-class _NoCookies(CookieJar):
-    """Keeps no cookies, so that none are sent."""
-
-    def extract_cookies(self, response: object, request: object) -> None:
-        """Ignore the cookies of a response."""
 
 
 class Client:
@@ -147,6 +135,15 @@ class Client:
         self._pace = pace_for(settings, clock)
         self._budget = RetryBudget()
         self._lock = threading.Lock()
+        self._headers = httpx.Headers(
+            {
+                **settings.headers,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "Connection": "keep-alive",
+                "User-Agent": settings.user_agent,
+            }
+        ).raw
         self._connections = ConnectionPool(self._open)
         self._pools: list[ConnectionPool[Any]] = [self._connections, *self._pace.pools]
         self._own_loop = SyncRunner()
@@ -319,28 +316,31 @@ class Client:
         finally:
             _sending.reset(sending)
 
-    async def _send_on(self, connection: httpx.AsyncClient, attempt: Attempt[Any]) -> RawResponse:
-        header = self.settings.correlation_header
-        headers = {header: attempt.correlation_id} if header else {}
-        if attempt.content is not None:
-            headers["Content-Type"] = "application/json"
-        http_request = connection.build_request(
+    async def _send_on(self, connection: httpx.AsyncBaseTransport, attempt: Attempt[Any]) -> RawResponse:
+        """Send without httpx's client: its redirects, cookies and authentication are not wanted, and take a third."""
+        http_request = httpx.Request(
             attempt.request.method,
             attempt.url,
             content=attempt.content,
-            headers=headers,
-            timeout=self._timeout(attempt),
+            headers=[*self._headers, *self._own_headers(attempt)],
+            extensions={"timeout": self._timeout(attempt)},
         )
         with self._lock:
             self.requests_sent += 1
         attempt.in_flight = True
-        response = await connection.send(http_request, stream=True)
+        response = await connection.handle_async_request(http_request)
         try:
             return await self._receive(response)
         finally:
             if holds_surplus(response):
                 await response.extensions["network_stream"].aclose()  # else it answers the next request
             await response.aclose()
+
+    def _own_headers(self, attempt: Attempt[Any]) -> Iterator[tuple[bytes, bytes]]:
+        if header := self.settings.correlation_header:
+            yield header.encode("ascii"), attempt.correlation_id.encode("ascii")
+        if attempt.content is not None:
+            yield b"Content-Type", b"application/json"
 
     async def _receive(self, response: httpx.Response) -> RawResponse:
         status, headers = response.status_code, response.headers
@@ -422,30 +422,21 @@ class Client:
             error.args = (error.reason,)
         return error
 
-    def _timeout(self, attempt: Attempt[Any]) -> httpx.Timeout:
+    def _timeout(self, attempt: Attempt[Any]) -> dict[str, float]:
         remaining = max(attempt.expires - self._clock(), 0.001)
         silent = min(attempt.request.deadline or self.settings.read_timeout, remaining)
-        return httpx.Timeout(silent, connect=min(self.settings.connect_timeout, remaining))
+        connecting = min(self.settings.connect_timeout, remaining)
+        return {"connect": connecting, "read": silent, "write": silent, "pool": silent}
 
-    def _open(self) -> httpx.AsyncClient:
-        return open_with_proxies(self._new_client, self.settings.base_url)
+    def _open(self) -> httpx.AsyncBaseTransport:
+        return self._transport or open_with_proxy(self._new_connection, self.settings.base_url)
 
-    def _new_client(self) -> httpx.AsyncClient:
-        settings = self.settings
-        return httpx.AsyncClient(
-            transport=self._transport or _fast_transport(settings),
-            verify=_tls(),
-            trust_env=not settings.is_loopback,
-            follow_redirects=False,
-            cookies=_NoCookies(),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1),
-            headers={
-                **settings.headers,
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "User-Agent": settings.user_agent,
-            },
-        )
+    def _new_connection(self, proxy: str | None) -> httpx.AsyncBaseTransport:
+        # Reading the certificate authorities takes 20 ms, which a connection without TLS need not wait for.
+        context = _tls() if self.settings.base_url.startswith("https:") else _no_tls()
+        if takes_aiohttp(self.settings):
+            return _fast_transport(context)
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=_ONE_CONNECTION, proxy=proxy)
 
     def _log_exchange(self, attempt: Attempt[Any], result: int | str, started: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):
@@ -488,9 +479,7 @@ def _credentials(settings: ClientSettings) -> list[str]:
     return values + [value.partition(" ")[2] for value in values]
 
 
-def _fast_transport(settings: ClientSettings) -> httpx.AsyncBaseTransport | None:
-    if not takes_aiohttp(settings):
-        return None
+def _fast_transport(context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
     from airflow_voice_agents.transport.fast_connection import FastTransport, Faults
 
     faults = Faults(
@@ -501,9 +490,15 @@ def _fast_transport(settings: ClientSettings) -> httpx.AsyncBaseTransport | None
         read_timeout=httpx.ReadTimeout,
         protocol=httpx.RemoteProtocolError,
     )
-    return FastTransport(_tls(), faults)
+    return FastTransport(context, faults)
 
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
     return open_context(httpx.create_ssl_context)
+
+
+@functools.cache
+def _no_tls() -> ssl.SSLContext:
+    """Return a context that trusts nobody."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,7 +1,7 @@
-"""A pool of HTTP clients per event loop: one client with one connection for each request in flight.
+"""A pool of connections per event loop: one for each request in flight.
 
-The pool inside an HTTP client visits all of its connections whenever a request begins or ends, which costs
-CPU time with sixteen of them. The rate limiter bounds the requests in flight, so that pool is not needed.
+The HTTP library's own pool visits all of its connections whenever a request begins or ends, which costs CPU time
+with sixteen of them. The rate limiter bounds the requests in flight, so that pool is not needed.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 
 class Closable(Protocol):
-    """An HTTP client, as the pool sees it."""
+    """A connection, as the pool sees it."""
 
     async def aclose(self) -> None:
-        """Close its connection."""
+        """Close it."""
 
 
 C = TypeVar("C", bound=Closable)
 
 
-@dataclass(slots=True)
-class _Stock(Generic[C]):
-    """The clients of one event loop."""
+class _Stock(msgspec.Struct, Generic[C]):
+    """The connections of one event loop."""
 
-    made: list[C] = field(default_factory=list)
-    idle: list[C] = field(default_factory=list)
+    made: list[C] = msgspec.field(default_factory=list)
+    idle: list[C] = msgspec.field(default_factory=list)
 
 
 class ConnectionPool(Generic[C]):
-    """Lends HTTP clients, the last used one first, so that few connections are kept alive.
+    """Lends connections, the last used one first, so that few are kept alive.
 
-    :param make: makes one more client.
+    :param make: opens one more.
     """
 
     def __init__(self, make: Callable[[], C]) -> None:
@@ -47,12 +47,12 @@ class ConnectionPool(Generic[C]):
 
     @property
     def is_used(self) -> bool:
-        """A client was lent in some loop and is not closed yet."""
+        """A connection was lent in some loop and is not closed yet."""
         return bool(self._stocks)
 
     @contextmanager
     def one(self) -> Iterator[C]:
-        """Lend a client for one exchange in the running loop.
+        """Lend a connection for one exchange in the running loop.
 
         :raises RuntimeError: when the pool is closed.
         """
@@ -68,11 +68,11 @@ class ConnectionPool(Generic[C]):
             stock.idle.append(lent)
 
     def refuse(self) -> None:
-        """Lend no client to a loop that has none yet."""
+        """Lend no connection to a loop that has none yet."""
         self._closed = True
 
     async def aclose(self) -> None:
-        """Close the clients of all loops that still run, each in its own loop."""
+        """Close the connections of all loops that still run, each in its own loop."""
         here = asyncio.get_running_loop()
         with self._lock:
             stocks, self._stocks = self._stocks, {}
@@ -116,7 +116,7 @@ def _unparsed(stream: Any) -> bytes | str:
 
     The libraries tell them nobody, but each stream knows the one below it, and the last one its connection.
     """
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         stream = getattr(stream, name, None)
     trailing = getattr(stream, "trailing_data", None)
     return "unknown" if trailing is None else bytes(trailing[0])

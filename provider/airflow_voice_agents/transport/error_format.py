@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from airflow_voice_agents.transport.redaction import Redactor
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(msgspec.Struct, frozen=True):
     """The content of an error body, fit to be shown.
 
     :param error_code: the platform's code, as it came.
@@ -33,8 +34,7 @@ ErrorReader = Callable[[Mapping[str, Any], Redactor], ErrorBody | None]
 """Reads an error body of one shape; ``None`` for a body of another shape."""
 
 
-@dataclass(frozen=True)
-class ErrorFormat:
+class ErrorFormat(msgspec.Struct, frozen=True):
     """The documented errors of one platform, as data for the transport.
 
     :param codes: HTTP status that each error code stands for; codes are symbolic or numeric texts, compared
@@ -46,14 +46,14 @@ class ErrorFormat:
     :param readers: readers of error shapes that only this platform has, tried before the common ones.
     """
 
-    codes: Mapping[str, int] = field(default_factory=dict)
-    flags: Mapping[str, bool] = field(default_factory=dict)
+    codes: Mapping[str, int] = msgspec.field(default_factory=dict)
+    flags: Mapping[str, bool] = msgspec.field(default_factory=dict)
     members: frozenset[str] = frozenset()
     readers: tuple[ErrorReader, ...] = ()
 
     def __post_init__(self) -> None:
         codes = {normalize_code(code): status for code, status in self.codes.items()}
-        object.__setattr__(self, "codes", codes)
+        force_setattr(self, "codes", codes)
 
     def marks(self, payload: object) -> bool:
         """Tell whether decoded JSON is an error although its HTTP status is one of success.

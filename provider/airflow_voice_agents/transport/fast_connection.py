@@ -14,10 +14,10 @@ import functools
 import select
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
+import msgspec
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
@@ -33,8 +33,7 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _LONGEST_HEAD = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
+class Faults(msgspec.Struct, frozen=True):
     """The errors that the client tells apart, each a class that takes a message.
 
     :param connect: no connection was made, so nothing was sent.
@@ -73,7 +72,7 @@ class Faults:
 
 
 class FastTransport(AiohttpTransport):  # type: ignore[misc, unused-ignore]
-    """A transport for one HTTP client that has one request in flight at a time.
+    """A transport with one connection, for one request at a time.
 
     :param context: certificate authorities and versions of TLS.
     :param faults: the errors to raise.

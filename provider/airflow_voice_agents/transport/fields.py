@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
-from airflow_voice_agents.transport.settings import ClientSettings, doubled_path
+from airflow_voice_agents.transport.settings import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE, doubled_path
 from airflow_voice_agents.transport.suggestions import escaped, nearest
 
 MAX_CONCURRENCY = 64
@@ -52,7 +52,7 @@ class FieldReader:
         return {
             "max_concurrency": self._concurrency(),
             "requests_per_second": self.number("requests_per_second"),
-            "deadline": self.number("timeout") or ClientSettings.deadline,
+            "deadline": self.number("timeout") or DEFAULT_DEADLINE,
         }
 
     def number(self, name: str) -> float | None:
@@ -140,7 +140,7 @@ class FieldReader:
     def _concurrency(self) -> int:
         value = self.number("max_concurrency")
         if value is None:
-            return ClientSettings.max_concurrency
+            return DEFAULT_CONCURRENCY
         if not value.is_integer() or not 1 <= value <= MAX_CONCURRENCY:
             raise self.error(f"max_concurrency must be a whole number from 1 to {MAX_CONCURRENCY}")
         return int(value)

@@ -14,10 +14,11 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from airflow_voice_agents.transport.connection_pool import ConnectionPool
 
@@ -74,8 +75,7 @@ class Pace(Protocol):
         """Tell whether a refusal keeps everybody waiting now."""
 
 
-@dataclass(slots=True)
-class PaceState:
+class PaceState(msgspec.Struct):
     """What is known about a key; all times are of one clock.
 
     :param changed_at: latest change.
@@ -160,7 +160,7 @@ class PaceState:
         self.starts += 1
 
 
-_values = attrgetter(*(each.name for each in fields(PaceState)))
+_values = attrgetter(*PaceState.__struct_fields__)
 
 
 class MemoryPace:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from airflow_voice_agents.transport import rate_pace
 from airflow_voice_agents.transport.connection_pool import ConnectionPool
@@ -101,8 +102,7 @@ return {string.format('%.17g', at - now), string.format('%.17g', at)}
 """
 
 
-@dataclass(slots=True)
-class _Outage:
+class _Outage(msgspec.Struct):
     """What this process knows about a store that does not answer."""
 
     until: float = -math.inf

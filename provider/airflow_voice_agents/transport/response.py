@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay
 from airflow_voice_agents.transport.error_body import (
@@ -24,6 +25,7 @@ from airflow_voice_agents.transport.errors import (
     VoiceAgentsError,
 )
 from airflow_voice_agents.transport.json_body import OversizedBody, decode_body, describe_read_failure
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.redaction import MASK, Redactor
 from airflow_voice_agents.transport.retry import (
     ErrorResponse,
@@ -44,8 +46,7 @@ _LABEL = 24
 """Characters of a part of a foreign host's name that are shown; a longer one may be anything, encoded."""
 
 
-@dataclass(slots=True)
-class Attempt(Generic[T]):
+class Attempt(msgspec.Struct, Generic[T]):
     """A request on its way: what is sent each time, and how far it came.
 
     :param request: the request.
@@ -62,9 +63,9 @@ class Attempt(Generic[T]):
     """
 
     request: ApiRequest[T]
-    url: str = field(repr=False)
+    url: str
     address: str
-    content: bytes | None = field(repr=False)
+    content: bytes | None
     seconds: float
     expires: float
     number: int = 0
@@ -72,6 +73,12 @@ class Attempt(Generic[T]):
     correlation_id: str = ""
     in_flight: bool = False
     in_doubt: bool = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.request!r}, number={self.number})"  # without URL and body
+
+    def __rich_repr__(self) -> None:  # type: ignore[override]
+        """Let tracebacks of Rich take the text form."""
 
     def error(self, kind: type[E], reason: str, status: int | None = None, **facts: Any) -> E:
         """Build an error about this request.
@@ -108,26 +115,27 @@ class Attempt(Generic[T]):
         return self.error(DeadlineExceeded, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class RawResponse:
+class RawResponse(Record, frozen=True):
     """A response as far as it was read; ``flaw`` says why the rest was not, ``oversized`` that there was too much."""
 
+    not_shown = ("headers", "body")
+
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str]
+    body: bytes = b""
     flaw: str = ""
     oversized: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Value(Generic[T]):
+class Value(Record, Generic[T], frozen=True):
     """The value that the request's ``read`` made of the response."""
 
-    value: T = field(repr=False)
+    not_shown = ("value",)
+
+    value: T
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An attempt without a value."""
 
     outcome: Outcome

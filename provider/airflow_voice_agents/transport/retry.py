@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+
+import msgspec
 
 from airflow_voice_agents.transport.api_request import Replay
 
@@ -23,18 +24,15 @@ _RESENT_WHEN_SAFE = frozenset({408, TOO_MANY, 500, 502, 503, 504})
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(msgspec.Struct, frozen=True):
     """The request never left: no connection, or none in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoResponse:
+class NoResponse(msgspec.Struct, frozen=True):
     """The request left, or part of it, and no complete response came."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
+class ErrorResponse(msgspec.Struct, frozen=True):
     """The server answered with an error of its own.
 
     :param status: HTTP status, or the one that the error code stands for.
@@ -45,8 +43,7 @@ class ErrorResponse:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnclearResponse:
+class UnclearResponse(msgspec.Struct, frozen=True):
     """A response came that says neither yes nor no.
 
     :param retry_after: seconds that the server asked to wait, if it did.
@@ -60,22 +57,19 @@ class UnclearResponse:
 Outcome = NotSent | NoResponse | ErrorResponse | UnclearResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(msgspec.Struct, frozen=True):
     """Send the same request again after ``wait`` seconds."""
 
     wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """Raise the error at hand; ``because`` is empty when a resend was never an option."""
 
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """The server may have acted, and the request must not be repeated blind."""
 
 

@@ -66,28 +66,29 @@ def open_context(make: Callable[[], T]) -> T:
     raise _unusable_bundle(name, place, "it holds no certificate" if "X509" in said else said)
 
 
-def open_with_proxies(make: Callable[[], T], base_url: str) -> T:
-    """Make an HTTP client, whose proxies come from the environment.
+def open_with_proxy(make: Callable[[str | None], T], base_url: str) -> T:
+    """Open a connection, through the environment's proxy if it names one for the host.
 
-    :param make: makes it.
+    :param make: takes the proxy's URL or ``None``, and returns the connection.
     :param base_url: the URL that its requests go to.
-    :raises ConnectionSettingsError: naming the environment variable that cannot be used.
+    :raises ConnectionSettingsError: naming the environment variable whose proxy cannot be used.
     """
     proxy = proxy_of(base_url)
+    if proxy is None:
+        return make(None)
+    said = _PROXY_FORM
     try:
-        made = make()
-        if proxy is None or _is_proxy(proxy):
-            return made
-        said = _PROXY_FORM
+        if _is_proxy(proxy):
+            return make(proxy if "://" in proxy else f"http://{proxy}")
     except ConnectionSettingsError:
         raise
     except ImportError:
         said = "a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"
-    except Exception:  # noqa: BLE001  httpx has several errors for it, which may show the proxy's password
-        said = _PROXY_FORM
+    except Exception:  # noqa: BLE001, S110  httpx has several errors for it, which may show the proxy's password
+        pass
     raise ConnectionSettingsError(
-        f"the environment's proxy in {_proxy_variable()} cannot be used: {said}. Nothing was sent. Correct it for "
-        "workers and triggerers, or unset it."
+        f"the environment's proxy in {_proxy_variable(base_url)} cannot be used: {said}. Nothing was sent. Correct it "
+        "for workers and triggerers, or unset it."
     )
 
 
@@ -200,14 +201,9 @@ def _unusable_bundle(name: str, place: str | None, why: str) -> ConnectionSettin
     )
 
 
-def _proxy_variable() -> str:
-    """Return the name of the variable whose proxy cannot be used, as far as that can be seen."""
-    for scheme, proxy in getproxies().items():
-        if scheme in ("http", "https", "all") and not _is_proxy(proxy):
-            return _spelled(f"{scheme}_proxy")
-    socks = (scheme for scheme, proxy in getproxies().items() if proxy.startswith("socks"))
-    found = next(socks, None)
-    return _spelled(f"{found}_proxy") if found else "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY"
+def _proxy_variable(base_url: str) -> str:
+    scheme = urlsplit(base_url).scheme
+    return _spelled(f"{scheme if getproxies().get(scheme) else 'all'}_proxy")
 
 
 def _is_proxy(text: str) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
+
+import msgspec
 
 from airflow_voice_agents.transport.error_format import ErrorFormat
 from airflow_voice_agents.transport.errors import ConnectionSettingsError
+from airflow_voice_agents.transport.records import Record
 
 LONGEST_HOST = 253
 """Most characters of a host name."""
@@ -18,8 +20,13 @@ TRANSPORTS = (AUTO, HTTPX, AIOHTTP)
 """Ways over the network; ``auto`` takes aiohttp where the extra ``fast`` is installed, else httpx."""
 
 
-@dataclass(frozen=True)
-class ClientSettings:
+DEFAULT_CONCURRENCY = 4
+"""Requests of a key in flight at once in one process."""
+DEFAULT_DEADLINE = 60.0
+"""Seconds per request in all."""
+
+
+class ClientSettings(Record, frozen=True):
     """Address, credentials and limits of a client, and what its platform documents about errors.
 
     :param system: the platform's name, for limits and logs.
@@ -50,25 +57,27 @@ class ClientSettings:
     :raises ConnectionSettingsError: when a setting cannot work or is unsafe.
     """
 
+    not_shown = ("headers", "secrets", "rate_limit_store", "error_format", "advice")
+
     system: str
     base_url: str
-    headers: Mapping[str, str] = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
     user_agent: str
-    max_concurrency: int = 4
+    max_concurrency: int = DEFAULT_CONCURRENCY
     requests_per_second: float | None = None
-    deadline: float = 60.0
+    deadline: float = DEFAULT_DEADLINE
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     max_attempts: int = 5
     max_response_bytes: int = 32 * 1024 * 1024
-    rate_limit_store: str | None = field(default=None, repr=False)
+    rate_limit_store: str | None = None
     limit_folder: str | None = None
     transport: str = AUTO
     correlation_header: str | None = None
     rate_limit_reset_header: str | None = None
-    error_format: ErrorFormat = field(default_factory=ErrorFormat, repr=False)
-    advice: Mapping[str, str] = field(default_factory=dict, repr=False)
+    error_format: ErrorFormat = msgspec.field(default_factory=ErrorFormat)
+    advice: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)

@@ -12,9 +12,11 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+import msgspec
+
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.text import is_unseen
 
 LAYERS = 4
@@ -46,8 +48,7 @@ _ENCODED = re.compile(r"[0-9A-Za-z+/_=-]{16}")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{2}(?:[^0-9A-Za-z]{0,2}[0-9A-Fa-f]{2}){5}")
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, dict=True):
     """One way to read a text, with the span of the original that each character stands for."""
 
     text: str
@@ -90,15 +91,16 @@ class Readings:
         ) or any(len(each.text) >= GRAM for each in self.squeezed)
 
 
-@dataclass(frozen=True)
-class Needle:
+class Needle(Record, frozen=True, dict=True):
     """A text to be found.
 
     :param text: the text.
     :param whole_words: whether a text of up to :data:`GRAM` characters is found as a word only.
     """
 
-    text: str = field(repr=False)
+    not_shown = ("text",)
+
+    text: str
     whole_words: bool = True
 
     def spans(self, readings: Readings) -> Iterator[Span]:

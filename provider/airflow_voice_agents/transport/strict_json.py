@@ -6,9 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from reprlib import repr as shorten
 from typing import Any, NoReturn
+
+import msgspec
 
 from airflow_voice_agents.transport.errors import InputError
 
@@ -18,8 +19,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}:,]', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The largest document that is read.
 
     :param size: bytes of its text in UTF-8.

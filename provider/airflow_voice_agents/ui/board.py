@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
@@ -58,8 +60,7 @@ DRIFTS = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One environment of a project.
 
     :param name: the target as runs call it (``"hotel-1/live"``).
@@ -87,7 +88,7 @@ class Target:
     lock: LockFile | None = None
     approval: Mapping[str, Any] | None = None
     noted: tuple[str, str] | None = None
-    now: datetime = field(kw_only=True)
+    now: datetime
 
     @cached_property
     def project(self) -> str:
@@ -207,8 +208,7 @@ class Target:
         return max((section["at"] for section in self.sections.values()), default="")
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(msgspec.Struct, frozen=True, dict=True):
     """A row: one agent with its environments.
 
     :param name: the agent.
@@ -263,8 +263,7 @@ class Project:
         return max((target.at for target in self.targets.values()), default="")
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(msgspec.Struct, frozen=True, dict=True):
     """All projects that a user may see.
 
     :param projects: the rows, by name.
@@ -361,8 +360,8 @@ def _target(
 ) -> Target:
     hold = around.holds.get(name)
     return Target(
-        name,
-        sections,
+        name=name,
+        sections=sections,
         hold=hold,
         hold_shown=hold is not None and readable(hold.placed_by.get("dag_id", "")),
         lock=around.lock(name),
@@ -384,8 +383,7 @@ def _newest(documents: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
     return found
 
 
-@dataclass(frozen=True)
-class _Around:
+class _Around(msgspec.Struct, frozen=True):
     """Holds, locks and open questions by what they are about, so that each target is looked up, not searched for."""
 
     holds: Mapping[str, RollbackBlock]
@@ -452,7 +450,7 @@ def _add_versions(project: str, row: dict[str, Target], now: datetime) -> None:
     versions = newest["environments"]
     for environment, version in versions.items():
         known = row.get(environment) or Target(
-            f"{project}/{environment}", {}, system=_system(f"{project}/{environment}"), now=now
+            name=f"{project}/{environment}", sections={}, system=_system(f"{project}/{environment}"), now=now
         )
         if environment in ENVIRONMENTS:
             behind = _behind(known, versions)

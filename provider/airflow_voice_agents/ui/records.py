@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from airflow_voice_agents.plans.rollback_blocks import RollbackBlock
 from airflow_voice_agents.state.files import from_bytes
 from airflow_voice_agents.state.folder import Room, state_folder
@@ -68,8 +70,7 @@ class CachedFolder(Generic[T]):
                 yield name, path, tuple(str(entry.get(key)) for key in MARKS)
 
 
-@dataclass(frozen=True)
-class StateRecords:
+class StateRecords(msgspec.Struct, frozen=True):
     """Everything that runs left, as it is now.
 
     :param stamp: equal for equal contents.
@@ -85,7 +86,7 @@ class StateRecords:
     blocks: tuple[RollbackBlock, ...] = ()
     locks: tuple[LockFile, ...] = ()
     unreadable: int = 0
-    promoted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    promoted: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
 
 
 class StateReader:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_voice_agents.ui.board import COLUMNS, OTHER, SYSTEMS, Board, Project, State, Target
 
@@ -24,8 +26,7 @@ LOOK_ALIKE = 2
 """Least number of projects with the same change that share a row."""
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """What a URL asks for; a value that is not known counts as the default.
 
     :param text: part of a project's name.
@@ -79,14 +80,13 @@ class Query:
         names = {"text": "q"}
         pairs = {
             names.get(field, field): str(value)
-            for field, value in vars(other).items()
+            for field, value in asdict(other).items()
             if value != getattr(default, field)
         }
         return f"?{urlencode(pairs)}"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A row of the table: a project, or several with the same change.
 
     :param projects: the projects.
@@ -111,8 +111,7 @@ class Row:
         return "" if len(self.projects) == 1 else f"{len(self.projects)} projects, same change"
 
 
-@dataclass(frozen=True)
-class View:
+class View(msgspec.Struct, frozen=True, dict=True):
     """What one page shows.
 
     :param board: everything that the user may see.

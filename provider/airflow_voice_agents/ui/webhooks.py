@@ -14,6 +14,7 @@ from threading import Lock
 from time import monotonic, time
 from typing import Any, Literal
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -129,8 +130,7 @@ class Quota:
         return True
 
 
-@dataclass
-class Receiver:
+class Receiver(msgspec.Struct):
     """Decides on deliveries.
 
     :param agents: id -> name of the asset, of the agents whose webhooks count.
@@ -146,8 +146,10 @@ class Receiver:
     events: WebhookEvents
     emit: Callable[[str, Mapping[str, Any]], int] = create_asset_events
     clock: Callable[[], float] = time
-    say: Callable[[str], None] = field(default_factory=SparseLog)
-    quotas: Mapping[Kind, Quota] = field(default_factory=lambda: {"account": Quota(), "agent": Quota()})
+    say: Callable[[str], None] = msgspec.field(default_factory=SparseLog)
+    quotas: Mapping[Kind, Quota] = msgspec.field(
+        default_factory=lambda: {"account": Quota(), "agent": Quota()}
+    )
 
     def receive(self, kind: Kind, delivery: Delivery) -> int:
         """Act on a delivery; return the status of the answer.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.emulator.server import EmulatorServer
 from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOperator

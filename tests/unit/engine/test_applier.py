@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.engine.concurrency import ProgressLog

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.engine.concurrency import ProgressLog

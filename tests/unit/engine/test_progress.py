@@ -71,13 +71,16 @@ def test_a_creation_that_was_answered_and_is_absent_was_not_taken() -> None:
     assert progress_of(None, None).not_taken(None) == ""
 
 
-def test_nothing_is_concluded_after_a_write_of_unknown_outcome() -> None:
+def test_nothing_is_concluded_after_a_write_without_an_answer() -> None:
     left_out = progress_of(None, None)
-    left_out.mark_uncertain(write(), "not mentioned", left_out=True)
+    left_out.mark_uncertain(write(), "not mentioned", none_taken=True)
     assert left_out.not_taken(write()) == "elsewhere"
+    put_off = progress_of(None, None)
+    put_off.mark_uncertain(write(), "not now", refused_for_now=True)
+    assert put_off.not_taken(write()) == "elsewhere"
     lost = progress_of(None, None)
     lost.mark_uncertain(write(), "no answer")
     assert lost.not_taken(write()) == ""
     lost.renew()
-    lost.mark_uncertain(write(), "not mentioned", left_out=True)
+    lost.mark_uncertain(write(), "not mentioned", none_taken=True)
     assert lost.not_taken(write()) == ""

@@ -6,13 +6,14 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.checkpoints import BATCH, MAX_AGE
 from airflow_voice_agents.plans.limits import FailureLimit, Waves

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.rollout import foreseen
 from airflow_voice_agents.engine.run_context import RunContext
@@ -101,7 +102,7 @@ def test_a_dry_run_writes_nothing_and_locks_nothing(house: House) -> None:
 
 def test_an_error_in_the_plan_stops_every_write(house: House) -> None:
     action = levels("ab", live=None)
-    action = replace(action, levels={**action.levels, "house/live": 9})
+    action = dataclasses.replace(action, levels={**action.levels, "house/live": 9})
     report = house.apply(action)
     assert (report.refused, statuses(report)) == (True, "skipped skipped failed")
     assert report.items[0].reason == "not attempted, because the plan has errors"
@@ -333,7 +334,7 @@ def test_a_partial_restore_can_be_finished_by_force(house: House) -> None:
     assert not house.apply(restore).complete
     writes = len(house.written)
 
-    forced = house.apply(replace(restore, force=True))
+    forced = house.apply(dataclasses.replace(restore, force=True))
 
     assert forced.complete
     assert len(house.written) == writes + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_voice_agents.plans.canonical import canonical, digest, salted_digest, same
+from airflow_voice_agents.plans.canonical import canonical, comparable, digest, salted_digest, same
 from airflow_voice_agents.plans.diff import ABSENT
 from support.json_values import JSON, bounded
 
@@ -118,3 +119,26 @@ def test_a_salted_digest_differs_by_salt_and_value() -> None:
     marks = {salted_digest(value, salt) for value in ("4711", 4711) for salt in ("a", "b")}
     assert len(marks | {digest("4711"), digest(4711)}) == 6
     assert salted_digest({"a": 1, "b": 2}, "s") == salted_digest({"b": 2, "a": 1}, "s")
+
+
+@bounded(300)
+@given(JSON, JSON)
+@example({"a": 1}, {"a": 1.0})
+@example({"a": 1, "b": [True]}, {"b": [True], "a": 1})
+def test_comparable_spellings_are_equal_where_the_canonical_ones_are(left: Any, right: Any) -> None:
+    assert (comparable(left) == comparable(right)) is (canonical(left) == canonical(right))
+    assert comparable(left) == comparable(copy.deepcopy(left))
+    assert canonical(json.loads(comparable(left))) == canonical(left)
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", {"a": ["\udfff"]}, 2**70, {"n": -(2**200)}, 1e22, -0.0, {"a": 1.0}]
+)
+def test_what_fits_no_machine_word_or_no_utf_8_has_a_comparable_spelling(value: Any) -> None:
+    assert canonical(json.loads(comparable(value))) == canonical(value)
+    assert same([value], [copy.deepcopy(value)])
+
+
+def test_a_value_that_is_not_json_has_no_comparable_spelling() -> None:
+    with pytest.raises(ValueError, match="not a JSON value"):
+        comparable({1: {1, 2}})

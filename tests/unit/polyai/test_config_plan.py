@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 import socket
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.diff import ABSENT

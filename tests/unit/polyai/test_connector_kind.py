@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.kind import Resource, Transition, WriteResult
 from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.kind import Resource, ResourceKind

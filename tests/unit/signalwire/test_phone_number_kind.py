@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.applier import Applier, ApplierSettings
 from airflow_voice_agents.plans.canonical import canonical

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.diff import Change, Op
 from airflow_voice_agents.plans.kind import Resource

@@ -132,7 +132,7 @@ def answered(trailing: bytes | None, wire: Wire | None) -> Any:
     """Return a response with this much behind it; ``None`` where the library no longer tells."""
     stream: Any = SimpleNamespace()
     if trailing is not None:
-        for name in ("_h11_state", "_connection", "_stream", "_httpcore_stream", "_stream"):
+        for name in ("_h11_state", "_connection", "_stream", "_httpcore_stream"):
             inner = stream if name != "_h11_state" else SimpleNamespace(trailing_data=(trailing, False))
             stream = SimpleNamespace(**{name: inner})
     return SimpleNamespace(stream=stream, extensions={} if wire is None else {"network_stream": wire})

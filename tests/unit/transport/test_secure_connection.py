@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from airflow_voice_agents.transport.errors import (
     TransportError,
     UnusableConnection,
 )
+from airflow_voice_agents.transport.secure_connection import open_with_proxy
 from support.tls import certificate
 from support.transport import make_call, make_settings
 
@@ -215,19 +217,48 @@ async def unopened(base_url: str) -> ConnectionSettingsError:
     return caught.value
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize(
     "proxy", ["ftp://me:{}@proxy", "http://me:{}@proxy:port", "http://me:{}@", "socks4://{}"]
 )
 async def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str
 ) -> None:
-    if variable == "HTTP_PROXY" and proxy.endswith("@"):
-        pytest.skip("no request goes there")
     monkeypatch.setenv(variable, proxy.format(PASSWORD))
     error = await unopened("https://api.us.poly.ai")
     assert variable in str(error)
     assert "proxy" in str(error)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"HTTP_PROXY": "ftp://proxy"}, {"ALL_PROXY": "ftp://proxy", "NO_PROXY": "poly.ai"}]
+)
+async def test_a_proxy_that_no_request_goes_through_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    taken: list[str | None] = []
+    open_with_proxy(taken.append, "https://api.us.poly.ai")
+    assert taken == [None]
+
+
+async def test_a_connection_without_tls_reads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    @functools.cache
+    def refuse() -> None:
+        raise AssertionError("certificates were read")
+
+    monkeypatch.setattr(http_client, "_tls", refuse)
+    async with Client(make_settings(base_url="http://127.0.0.1:9")) as client:
+        with pytest.raises(TransportError, match="no connection"):
+            await client.asend(make_call())
+
+
+async def test_a_proxy_without_a_scheme_speaks_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    taken: list[str | None] = []
+    open_with_proxy(taken.append, "https://api.us.poly.ai")
+    assert taken == ["http://proxy.example:3128"]
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example.com", "api..poly.ai", ".".join(["abcdefgh"] * 40)])

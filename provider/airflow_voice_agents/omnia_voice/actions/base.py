@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.engine.applier import NOT_READ_BACK
@@ -25,8 +28,7 @@ NEEDS_IMPORT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(msgspec.Struct, frozen=True):
     """The workspace that a connection leads to.
 
     :param platform: name of the platform in plans, locks and reports.
@@ -37,14 +39,16 @@ class Workspace:
     verb: UpdateVerb = UpdateVerb.PATCH
 
 
-@dataclass(frozen=True, slots=True)
-class NumbersPlan(TargetPlan):
+class NumbersPlan(TargetPlan, frozen=True):
     """The plan of a workspace's numbers.
 
     :param states: the present state of each number; ``None`` where it is not listed.
     """
 
-    states: Mapping[Resource, Any] = field(default_factory=dict, repr=False, compare=False)
+    not_shown = ("states",)
+    not_compared = (*TargetPlan.not_compared, "states")
+
+    states: Mapping[Resource, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.omnia_voice.actions.base import NumbersAction, Workspace
 from airflow_voice_agents.omnia_voice.resources.presence import (

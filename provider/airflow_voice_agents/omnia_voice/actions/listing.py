@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.omnia_voice import api
@@ -13,8 +14,7 @@ from airflow_voice_agents.transport.errors import ResponseError
 from airflow_voice_agents.transport.validation import parse_identifier, parse_text
 
 
-@dataclass(frozen=True, slots=True)
-class ListNumbers:
+class ListNumbers(msgspec.Struct, frozen=True):
     """A list, checked and ready to be read.
 
     :param status: only numbers of this status, in any case; ``None`` for all.

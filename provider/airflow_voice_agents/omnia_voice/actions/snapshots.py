@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.policy import BlockDigests
 from airflow_voice_agents.engine.restore import LEFT_OUT, RestoreAction
@@ -35,8 +38,7 @@ from airflow_voice_agents.transport.validation import parse_identifier, summariz
 KEEP = "snapshot assignments"
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotAssignments:
+class SnapshotAssignments(msgspec.Struct, frozen=True):
     """A snapshot to take; nothing is written.
 
     :param workspace: the workspace.

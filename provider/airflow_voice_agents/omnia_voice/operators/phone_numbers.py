@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.omnia_voice.operators.base import (
     OmniaVoiceOperator,
     OmniaVoiceWritingOperator,
@@ -180,8 +182,6 @@ class OmniaVoiceAssignNumbersOperator(OmniaVoiceWritingOperator):
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the protections of the run, with deprecated arguments under their new names."""
-        from dataclasses import replace
-
         settings = super().protection_settings()
         if self.snapshot is not None:
             warn_renamed("snapshot", "take_snapshot")

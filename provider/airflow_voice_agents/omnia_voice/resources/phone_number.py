@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.api import UpdateVerb
@@ -25,6 +28,7 @@ from airflow_voice_agents.plans.kind import (
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, no_change, warning
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError, ResponseError
+from airflow_voice_agents.transport.records import Record
 
 KIND: Final = "agent number"
 NOTHING: Known = {}
@@ -36,8 +40,7 @@ FIELDS: Final = ("id", "agent_id", "friendly_name", "status")
 """Fields of a state in a snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssignmentState:
+class AssignmentState(Record, frozen=True):
     """The record of a number in the workspace.
 
     :param id: the platform's id of it, or ``None`` where it has none yet; no part of equality.
@@ -47,19 +50,21 @@ class AssignmentState:
     :param list_pages: pages of the list that it was on; a read of so many records by id costs no more than the list.
     """
 
-    id: str | None = field(compare=False)
+    not_shown = ("list_pages",)
+    not_compared = ("id", "status", "list_pages")
+
+    id: str | None
     agent_id: str | None
     friendly_name: str | None = None
-    status: str | None = field(default=None, compare=False)
-    list_pages: int = field(default=1, compare=False, repr=False)
+    status: str | None = None
+    list_pages: int = 1
 
     def settings(self) -> dict[str, str | None]:
         """Return agent and name, which an assignment can set."""
         return {"agent_id": self.agent_id, "friendly_name": self.friendly_name}
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """The desired assignment of a number.
 
     :param agent_id: the agent; ``None`` unassigns the number.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from airflow_voice_agents.omnia_voice import api
@@ -22,12 +22,12 @@ from airflow_voice_agents.plans.kind import (
     WriteSequence,
 )
 from airflow_voice_agents.plans.plan import PlannedItem, change, no_change, warning
+from airflow_voice_agents.transport.records import Record
 
 KIND = "listed number"
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Record, frozen=True):
     """A number in the workspace's list, or missing from it.
 
     :param listed: whether the list holds it.
@@ -35,9 +35,11 @@ class Presence:
     :param agent_id: the agent that answers it; no part of equality.
     """
 
+    not_compared = ("id", "agent_id")
+
     listed: bool
-    id: str = field(default="", compare=False)
-    agent_id: str | None = field(default=None, compare=False)
+    id: str = ""
+    agent_id: str | None = None
 
 
 REMOVED = Presence(listed=False)

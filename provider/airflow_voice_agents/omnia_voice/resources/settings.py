@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.omnia_voice import api
 from airflow_voice_agents.omnia_voice.models import Number
@@ -26,8 +29,7 @@ NAMES: Final = ("agent_id", "friendly_name", "status")
 """Settings that an update can name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """The desired settings of a number.
 
     :param changes: the settings; an absent one stays as it is, an agent of ``None`` unassigns.

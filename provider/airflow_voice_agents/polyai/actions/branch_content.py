@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from airflow_voice_agents.engine.run_context import RunContext
 from airflow_voice_agents.plans.canonical import digest
@@ -24,8 +25,7 @@ PASSING = frozenset({"tag", "diverged"})
 """Fields of a branch's record that change without its content: where it is tried, and what main does."""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchContent:
+class BranchContent(msgspec.Struct, frozen=True):
     """The content of a branch.
 
     :param branch: its record.

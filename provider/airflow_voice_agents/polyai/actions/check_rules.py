@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.checks import CheckResult, CheckVerdict, combine
 from airflow_voice_agents.plans.kind import Resource
@@ -144,8 +145,7 @@ def _firing(check: AlertsCheck, rule: AlertRule, since: datetime) -> tuple[Check
     return verdict, "fired before the promotion already"
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(msgspec.Struct, frozen=True):
     """Conversations that are over, counted.
 
     :param conversations: how many.
@@ -181,8 +181,7 @@ class Traffic:
         return self.conversations / self.hours if self.hours > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(msgspec.Struct, frozen=True):
     """Failed functions in a sample of conversations.
 
     :param sample: how many conversations tell of their functions.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.planning import PlanRequest, plan_resources
@@ -27,14 +30,14 @@ from airflow_voice_agents.polyai.resources.config_plan import (
     StaleKeys,
 )
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.suggestions import hints
 from airflow_voice_agents.transport.validation import parse_choice, parse_identifier, parse_json_object
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigTarget:
+class ConfigTarget(Record, frozen=True):
     """An environment of an agent, and values meant for it alone.
 
     :param agent_id: the agent.
@@ -42,9 +45,11 @@ class ConfigTarget:
     :param values: values for this place alone, laid over those for all.
     """
 
+    not_shown = ("values",)
+
     agent_id: str
     environment: Environment
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,8 +62,7 @@ class ConfigTarget:
         return page(self.agent_id, self.environment)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSource:
+class ConfigSource(msgspec.Struct, frozen=True):
     """The environment that pages are taken from.
 
     :param agent_id: the agent; ``None`` is each target's own.

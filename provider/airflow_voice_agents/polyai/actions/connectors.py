@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import for_each_limited
@@ -47,8 +50,7 @@ SELECTED_NOTE = "selected-connectors"
 """Key of the task state for the connectors that a task has selected by settings that it changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """The connectors of an agent that fit every key given.
 
     :param criteria: ``client_env``, ``name`` (shell pattern), ``variant_id`` (``None``: unassigned),
@@ -106,8 +108,7 @@ class Selector:
         return "".join(said)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AgentUpdate:
+class AgentUpdate(msgspec.Struct, frozen=True, eq=False):
     """The desired settings of connectors of one agent.
 
     :param agent_id: the agent.
@@ -119,7 +120,7 @@ class AgentUpdate:
     agent_id: str
     updates: tuple[ConnectorUpdate, ...] = ()
     selector: Selector | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def target(self) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import Sender
@@ -60,14 +62,15 @@ Active = Mapping[str, Deployment | None]
 WENT_WELL = (Status.CHANGED, Status.UNCHANGED)
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentTarget(TargetPlan):
+class DeploymentTarget(TargetPlan, frozen=True):
     """The planned target of a deployment.
 
     :param now: what the environment runs.
     """
 
-    now: DeploymentState | None = field(default=None, compare=False)
+    not_compared = (*TargetPlan.not_compared, "now")
+
+    now: DeploymentState | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

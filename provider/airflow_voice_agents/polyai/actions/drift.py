@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_voice_agents.engine.reads import observe
@@ -17,6 +16,7 @@ from airflow_voice_agents.polyai.resources import config_page, deployment
 from airflow_voice_agents.polyai.resources.registry import kinds
 from airflow_voice_agents.polyai.spec import PromotionSpec
 from airflow_voice_agents.transport.errors import CallError, InputError
+from airflow_voice_agents.transport.records import Record
 
 Baseline = Mapping[str, Mapping[str, Any]]
 """Maps :attr:`.Resource.key` to an entry with its ``digest``, as promotions store them."""
@@ -31,8 +31,7 @@ IGNORED_CODES = frozenset(
 """Errors of a plan that forbid its writes, while what it would lead to is known all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpecDrift:
+class SpecDrift(Record, frozen=True):
     """A comparison of targets with their source; three-way with a baseline.
 
     :param spec: the promotion: targets, source and what is promoted.
@@ -40,9 +39,11 @@ class SpecDrift:
     :param baseline: what promotions recorded, or ``None``.
     """
 
+    not_shown = ("baseline",)
+
     spec: PromotionSpec
     shelf: Shelf
-    baseline: Baseline | None = field(default=None, repr=False)
+    baseline: Baseline | None = None
 
     async def run(self, run: RunContext) -> DriftReport:
         """Read sources and targets as a plan does, and compare; nothing is written.
@@ -70,14 +71,15 @@ class SpecDrift:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineDrift:
+class BaselineDrift(Record, frozen=True):
     """A comparison of a whole baseline with the present state.
 
     :param baseline: what promotions recorded under one name.
     """
 
-    baseline: Baseline = field(repr=False)
+    not_shown = ("baseline",)
+
+    baseline: Baseline
 
     async def run(self, run: RunContext) -> DriftReport:
         """Read every resource of the baseline and compare; nothing is written.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from airflow_voice_agents.engine.concurrency import for_each_limited
 from airflow_voice_agents.engine.run_context import RunContext
@@ -18,6 +19,7 @@ from airflow_voice_agents.polyai.resources import config_page, connector
 from airflow_voice_agents.polyai.resources.config_page import UNSET, PageState
 from airflow_voice_agents.polyai.resources.connector_matching import NamedSettings, named
 from airflow_voice_agents.transport.errors import CallError, GuardRefused, InputError, VoiceAgentsError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.validation import (
     parse_batch,
     parse_choice,
@@ -34,8 +36,7 @@ Keep = Callable[[Resource, EnvironmentFiles], Sequence[str]]
 """Writes the files of an environment and returns the names of those that changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Record, frozen=True):
     """An export, checked and ready to run.
 
     :param environments: environments to export, each at most once.
@@ -43,9 +44,11 @@ class Export:
     :param keep: writes each environment as soon as it is read; called in a thread, several at a time.
     """
 
+    not_compared = ("keep",)
+
     environments: tuple[Resource, ...]
     include: frozenset[str]
-    keep: Keep = field(compare=False)
+    keep: Keep
 
     async def run(self, run: RunContext) -> Report:
         """Read every agent once and write its environments; a read or write that fails is a failed item.
@@ -105,14 +108,13 @@ class Export:
         return ItemReport(environment, Status.CHANGED, details={FILES: list(changed)})
 
 
-@dataclass(slots=True)
-class _Agent:
+class _Agent(msgspec.Struct):
     """What was read of an agent."""
 
-    pages: Mapping[str, PageState] = field(default_factory=dict)
-    connectors: list[Connector] = field(default_factory=list)
-    variants: list[Variant] = field(default_factory=list)
-    numbers: list[PhoneNumber] = field(default_factory=list)
+    pages: Mapping[str, PageState] = msgspec.field(default_factory=dict)
+    connectors: list[Connector] = msgspec.field(default_factory=list)
+    variants: list[Variant] = msgspec.field(default_factory=list)
+    numbers: list[PhoneNumber] = msgspec.field(default_factory=list)
 
     def files(self, environment: str, include: frozenset[str]) -> EnvironmentFiles:
         """Return one environment.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import for_each_limited
@@ -70,8 +73,7 @@ _NO_TELEPHONY = (
 _DESPITE = "Import them for live, or pass allow_sandbox_numbers=True if meant."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberGroup:
+class NumberGroup(msgspec.Struct, frozen=True, eq=False):
     """Numbers of one agent that go to one environment and one connector; compared by identity, for it may be large.
 
     :param agent_id: the agent.
@@ -211,8 +213,7 @@ class ImportPhoneNumbers(PolyAIAction):
         return with_counts_by_owner(run, report) if self.many else report
 
 
-@dataclass
-class _Checks:
+class _Checks(msgspec.Struct):
     """What is looked at before the numbers are read, for all targets side by side.
 
     ``refused`` holds why the numbers of a group are not imported, ``said`` the findings about a target.
@@ -220,8 +221,8 @@ class _Checks:
 
     action: ImportPhoneNumbers
     run: RunContext
-    refused: dict[NumberGroup, Finding] = field(default_factory=dict)
-    said: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    refused: dict[NumberGroup, Finding] = msgspec.field(default_factory=dict)
+    said: dict[str, tuple[Finding, ...]] = msgspec.field(default_factory=dict)
 
     async def make(self) -> None:
         groups = self.action.groups

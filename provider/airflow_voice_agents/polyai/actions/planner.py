@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import for_each_limited, free_loop, planning
 from airflow_voice_agents.engine.reads import SharedReads
@@ -105,8 +107,7 @@ OPERATION = "promote"
 BLANK = digest(None)
 
 
-@dataclass(frozen=True)
-class PromotionPlanner:
+class PromotionPlanner(msgspec.Struct, frozen=True, dict=True):
     """Plans the targets of a promotion.
 
     :param run: the run.
@@ -194,8 +195,7 @@ class PromotionPlanner:
         return tuple(check_ladder(source.environment, target.environment, given))
 
 
-@dataclass(frozen=True)
-class _TargetPlanner:
+class _TargetPlanner(msgspec.Struct, frozen=True):
     """Plans one target of a promotion.
 
     :param promotion: the planner of the whole promotion.

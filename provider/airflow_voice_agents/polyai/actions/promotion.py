@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import msgspec
+
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.reads import observe
@@ -120,8 +122,7 @@ def split(
         yield own, spec.model_copy(update={"targets": part})
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyPromotion:
+class VerifyPromotion(msgspec.Struct, frozen=True):
     """Compares every resource of a plan with its planned state.
 
     :param document: the plan.

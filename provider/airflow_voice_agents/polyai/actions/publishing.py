@@ -7,8 +7,10 @@ what ran before is in the environment's history, where PolyAIRollbackDeploymentO
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import Sender

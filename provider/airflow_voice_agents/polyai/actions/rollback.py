@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.apply import TARGET_NOTE
 from airflow_voice_agents.engine.concurrency import Sender
@@ -129,7 +132,7 @@ class Rollback(PolyAIAction, RestoreAction):
         return (
             item
             if not item.changed or kind.digest(found) in known
-            else replace(self, left={where: ()}).newer(item)
+            else dataclasses.replace(self, left={where: ()}).newer(item)
         )
 
     def _left_in(self, name: str) -> Iterator[Sequence[str]]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.concurrency import for_each_limited
@@ -48,8 +51,7 @@ BINDING = ("agent_id", "client_env", "variant_id")
 # ------------------------------------------------------------------------------------------- reads
 
 
-@dataclass(frozen=True, slots=True)
-class ListTrunks:
+class ListTrunks(msgspec.Struct, frozen=True):
     """A list of trunks with checked arguments.
 
     :param account_id: the account.
@@ -143,8 +145,7 @@ def _facts(trunk: SipTrunk, account_id: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------ writes
 
 
-@dataclass(frozen=True, slots=True)
-class KnownAgent:
+class KnownAgent(msgspec.Struct, frozen=True):
     """What reads show of an agent that extensions are to be bound to.
 
     :param agent_id: its id, as the arguments spell it.

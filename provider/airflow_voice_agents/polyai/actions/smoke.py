@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.engine.apply import send_once
 from airflow_voice_agents.engine.run_context import RunContext, TaskState
@@ -20,8 +21,7 @@ ATTEMPTS = 3
 """Attempts to start a chat."""
 
 
-@dataclass(frozen=True)
-class OneShotResults:
+class OneShotResults(msgspec.Struct, frozen=True):
     """What the checks that are made once came to.
 
     :param results: of those that are over.
@@ -52,8 +52,7 @@ class OneShotResults:
         return any(result.verdict is CheckVerdict.FAILED for result in self.results)
 
 
-@dataclass(frozen=True, slots=True)
-class OneShotChecks:
+class OneShotChecks(msgspec.Struct, frozen=True):
     """Checks that are made once, ready to be made.
 
     :param checks: any checks; those that only read are left alone.

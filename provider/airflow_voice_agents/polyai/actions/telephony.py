@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.engine.reads import SharedReads
 from airflow_voice_agents.engine.run_context import RunContext
@@ -41,8 +42,7 @@ MAIN = "main"
 Found = Mapping[Resource, ConnectorState]
 
 
-@dataclass(frozen=True)
-class Telephony:
+class Telephony(msgspec.Struct, frozen=True):
     """The telephony of one target.
 
     :param run: what the run works with.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.run_context import RunContext

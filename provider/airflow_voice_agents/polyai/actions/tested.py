@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.plan import PlannedItem
 from airflow_voice_agents.polyai import api

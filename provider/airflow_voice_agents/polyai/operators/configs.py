@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.bases.operator import as_list
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.operators.base import PolyAIWritingOperator
@@ -147,8 +149,6 @@ class PolyAIPromoteConfigOperator(_ConfigOperator):
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the operator's arguments override."""
-        from dataclasses import replace
-
         from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
 
         allowed = frozenset({SKIP_PRE_RELEASE} if self.allow_skip_pre_release else ())

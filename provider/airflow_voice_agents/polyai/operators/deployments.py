@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIWritingOperator
 
 if TYPE_CHECKING:
@@ -242,8 +244,6 @@ class PolyAIPromoteDeploymentOperator(_DeploymentOperator):
 
     def guard_overrides(self) -> Overrides:
         """Return the guards that the operator's arguments override."""
-        from dataclasses import replace
-
         from airflow_voice_agents.polyai.ladder import SKIP_PRE_RELEASE
 
         allowed = frozenset({SKIP_PRE_RELEASE} if self.allow_skip_pre_release else ())
@@ -338,8 +338,6 @@ class PolyAIRollbackDeploymentOperator(_DeploymentOperator):
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the protections of the run, with the hold that it places."""
-        from dataclasses import replace
-
         reason = self.message or f"rolled back to {self.to}"
         return replace(super().protection_settings(), hold=self.hold, reason=reason)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.polyai.operators.base import (
     PROMOTION_LINKS,
@@ -272,8 +274,6 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read again, compare with the plan, save a snapshot, write, verify and report."""
-        from dataclasses import replace
-
         from airflow_voice_agents.polyai.actions.promotion import Promotion
         from airflow_voice_agents.polyai.assets import changes, sources_of
         from airflow_voice_agents.polyai.export_files import shelf
@@ -300,14 +300,10 @@ class PolyAIApplyPromotionOperator(PolyAIWritingOperator):
 
         :param context: the task's context.
         """
-        from dataclasses import replace
-
         return replace(super().protections(context), failures=self._chunk())
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the protections of the run; each chunk has its own snapshot."""
-        from dataclasses import replace
-
         settings, chunk = super().protection_settings(), self._chunk()
         return (
             settings if chunk is None else replace(settings, name=f"{settings.name}-{chunk.reference.number}")

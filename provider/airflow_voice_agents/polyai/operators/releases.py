@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.polyai.operators.base import PROMOTION_LINKS, PolyAIOperator, PolyAIWritingOperator
 from airflow_voice_agents.polyai.operators.promotion import MARKDOWN_KEY
 from airflow_voice_agents.polyai.operators.verification import PolyAIWatchPromotionOperator
@@ -174,8 +176,6 @@ class PolyAIReleaseBranchOperator(PolyAIWritingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read again, compare with the plan, merge, read live and report."""
-        from dataclasses import replace
-
         from airflow_voice_agents.plans.document import PlanDocument
         from airflow_voice_agents.plans.report import Status
         from airflow_voice_agents.polyai.actions.release import release_of

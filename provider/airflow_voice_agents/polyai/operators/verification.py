@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.bases.operator import is_true
 from airflow_voice_agents.polyai.operators.base import (
     PROMOTION_LINKS,
@@ -464,8 +466,6 @@ class PolyAIWatchPromotionOperator(_LookingOperator, PolyAIRestoringOperator):
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the operator's arguments about protections; the verdict is the reason where none is given."""
-        from dataclasses import replace
-
         settings = super().protection_settings()
         return replace(settings, reason=self.reason or f"watch of a promotion: {self._verdict}")
 

@@ -5,8 +5,10 @@ undone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -24,13 +26,13 @@ from airflow_voice_agents.plans.kind import (
 from airflow_voice_agents.plans.plan import Finding, PlannedItem, change, error, warning
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import Branch, Deployment, MergeResult
+from airflow_voice_agents.transport.records import Record
 
 KIND: Final = "branch"
 NOTHING: Known = {}
 
 
-@dataclass(frozen=True, slots=True)
-class BranchState:
+class BranchState(Record, frozen=True):
     """Whether a branch waits to be merged.
 
     :param listed: whether it is listed; a merged branch is not.
@@ -39,10 +41,13 @@ class BranchState:
     :param goes_to: environment that the merge deploys to.
     """
 
+    not_shown = ("message", "active")
+    not_compared = ("message", "active", "goes_to")
+
     listed: bool
-    message: str = field(default="", compare=False, repr=False)
-    active: Mapping[str, Deployment | None] = field(default_factory=dict, compare=False, repr=False)
-    goes_to: str = field(default="", compare=False)
+    message: str = ""
+    active: Mapping[str, Deployment | None] = msgspec.field(default_factory=dict)
+    goes_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,7 @@ STAGING: Final = "staging"
 """Tag of the branch that Staging holds, as the vendor's command line spells it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MergeConsent:
+class MergeConsent(msgspec.Struct, frozen=True):
     """What the author of a DAG accepts of a merge that goes straight to live.
 
     :param approved: somebody approved the digest of the plan that the run is held to.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.diff import Change, diff
@@ -35,6 +38,7 @@ from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_f
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.strict_json import LIMITS, is_deeper
 
 KIND = "config page"
@@ -44,8 +48,7 @@ SCHEMA = "$schema"
 """First part of a path inside the page's schema; all other paths are variables."""
 
 
-@dataclass(frozen=True)
-class PageState:
+class PageState(Record, frozen=True, dict=True):
     """What a config page holds.
 
     :param schema: JSON Schema Draft 7, or ``None`` when unset.
@@ -54,9 +57,11 @@ class PageState:
     :param flaw: why schema and variables are left out; such a page is neither compared nor written.
     """
 
+    not_compared = ("last_updated",)
+
     schema: Mapping[str, Any] | None = None
     variables: Mapping[str, Any] | None = None
-    last_updated: str | None = field(default=None, compare=False)
+    last_updated: str | None = None
     flaw: str = ""
 
     def __repr__(self) -> str:
@@ -271,8 +276,7 @@ class ConfigPageKind(Kind[PageState]):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(msgspec.Struct, frozen=True):
     request: Callable[[str, str], ApiRequest[ConfigPage]]
     then: Callable[[PageState], PageState]
 

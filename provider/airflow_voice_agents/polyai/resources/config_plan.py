@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.diff import ABSENT
@@ -25,6 +27,7 @@ from airflow_voice_agents.plans.selection import (
 from airflow_voice_agents.polyai import NEVER_PROMOTE
 from airflow_voice_agents.polyai.ladder import LIVE
 from airflow_voice_agents.polyai.resources.config_page import SCHEMA, UNSET, ConfigPageKind, PageState
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.suggestions import did_you_mean
 from airflow_voice_agents.transport.validation import NAMED_AT_MOST, summarize_list
 
@@ -44,8 +47,7 @@ class Merge(StrEnum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Record, frozen=True):
     """How a page is made from a source and given values.
 
     :param selection: which keys come from the source.
@@ -58,8 +60,10 @@ class Rules:
         live and ``warn`` elsewhere.
     """
 
-    selection: Selection = field(default_factory=Selection)
-    overrides: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    not_shown = ("overrides",)
+
+    selection: Selection = msgspec.field(default_factory=Selection)
+    overrides: Mapping[str, Any] = msgspec.field(default_factory=dict)
     stale_keys: StaleKeys = StaleKeys.FAIL
     promote_schema: bool = True
     allow_empty_source: bool = False
@@ -251,8 +255,7 @@ def _stale_findings(stale: list[str], rules: Rules) -> Iterator[Finding]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PromotedPage:
+class PromotedPage(msgspec.Struct, frozen=True):
     """The desired page of a promotion.
 
     :param source: the page that is taken from; ``None`` where it does not exist.
@@ -272,15 +275,16 @@ class PromotedPage:
         return plan_promotion(kind, resource, self.source, now, self.rules)
 
 
-@dataclass(frozen=True, slots=True)
-class GivenValues:
+class GivenValues(Record, frozen=True):
     """The desired page of an update: given values, and everything else as it is.
 
     :param values: top-level keys and values.
     :param merge: how a given object meets a present one.
     """
 
-    values: Mapping[str, Any] = field(repr=False)
+    not_shown = ("values",)
+
+    values: Mapping[str, Any]
     merge: Merge
 
     def item(self, kind: ConfigPageKind, resource: Resource, now: PageState | None) -> PlannedItem:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -29,6 +31,7 @@ from airflow_voice_agents.polyai.models import (
     ConnectorUpdateResult,
 )
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
+from airflow_voice_agents.transport.records import Record
 
 KIND = "connector"
 SETTINGS = ("variant_id", "asr_lang_code", "voice_name")
@@ -42,8 +45,7 @@ _ERROR_SHOWN = 300
 NOTHING: Known = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorState:
+class ConnectorState(Record, frozen=True):
     """A connector's settings, and what else an author selects connectors by.
 
     :param variant_id: assigned variant, or ``None``.
@@ -54,12 +56,14 @@ class ConnectorState:
     :param name: name; cannot be changed.
     """
 
+    not_compared = ("tts_lang_code", "client_env", "name")
+
     variant_id: str | None
     asr_lang_code: str | None
     voice_name: str | None
-    tts_lang_code: str | None = field(default=None, compare=False)
-    client_env: str | None = field(default=None, compare=False)
-    name: str | None = field(default=None, compare=False)
+    tts_lang_code: str | None = None
+    client_env: str | None = None
+    name: str | None = None
 
     def settings(self) -> dict[str, str | None]:
         """Return what can be set."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.kind import Resource
@@ -20,8 +22,7 @@ EVERY = ("*",)
 """Names of connectors that take all."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedSettings:
+class NamedSettings(msgspec.Struct, frozen=True):
     """A connector's settings without anything that belongs to one project only.
 
     :param name: the connector's name.
@@ -56,8 +57,7 @@ def named(states: Iterable[ConnectorState], variants: Mapping[str, str]) -> list
     return sorted(settings, key=lambda each: each.name)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorRules:
+class ConnectorRules(msgspec.Struct, frozen=True):
     """What connectors take from those of another project, and what is called differently there.
 
     :param names: shell patterns of the source's connector names that are taken from.
@@ -70,8 +70,8 @@ class ConnectorRules:
 
     names: tuple[str, ...] = EVERY
     settings: tuple[str, ...] = SETTINGS
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    variants: Mapping[str, str | None] = field(default_factory=dict)
+    renamed: Mapping[str, str] = msgspec.field(default_factory=dict)
+    variants: Mapping[str, str | None] = msgspec.field(default_factory=dict)
     unmatched: Unmatched = Unmatched.FAIL
 
     def __post_init__(self) -> None:
@@ -125,8 +125,7 @@ class ConnectorRules:
         return self.variants.get(name, name)
 
 
-@dataclass(frozen=True, slots=True)
-class PendingMoves:
+class PendingMoves(msgspec.Struct, frozen=True):
     """The connectors that moves of the same run bring to the target.
 
     :param variants: connector under the target, arrived or not -> name of the target's variant that it gets,
@@ -134,8 +133,8 @@ class PendingMoves:
     :param arriving: those that are not there yet -> what they are where they are now.
     """
 
-    variants: Mapping[Resource, str | None] = field(default_factory=dict)
-    arriving: Mapping[Resource, ConnectorState] = field(default_factory=dict)
+    variants: Mapping[Resource, str | None] = msgspec.field(default_factory=dict)
+    arriving: Mapping[Resource, ConnectorState] = msgspec.field(default_factory=dict)
 
 
 def plan_connectors(
@@ -195,8 +194,7 @@ def plan_arrival(
     return replace(item, waypoints=tuple(dict.fromkeys(ways)))
 
 
-@dataclass
-class _ConnectorMatcher:
+class _ConnectorMatcher(msgspec.Struct, dict=True):
     kind: ConnectorKind
     agent_id: str
     present: Mapping[Resource, ConnectorState]

@@ -9,8 +9,11 @@ there.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -31,6 +34,7 @@ from airflow_voice_agents.polyai.models import Connector, ConnectorUpdate
 from airflow_voice_agents.polyai.resources.connector import ConnectorKind, ConnectorState, connector
 from airflow_voice_agents.polyai.resources.plan_items import kept_fields
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 KIND = "connector place"
 NUMBERS_SHOWN = 20
@@ -38,23 +42,23 @@ _FIELDS = ("here", "connector")
 NOTHING: Known = {}
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceState:
+class PlaceState(Record, frozen=True):
     """Whether an agent has a connector.
 
     :param here: whether it has.
     :param connector: the connector as it was seen there, for plans and snapshots; no part of equality.
     """
 
+    not_compared = ("connector",)
+
     here: bool
-    connector: ConnectorState | None = field(default=None, compare=False)
+    connector: ConnectorState | None = None
 
 
 AWAY = PlaceState(False)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """A connector to move from one agent to another.
 
     :param connector_id: the connector.

@@ -7,9 +7,11 @@ already, so nothing is written unless the version differs. The version alone cou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Change, Op
@@ -37,6 +39,7 @@ from airflow_voice_agents.polyai.resources.deployment_model import (
 )
 from airflow_voice_agents.polyai.resources.deployment_records import overtakes, versions_between
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.text import one_line
 
 KIND = "deployment"
@@ -53,8 +56,7 @@ class Way(StrEnum):
     ROLL_BACK = "roll back"
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(Record, frozen=True):
     """The write that leads to a state.
 
     :param way: which one.
@@ -62,13 +64,14 @@ class Via:
     :param message: kept with the new record; the platform has been seen to drop it in a rollback.
     """
 
+    not_shown = ("message",)
+
     way: Way
     deployment_id: str
-    message: str = field(default="", repr=False)
+    message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentState:
+class DeploymentState(Record, frozen=True):
     """What an environment runs; two states are equal when their versions are.
 
     :param version: hash of the content, the same in every environment; ``None`` where the record has none.
@@ -80,13 +83,23 @@ class DeploymentState:
     :param author: who made the record.
     """
 
+    not_shown = ("label", "author")
+    not_compared = (
+        "deployment_id",
+        "created_at",
+        "environment",
+        "via",
+        "label",
+        "author",
+    )
+
     version: str | None
-    deployment_id: str | None = field(default=None, compare=False)
-    created_at: str | None = field(default=None, compare=False)
-    environment: str | None = field(default=None, compare=False)
-    via: Via | None = field(default=None, compare=False)
-    label: str = field(default="", compare=False, repr=False)
-    author: str = field(default="", compare=False, repr=False)
+    deployment_id: str | None = None
+    created_at: str | None = None
+    environment: str | None = None
+    via: Via | None = None
+    label: str = ""
+    author: str = ""
 
     def known(self) -> dict[str, str | None]:
         """Return what people know the version by."""
@@ -98,8 +111,7 @@ class DeploymentState:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentRules:
+class DeploymentRules(Record, frozen=True):
     """What a promotion must meet.
 
     :param expected_version: version that the source must run, from the run that tested it; ``None`` takes any.
@@ -110,12 +122,15 @@ class DeploymentRules:
     :param message: kept with the new deployment.
     """
 
+    not_shown = ("message",)
+    not_compared = ("known_model",)
+
     expected_version: str | None = None
     expected_target_version: str | None = None
     allow_downgrade: bool = False
     deployment_model: str | None = None
-    known_model: KnownModel | None = field(default=None, compare=False)
-    message: str = field(default="", repr=False)
+    known_model: KnownModel | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

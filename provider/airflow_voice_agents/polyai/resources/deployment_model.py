@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+import msgspec
 
 from airflow_voice_agents.plans.plan import Finding, error, warning
 from airflow_voice_agents.polyai.models import Deployment
@@ -29,8 +30,7 @@ class Model(StrEnum):
     """Concluded from the deployments that the public API lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownModel:
+class KnownModel(msgspec.Struct, frozen=True):
     """The model of a project, and where that is known from.
 
     :param model: ``ladder`` or ``branches``; ``None`` where the public API does not tell.

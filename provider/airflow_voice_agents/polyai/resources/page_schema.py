@@ -16,7 +16,7 @@ from glob import escape
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.plans.canonical import canonical, comparable
 from airflow_voice_agents.polyai.resources import schema_process
 from airflow_voice_agents.polyai.resources.plain_schema import plain_schema
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
@@ -53,8 +53,7 @@ def schema_problems(schema: Any) -> list[str]:
     :param schema: the schema of a config page.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    text = canonical(schema)
-    return [] if plain_schema(text) else _ask("schema", text)
+    return [] if plain_schema(comparable(schema)) else _ask("schema", canonical(schema))
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -69,11 +68,10 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     """
     if not schema:
         return []
-    text, values = canonical(schema), dict(variables or {})
-    plain = plain_schema(text)
+    plain, values = plain_schema(comparable(schema)), dict(variables or {})
     if plain and plain.surely_matches(values):
         return []
-    return _ask("values", text, canonical(values))
+    return _ask("values", canonical(schema), canonical(values))
 
 
 def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
@@ -82,8 +80,7 @@ def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
     :param schema: Draft 7 schema, or ``None``.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    text = canonical(schema) if schema else ""
-    return [] if not text or plain_schema(text) else _ask("patterns", text)
+    return [] if not schema or plain_schema(comparable(schema)) else _ask("patterns", canonical(schema))
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
@@ -93,12 +90,12 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
 
     :param schema: Draft 7 schema, or ``None``.
     """
-    return list(_sensitive_patterns(canonical(schema))) if schema else []
+    return list(_sensitive_patterns(comparable(schema))) if schema else []
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
-def _sensitive_patterns(schema: str) -> tuple[Pattern, ...]:
-    """List the marked paths of a schema given in its canonical spelling."""
+def _sensitive_patterns(schema: bytes | str) -> tuple[Pattern, ...]:
+    """List the marked paths of a schema given as JSON."""
     plain = json.loads(schema)
     if not _marks(plain):
         return ()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -30,14 +33,13 @@ from airflow_voice_agents.transport.suggestions import did_you_mean
 KIND = "phone number"
 NOTHING: Known = {}
 ELSEWHERE = (
-    "It is registered elsewhere: not in this agent. It was not sent again. Find the agent that has it, or leave it "
-    "out."
+    "It is registered elsewhere: not in this agent. Sending it again does not help. Find the agent that has it, or "
+    "leave it out."
 )
 FIELDS = ("client_env", "connector_id")
 
 
-@dataclass(frozen=True, slots=True)
-class NumberState:
+class NumberState(msgspec.Struct, frozen=True):
     """Where a number is.
 
     :param client_env: environment that it is registered for.

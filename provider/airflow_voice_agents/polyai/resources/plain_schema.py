@@ -15,7 +15,7 @@ from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import Any
 
-from airflow_voice_agents.plans.canonical import canonical
+from airflow_voice_agents.plans.canonical import comparable
 from airflow_voice_agents.polyai.resources.schema_keywords import compiled
 
 SCHEMAS_KEPT = 64
@@ -70,7 +70,7 @@ _COUNTS: dict[str, tuple[type, Callable[[Any, Any], bool]]] = {
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
-def plain_schema(schema: str) -> PlainSchema | None:
+def plain_schema(schema: bytes | str) -> PlainSchema | None:
     """Return a schema to match values with, or ``None`` where it is not plain. A plain one is valid in Draft 7.
 
     :param schema: the schema as JSON.
@@ -87,7 +87,7 @@ class PlainSchema:
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
-        self._known: set[tuple[int, str]] = set()
+        self._known: set[tuple[int, bytes | str]] = set()
 
     def surely_matches(self, values: dict[str, Any]) -> bool:
         """Tell whether values match; ``False`` where that is not sure.
@@ -133,7 +133,7 @@ class _Match:
     :param known: members that are known to match their schemas.
     """
 
-    def __init__(self, known: set[tuple[int, str]]) -> None:
+    def __init__(self, known: set[tuple[int, bytes | str]]) -> None:
         self._budget = _Budget()
         self._known = known
 
@@ -157,7 +157,7 @@ class _Match:
     def _member_matches(self, schema: Any, value: Any) -> bool:
         if type(value) not in (dict, list):
             return self.matches(schema, value)
-        key = (id(schema), canonical(value))  # a schema that is kept keeps its identity
+        key = (id(schema), comparable(value))  # a schema that is kept keeps its identity
         if key in self._known:
             return True
         if not self.matches(schema, value):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar, Final
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, Op
@@ -23,6 +25,7 @@ from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.models import Deployment, DeploymentResult
 from airflow_voice_agents.polyai.resources.deployment import NONE, DeploymentState, facts_of
 from airflow_voice_agents.transport.errors import CallError, Conflict
+from airflow_voice_agents.transport.records import Record
 
 KIND: Final = "publication"
 NOTHING: Known = {}
@@ -32,8 +35,7 @@ ALREADY_PUBLISHED: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(Record, frozen=True):
     """What is published.
 
     :param deployment_id: the record that runs; for a desired publication, the one that it follows.
@@ -43,11 +45,14 @@ class Publication:
     :param message: text that is kept with the record; ``None`` where the platform shows none.
     """
 
+    not_shown = ("message",)
+    not_compared = ("version", "way", "message")
+
     deployment_id: str | None
     newer: bool = False
-    version: str | None = field(default=None, compare=False)
-    way: str | None = field(default=None, compare=False)
-    message: str | None = field(default=None, compare=False, repr=False)
+    version: str | None = None
+    way: str | None = None
+    message: str | None = None
 
     def state(self) -> DeploymentState:
         """Return what runs, as a state of a deployment."""

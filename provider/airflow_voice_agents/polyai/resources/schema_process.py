@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.kind import WouldWaitError, must_not_wait
 from airflow_voice_agents.polyai.resources.schema_evaluation import OUT_OF_MEMORY
@@ -54,8 +55,7 @@ class NotEvaluated(Exception):
         return NotEvaluated(self.reason, lasting=self.lasting)
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(msgspec.Struct):
     process: subprocess.Popen[bytes]
     channel: socket.socket
     answered: int = 0

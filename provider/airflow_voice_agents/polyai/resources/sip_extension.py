@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -25,6 +27,7 @@ from airflow_voice_agents.polyai.models import SipExtension
 from airflow_voice_agents.polyai.resources.plan_items import kept_fields, kept_text
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 
 KIND: Final = "SIP extension"
 TARGET: Final = "sip-trunks/"
@@ -37,8 +40,7 @@ HIDDEN: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionState:
+class ExtensionState(Record, frozen=True):
     """The agent that answers a dialled number.
 
     :param agent_id: the agent; ``None`` where the trunk does not have the extension.
@@ -47,10 +49,13 @@ class ExtensionState:
     :param also: other spellings of the agent's id, which mean the same.
     """
 
+    not_shown = ("also",)
+    not_compared = ("also",)
+
     agent_id: str | None
     client_env: str | None = None
     variant_id: str | None = None
-    also: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    also: tuple[str, ...] = ()
 
     def shown(self) -> dict[str, str | None]:
         """Return agent, environment and variant."""

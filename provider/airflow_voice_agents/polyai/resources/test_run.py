@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, Op
@@ -22,6 +24,7 @@ from airflow_voice_agents.plans.plan import PlannedItem, change, no_change, warn
 from airflow_voice_agents.polyai import api
 from airflow_voice_agents.polyai.observations import TestRun
 from airflow_voice_agents.transport.errors import CallError
+from airflow_voice_agents.transport.records import Record
 
 KIND: Final = "test run"
 NOTHING: Known = {}
@@ -30,8 +33,7 @@ NO_TESTS: Final = frozenset({"missingtestcaseshttp", "notestcaseshttp", "missing
 """Codes of a suite that has no tests, in lower case and without underscores."""
 
 
-@dataclass(frozen=True, slots=True)
-class TestRuns:
+class TestRuns(Record, frozen=True):
     """The test runs of a branch that are known.
 
     :param ids: the runs.
@@ -41,9 +43,11 @@ class TestRuns:
 
     __test__ = False
 
+    not_compared = ("tests",)
+
     ids: frozenset[str]
     newer: bool = False
-    tests: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
+    tests: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

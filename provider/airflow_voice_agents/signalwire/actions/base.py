@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Action, Scope
 from airflow_voice_agents.plans.plan import PlannedItem, Severity, TargetPlan

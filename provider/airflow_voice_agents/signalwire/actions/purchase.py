@@ -8,9 +8,12 @@ the number up before it buys anything.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.action import Scope
 from airflow_voice_agents.engine.apply import apply
@@ -41,8 +44,7 @@ OPERATION: Final = "buy phone numbers"
 MOST: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class PurchaseOrder:
+class PurchaseOrder(msgspec.Struct, frozen=True):
     """A purchase with checked arguments.
 
     :param space: the space that the numbers will live in.

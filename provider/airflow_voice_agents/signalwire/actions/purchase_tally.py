@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.engine.run_context import RunContext

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import AssetAlias
+from msgspec.structs import replace
 
 from airflow_voice_agents.bases.argument_checks import LazyLinks
 from airflow_voice_agents.bases.operator import RestoringOperator, VoiceAgentsOperator, WritingOperator
@@ -83,8 +84,6 @@ class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
 
     def policy(self) -> Policy:
         """Return the options of the run."""
-        from dataclasses import replace
-
         return replace(super().policy(), verify=self._verifies())
 
     def protection_settings(self) -> ProtectionSettings:
@@ -92,8 +91,6 @@ class SignalWireWritingOperator(SignalWireOperator, WritingOperator):
 
         :raises InputError: if a snapshot is required for a change that cannot be undone.
         """
-        from dataclasses import replace
-
         from airflow_voice_agents.transport.errors import InputError
 
         settings = super().protection_settings()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from msgspec.structs import replace
+
 from airflow_voice_agents.signalwire.operators.base import SignalWireWritingOperator, renamed
 
 if TYPE_CHECKING:
@@ -153,8 +155,6 @@ class SignalWireRoutePhoneNumbersOperator(SignalWireWritingOperator):
 
     def protection_settings(self) -> ProtectionSettings:
         """Return the protections of the run, with deprecated arguments under their new names."""
-        from dataclasses import replace
-
         settings = super().protection_settings()
         if self.snapshot is not None:
             renamed("snapshot", "take_snapshot")

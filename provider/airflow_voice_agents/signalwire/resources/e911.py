@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import Change, diff
@@ -31,6 +33,7 @@ from airflow_voice_agents.signalwire.resources.inventory import (
     released,
 )
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.validation import parse_text
 
 KIND = "emergency address"
@@ -40,8 +43,7 @@ GONE = (UNDER_REMOVAL, "unregistered")
 """Statuses of a number whose address is removed, or about to be."""
 
 
-@dataclass(frozen=True, slots=True)
-class E911State:
+class E911State(Record, frozen=True):
     """The emergency address of a number.
 
     :param id: UUID of the number's record; no part of equality.
@@ -49,7 +51,9 @@ class E911State:
     :param status: how its registration stands; ``None`` where the record does not say.
     """
 
-    id: str = field(compare=False)
+    not_compared = ("id",)
+
+    id: str
     address_id: str | None
     status: str | None = None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from reprlib import repr as shorten
 from typing import TypeVar
+
+import msgspec
 
 from airflow_voice_agents.engine.concurrency import Sender
 from airflow_voice_agents.plans.kind import Known, Observation, Resource
@@ -130,8 +131,7 @@ READ_BY_ID = 10
 """Maximum number of numbers that are read one by one; more are read with one list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(msgspec.Struct, frozen=True):
     """The space that the numbers live in.
 
     :param label: its name in plans, reports and locks.
@@ -149,8 +149,7 @@ class Space:
         return tuple(f"{self.label}/{number}" for number in numbers) or (f"{self.label}/*",)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberSelection:
+class NumberSelection(msgspec.Struct, frozen=True):
     """Which numbers of a project are meant: those named, or those that fit every criterion given.
 
     :param numbers: E.164 numbers without repeats, in order; empty for a choice by criteria.

@@ -7,9 +7,11 @@ documented. So only what counts is compared: the handler, the fields that belong
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.canonical import digest
 from airflow_voice_agents.plans.diff import ABSENT, Absent, Change, diff
@@ -45,6 +47,7 @@ from airflow_voice_agents.signalwire.resources.inventory import (
 )
 from airflow_voice_agents.signalwire.routes import Route
 from airflow_voice_agents.transport.errors import InputError
+from airflow_voice_agents.transport.records import Record
 from airflow_voice_agents.transport.validation import parse_e164, parse_text
 
 KIND = "carrier number"
@@ -55,8 +58,7 @@ _RESOURCE_ID = "calling_handler_resource_id"
 _SNAPSHOT_FIELDS = ("id", "number", _HANDLER, _RECEIVE_MODE, "companions", _RESOURCE_ID)
 
 
-@dataclass(frozen=True, slots=True)
-class RouteState:
+class RouteState(Record, frozen=True):
     """The call routing of a number.
 
     :param id: UUID of the number's record.
@@ -70,15 +72,23 @@ class RouteState:
     :param bystanders: fields that are set and have nothing to do with calls, by name.
     """
 
+    not_shown = ("companions", "asked", "bystanders")
+    not_compared = (
+        "calling_handler_resource_id",
+        "takes_calls",
+        "asked",
+        "bystanders",
+    )
+
     id: str
     number: str
     call_handler: str | None
     call_receive_mode: str | None
-    companions: Mapping[str, str] = field(repr=False)
-    calling_handler_resource_id: str | None = field(default=None, compare=False)
-    takes_calls: bool = field(default=True, compare=False)
-    asked: tuple[str, ...] = field(default=(), compare=False, repr=False)
-    bystanders: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    companions: Mapping[str, str]
+    calling_handler_resource_id: str | None = None
+    takes_calls: bool = True
+    asked: tuple[str, ...] = ()
+    bystanders: frozenset[str] = frozenset()
 
     def value(self, name: str) -> str | None:
         """Return the value of a field by the API's name, ``None`` where it is not set."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from airflow_voice_agents.plans.canonical import salted_digest
 from airflow_voice_agents.signalwire.models import SDK_ONLY
@@ -14,8 +15,7 @@ from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.validation import parse_number_keys
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFingerprint:
+class RouteFingerprint(msgspec.Struct, frozen=True):
     """The fields that a route sets, and the digest of their values.
 
     What a route does not set may differ. Fields that no record shows are left out.
@@ -67,8 +67,7 @@ class RouteFingerprint:
         raise InputError("the mark of a route must have fields and digest")
 
 
-@dataclass(frozen=True, slots=True)
-class Routes:
+class Routes(msgspec.Struct, frozen=True):
     """The desired routes: one route for all numbers, or one per number.
 
     :param all: the route of all numbers, or ``None``.
@@ -76,7 +75,7 @@ class Routes:
     """
 
     all: Route | None = None
-    each: Mapping[str, Route] = field(default_factory=dict)
+    each: Mapping[str, Route] = msgspec.field(default_factory=dict)
 
     @classmethod
     def parse(cls, route: object, routes: object) -> Routes | None:

@@ -1,0 +1,39 @@
+"""The base of values that keep a field out of their text form or out of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A value with a text form of its own, or with fields that do not count when two are compared.
+
+    A value without such fields is a plain ``msgspec.Struct``.
+    """
+
+    not_shown: ClassVar[tuple[str, ...]] = ()
+    not_compared: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self._fields(self.not_shown))
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> None:  # type: ignore[override]
+        """Let tracebacks of Rich, which show every field of a struct, take the text form instead."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> tuple[Any, ...]:
+        return tuple(value for _, value in self._fields(self.not_compared))
+
+    def _fields(self, without: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in without)
