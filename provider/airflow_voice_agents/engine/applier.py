@@ -286,9 +286,9 @@ class Applier(Generic[State]):
         if result.error is not None:
             progress.fail(f"{operation}: {self.context.redact(result.error, write.request)}")
         else:
-            progress.applied.append(operation)
+            progress.applied = (*progress.applied, operation)
             progress.seen = progress.answered = result.state
-            progress.facts.update(result.facts)
+            progress.facts = {**progress.facts, **result.facts} if result.facts else progress.facts
             if self.on_result is not None:
                 self.on_result(resource, result)
 

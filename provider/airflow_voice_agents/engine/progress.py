@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Generic
 
 import msgspec
 
 from airflow_voice_agents.plans.kind import ResourceKind, State, Transition, Write
-from airflow_voice_agents.plans.report import MARKS, ItemReport, Status
+from airflow_voice_agents.plans.report import MARKS, NO_DETAILS, ItemReport, Status
 from airflow_voice_agents.transport.errors import CallError
 
 NOTHING_APPLIED = "It was not changed."
@@ -28,7 +29,7 @@ class Phase(Enum):
     """Nothing more will happen."""
 
 
-class ResourceProgress(msgspec.Struct, Generic[State]):
+class ResourceProgress(msgspec.Struct, Generic[State], gc=False):
     """One resource and how far its writes have come.
 
     :param transition: its present and desired state; renewed whenever it is read again.
@@ -52,8 +53,8 @@ class ResourceProgress(msgspec.Struct, Generic[State]):
     reason: str = ""
     permanent: bool = False
     retry_after: float | None = None
-    applied: list[str] = msgspec.field(default_factory=list)
-    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+    applied: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = NO_DETAILS
     uncertain_write: Write[State] | None = None
     refused_for_now: bool = False
     unanswered: bool = False
@@ -75,7 +76,7 @@ class ResourceProgress(msgspec.Struct, Generic[State]):
         self.permanent = permanent or bool(cause and cause.permanent)
         self.retry_after = cause.retry_after if cause else self.retry_after
         if cause and cause.marks:
-            self.facts[MARKS] = list(cause.marks)
+            self.facts = {**self.facts, MARKS: list(cause.marks)}
 
     def fail(self, reason: str, *, cause: CallError | None = None, permanent: bool = False) -> None:
         """End as failed, with what was and was not applied before."""
@@ -136,7 +137,7 @@ class ResourceProgress(msgspec.Struct, Generic[State]):
         """Note the uncertain write as applied, if the state seen shows a part of the desired state."""
         come_true = self.own_keys(kind) - changed_keys(kind, self.seen, self.transition.after)
         if self.uncertain_write is not None and come_true & changed_keys(kind, self.known, self.seen):
-            self.applied.append(self.uncertain_write.request.operation)
+            self.applied = (*self.applied, self.uncertain_write.request.operation)
 
     def own_keys(self, kind: ResourceKind[State]) -> set[str]:
         """Return the keys that the transition changes."""
@@ -161,9 +162,9 @@ class ResourceProgress(msgspec.Struct, Generic[State]):
 
     def report(self) -> ItemReport:
         """Return the outcome."""
-        details: dict[str, Any] = dict(self.facts)
+        details = self.facts
         if self.applied and self.status is not Status.CHANGED:
-            details["applied"] = list(self.applied)
+            details = {**details, "applied": list(self.applied)}
         return ItemReport(self.transition.resource, self.status, self.reason, self.permanent, details)
 
     def _applied_text(self) -> str:

@@ -32,7 +32,7 @@ class Op(StrEnum):
     REMOVE = "-"
 
 
-class Change(Record, frozen=True):
+class Change(Record, frozen=True, gc=False):
     """One difference at one path.
 
     :param op: add, change or remove.

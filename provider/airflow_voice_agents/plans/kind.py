@@ -70,7 +70,7 @@ class Observation(Record, Generic[State], frozen=True):
     fetch: Callable[[Any], Awaitable[Any]] | None = None
 
 
-class Transition(Record, Generic[State], frozen=True):
+class Transition(Record, Generic[State], frozen=True, gc=False):
     """The present and the desired state of one resource.
 
     :param resource: the resource.
@@ -87,7 +87,7 @@ class Transition(Record, Generic[State], frozen=True):
     read_at: float | None = None
 
 
-class WriteResult(msgspec.Struct, Generic[State], frozen=True):
+class WriteResult(msgspec.Struct, Generic[State], frozen=True, gc=False):
     """The outcome of a write for one resource, as its response reports it.
 
     :param state: the state in the response, or ``None`` when the response shows none; then it is read back.

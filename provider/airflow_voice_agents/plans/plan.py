@@ -32,7 +32,7 @@ class Severity(StrEnum):
     """Is only reported."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """Something that a plan has to say about a target.
 
     :param severity: errors stop the whole run before its first write.
@@ -60,7 +60,7 @@ def warning(code: str, message: str) -> Finding:
     return Finding(Severity.WARNING, code, message)
 
 
-class PlannedItem(Record, frozen=True):
+class PlannedItem(Record, frozen=True, gc=False):
     """One target of a plan.
 
     :param resource: the target.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -41,12 +42,14 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+"""Details of an item that has none; one for all, since a report may hold 100,000."""
 MARKS = "marks"
 """Key in an item's details: what a refusal has shown about the resource, in a word or two (``A/B test``)."""
 TROUBLE = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED)
 
 
-class ItemReport(msgspec.Struct, frozen=True):
+class ItemReport(msgspec.Struct, frozen=True, gc=False):
     """How one item ended.
 
     :param resource: which one.
@@ -60,7 +63,7 @@ class ItemReport(msgspec.Struct, frozen=True):
     status: Status
     reason: str = ""
     permanent: bool = False
-    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    details: Mapping[str, Any] = NO_DETAILS
 
     @property
     def said(self) -> str:
@@ -219,13 +222,23 @@ def in_order(asked: Sequence[Resource], items: Iterable[ItemReport]) -> tuple[It
     return tuple(found[resource] for resource in asked)
 
 
+@lru_cache(maxsize=1024)
+def _short(digest: str) -> str:
+    """Return the text of a digest for people; many numbers have the same one."""
+    return digest[:12]
+
+
 def explain(planned: PlannedItem, item: ItemReport) -> ItemReport:
     """Add the plan's digests and keys; a stale key is listed even where nothing went wrong.
 
     :param planned: the item as planned.
     :param item: how it ended.
     """
-    details: dict[str, Any] = {**item.details, "before": planned.before[:12], "after": planned.after[:12]}
+    details: dict[str, Any] = {
+        **item.details,
+        "before": _short(planned.before),
+        "after": _short(planned.after),
+    }
     if planned.changes:
         details["changed_keys"] = planned.changed_keys
     if told := version_change(planned):

@@ -45,7 +45,7 @@ _ERROR_SHOWN = 300
 NOTHING: Known = {}
 
 
-class ConnectorState(Record, frozen=True):
+class ConnectorState(Record, frozen=True, gc=False):
     """A connector's settings, and what else an author selects connectors by.
 
     :param variant_id: assigned variant, or ``None``.

@@ -39,7 +39,7 @@ ELSEWHERE = (
 FIELDS = ("client_env", "connector_id")
 
 
-class NumberState(msgspec.Struct, frozen=True):
+class NumberState(msgspec.Struct, frozen=True, gc=False):
     """Where a number is.
 
     :param client_env: environment that it is registered for.
