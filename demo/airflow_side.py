@@ -14,14 +14,18 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
+from airflow.models import DagBag
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
-from airflow.sdk.listener import get_listener_manager
 from sqlalchemy import select
 
 from airflow import __version__, settings
+
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # before 3.2
+    from airflow.listeners.listener import get_listener_manager
 
 OPERATORS = "airflow.task.operators.airflow_voice_agents"
 

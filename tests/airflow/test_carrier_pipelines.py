@@ -24,6 +24,7 @@ from airflow_voice_agents.emulator.fleet_seed import (
 from airflow_voice_agents.emulator.journal import Entry
 from airflow_voice_agents.emulator.server import EmulatorServer
 from support.airflow_home import AirflowHome, DagRunResult
+from support.airflow_versions import NATIVE
 from support.emulated import Meanwhile
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
@@ -344,7 +345,8 @@ def test_an_hourly_limit_is_waited_for_between_tries_that_repeat_nothing(start: 
     run = line.run()
 
     assert run.state == "success", run.output
-    assert "The server named the time to wait" in run.output
+    # Before Airflow 3.3 a wait that the task's own delay covers is Airflow's, which gives no reason.
+    assert not NATIVE or "The server named the time to wait" in run.output
     assert 429 in {entry.status for entry in line.server.journal.entries()}
     assert (line.not_led_there(), line.not_answered()) == ([], [])
     changes = Counter(name for entry in line.server.journal.changes() for name in touched(entry))

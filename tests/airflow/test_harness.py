@@ -181,6 +181,7 @@ def test_the_state_store_outlives_a_try_and_xcoms_do_not() -> None:
     second = runner.run(task, try_number=2)
 
     assert first.state == "up_for_retry"
+    assert [type(each).__name__ for each in first.sent].count("SetTaskStateStore") == 1
     assert kept == {"seen": [1]}
     assert (second.state, second.result) == ("success", [1, 2])
     assert runner.stored("remember") == {}

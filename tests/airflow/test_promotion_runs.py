@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.airflow_home import AirflowServices
+from support.answers import WAITING
 from support.emulated import (
     BANK,
     HOTELS,
@@ -84,10 +85,10 @@ class Run:
 
     def question(self, task_id: str = APPROVAL, map_index: int = -1) -> Mapping[str, Any]:
         """Wait until a task waits for a person, and return what it asks."""
-        wait_until(lambda: self.states().get(named(task_id, map_index)) in ("awaiting_input", "failed"))
+        wait_until(lambda: self.states().get(named(task_id, map_index)) in (WAITING, "failed"))
         wait_until(lambda: self._parked(task_id, map_index))
         asked = self.airflow.request("GET", self._details(task_id, map_index))
-        assert asked["task_instance"]["state"] == "awaiting_input", self.logs(task_id, map_index)
+        assert asked["task_instance"]["state"] == WAITING, self.logs(task_id, map_index)
         return dict(asked)
 
     def answer(self, option: str, task_id: str = APPROVAL, map_index: int = -1) -> None:
@@ -189,7 +190,7 @@ def test_approved_applied_undone_held_and_released(stage: Stage) -> None:
     assert released.end() == "success", released.states()
     assert released.xcom("release_hold") == [f"{HOTELS}/{LIVE}"]
     anew = stage.start(GATED)
-    assert anew.question()["task_instance"]["state"] == "awaiting_input"
+    assert anew.question()["task_instance"]["state"] == WAITING
     anew.answer("Reject")
     assert anew.end() == "failed"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.airflow_home import AirflowServices
+from support.answers import WAITING
 from support.emulated import LIVE, ROSA
 from support.whole_airflow import WholeAirflow, wait_until
 
@@ -25,6 +27,8 @@ BEFORE_THE_WATCH = (
     *("live.plan", APPROVAL, "live.apply", "live.verify"),
 )
 BUSY = ("running", "queued", "restarting")
+PAUSED = re.compile(r'"timestamp":\s*"([^"]+)"[^\n]*"event":\s*"Pausing task as')
+"""What a task logs when it leaves its worker; the scheduler's log has it only since Airflow 3.2."""
 
 
 class Stage(WholeAirflow):
@@ -100,7 +104,7 @@ class Run:
         :param turns: how often the task has left a worker by then.
         """
         self.leave(task_id, turns)
-        self.reach(task_id, "awaiting_input")
+        self.reach(task_id, WAITING)
         details = f"{self.path}/taskInstances/{task_id}/-1/hitlDetails"
         self.airflow.request("PATCH", details, {"chosen_options": [option], "params_input": {}})
 
@@ -133,13 +137,14 @@ class Run:
         Of two turns in quick succession a busy scheduler logs one event, or the first after
         the second turn; so where fewer events than turns are logged, two more heartbeats have to pass.
         """
-        log = (self.airflow.home.path / "scheduler.log").read_text().splitlines()
-        mine = [(place, line) for place, line in enumerate(log) if self.run_id in line]
-        left = [place for place, line in mine if "Pausing task as" in line and f"task_id={task_id} " in line]
+        home = self.airflow.home.path
+        own = home.glob(f"logs/dag_id={self.dag_id}/run_id={self.run_id}/task_id={task_id}/attempt=*.log")
+        left = sorted(when for path in own for when in PAUSED.findall(path.read_text()))
         heard = [
-            place
-            for place, line in mine
-            if "executor event with state success" in line and f"task_id='{task_id}'" in line
+            line.split()[0]
+            for line in (home / "scheduler.log").read_text().splitlines()
+            if "executor event with state success" in line
+            and f"task_id='{task_id}', run_id='{self.run_id}'" in line
         ]
         if len(left) < turns or not heard or heard[-1] < left[-1]:
             return False

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseOperator
+from airflow.sdk import DAG, BaseOperator
 
 from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
+from airflow_voice_agents.polyai.operators.configs import PolyAIUpdateConfigOperator
+from airflow_voice_agents.polyai.sensors.resources import PolyAIConfigSensor
 from airflow_voice_agents.transport.errors import (
     GuardRefused,
     InputError,
@@ -25,6 +27,7 @@ from support.airflow_versions import (
     AirflowSkipException,
     read_kwargs,
 )
+from support.operators import right_arguments
 
 WAIT = timedelta(seconds=90)
 SHORT = timedelta(seconds=30)
@@ -116,6 +119,25 @@ def test_an_error_of_a_template_fails_at_once() -> None:
 
     assert outcome.state == "failed"
     assert isinstance(outcome.raised, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [(PolyAIUpdateConfigOperator, {"allow_backfill": "no"}), (PolyAIConfigSensor, {"deferrable": "yes"})],
+    ids=["operator", "sensor"],
+)
+def test_a_wrong_argument_of_a_mapped_task_fails_at_once(
+    kind: type[BaseOperator], wrong: dict[str, str]
+) -> None:
+    older = type("Older", (kind,), {"_asks_policy": True})
+    with DAG("mapped", schedule=None):
+        task = older.partial(**right_arguments(kind), **wrong, retries=3).expand(polyai_conn_id=["polyai"])
+
+    outcome = AirflowRunner().run(task, map_index=0)
+
+    assert outcome.state == "failed"
+    assert isinstance(outcome.raised, AirflowFailException), "before 3.3 nothing else ends the tries"
+    assert f"{next(iter(wrong))} must be " in str(outcome.raised)
 
 
 def test_an_error_of_a_template_that_is_rendered_outside_of_a_run_stays_what_it_is() -> None:

@@ -65,7 +65,7 @@ FEATURES = {
     "Config pages": ("airflow/test_promote_config.py", "airflow/test_update_config.py"),
     "Phone numbers and connectors": (
         *("airflow/test_phone_numbers.py", "airflow/test_phone_numbers_sensor.py"),
-        "airflow/test_connectors.py",
+        *("airflow/test_connectors.py", "airflow/test_many_agents.py"),
     ),
     "SIP trunks": ("airflow/test_sip_trunks.py",),
     "Promotion and approval": ("airflow/test_promotion.py", "airflow/test_approval.py"),
@@ -223,14 +223,34 @@ def run(python: Path, paths: Sequence[str], jobs: int, minutes: float, selected:
 
 
 def _end_all(process: subprocess.Popen[bytes], folder: str) -> None:
-    """End the processes of a run that are left, also those that moved to a group of their own."""
+    """End the processes of a run that are left, also those that moved to a group of their own.
+
+    A process that renames itself can overwrite its environment, so all that a run has started is looked for first.
+    """
+    started = _started_by(process.pid)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for found in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if f"\0{MARK}={folder}\0".encode() in b"\0" + found.read_bytes():
                 os.kill(int(found.parent.name), signal.SIGKILL)
+
+
+def _started_by(process: int) -> list[int]:
+    """Return the processes that a process and those below it have started."""
+    below: dict[int, list[int]] = {}
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(found.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
+            below.setdefault(parent, []).append(int(found.parent.name))
+    started = list(below.get(process, ()))
+    for each in started:
+        started += below.get(each, ())
+    return started
 
 
 def run_oldest(jobs: int, minutes: float) -> int:

@@ -54,22 +54,23 @@ CONNECTION_FIELDS = ("host", "login", "password", "schema", "port", "extra")
 
 
 class InMemoryTaskState:
-    """The task state store of an Airflow that has none itself; what it holds passes through JSON."""
+    """The task state store of an Airflow that has none itself; it sends the messages of Airflow's own."""
 
     def __init__(self, runner: AirflowRunner, owner: tuple[str, int]) -> None:
-        self._values = runner.state_store.setdefault(owner, {})
+        self._runner = runner
+        self._owner = owner
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value."""
-        return _through_json(self._values[key]) if key in self._values else default
+        return _through_json(self._runner.stored(*self._owner).get(key, default))
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
-        self._values[key] = _through_json(value)
+        self._runner.send(message("SetTaskStateStore")(key=key, value=value))
 
     def delete(self, key: str) -> None:
         """Forget a value."""
-        self._values.pop(key, None)
+        self._runner.send(message("DeleteTaskStateStore")(key=key))
 
 
 class BlockedTriggerer(BaseException):

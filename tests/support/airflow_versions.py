@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.exceptions import ErrorType
@@ -109,12 +111,13 @@ def give_task_state(context: Any, store: Any) -> None:
     context["task_state_store"] = store
 
 
+@functools.cache
 def message(name: str) -> Any:
-    """Return a class of messages to the supervisor, or one that no message has, where Airflow lacks it.
+    """Return a class of messages to the supervisor, or a stand-in with any fields, where Airflow lacks it.
 
     :param name: name of the class.
     """
-    return getattr(comms, name, type(name, (), {}))
+    return getattr(comms, name, type(name, (SimpleNamespace,), {}))
 
 
 KWARGS_ARE_ENCODED_BY_THE_MESSAGE = not hasattr(importlib.import_module("airflow.sdk"), "conf")

@@ -49,6 +49,7 @@ class Attempt:
     :param batch: targets per checkpoint of a promotion; 0 leaves it as it is.
     :param task_id: its task's name; that of another task is another run to a lock.
     :param quiet: whether the log leaves out what the HTTP libraries say, which takes longer than the requests.
+    :param state_in_files: whether its state is kept in files, as before Airflow 3.3.
     """
 
     operator: type
@@ -62,6 +63,7 @@ class Attempt:
     batch: int = 0
     task_id: str = "job"
     quiet: bool = False
+    state_in_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,12 @@ def _carry_out(attempt: Attempt, tell: Callable[[Any], None]) -> Ended:
         },
         state_store={name: dict(values) for name, values in attempt.store.items()},
     )
-    with _leftovers() as left, moments.watched(), _batched(attempt.batch):
+    with (
+        _leftovers() as left,
+        moments.watched(),
+        _batched(attempt.batch),
+        _state_in_files() if attempt.state_in_files else contextlib.nullcontext(),
+    ):
         outcome = runner.run(
             attempt.operator(task_id=attempt.task_id, **attempt.arguments), try_number=attempt.try_number
         )
@@ -248,6 +255,13 @@ def _batched(size: int) -> Any:
 
     defaults = Checkpoints.__init__.__kwdefaults__ or {}
     return mock.patch.dict(defaults, {"batch": size} if size else {})
+
+
+def _state_in_files() -> Any:
+    """Keep the state of tasks as in an Airflow that has no store for it."""
+    from airflow_voice_agents.state import task_state
+
+    return mock.patch.object(task_state, "airflow_task_state", return_value=None)
 
 
 @contextlib.contextmanager

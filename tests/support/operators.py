@@ -47,11 +47,12 @@ def right_arguments(operator: type[BaseOperator], chosen: str = "") -> dict[str,
     :param operator: its class.
     :param chosen: argument that is to be given; of alternatives it is taken in place of the first one.
     """
-    found = {}
+    first: dict[str, inspect.Parameter] = {}
     for base in operator.__mro__:
         for name, parameter in inspect.signature(base.__init__).parameters.items():  # type: ignore[misc]
-            if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY:
-                found[name] = REQUIRED.get(name, "x")
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                first.setdefault(name, parameter)  # a subclass can have a default for what its base needs
+    found = {name: REQUIRED.get(name, "x") for name, each in first.items() if each.default is each.empty}
     for choices in operator.exactly_one_of:  # type: ignore[attr-defined]
         groups = [(each,) if isinstance(each, str) else each for each in choices]
         taken = next((group for group in groups if chosen in group), groups[0])

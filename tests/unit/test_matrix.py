@@ -71,8 +71,9 @@ def test_the_table_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest
     assert f"| {feature} | 2 passed, **1 failed**, 3 skipped | 6 passed |" in text
 
 
+@pytest.mark.parametrize("environment", ["None", "{}"], ids=["inherited", "overwritten"])
 def test_a_run_that_hangs_is_stopped_with_what_it_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: str
 ) -> None:
     tests = tmp_path / "tests"
     tests.mkdir()
@@ -81,7 +82,8 @@ def test_a_run_that_hangs_is_stopped_with_what_it_started(
         "import pathlib, subprocess, sys, time\n"
         "def test_hangs():\n"
         "    code = 'import time; time.sleep(600)'\n"
-        "    child = subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        "    command = [sys.executable, '-c', code]\n"
+        f"    child = subprocess.Popen(command, start_new_session=True, env={environment})\n"
         f"    pathlib.Path({str(left)!r}).write_text(str(child.pid))\n"
         "    time.sleep(600)\n",
         encoding="utf-8",

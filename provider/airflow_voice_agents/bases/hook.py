@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
-from msgspec.structs import replace
+from msgspec.structs import asdict
 
 from airflow_voice_agents.airflow_compat import (
     AirflowNotFoundException,
@@ -208,7 +208,9 @@ def open_client(settings: ClientSettings) -> Client:
     store = conf.get(SECTION, RATE_LIMIT_STORE, fallback="") or None
     folder = str(home / "voice-agents" / "limits")
     transport = conf.get(SECTION, TRANSPORT, fallback="") or AUTO
-    return Client(replace(settings, rate_limit_store=store, limit_folder=folder, transport=transport))
+    chosen = {"rate_limit_store": store, "limit_folder": folder, "transport": transport}
+    # Made anew: before msgspec 0.21, which Airflow 3.1 has, replace() checks nothing.
+    return Client(type(settings)(**{**asdict(settings), **chosen}))
 
 
 def extra_of(connection: Connection) -> Mapping[str, Any]:

@@ -41,7 +41,7 @@ STOP_VARIABLE = "voice_agents_stop"
 """Airflow Variable that stops every writing task before its next wave."""
 
 
-class VoiceAgentsOperator(CheckedArguments, PolicyRetries, MaskedArguments, BaseOperator):
+class VoiceAgentsOperator(PolicyRetries, CheckedArguments, MaskedArguments, BaseOperator):
     """Base of the operators of every system.
 
     :param retry_policy: policy that decides whether a failed try is retried; by default, permanent errors are

@@ -90,7 +90,8 @@ class PolicyRetries(_Base):
     """Mixin for operators and sensors: a retry policy, also where Airflow knows none (before 3.3).
 
     There, what the policy wants to fail ends as :class:`AirflowFailException`. A delay that is longer than the
-    task's ``retry_delay`` is waited out in the triggerer before the try fails and Airflow repeats it.
+    task's ``retry_delay`` is waited out in the triggerer before the try fails and Airflow repeats it. It is the
+    first base of a class, so that the policy sees the errors of the other mixins as well.
     """
 
     _asks_policy: ClassVar[bool] = not airflow_compat.RETRY_POLICIES

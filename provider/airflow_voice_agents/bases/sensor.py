@@ -36,7 +36,7 @@ class SensorError(AirflowFailException):
     """Waiting cannot help. With ``soft_fail``, Airflow skips the task instead, deferred or not."""
 
 
-class VoiceAgentsSensor(CheckedArguments, PolicyRetries, MaskedArguments, BaseSensorOperator):
+class VoiceAgentsSensor(PolicyRetries, CheckedArguments, MaskedArguments, BaseSensorOperator):
     """Base of the sensors of every system.
 
     A subclass takes the connection's id as an argument, returns its condition, and names hook and trigger with

@@ -84,17 +84,20 @@ def test_a_run_killed_at_any_request_and_started_again_ends_as_if_nothing_had_be
         assert len(omnia.server.journal.changes()) == ASKED - 1, where
 
 
+@pytest.mark.parametrize("in_files", [False, True], ids=["state store", "state in files"])
 def test_what_a_killed_run_kept_is_what_the_next_try_restores_from(
     omnia: EmulatedOmnia,
     nursery: Nursery,
     shared_key: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    in_files: bool,
 ) -> None:
-    folder = tmp_path.as_uri()
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", shared_key)
     forget_fernet()
-    keeping = attempt(omnia, take_snapshot=True, state_folder=folder)
+    folder = tmp_path.as_uri()
+    keeping = replace(attempt(omnia, take_snapshot=True, state_folder=folder), state_in_files=in_files)
     for nth in (2, 4, 1 + (ASKED - 1) + 1):
         begin(omnia)
         first = killed(omnia, nursery, keeping, nth=nth, apply=True)
