@@ -468,6 +468,7 @@ def test_numbers_that_an_answer_leaves_out_by_chance_are_sent_again_without_the_
     polyai: Emulated,
 ) -> None:
     numbers = new(50)
+    polyai.server.switches.record_bodies = True
     polyai.server.fault("items", operation=IMPORT, share=0.2, seed=5)
 
     outcome = polyai.run(import_numbers(*numbers, retries=0))
@@ -475,7 +476,7 @@ def test_numbers_that_an_answer_leaves_out_by_chance_are_sent_again_without_the_
     assert (outcome.state, counts(outcome)) == ("success", {"changed": 50})
     assert places(polyai, numbers) == {(SANDBOX, DESK)}
     assert polyai.requests() == {READ: 4, IMPORT: 2}
-    sent = [body["phoneNumbers"] for body in polyai.sent(IMPORT)]
+    sent = [body["phoneNumbers"] for body in polyai.bodies(IMPORT)]
     assert 0 < len(sent[1]) < len(sent[0]) == 50
 
 
