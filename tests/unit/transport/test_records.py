@@ -64,7 +64,9 @@ def below(kind: type[T]) -> Iterator[type[T]]:
 def structs() -> list[type[msgspec.Struct]]:
     """All structs of the provider."""
     for module in pkgutil.walk_packages(airflow_voice_agents.__path__, "airflow_voice_agents."):
-        if ".emulator" not in module.name and "__main__" not in module.name:
+        if not any(
+            part in module.name for part in (".emulator", "__main__", ".fast_connection")
+        ):  # the latter's extra
             import_module(module.name)
     return [each for each in below(msgspec.Struct) if each.__module__.startswith("airflow_voice_agents.")]
 
