@@ -22,6 +22,14 @@ COMPARED = (
 )
 
 
+ELSEWHERE = (
+    "- A chunked fleet of 5,000 over two workers and in one task: [production](../../docs/production.md).",
+    "- One rate limit for four processes: [rate limits](../../docs/rate-limits.md#measurements).",
+    "- Locks and snapshots of 5,000 targets on a disk and in S3, and the status page with them:",
+    "  [README](../README.md#measured-by-scripts-of-their-own).",
+)
+
+
 def write_page(results: Results, folder: Path, name: str) -> str:
     """Write page and chart, and return the page.
 
@@ -51,6 +59,7 @@ def lines(results: Results, name: str) -> Iterator[str]:
     yield from ("## Killed half-way, then run again", "", *_killed(results), "")
     yield from ("## DAG files", "", *_parse(results), "")
     yield from ("## Where the others are better", "", *_lost(results), "")
+    yield from ("## Measured by scripts of their own", "", *ELSEWHERE, "")
     yield from ("## Method", "", *_method(results))
 
 
