@@ -1,7 +1,8 @@
 """A promotion of changed projects with locks and snapshots, whose state folder is on the local disk or in S3 by moto.
 
-    make test-production SCENARIOS="--list"                      # builds the environment; it needs boto3 and moto
     .venv-production/bin/python benchmarks/state_folders.py      # 5,000 projects at 20 ms; about three minutes
+
+The environment is the one that ``make test-production`` builds, because it has boto3 and moto.
 
 Prints a table: seconds, CPU and peak memory of the one task that plans and applies, and what was left in the folder.
 Without a Fernet key no snapshot is taken: the first row is the task of the other benchmarks.
