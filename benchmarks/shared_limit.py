@@ -168,7 +168,7 @@ def until_it_listens(port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"redis-server does not listen on port {port}")
+    raise RuntimeError(f"nothing listens on port {port}")
 
 
 if __name__ == "__main__":

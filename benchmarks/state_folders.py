@@ -17,19 +17,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
+from contestants import contestant
 from cryptography.fernet import Fernet
-from measure import IN_FLIGHT, clean_environment
+from measure import Bench
+from scenarios import CONSTANT, promote
 from server_process import Server
+from shared_limit import until_it_listens
 
-from airflow_voice_agents.emulator.fleet_seed import FLEET_KEY
-
-HERE = Path(__file__).parent
 BUCKET = "airflow-state"
 ACCESS = {"aws_access_key_id": "for-tests", "aws_secret_access_key": "for-tests", "region_name": "us-east-1"}
 
@@ -45,18 +45,19 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with Server() as server, tempfile.TemporaryDirectory() as name, object_storage() as storage:
         folder = Path(name)
+        bench = Bench(server, folder)
         kept = {"AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()}
         local, remote = folder / "state", f"s3://state@{BUCKET}/voice-agents"
         local.mkdir()
-        found = run(server, folder, asked.projects, {})
+        found = run(bench, asked.projects, {})
         print(line("local disk", "no", found, 0), flush=True)
-        found = run(server, folder, asked.projects, {**kept, **state_in(local.as_uri())})
+        found = run(bench, asked.projects, {**kept, **state_in(local.as_uri())})
         files = sum(each.is_file() for each in local.rglob("*"))
         print(line("local disk", "yes", found, files), flush=True)
         connection = {"conn_type": "aws", "login": "for-tests", "password": "for-tests"}
         extra = {"endpoint_url": storage, "region_name": "us-east-1"}
         reached = {"AIRFLOW_CONN_STATE": json.dumps({**connection, "extra": extra})}
-        found = run(server, folder, asked.projects, {**kept, **state_in(remote), **reached})
+        found = run(bench, asked.projects, {**kept, **state_in(remote), **reached})
         pages = client(storage).get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         files = sum(len(page.get("Contents", ())) for page in pages)
         print(line("S3 by moto", "yes", found, files), flush=True)
@@ -75,30 +76,13 @@ def line(where: str, snapshot: str, found: dict[str, Any], files: int) -> str:
     )
 
 
-def run(server: Server, folder: Path, projects: int, settings: dict[str, str]) -> dict[str, Any]:
+def run(bench: Bench, projects: int, settings: dict[str, str]) -> dict[str, Any]:
     """Promote all projects in a fresh process, and return its measures and the server's facts."""
-    prepared = server.prepare("promote", {"projects": projects, "changed": 1.0}, switches={"latency": 0.02})
-    order = folder / "order.json"
-    order.write_text(json.dumps(prepared["order"]))
-    wanted = {
-        "dag_file": str(HERE / "dags" / "promote_provider.py"),
-        "url": server.url,
-        "key": FLEET_KEY,
-        "in_flight": IN_FLIGHT,
-    }
-    done = subprocess.run(
-        [sys.executable, str(HERE / "child.py"), json.dumps(wanted)],
-        env={**clean_environment(folder), "BENCH_ORDER": str(order), **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-4000:])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    work = promote(projects, 1.0, CONSTANT, "A", 1).work(0)
+    found = bench.run(replace(contestant("A", "promote"), environment=settings), work)
     if found["error"]:
         raise RuntimeError(found["error"])
-    return {**found, **server.facts()}
+    return found
 
 
 @contextlib.contextmanager
@@ -111,10 +95,7 @@ def object_storage() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
+        until_it_listens(port)
         client(url).create_bucket(Bucket=BUCKET)
         yield url
     finally:

@@ -41,11 +41,7 @@ def comparable(value: Any) -> bytes | str:
     """
     try:
         return _encode(value)
-    except (
-        TypeError,
-        OverflowError,
-        ValueError,
-    ):  # an integer of more than 64 bits, half of a surrogate pair
+    except (TypeError, OverflowError, ValueError):  # half of a surrogate pair, an integer that is too large
         return canonical(value)
 
 
