@@ -47,7 +47,15 @@ def comparable(value: Any) -> bytes | str:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of the canonical spelling, as 64 hexadecimal digits."""
-    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of_spelling(canonical(value))
+
+
+def digest_of_spelling(spelling: str) -> str:
+    """Return the :func:`digest` of the value that has a canonical spelling.
+
+    :param spelling: what :func:`canonical` returns for the value.
+    """
+    return hashlib.sha256(spelling.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def salted_digest(value: Any, salt: str) -> str:

@@ -55,6 +55,16 @@ def test_one_read_tells_all_environments_of_an_agent() -> None:
     assert second.resources == (other,)
 
 
+def test_pages_with_the_same_schema_share_one_object() -> None:
+    first, second = (
+        state_of(
+            ConfigPage(clientEnv="live", schema=typed(greeting="string"), variables={}, lastUpdated=None)
+        )
+        for _ in range(2)
+    )
+    assert first.schema is second.schema
+
+
 def test_a_read_returns_the_pages_asked_for_and_leaves_out_the_others() -> None:
     (observation,) = KIND.observe([LIVE, SANDBOX])
     answer = observation.request.read(

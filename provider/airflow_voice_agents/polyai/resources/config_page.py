@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import replace
 
-from airflow_voice_agents.plans.canonical import digest, same
+from airflow_voice_agents.plans.canonical import canonical, digest_of_spelling, same
 from airflow_voice_agents.plans.diff import Change, diff
 from airflow_voice_agents.plans.kind import (
     Kind,
@@ -36,6 +36,7 @@ from airflow_voice_agents.polyai.resources.page_schema import (
 )
 from airflow_voice_agents.polyai.resources.plan_items import cannot_undo, kept_fields, kept_text
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
+from airflow_voice_agents.polyai.resources.shared_schemas import facts_of, share
 from airflow_voice_agents.transport.api_request import ApiRequest
 from airflow_voice_agents.transport.errors import InputError
 from airflow_voice_agents.transport.records import Record
@@ -80,7 +81,9 @@ class PageState(Record, frozen=True, dict=True):
     @cached_property
     def digest(self) -> str:
         """Digest of schema and variables."""
-        return digest([self.schema, self.values, self.flaw] if self.flaw else [self.schema, self.values])
+        parts = [facts_of(self.schema).canonical, canonical(self.values)]
+        parts += [canonical(self.flaw)] if self.flaw else []
+        return digest_of_spelling(f"[{','.join(parts)}]")
 
 
 UNSET = PageState()
@@ -288,11 +291,12 @@ def page(agent_id: str, client_env: str) -> Resource:
 
 def state_of(answer: ConfigPage) -> PageState:
     """Return the state that an answer shows; of a page that is nested too deeply only that it is."""
-    if is_deeper([answer.json_schema, answer.variables]):
+    schema = share(answer.json_schema)
+    if facts_of(schema).too_deep or is_deeper([answer.variables]):
         return PageState(
             last_updated=answer.last_updated, flaw=f"is nested deeper than {LIMITS.depth} levels"
         )
-    return PageState(answer.json_schema, answer.variables, answer.last_updated)
+    return PageState(schema, answer.variables, answer.last_updated)
 
 
 def changed_values(before: PageState, after: PageState) -> dict[str, Any]:

@@ -16,15 +16,13 @@ from glob import escape
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_voice_agents.plans.canonical import canonical, comparable
+from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.polyai.resources import schema_process
 from airflow_voice_agents.polyai.resources.plain_schema import plain_schema
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
+from airflow_voice_agents.polyai.resources.shared_schemas import SCHEMAS_KEPT, facts_of
 
 Pattern = tuple[str, ...]
-
-SCHEMAS_KEPT = 64
-"""Number of parsed schemas kept in memory."""
 
 VERDICTS_KEPT = 20_000
 """Questions about a schema whose answer is kept in memory: a page is asked about when it is planned and when it is
@@ -53,7 +51,8 @@ def schema_problems(schema: Any) -> list[str]:
     :param schema: the schema of a config page.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return [] if plain_schema(comparable(schema)) else _ask("schema", canonical(schema))
+    facts = facts_of(schema)
+    return [] if plain_schema(facts.comparable) else _ask("schema", facts.canonical)
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -68,10 +67,11 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     """
     if not schema:
         return []
-    plain, values = plain_schema(comparable(schema)), dict(variables or {})
+    facts, values = facts_of(schema), dict(variables or {})
+    plain = plain_schema(facts.comparable)
     if plain and plain.surely_matches(values):
         return []
-    return _ask("values", canonical(schema), canonical(values))
+    return _ask("values", facts.canonical, canonical(values))
 
 
 def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
@@ -80,7 +80,8 @@ def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
     :param schema: Draft 7 schema, or ``None``.
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
-    return [] if not schema or plain_schema(comparable(schema)) else _ask("patterns", canonical(schema))
+    facts = facts_of(schema)
+    return [] if not schema or plain_schema(facts.comparable) else _ask("patterns", facts.canonical)
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
@@ -90,7 +91,7 @@ def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:
 
     :param schema: Draft 7 schema, or ``None``.
     """
-    return list(_sensitive_patterns(comparable(schema))) if schema else []
+    return list(_sensitive_patterns(facts_of(schema).comparable)) if schema else []
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)
