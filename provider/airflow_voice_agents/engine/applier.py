@@ -108,6 +108,8 @@ class Applier(Generic[State]):
         self._freed: list[WriteSequence[State]] = []
         self._observed_at = 0.0
         self._failed = 0
+        self.retry_after: float | None = None
+        """The longest wait in seconds that the server named for anything that failed, once all is done."""
 
     async def apply(
         self, transitions: Sequence[Transition[State]], *, observed_at: float | None = None
@@ -130,17 +132,9 @@ class Applier(Generic[State]):
             if not continuing or self._named_wait:
                 await self.context.sleep(self._named_wait + back_off(round_number, self.context.random))
         self._mark_stuck(self._in(Phase.PENDING))
-        return [progress.report() for progress in self._progress.values()]
-
-    def seen(self, resource: Resource) -> State | None:
-        """Return the last state seen of a resource."""
-        return self._progress[resource].seen
-
-    @property
-    def retry_after(self) -> float | None:
-        """The longest wait in seconds that the server named for anything that failed."""
         waits = (each.retry_after for each in self._progress.values() if each.retry_after)
-        return max(waits, default=None)
+        self.retry_after = max(waits, default=None)
+        return [self._progress.pop(each.resource).report() for each in transitions]  # let go one by one
 
     # ------------------------------------------------------------------------------------- sequences
 
@@ -273,20 +267,23 @@ class Applier(Generic[State]):
         except CallError as failure:
             await self._handle_failure(write, failure)
             return
-        none_taken = results.keys().isdisjoint(write.resources)
+        none_taken, applied = results.keys().isdisjoint(write.resources), (write.request.operation,)
         for resource in write.resources:
             if (result := results.get(resource)) is not None:
-                self._accept(write, resource, result)
+                self._accept(write, resource, result, applied)
             else:
                 reason = f"the answer to {write.request.operation} does not mention it."
                 self._progress[resource].mark_uncertain(write, reason, none_taken=none_taken)
 
-    def _accept(self, write: Write[State], resource: Resource, result: WriteResult[State]) -> None:
-        progress, operation = self._progress[resource], write.request.operation
+    def _accept(
+        self, write: Write[State], resource: Resource, result: WriteResult[State], applied: tuple[str, ...]
+    ) -> None:
+        progress = self._progress[resource]
         if result.error is not None:
-            progress.fail(f"{operation}: {self.context.redact(result.error, write.request)}")
+            reason = self.context.redact(result.error, write.request)
+            progress.fail(f"{write.request.operation}: {reason}")
         else:
-            progress.applied = (*progress.applied, operation)
+            progress.applied = progress.applied + applied if progress.applied else applied
             progress.seen = progress.answered = result.state
             progress.facts = {**progress.facts, **result.facts} if result.facts else progress.facts
             if self.on_result is not None:

@@ -654,13 +654,6 @@ def test_an_unexpected_error_is_not_swallowed() -> None:
         Scene("a", {0: broken}).apply()
 
 
-def test_the_last_state_seen_is_kept_for_the_report() -> None:
-    scene = Scene("a")
-    scene.apply()
-    assert scene.applier is not None
-    assert scene.applier.seen(thing("a")) == scene.after
-
-
 # ------------------------------------------------------------------------------- whatever happens
 
 

@@ -56,6 +56,16 @@ def test_a_read_tells_where_numbers_are_and_which_are_absent() -> None:
     }
 
 
+def test_numbers_in_the_same_state_share_one_object() -> None:
+    states = []
+    for number in NUMBERS[:2]:  # each in an answer of its own
+        (read,) = KIND.observe([phone_number("rosa", number)])
+        row = {"number": number, "clientEnv": "live", "connectorId": "-".join(["conn", "1"])}
+        states += read.states(read.request.read({"found": [row], "notFound": []})).values()
+    assert states == [NumberState("live", "conn-1")] * 2
+    assert states[0] is states[1]
+
+
 def test_a_number_that_an_answer_does_not_mention_is_unread() -> None:
     (read,) = KIND.observe([phone_number("rosa", number) for number in NUMBERS[:2]])
     answer = read.request.read({"found": [], "notFound": [NUMBERS[1]]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -37,6 +38,8 @@ ELSEWHERE = (
     "leave it out."
 )
 FIELDS = ("client_env", "connector_id")
+STATES_KEPT = 10_000
+"""States that numbers share: thousands of numbers have few."""
 
 
 class NumberState(msgspec.Struct, frozen=True, gc=False):
@@ -285,7 +288,13 @@ def _states(agent_id: str, found: Iterable[PhoneNumber]) -> dict[Resource, Numbe
 
 
 def _state(answer: PhoneNumber) -> NumberState:
-    return NumberState(answer.client_env, answer.connector_id)
+    return _shared_state(answer.client_env, answer.connector_id)
+
+
+@lru_cache(maxsize=STATES_KEPT)
+def _shared_state(client_env: str | None, connector_id: str | None) -> NumberState:
+    """Return one object for equal states."""
+    return NumberState(client_env, connector_id)
 
 
 def _import(agent_id: str, client_env: str, resources: Sequence[Resource]) -> Write[NumberState]:
