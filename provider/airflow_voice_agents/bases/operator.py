@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
+from airflow_voice_agents.bases.collector import only_new_objects
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
 from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
@@ -105,7 +106,7 @@ class VoiceAgentsOperator(PolicyRetries, CheckedArguments, MaskedArguments, Base
         from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.transport.errors import VoiceAgentsError
 
-        with self._explained(VoiceAgentsError), hook or self.hook() as opened:
+        with only_new_objects(), self._explained(VoiceAgentsError), hook or self.hook() as opened:
             run = RunContext(
                 sender=opened.asend,
                 log=self.write_log,
