@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from airflow_voice_agents.plans.canonical import same
@@ -59,12 +60,11 @@ def diff(before: Any, after: Any, path: Path = ()) -> Iterator[Change]:
     :param after: a JSON value or ``ABSENT``.
     :param path: where both stand.
     """
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in [*before, *(key for key in after if key not in before)]:
-            yield from diff(before.get(key, ABSENT), after.get(key, ABSENT), (*path, key))
-    elif isinstance(before, list) and isinstance(after, list):
-        for position in range(max(len(before), len(after))):
-            yield from diff(_at(before, position), _at(after, position), (*path, position))
+    if (members := _members(before, after)) is not None:
+        for part, old, new in members:
+            # To compare two members takes much less than to look at all that is below them.
+            if old is not new and not (type(old) is type(new) and same(old, new)):
+                yield from diff(old, new, (*path, part))
     elif before is ABSENT or after is ABSENT:
         if before is not after:
             yield Change(Op.ADD if before is ABSENT else Op.REMOVE, path, before, after)
@@ -72,5 +72,12 @@ def diff(before: Any, after: Any, path: Path = ()) -> Iterator[Change]:
         yield Change(Op.CHANGE, path, before, after)
 
 
-def _at(values: list[Any], position: int) -> Any:
-    return values[position] if position < len(values) else ABSENT
+def _members(before: Any, after: Any) -> Iterable[tuple[Any, Any, Any]] | None:
+    """Return the members of two objects or two arrays, each with its key or position; ``None`` for other values."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        return ((key, before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys)
+    if isinstance(before, list) and isinstance(after, list):
+        pairs = enumerate(zip_longest(before, after, fillvalue=ABSENT))
+        return ((position, old, new) for position, (old, new) in pairs)
+    return None

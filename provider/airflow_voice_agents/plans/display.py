@@ -27,6 +27,7 @@ LEAD = 20
 """Characters shown before the first difference of two long values that begin alike."""
 ALIKE = 3
 """Rows of the same change from which on they are joined."""
+_to_text = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 
 Patterns = Sequence[tuple[str, ...]]
@@ -86,7 +87,7 @@ class Display(msgspec.Struct, frozen=True):
             return HIDDEN
         if masked:
             return MASKED
-        return json.dumps(self._masked(value, path, patterns), ensure_ascii=False)
+        return _to_text(self._masked(value, path, patterns))
 
     def _masked(self, value: Any, path: Path, patterns: Patterns) -> Any:
         if isinstance(value, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -194,8 +195,13 @@ def group_targets(items: Sequence[PlannedItem], display: Display) -> tuple[list[
     :param display: what to show of values.
     """
     groups: dict[str, list[PlannedItem]] = {}
+    digests: dict[tuple[Any, ...], str] = {}
     for item in items[:LOOKED_AT]:
-        groups.setdefault(_shown_digest(item, _display_of(item, display)), []).append(item)
+        alike = _shared_parts(item)
+        shown = digests.get(alike) or _shown_digest(item, _display_of(item, display))
+        if not item.findings:  # what a finding says can name the target
+            digests[alike] = shown
+        groups.setdefault(shown, []).append(item)
     found = [
         TargetGroup(tuple(each), _about(each, display), tuple(change_lines(each[0], display)))
         for each in groups.values()
@@ -270,6 +276,12 @@ def _joined(sign: str, keys: Sequence[str], one: str, many: str) -> Iterator[str
         return
     for key in keys:
         yield f"{sign} {key}  {one}"
+
+
+def _shared_parts(item: PlannedItem) -> tuple[Any, ...]:
+    """Return what :func:`_shown_digest` depends on; thousands of numbers are planned with the very same changes."""
+    parts = (item.changed, item.writes, item.identifiers, item.kept_keys, item.stale_keys, item.sensitive)
+    return (item.resource.kind, id(item.changes), *parts, item.findings)
 
 
 def _shown_digest(item: PlannedItem, display: Display) -> str:

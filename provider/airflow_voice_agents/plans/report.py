@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -129,9 +129,9 @@ class Report(Record, frozen=True, dict=True):
 
     def owner_counts(self) -> dict[str, dict[str, int]]:
         """Count the items of each owner by status, owners with trouble first; statuses that none has are left out."""
-        found: dict[str, Counter[str]] = {}
+        found: dict[str, Counter[str]] = defaultdict(Counter)
         for item in self.items:
-            found.setdefault(item.resource.owner, Counter())[item.status.value] += 1
+            found[item.resource.owner][item.status.value] += 1
         counted = {
             owner: {"total": counts.total(), **{each: counts[each] for each in Status if counts[each]}}
             for owner, counts in found.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import msgspec
@@ -27,13 +29,20 @@ class Record(msgspec.Struct, frozen=True):
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._compared() == other._compared()
+        return bool(self._compared() == other._compared())
 
     def __hash__(self) -> int:
         return hash(self._compared())
 
-    def _compared(self) -> tuple[Any, ...]:
-        return tuple(value for _, value in self._fields(self.not_compared))
+    def _compared(self) -> Any:
+        return _getter(type(self))(self)
 
     def _fields(self, without: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in without)
+
+
+@cache
+def _getter(record: type[Record]) -> Callable[[Record], Any]:
+    """Return what gets the fields that count when two records of a class are compared."""
+    names = [name for name in record.__struct_fields__ if name not in record.not_compared]
+    return attrgetter(*names) if names else lambda _: ()

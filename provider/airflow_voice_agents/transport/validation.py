@@ -20,6 +20,7 @@ from airflow_voice_agents.transport.suggestions import did_you_mean
 T = TypeVar("T")
 
 _PLAIN_IDENTIFIER = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*")
+_to_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 
 NAMED_AT_MOST = 10
@@ -324,7 +325,7 @@ def parse_string_map(value: object, *, name: str) -> dict[str, str]:
 def _plain_copy(value: object) -> dict[str, Any] | None:
     """Copy plain JSON the quick way; ``None`` for everything that has to be looked at closely."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _to_text(value)
         text.encode()
         copied: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError):

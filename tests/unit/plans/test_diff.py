@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
+from airflow_voice_agents.plans import diff as diff_module
 from airflow_voice_agents.plans.canonical import same
 from airflow_voice_agents.plans.diff import ABSENT, Change, Op, diff
 from support.json_values import JSON, bounded
@@ -36,6 +37,14 @@ def test_differences_by_path(before: Any, after: Any, expected: list[Change]) ->
 def test_a_change_of_type_is_a_change(before: Any, after: Any) -> None:
     (change,) = diff({"key": before}, {"key": after})
     assert (change.op, change.path) == (Op.CHANGE, ("key",))
+
+
+def test_members_that_are_the_same_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, members = [], diff_module._members
+    monkeypatch.setattr(diff_module, "_members", lambda *pair: looks.append(pair) or members(*pair))
+    before, after = ({"same": [{"a": {"b": [1, 2]}}] * 20, "other": {"c": number}} for number in (1, 2))
+    assert [change.path for change in diff(before, after)] == [("other", "c")]
+    assert len(looks) == 3  # the whole, what differs, and the value that differs
 
 
 def test_paths_start_where_both_values_stand() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_voice_agents.plans.diff import ABSENT, Change, Op, Path, diff
 from airflow_voice_agents.plans.display import HIDDEN, LEAD, MASKED, VALUE_WIDTH
@@ -318,6 +319,26 @@ def test_a_change_that_many_targets_share_is_shown_once() -> None:
         "",
         "25 of 25 target(s) to change with 25 request(s): 0 to add, 25 to change, 0 to remove.",
     ]
+
+
+def test_changes_that_are_the_same_object_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    rows = Display.rows
+    monkeypatch.setattr(Display, "rows", lambda display, item: looks.append(item) or rows(display, item))
+    first = target("hotel-0")
+    alike = [replace(first, resource=Resource("config page", f"hotel-{n}", "live")) for n in range(50)]
+    told = [replace(each, findings=(warning("told", f"{each.resource} is open."),)) for each in alike[:3]]
+    assert "the same change in 50 targets" in render_plan(Plan("p", tuple(alike)))
+    assert len(looks) == 1 + 1  # compared, and shown
+    looks.clear()
+    assert "the same change in 3 targets" in render_plan(Plan("p", tuple(told)))
+    assert len(looks) == len(told) + 1
+
+
+def test_the_same_changes_with_other_requests_are_not_joined() -> None:
+    first = target("a")
+    plan = Plan("p", (first, replace(first, writes=2), replace(first, kept_keys=("hours",))))
+    assert "targets:" not in render_plan(plan)
 
 
 def test_a_plan_of_thousands_counts_what_it_does_not_compare() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, alias_generators
 
 from airflow_voice_agents.transport.api_request import ApiRequest, Replay, fill
 from airflow_voice_agents.transport.validation import parse_identifier, parse_lines, parse_text
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+to_camel = lru_cache(maxsize=None)(alias_generators.to_camel)  # the names of arguments are few
 
 IDENTIFIERS: Final = frozenset(
     {
