@@ -76,8 +76,8 @@ def save(
     now = datetime.now(UTC)
     file = f"{now:%Y%m%dT%H%M%S%fZ}-{_UNSAFE.sub('-', name)}{SUFFIX}"
     bound = {"file": file, "system": origin.system, "host": origin.host, "account": origin.account}
-    packed = json.dumps({"of": bound, "snapshot": document}, ensure_ascii=False)
-    files.write(file, key.encrypt(packed.encode()))
+    packed = json.dumps({"of": bound, "snapshot": document}, ensure_ascii=False).encode()
+    files.write(file, key.encrypt(packed))
     url = files.url(file)
     kept = "encrypted" if key.is_encrypted else "NOT encrypted: this Airflow has no [core] fernet_key"
     log(f"Snapshot of {len(document['resources'])} resource(s) kept at {url} ({kept})")
