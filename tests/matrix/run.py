@@ -158,7 +158,9 @@ class Count:
 
 
 def interpreter(version: str) -> str | None:
-    """Return a Python of a version: on the path, or of pyenv."""
+    """Return a Python of a version: this one, one on the path, or one of pyenv."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
     if found := shutil.which(f"python{version}"):
         probe = subprocess.run([found, "-c", "import venv"], capture_output=True, check=False)
         if not probe.returncode:
