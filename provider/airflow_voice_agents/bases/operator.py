@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from airflow_voice_agents.airflow_compat import is_backfill
 from airflow_voice_agents.bases.argument_checks import CheckedArguments
-from airflow_voice_agents.bases.collector import only_new_objects
 from airflow_voice_agents.bases.masked_arguments import MaskedArguments
 from airflow_voice_agents.bases.retry_policy import PolicyRetries, VoiceAgentsRetryPolicy
 
@@ -102,6 +101,7 @@ class VoiceAgentsOperator(PolicyRetries, CheckedArguments, MaskedArguments, Base
         :param work: takes the run and returns the work to await.
         :param hook: an open hook, if the caller needed one for the connection's fields.
         """
+        from airflow_voice_agents.bases.collector import only_new_objects
         from airflow_voice_agents.engine.run_context import RunContext
         from airflow_voice_agents.state.task_state import task_state
         from airflow_voice_agents.transport.errors import VoiceAgentsError
