@@ -73,9 +73,13 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def task_of(case: Case, world: World, **more: Any) -> Any:
-    """The case's task, with any argument replaced."""
+    """The case's task, with any argument replaced.
+
+    It sends one request at a time: what a failed run cancels could reach the server during the next run.
+    """
     consent = {case.consent: True} if case.live else {}
-    usual = {"task_id": "it", "retries": 3, "state_folder": world.folder, **case.arguments(world), **consent}
+    fixed = {"task_id": "it", "retries": 3, "state_folder": world.folder, "concurrency": 1}
+    usual = {**fixed, **case.arguments(world), **consent}
     return case.operator(**{**usual, **more})
 
 
