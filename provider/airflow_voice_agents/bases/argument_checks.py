@@ -456,9 +456,8 @@ def _wrong(value: Any, shape: Shape, path: str, names: _Names) -> Wrong | None:
     if isinstance(value, Mapping):
         return _wrong_mapping(value, shape, path, names)
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and shape.lists:
-        plain = {
-            each for one in shape.lists for each in one.types
-        }  # 100,000 numbers are in no need of a path
+        # 100,000 numbers are in no need of a path each.
+        plain = {each for one in shape.lists for each in one.types}
         entries = enumerate(value) if isinstance(value, (list, tuple)) else ()
         members = ((place, each) for place, each in entries if type(each) not in plain)
         each_wrong = (_fitting(each, shape.lists, f"{path}[{place}]", names) for place, each in members)

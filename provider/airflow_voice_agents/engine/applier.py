@@ -134,7 +134,8 @@ class Applier(Generic[State]):
         self._mark_stuck(self._in(Phase.PENDING))
         waits = (each.retry_after for each in self._progress.values() if each.retry_after)
         self.retry_after = max(waits, default=None)
-        return [self._progress.pop(each.resource).report() for each in transitions]  # let go one by one
+        # Each is let go when its report is made: they are 100,000 at times.
+        return [self._progress.pop(resource).report() for resource in list(self._progress)]
 
     # ------------------------------------------------------------------------------------- sequences
 
