@@ -284,7 +284,7 @@ class Applier(Generic[State]):
             reason = self.context.redact(result.error, write.request)
             progress.fail(f"{write.request.operation}: {reason}")
         else:
-            progress.applied = progress.applied + applied if progress.applied else applied
+            progress.applied += applied
             progress.seen = progress.answered = result.state
             progress.facts = {**progress.facts, **result.facts} if result.facts else progress.facts
             if self.on_result is not None:

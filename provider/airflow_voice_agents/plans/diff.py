@@ -63,7 +63,7 @@ def diff(before: Any, after: Any, path: Path = ()) -> Iterator[Change]:
     if (members := _members(before, after)) is not None:
         for part, old, new in members:
             # To compare two members takes much less than to look at all that is below them.
-            if old is not new and not (type(old) is type(new) and same(old, new)):
+            if type(old) is not type(new) or not same(old, new):
                 yield from diff(old, new, (*path, part))
     elif before is ABSENT or after is ABSENT:
         if before is not after:

@@ -208,7 +208,7 @@ def show_key(key: str) -> str:
     """Return a key as it is, or quoted, masked like a value and escaped when it is not a plain word."""
     if _PLAIN_KEY.fullmatch(key):
         return key
-    return visible(json.dumps(mask_credentials(key), ensure_ascii=False))
+    return visible(_to_text(mask_credentials(key)))
 
 
 def _short_pair(before: str, after: str) -> tuple[str, str]:

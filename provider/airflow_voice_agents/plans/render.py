@@ -197,11 +197,10 @@ def group_targets(items: Sequence[PlannedItem], display: Display) -> tuple[list[
     groups: dict[str, list[PlannedItem]] = {}
     digests: dict[tuple[Any, ...], str] = {}
     for item in items[:LOOKED_AT]:
-        alike = _shared_parts(item)
-        shown = digests.get(alike) or _shown_digest(item, _display_of(item, display))
-        if not item.findings:  # what a finding says can name the target
-            digests[alike] = shown
-        groups.setdefault(shown, []).append(item)
+        parts = _shared_parts(item)
+        if item.findings or parts not in digests:  # what a finding says can name the target
+            digests[parts] = _shown_digest(item, _display_of(item, display))
+        groups.setdefault(digests[parts], []).append(item)
     found = [
         TargetGroup(tuple(each), _about(each, display), tuple(change_lines(each[0], display)))
         for each in groups.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -20,7 +20,8 @@ class Record(msgspec.Struct, frozen=True):
     not_compared: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
-        shown = (f"{name}={value!r}" for name, value in self._fields(self.not_shown))
+        names = (name for name in self.__struct_fields__ if name not in self.not_shown)
+        shown = (f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def __rich_repr__(self) -> None:  # type: ignore[override]
@@ -36,9 +37,6 @@ class Record(msgspec.Struct, frozen=True):
 
     def _compared(self) -> Any:
         return _getter(type(self))(self)
-
-    def _fields(self, without: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        return ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in without)
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_voice_agents.plans.canonical import same
+from airflow_voice_agents.plans.canonical import digest, same
 from airflow_voice_agents.plans.kind import Transition, WriteResult
 from airflow_voice_agents.polyai.models import ConfigPage
 from airflow_voice_agents.polyai.resources.config_page import (
@@ -63,6 +63,15 @@ def test_pages_with_the_same_schema_share_one_object() -> None:
         for _ in range(2)
     )
     assert first.schema is second.schema
+
+
+@bounded(100)
+@given(objects(), objects())
+def test_the_digest_of_a_page_is_that_of_schema_and_variables(
+    schema: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    assert PageState(schema, variables).digest == digest([schema, variables])
+    assert PageState(None, None, flaw="odd").digest == digest([None, {}, "odd"])
 
 
 def test_a_read_returns_the_pages_asked_for_and_leaves_out_the_others() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_voice_agents.plans.canonical import canonical, comparable
 from airflow_voice_agents.polyai.resources import shared_schemas
-from airflow_voice_agents.polyai.resources.shared_schemas import SCHEMAS_KEPT, facts_of, share
+from airflow_voice_agents.polyai.resources.plain_schema import SCHEMAS_KEPT
+from airflow_voice_agents.polyai.resources.shared_schemas import facts_of, share
 from support.json_values import bounded, objects
 
 HOTEL = {"type": "object", "required": ["open_hour"], "properties": {"open_hour": {"type": "integer"}}}

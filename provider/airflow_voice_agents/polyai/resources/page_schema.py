@@ -18,9 +18,9 @@ from urllib.parse import unquote
 
 from airflow_voice_agents.plans.canonical import canonical
 from airflow_voice_agents.polyai.resources import schema_process
-from airflow_voice_agents.polyai.resources.plain_schema import plain_schema
+from airflow_voice_agents.polyai.resources.plain_schema import SCHEMAS_KEPT
 from airflow_voice_agents.polyai.resources.schema_process import NotEvaluated
-from airflow_voice_agents.polyai.resources.shared_schemas import SCHEMAS_KEPT, facts_of
+from airflow_voice_agents.polyai.resources.shared_schemas import facts_of
 
 Pattern = tuple[str, ...]
 
@@ -52,7 +52,7 @@ def schema_problems(schema: Any) -> list[str]:
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
     facts = facts_of(schema)
-    return [] if plain_schema(facts.comparable) else _ask("schema", facts.canonical)
+    return [] if facts.plain else _ask("schema", facts.canonical)
 
 
 def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any] | None) -> list[str]:
@@ -68,8 +68,7 @@ def value_problems(schema: Mapping[str, Any] | None, variables: Mapping[str, Any
     if not schema:
         return []
     facts, values = facts_of(schema), dict(variables or {})
-    plain = plain_schema(facts.comparable)
-    if plain and plain.surely_matches(values):
+    if facts.plain and facts.plain.surely_matches(values):
         return []
     return _ask("values", facts.canonical, canonical(values))
 
@@ -81,7 +80,7 @@ def unchecked_patterns(schema: Mapping[str, Any] | None) -> list[str]:
     :raises NotEvaluated: when that cannot be found out within limits of time and memory.
     """
     facts = facts_of(schema)
-    return [] if not schema or plain_schema(facts.comparable) else _ask("patterns", facts.canonical)
+    return [] if not schema or facts.plain else _ask("patterns", facts.canonical)
 
 
 def sensitive_patterns(schema: Mapping[str, Any] | None) -> list[Pattern]:

@@ -9,10 +9,8 @@ from typing import Any
 import msgspec
 
 from airflow_voice_agents.plans.canonical import canonical, comparable
+from airflow_voice_agents.polyai.resources.plain_schema import SCHEMAS_KEPT, PlainSchema, plain_schema
 from airflow_voice_agents.transport.strict_json import is_deeper
-
-SCHEMAS_KEPT = 64
-"""Schemas that are kept: the pages of a fleet have few."""
 
 Schema = Mapping[str, Any]
 
@@ -41,6 +39,14 @@ class SchemaFacts:
         :raises ValueError: for what is not JSON.
         """
         return comparable(self.schema)
+
+    @cached_property
+    def plain(self) -> PlainSchema | None:
+        """The schema to match values with, or ``None`` where it is not plain.
+
+        :raises ValueError: for what is not JSON.
+        """
+        return plain_schema(self.comparable)
 
     @cached_property
     def too_deep(self) -> bool:
